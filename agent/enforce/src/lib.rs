@@ -1,0 +1,1 @@
+//! daam-enforce: policy to SQL, no database.

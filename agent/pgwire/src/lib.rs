@@ -1,0 +1,1 @@
+//! daam-pgwire: PostgreSQL protocol 3, no sockets.

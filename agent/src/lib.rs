@@ -1,0 +1,1 @@
+//! daam-agent: the daam agent.

@@ -1,0 +1,3 @@
+//! daam-agent: the daam agent.
+
+fn main() {}

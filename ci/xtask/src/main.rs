@@ -1,0 +1,3 @@
+//! xtask: checks a machine makes on this repository.
+
+fn main() {}

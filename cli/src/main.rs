@@ -1,0 +1,3 @@
+//! The daam command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! daam-bundle: the sealed artefact.

@@ -1,0 +1,19 @@
+//! What a database contains, and the patterns that name it.
+//!
+//! The vocabulary every other crate speaks: identifiers with PostgreSQL's folding rules, relation and
+//! column patterns (the same matcher serves policies and the customer's scope), the catalogue the agent
+//! introspects, and the file form of that catalogue (the *schema lock*). Nothing here does IO, and nothing
+//! here decides who may see what.
+
+pub mod catalog;
+pub mod data_type;
+pub mod name;
+pub mod pattern;
+
+pub use catalog::{
+    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind,
+    ServerVersion, Volatility,
+};
+pub use data_type::{DataType, TypeClass};
+pub use name::{FunctionName, Identifier, NameError, RelationName};
+pub use pattern::{ColumnPattern, PatternError, RelationPattern, Scope};

@@ -1,0 +1,1 @@
+//! daam-diagnostic: where something is and what is wrong with it.

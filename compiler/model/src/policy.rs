@@ -1,0 +1,157 @@
+//! Policies as checked values.
+
+use crate::mask::Mask;
+use crate::subject::AttributeType;
+use daam_catalog::Identifier;
+use daam_catalog::pattern::{ColumnPattern, RelationPattern};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a grant allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// Read rows.
+    Select,
+    /// Add rows.
+    Insert,
+    /// Change rows.
+    Update,
+    /// Remove rows.
+    Delete,
+    /// Empty the table.
+    Truncate,
+}
+
+impl Verb {
+    /// All verbs, in the order they are written.
+    pub const ALL: [Self; 5] = [Self::Select, Self::Insert, Self::Update, Self::Delete, Self::Truncate];
+
+    /// The word used in policies and in SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Truncate => "truncate",
+        }
+    }
+
+    /// Whether PostgreSQL grants this verb per column.
+    pub fn has_columns(self) -> bool {
+        matches!(self, Self::Select | Self::Insert | Self::Update)
+    }
+}
+
+/// Where in the project a clause was written, for `explain` and refusals.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Origin {
+    /// Path relative to the project.
+    pub file: String,
+    /// 1-based line.
+    pub line: u32,
+}
+
+/// The policies of one database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicySet {
+    /// The database's name in `daam.yaml`.
+    pub database: String,
+    /// Declared attributes.
+    pub attributes: BTreeMap<String, AttributeType>,
+    /// Groups that Git, not the directory, decides: group → member e-mails.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// Policies, sorted by name; names are unique.
+    pub policies: Vec<Policy>,
+}
+
+/// One policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Unique name.
+    pub name: String,
+    /// Free text for readers.
+    pub description: String,
+    /// Whom it concerns (for a requestable policy: who may ask).
+    pub subjects: Subjects,
+    /// What it permits.
+    pub grants: Vec<Grant>,
+    /// What it masks. Masks apply to whoever the policy applies to, over every grant of every policy.
+    pub masks: Vec<MaskRule>,
+    /// Limits on sessions it takes part in.
+    pub session: SessionLimits,
+    /// Present when the policy is not held by default but asked for.
+    pub request: Option<RequestTerms>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Whom a policy concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subjects {
+    /// Everyone with an identity in the organization.
+    pub everyone: bool,
+    /// Members of any of these groups.
+    pub groups: BTreeSet<String>,
+    /// These e-mail addresses, lower case.
+    pub users: BTreeSet<String>,
+}
+
+/// One entry of `grants:`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grant {
+    /// Relations it covers.
+    pub on: Vec<RelationPattern>,
+    /// Verbs it allows on them.
+    pub allow: BTreeSet<Verb>,
+    /// Verbs narrowed to columns; a verb that is absent covers all columns.
+    pub columns: BTreeMap<Verb, BTreeSet<Identifier>>,
+    /// Permissive row filter, canonical text.
+    pub rows: Option<String>,
+    /// Restrictive row filter, canonical text; holds over every policy's rows.
+    pub restrict: Option<String>,
+    /// Functions it allows to be called, `schema.name`, all overloads.
+    pub functions: Vec<RelationPattern>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// One entry of `masks:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskRule {
+    /// Columns it covers.
+    pub on: Vec<ColumnPattern>,
+    /// The preset.
+    pub with: Mask,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// `session:` of a policy. Over several policies the shortest time wins, `read_only` holds if any says so,
+/// `procedural` is a permission and adds up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionLimits {
+    /// Longest session.
+    pub max_duration: Option<Duration>,
+    /// Longest pause between statements.
+    pub idle_timeout: Option<Duration>,
+    /// Longest statement.
+    pub statement_timeout: Option<Duration>,
+    /// Only reading transactions.
+    pub read_only: Option<bool>,
+    /// DO, CREATE FUNCTION and functions that run text as SQL are allowed.
+    pub procedural: Option<bool>,
+}
+
+/// `request:` of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTerms {
+    /// Groups whose members decide.
+    pub approvers: BTreeSet<String>,
+    /// How many approvals are needed.
+    pub count: u32,
+    /// Longest time it may be held.
+    pub max_duration: Duration,
+    /// Whether a reason must be given.
+    pub reason_required: bool,
+}

@@ -1,0 +1,1 @@
+//! daam-sql: SQL text and its meaning; the only user of pg_query.

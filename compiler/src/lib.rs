@@ -1,0 +1,1 @@
+//! daam-compiler: YAML to diagnostics and bundle content.

@@ -1,0 +1,7 @@
+//! The words agents, the CLI and the control plane exchange.
+//!
+//! Types only: no IO, no decisions. Every request type refuses unknown fields. Compatibility: fields may be
+//! added to answers, never repurposed; messages carry a version so that an older peer can refuse.
+
+pub mod link;
+pub mod v1;

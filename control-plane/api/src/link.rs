@@ -1,0 +1,138 @@
+//! The agent link: one WebSocket per agent, JSON text messages, version [`VERSION`].
+//!
+//! There is no message by which the control plane can ask for scope, for out-of-scope objects, or for rows.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The protocol version both sides state first.
+pub const VERSION: u32 = 1;
+
+/// From the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FromAgent {
+    /// First message after connecting.
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+        /// The agent's own version.
+        agent_version: String,
+        /// Addresses where the tunnel listens, `host:port`.
+        addresses: Vec<String>,
+        /// Serial of the active bundle, 0 if none.
+        bundle_serial: u64,
+        /// Directory version held, 0 if none.
+        directory_version: u64,
+    },
+    /// The in-scope catalogue, replacing any earlier report. The snapshot is the schema lock's JSON form.
+    SchemaReport {
+        /// `daam_catalog::snapshot` JSON.
+        snapshot: serde_json::Value,
+    },
+    /// A grant or policy the agent refused because of scope. Exactly these four fields.
+    ScopeViolation {
+        /// The policy.
+        policy_id: String,
+        /// The rejected target's schema.
+        schema: String,
+        /// The rejected target's name.
+        table: String,
+        /// Which of the enforcement sites refused.
+        site: String,
+    },
+    /// A developer's session started or ended.
+    SessionEvent {
+        /// The session's id.
+        session_id: String,
+        /// The user's id.
+        user_id: String,
+        /// `started` or `ended`.
+        event: String,
+        /// Why it ended.
+        reason: Option<String>,
+        /// Statements seen so far.
+        statements: u64,
+    },
+    /// The outcome of a bundle offer.
+    BundleStatus {
+        /// The serial.
+        serial: u64,
+        /// `active` or `refused`.
+        state: String,
+        /// Why it was refused.
+        reason: Option<String>,
+    },
+    /// The directory version now enforced.
+    DirectoryStatus {
+        /// The version.
+        version: u64,
+    },
+    /// Still here.
+    Heartbeat {},
+}
+
+/// To the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToAgent {
+    /// A bundle, as the exact bytes of its file.
+    PolicyUpdate {
+        /// The serial the control plane believes it has.
+        serial: u64,
+        /// The bundle file, standard base64.
+        bundle: String,
+    },
+    /// Please introspect and report again.
+    SchemaRequest {},
+    /// The whole directory at a version (small organizations; deltas come later).
+    DirectoryUpdate {
+        /// Monotone version.
+        version: u64,
+        /// Everyone who may connect.
+        users: Vec<DirectoryUser>,
+    },
+    /// Certificates that must no longer be accepted.
+    IdentityRevoked {
+        /// Serial numbers, lower-case hex.
+        serials: BTreeSet<String>,
+    },
+    /// Relays to register with, with tickets.
+    RelayUpdate {
+        /// The relays.
+        relays: Vec<RelayOffer>,
+    },
+    /// End one session.
+    SessionTerminate {
+        /// The session's id.
+        session_id: String,
+        /// What the developer is told.
+        reason: String,
+    },
+}
+
+/// A person in the directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryUser {
+    /// Stable id, as in the certificate.
+    pub id: String,
+    /// E-mail, lower case.
+    pub email: String,
+    /// Disabled users have no access at all.
+    pub disabled: bool,
+    /// Groups.
+    pub groups: BTreeSet<String>,
+    /// Attributes as JSON scalars; the agent types them by the bundle's declaration.
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// A relay and the ticket that admits the holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayOffer {
+    /// `host:port` of the relay's UDP socket.
+    pub address: String,
+    /// The ticket, opaque text.
+    pub ticket: String,
+}

@@ -1,0 +1,263 @@
+//! Requests and answers of `/v1`.
+//!
+//! | method and path | request | answer | who |
+//! |---|---|---|---|
+//! | POST `/v1/bootstrap` | [`Bootstrap`] | [`Bootstrapped`] | bearer: the bootstrap token, once |
+//! | GET `/v1/whoami` | | [`WhoAmI`] | any token |
+//! | POST `/v1/tokens` | [`NewToken`] | [`TokenCreated`] | user; admin for others |
+//! | DELETE `/v1/tokens/{id}` | | | owner or admin |
+//! | PUT `/v1/users/{email}` | [`PutUser`] | [`UserStored`] | admin |
+//! | GET `/v1/users` | | [`User`] list | admin |
+//! | POST `/v1/enrolment-tokens` | [`NewEnrolment`] | [`TokenCreated`] | admin |
+//! | POST `/v1/enrol` | [`Enrol`] | [`Enrolled`] | bearer: the enrolment token, once |
+//! | POST `/v1/certificates` | [`CertificateRequest`] | [`CertificateIssued`] | user |
+//! | PUT/GET `/v1/trust` | trust file JSON | the same | admin / any |
+//! | PUT `/v1/databases/{db}/bundle?expect_head=N` | bundle bytes | [`BundleAccepted`] | admin |
+//! | GET `/v1/databases/{db}/bundle` | | bundle bytes | any token |
+//! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin |
+//! | GET `/v1/databases` | | [`Database`] list | user |
+//! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
+//! | GET `/v1/agents` | | [`Agent`] list | admin |
+//! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
+//! | PUT `/v1/relay/address` | [`RelayAddress`] | | relay link token |
+//! | GET `/v1/ca` | | the CA, PEM | any token |
+//! | GET `/healthz` | | | anyone |
+
+use crate::link::RelayOffer;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Creates the first organization and its first admin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Display name.
+    pub organization: String,
+    /// The first admin's e-mail.
+    pub admin_email: String,
+}
+
+/// The answer to [`Bootstrap`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bootstrapped {
+    /// Server-made slug, e.g. `brave-otter`; also the `org` of bundles and certificates.
+    pub org: String,
+    /// The admin's id.
+    pub user_id: String,
+    /// An API token, shown once.
+    pub token: String,
+}
+
+/// Who the token speaks for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WhoAmI {
+    /// Organization slug.
+    pub org: String,
+    /// User id.
+    pub user_id: String,
+    /// E-mail.
+    pub email: String,
+    /// `admin` or `member`.
+    pub role: String,
+}
+
+/// A new API token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What it is for.
+    pub name: String,
+    /// For whom; absent = the caller. Only admins may name others.
+    pub email: Option<String>,
+    /// Seconds until it expires; absent = 30 days.
+    pub expires_in: Option<u64>,
+}
+
+/// A secret shown once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TokenCreated {
+    /// Id for listing and revoking.
+    pub id: String,
+    /// The secret.
+    pub token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// Creates or replaces a user of the directory.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutUser {
+    /// `admin` or `member`; absent keeps the present role (`member` for a new user).
+    pub role: Option<String>,
+    /// Groups.
+    pub groups: BTreeSet<String>,
+    /// Attributes: JSON strings, integers, booleans.
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// A disabled user loses every session.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// The answer to [`PutUser`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserStored {
+    /// The user's id.
+    pub id: String,
+    /// The directory version that contains this change.
+    pub directory_version: u64,
+}
+
+/// A user as listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct User {
+    /// Id.
+    pub id: String,
+    /// E-mail.
+    pub email: String,
+    /// `admin` or `member`.
+    pub role: String,
+    /// Groups.
+    pub groups: BTreeSet<String>,
+    /// Attributes.
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// Disabled.
+    pub disabled: bool,
+}
+
+/// A one-time token that admits an agent or a relay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEnrolment {
+    /// `agent` or `relay`.
+    pub kind: String,
+    /// The database an agent will serve.
+    pub database: Option<String>,
+    /// Seconds until it expires; absent = 1 hour.
+    pub expires_in: Option<u64>,
+}
+
+/// What an agent or relay sends with its enrolment token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol {
+    /// A name for people.
+    pub name: String,
+    /// PKCS#10 request for the key it made; agents only.
+    pub csr_pem: Option<String>,
+}
+
+/// The answer to [`Enrol`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Agent or relay id.
+    pub id: String,
+    /// Organization slug.
+    pub org: String,
+    /// Certificate chain, PEM; agents only.
+    pub certificate_pem: Option<String>,
+    /// The organization's CA, PEM.
+    pub ca_pem: String,
+    /// Bearer token for the link.
+    pub link_token: String,
+    /// Base64 Ed25519 public key that tickets are verified with; relays only.
+    pub ticket_key: Option<String>,
+}
+
+/// Asks for a client certificate for a key made on the device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRequest {
+    /// PKCS#10 request.
+    pub csr_pem: String,
+    /// The device's id, made by the CLI.
+    pub device: String,
+}
+
+/// The answer to [`CertificateRequest`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CertificateIssued {
+    /// Certificate, PEM.
+    pub certificate_pem: String,
+    /// The organization's CA, PEM.
+    pub ca_pem: String,
+    /// RFC 3339; at most 12 hours ahead.
+    pub not_after: String,
+}
+
+/// The answer to a bundle upload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BundleAccepted {
+    /// Its serial, now the head.
+    pub serial: u64,
+    /// SHA-256 of the statement, hex.
+    pub statement_sha256: String,
+}
+
+/// A database the caller can see.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Agents connected now.
+    pub agents_online: u32,
+    /// Serial of the published bundle, 0 if none.
+    pub bundle_serial: u64,
+}
+
+/// How to reach an agent of a database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectOffer {
+    /// Organization slug.
+    pub org: String,
+    /// The agent's id (its certificate must say so).
+    pub agent_id: String,
+    /// The database.
+    pub database: String,
+    /// Direct addresses, `host:port`.
+    pub direct: Vec<String>,
+    /// Relays with tickets for this agent.
+    pub relays: Vec<RelayOffer>,
+}
+
+/// An agent as listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Agent {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Database.
+    pub database: String,
+    /// Connected now.
+    pub online: bool,
+    /// Serial it enforces.
+    pub bundle_serial: u64,
+    /// Why it refused the latest offer, if it did.
+    pub bundle_refused: Option<String>,
+    /// Directory version it enforces.
+    pub directory_version: u64,
+    /// Scope violations in the last 7 days.
+    pub scope_violations: u64,
+}
+
+/// Where a relay can be reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayAddress {
+    /// `host:port` of its UDP socket.
+    pub address: String,
+}
+
+/// RFC 9457 problem document; every error answer is one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable code, e.g. `bundle.serial-behind`.
+    pub code: String,
+    /// What was refused and why.
+    pub title: String,
+    /// What would be allowed.
+    pub detail: Option<String>,
+    /// HTTP status.
+    pub status: u16,
+}

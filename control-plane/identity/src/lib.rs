@@ -1,0 +1,1 @@
+//! daam-identity: certificates, principals and relay tickets; no HTTP, no database.

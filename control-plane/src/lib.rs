@@ -1,0 +1,1 @@
+//! daam-control-plane: the daam control plane.

@@ -1,0 +1,3 @@
+//! daam-control-plane: the daam control plane.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! daam-store: the only SQL of the control plane.

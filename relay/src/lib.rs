@@ -1,0 +1,1 @@
+//! daam-relay: forwards packets it cannot read.

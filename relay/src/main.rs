@@ -1,0 +1,3 @@
+//! daam-relay: forwards packets it cannot read.
+
+fn main() {}
