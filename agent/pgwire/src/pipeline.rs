@@ -1,0 +1,4 @@
+//! Which reply answers which request.
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! The SQLSTATE codes we send or look for.
+
+/// The peer broke the protocol.
+pub const PROTOCOL_VIOLATION: &str = "08P01";
+/// The connection to the database was lost.
+pub const CONNECTION_FAILURE: &str = "08006";
+/// The database could not be reached.
+pub const CANNOT_CONNECT: &str = "08001";
+/// Something the server does not do.
+pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+/// Text that is not in the announced encoding.
+pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
+/// The user may not log in.
+pub const INVALID_AUTHORIZATION: &str = "28000";
+/// A wrong password.
+pub const INVALID_PASSWORD: &str = "28P01";
+/// A transaction that has failed.
+pub const IN_FAILED_TRANSACTION: &str = "25P02";
+/// A session idle for too long.
+pub const IDLE_SESSION_TIMEOUT: &str = "57P05";
+/// No such database.
+pub const INVALID_CATALOG_NAME: &str = "3D000";
+/// Privileges are missing.
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// A value that a parameter may not take.
+pub const INVALID_PARAMETER_VALUE: &str = "22023";
+/// Too many connections.
+pub const TOO_MANY_CONNECTIONS: &str = "53300";
+/// A limit of the program, such as the length of a message.
+pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+/// A statement was cancelled.
+pub const QUERY_CANCELED: &str = "57014";
+/// The session was ended by an administrator.
+pub const ADMIN_SHUTDOWN: &str = "57P01";
+/// The server cannot take connections now.
+pub const CANNOT_CONNECT_NOW: &str = "57P03";
+/// A fault of ours.
+pub const INTERNAL_ERROR: &str = "XX000";
