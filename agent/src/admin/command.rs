@@ -1,0 +1,112 @@
+//! What the admin task can be asked.
+
+use super::{AdminError, AgentTag};
+use crate::secret::Secret;
+use crate::session_id::SessionId;
+use daam_catalog::ServerVersion;
+use daam_enforce::SessionPlan;
+use tokio::sync::oneshot;
+
+/// How the admin task connects and labels.
+#[derive(Clone)]
+pub struct AdminConfig {
+    /// The DSN role's connection.
+    pub upstream: tokio_postgres::Config,
+    /// TLS, if the DSN wants it.
+    pub tls: Option<rustls::ClientConfig>,
+    /// Whose roles these are.
+    pub tag: AgentTag,
+}
+
+impl std::fmt::Debug for AdminConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminConfig").field("tag", &self.tag).field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// What the first connection found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamFacts {
+    /// The server.
+    pub server: ServerVersion,
+    /// The database connected to.
+    pub database: String,
+    /// The agent's own role.
+    pub role: String,
+    /// Whether PUBLIC may connect; if not, every session role gets CONNECT.
+    pub public_connect: bool,
+    /// Whether PUBLIC may create temporary objects; if not, sessions and view owners get TEMPORARY.
+    pub public_temporary: bool,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Roles removed.
+    pub dropped: Vec<String>,
+    /// Roles that could not be removed, and why.
+    pub kept: Vec<(String, String)>,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, AdminError>>;
+
+/// A shared role and the statements that give it its privileges.
+#[derive(Debug, Clone)]
+pub(super) struct SharedRole {
+    pub(super) role: String,
+    pub(super) grants: Vec<String>,
+}
+
+/// The shared roles of one plan, named for one agent.
+#[derive(Debug, Clone)]
+pub(super) struct SharedRoles {
+    pub(super) permission: SharedRole,
+    pub(super) view: Option<SharedRole>,
+}
+
+impl SharedRoles {
+    pub(super) fn of(plan: &SessionPlan, _tag: &AgentTag) -> Self {
+        let permission = SharedRole {
+            role: plan.permission_role().to_owned(),
+            grants: plan.permission_grants(),
+        };
+        let view = plan
+            .view_owner()
+            .map(|role| SharedRole { role: role.to_owned(), grants: plan.view_owner_grants() });
+        Self { permission, view }
+    }
+}
+
+/// A live change of one session.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) session: SessionId,
+    pub(super) role: String,
+    pub(super) old_permission: String,
+    /// Shared role and the session's owner that is a member of it.
+    pub(super) old_view: Option<(String, String)>,
+    pub(super) owner: Option<String>,
+    pub(super) shared: SharedRoles,
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Open {
+        session: SessionId,
+        role: String,
+        owner: Option<String>,
+        verifier: Secret,
+        shared: SharedRoles,
+        reply: Reply<()>,
+    },
+    Lend { role: String, owner: Option<String>, retired: Vec<String>, reply: Reply<()> },
+    TakeBack { role: String, owner: String, reply: Reply<()> },
+    Seal { role: String, reply: Reply<()> },
+    Switch { change: Change, reply: Reply<()> },
+    Cancel { pid: i32, reply: Reply<()> },
+    Terminate { pid: i32, reply: Reply<()> },
+    /// Terminates every backend of the role; answers whether one was still there.
+    EndBackend { role: String, reply: Reply<bool> },
+    Close { session: SessionId, role: String, owners: Vec<String>, reply: Reply<()> },
+    Sweep { reply: Reply<Swept> },
+}

@@ -1,0 +1,152 @@
+//! The policy in force, as one immutable value that sessions watch.
+//!
+//! Every change (bundle, directory, scope, catalogue, an access request) publishes a new [`PolicyState`]; a
+//! session asks it the same question again and moves to the new answer. What it refuses: anybody the directory
+//! does not list, disabled people, people no policy concerns, and new sessions past the bundle's expiry.
+
+use crate::directory::Directory;
+use daam_catalog::{Catalog, Scope};
+use daam_enforce::SessionPlan;
+use daam_identity::UserPrincipal;
+use daam_model::{EffectivePolicy, PolicySet, Subject};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The bundle in force, as far as sessions and health output need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveBundle {
+    /// Its serial.
+    pub serial: u64,
+    /// No new sessions from this time on (Unix seconds).
+    pub expires_at: Option<i64>,
+}
+
+/// Everything a decision depends on.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyState {
+    /// The bundle in force; without one nobody gets in.
+    pub bundle: Option<ActiveBundle>,
+    /// Its policies, narrowed to the scope.
+    pub policies: Arc<PolicySet>,
+    /// The database as far as it is in scope.
+    pub catalog: Arc<Catalog>,
+    /// Who is who.
+    pub directory: Arc<Directory>,
+    /// The customer's scope.
+    pub scope: Arc<Scope>,
+    /// Names of requestable policies that are active now, per user id.
+    pub requests: Arc<std::collections::BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// What a user may do now.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The user with groups and attributes.
+    pub subject: Subject,
+    /// All policies that apply, combined.
+    pub effective: EffectivePolicy,
+    /// What to do in the database about it.
+    pub plan: SessionPlan,
+}
+
+/// Why a user gets no session (a live one ends with it).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The agent has no verified bundle.
+    #[error("the agent has no policy bundle yet")]
+    NoBundle,
+    /// The bundle has expired; only new sessions are refused.
+    #[error("the policy bundle {serial} has expired")]
+    Expired {
+        /// The bundle.
+        serial: u64,
+    },
+    /// Not in the directory.
+    #[error("`{email}` is not in the directory of this database's organization")]
+    Unknown {
+        /// The certificate's e-mail.
+        email: String,
+    },
+    /// Disabled in the directory.
+    #[error("the account `{email}` is disabled")]
+    Disabled {
+        /// The directory's e-mail.
+        email: String,
+    },
+    /// No policy grants anything.
+    #[error("no policy of this database grants anything to `{email}`")]
+    NoPolicy {
+        /// The directory's e-mail.
+        email: String,
+    },
+    /// The policy cannot be carried out on this database.
+    #[error("the policy cannot be enforced on this database: {reason}")]
+    Unenforceable {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Denied {
+    /// The SQLSTATE of the answer to a start-up.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::NoBundle | Self::Expired { .. } => "57P03",
+            Self::Unknown { .. } | Self::Disabled { .. } | Self::NoPolicy { .. } => "28000",
+            Self::Unenforceable { .. } => "0A000",
+        }
+    }
+
+    /// What would help.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoBundle => "publish a signed bundle for this database with `daam policy publish`",
+            Self::Expired { .. } => "publish a newer bundle; running sessions continue under the old one",
+            Self::Unknown { .. } | Self::Disabled { .. } => "ask an administrator of the organization",
+            Self::NoPolicy { .. } => {
+                "`daam policy why-not` explains which policy would apply; groups decide membership"
+            }
+            Self::Unenforceable { .. } => "the agent's log names the object; `daam policy check` finds it earlier",
+        }
+    }
+}
+
+impl PolicyState {
+    /// Whether the user may open a session now.
+    pub fn admit(&self, user: &UserPrincipal, now_unix: i64) -> Result<Decision, Denied> {
+        match &self.bundle {
+            Some(ActiveBundle { serial, expires_at: Some(end) }) if *end <= now_unix => {
+                Err(Denied::Expired { serial: *serial })
+            }
+            _ => self.decide(user),
+        }
+    }
+
+    /// What the user may do, for a session that runs already (an expired bundle stays in force for it).
+    pub fn decide(&self, user: &UserPrincipal) -> Result<Decision, Denied> {
+        if self.bundle.is_none() {
+            return Err(Denied::NoBundle);
+        }
+        let subject = self.subject(user)?;
+        let none = BTreeSet::new();
+        let active = self.requests.get(&user.user_id).unwrap_or(&none);
+        let mut effective = daam_model::effective::effective(&self.policies, &self.catalog, &subject, active);
+        // The catalogue holds nothing out of scope, so neither can this; the grant site checks for itself.
+        effective.relations.retain(|name, _| self.scope.admits(name));
+        if effective.relations.is_empty() && effective.functions.is_empty() {
+            return Err(Denied::NoPolicy { email: subject.email });
+        }
+        let plan = daam_enforce::plan(&effective, &self.catalog)
+            .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?;
+        Ok(Decision { subject, effective, plan })
+    }
+
+    fn subject(&self, user: &UserPrincipal) -> Result<Subject, Denied> {
+        let entry =
+            self.directory.user(&user.user_id).ok_or_else(|| Denied::Unknown { email: user.email.clone() })?;
+        if entry.disabled {
+            return Err(Denied::Disabled { email: entry.email.clone() });
+        }
+        Ok(entry.subject(&self.policies))
+    }
+}
