@@ -1,0 +1,90 @@
+//! The whole published corpus of attempts, against the sandbox, with the result reported per group.
+
+use daam_e2e::corpus::{Attempt, Outcome, attempts, folder, run};
+use daam_e2e::{Fabric, FabricOptions, Person, PersonOptions};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Attempts that still bring something out. The list may only shrink.
+const KNOWN_LEAKS: [&str; 0] = [];
+
+#[derive(Default)]
+struct Tally {
+    clean: u32,
+    refused: u32,
+    leaked: Vec<String>,
+}
+
+#[test]
+fn no_attempt_of_the_corpus_brings_out_what_the_policy_hides() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("projects/corpus");
+    let fabric =
+        Fabric::start(&FabricOptions { project, seeds: vec![folder().join("fixture.sql")] }).unwrap();
+    let options = PersonOptions {
+        email: "mallory@acme.test".to_owned(),
+        groups: "attackers".to_owned(),
+        ..PersonOptions::default()
+    };
+    let mallory = Person::open(&fabric, &options).unwrap();
+    let major: u64 = fabric
+        .upstream("select current_setting('server_version_num')::int / 10000")
+        .unwrap()
+        .parse()
+        .unwrap();
+
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut broken = Vec::new();
+    let mut masked_but_refused = Vec::new();
+    for attempt in attempts().unwrap().iter().filter(|attempt| !attempt.agent_only && fits(attempt, major)) {
+        let tally = tallies.entry(attempt.group.clone()).or_default();
+        match run(&fabric, &mallory, attempt) {
+            Ok(Outcome::Leak(text)) => tally.leaked.push(format!("{} ({text})", attempt.id)),
+            Ok(Outcome::Clean) => tally.clean += 1,
+            Ok(Outcome::Refused(code)) => {
+                tally.refused += 1;
+                if attempt.expect == "masked" {
+                    masked_but_refused.push(format!("{} {code}", attempt.id));
+                }
+            }
+            Err(error) => broken.push(format!("{}: {error:#}", attempt.id)),
+        }
+    }
+    report(&tallies, &masked_but_refused);
+    assert!(
+        broken.is_empty(),
+        "attempts that could not be judged:\n{}\n{}",
+        broken.join("\n"),
+        fabric.logs()
+    );
+    let leaks: Vec<&String> = tallies.values().flat_map(|tally| &tally.leaked).collect();
+    let new: Vec<&&String> =
+        leaks.iter().filter(|leak| !KNOWN_LEAKS.iter().any(|known| leak.starts_with(known))).collect();
+    assert!(new.is_empty(), "new leaks: {new:#?}");
+}
+
+fn fits(attempt: &Attempt, major: u64) -> bool {
+    let wanted = attempt
+        .min_pg
+        .as_ref()
+        .map(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0));
+    wanted.is_none_or(|wanted| wanted <= major)
+}
+
+fn report(tallies: &BTreeMap<String, Tally>, masked_but_refused: &[String]) {
+    let mut err = std::io::stderr().lock();
+    writeln!(err, "{:32} {:>6} {:>8} {:>6}", "group", "clean", "refused", "leaks").unwrap();
+    for (group, tally) in tallies {
+        writeln!(
+            err,
+            "{group:32} {:>6} {:>8} {:>6} {}",
+            tally.clean,
+            tally.refused,
+            tally.leaked.len(),
+            tally.leaked.join(", ")
+        )
+        .unwrap();
+    }
+    writeln!(err, "refused although a masked answer was expected: {}", masked_but_refused.join(", "))
+        .unwrap();
+}

@@ -1,0 +1,17 @@
+//! Stories a user could tell about the whole fabric. One binary; a module per chapter.
+//!
+//! Every test starts its own sandbox (control plane, relay, agent, PostgreSQL) and owns it to the end.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail loudly"
+)]
+
+mod bypass;
+mod connecting;
+mod live_policy;
+mod masking;
+mod misfortune;
+mod shop;
