@@ -2,12 +2,7 @@
 //!
 //! Every test starts its own sandbox (control plane, relay, agent, PostgreSQL) and owns it to the end.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test's own helpers fail loudly"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own helpers fail loudly")]
 
 mod bypass;
 mod connecting;
