@@ -1,10 +1,20 @@
 //! What one subject may do and see in one catalogue: all applicable policies, combined.
+//!
+//! Grants and permissive rows add up, restrictive rows and masks hold over everything, and what is not granted
+//! is denied. A view that would show what is hidden from the subject is refused whole: its grant is dropped and
+//! listed in [`EffectivePolicy::refused`].
+
+mod grants;
+mod masks;
+mod rows;
+mod views;
 
 use crate::mask::EffectiveMask;
-use crate::policy::{Origin, SessionLimits, Verb};
+use crate::policy::{Origin, Policy, PolicySet, SessionLimits, Verb};
 use crate::subject::Subject;
-use daam_catalog::{FunctionName, Identifier, RelationName};
+use daam_catalog::{Catalog, ColumnRef, FunctionName, Identifier, RelationName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The combination of every policy that applies to a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +29,51 @@ pub struct EffectivePolicy {
     pub functions: BTreeSet<FunctionName>,
     /// Combined limits.
     pub limits: SessionLimits,
+    /// Grants that were dropped because they would show what is hidden, or cannot be held.
+    pub refused: Vec<RefusedGrant>,
+}
+
+/// A grant that was written but is not held.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusedGrant {
+    /// The relation it was for.
+    pub relation: RelationName,
+    /// Why it is not held.
+    pub reason: RefusedReason,
+    /// The clause that granted it.
+    pub origin: Origin,
+}
+
+/// Why a written grant is not held.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefusedReason {
+    /// A view reads a column that is masked for the subject.
+    ReadsMasked(ColumnRef),
+    /// A view reads a relation of which the subject may not see every row.
+    ReadsFiltered(RelationName),
+    /// The verb does not exist for that kind of relation.
+    VerbUnsuited(Verb),
+}
+
+impl fmt::Display for RefusedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadsMasked(read) => write!(
+                f,
+                "the view reads `{}.{}`, which is masked for this subject, and would show it; grant the table \
+                 instead, or a view that does not read the column",
+                read.relation, read.column
+            ),
+            Self::ReadsFiltered(relation) => write!(
+                f,
+                "the view reads `{relation}`, of which this subject sees only some rows, and would show all; \
+                 grant the table instead"
+            ),
+            Self::VerbUnsuited(verb) => {
+                write!(f, "`{}` does not exist for this kind of relation", verb.as_str())
+            }
+        }
+    }
 }
 
 /// Access to one relation.
@@ -32,6 +87,10 @@ pub struct RelationAccess {
     pub rows: BTreeMap<Verb, RowFilter>,
     /// The clauses that granted something here.
     pub origins: BTreeSet<Origin>,
+    /// The clauses that granted each verb.
+    pub verb_origins: BTreeMap<Verb, BTreeSet<Origin>>,
+    /// The rules behind each mask.
+    pub mask_origins: BTreeMap<Identifier, BTreeSet<Origin>>,
 }
 
 /// Which rows a verb reaches: any of `any` (all rows if empty) and all of `all`.
@@ -53,3 +112,51 @@ pub struct FilterClause {
     /// Where it was written.
     pub origin: Origin,
 }
+
+/// Combines every policy of the set that applies to the subject.
+///
+/// A requestable policy applies only while its name is in `active_requests` and the subject may ask for it.
+/// Membership of groups defined in the set replaces what the directory says about groups of the same name.
+pub fn effective(
+    set: &PolicySet,
+    catalog: &Catalog,
+    subject: &Subject,
+    active_requests: &BTreeSet<String>,
+) -> EffectivePolicy {
+    let subject = subject.with_defined_groups(&set.groups);
+    let policies = applicable(set, &subject, active_requests);
+    let masks = masks::Masks::of(&policies, catalog);
+    let mut granted = grants::collect(&policies, catalog);
+    rows::inherit(&mut granted.relations, catalog);
+    views::refuse(&mut granted, &masks, catalog);
+    for (name, access) in &mut granted.relations {
+        masks.write_into(name, access);
+    }
+    granted.refused.sort();
+    granted.refused.dedup();
+    EffectivePolicy {
+        policies: policies.iter().map(|policy| policy.name.clone()).collect(),
+        relations: granted.relations,
+        functions: granted.functions,
+        limits: policies
+            .iter()
+            .fold(SessionLimits::default(), |limits, policy| limits.combined(&policy.session)),
+        refused: granted.refused,
+        subject,
+    }
+}
+
+fn applicable<'a>(
+    set: &'a PolicySet,
+    subject: &Subject,
+    active_requests: &BTreeSet<String>,
+) -> Vec<&'a Policy> {
+    set.policies
+        .iter()
+        .filter(|policy| policy.request.is_none() || active_requests.contains(&policy.name))
+        .filter(|policy| policy.subjects.include(subject))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,9 @@ pub mod mask;
 pub mod policy;
 pub mod subject;
 
-pub use effective::{EffectivePolicy, FilterClause, RelationAccess, RowFilter};
+pub use effective::{
+    EffectivePolicy, FilterClause, RefusedGrant, RefusedReason, RelationAccess, RowFilter, effective,
+};
 pub use mask::{EffectiveMask, JsonMask, Mask, TruncateUnit};
 pub use policy::{Grant, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits, Subjects, Verb};
-pub use subject::{AttributeType, AttributeValue, Subject};
+pub use subject::{AttributeError, AttributeType, AttributeValue, RawAttribute, Subject};

@@ -1,7 +1,10 @@
 //! Policies as checked values.
+//!
+//! Nothing here is resolved: patterns are still patterns, and what they mean for one subject is
+//! [`crate::effective`]'s to say.
 
 use crate::mask::Mask;
-use crate::subject::AttributeType;
+use crate::subject::{AttributeType, Subject};
 use daam_catalog::Identifier;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +100,15 @@ pub struct Subjects {
     pub users: BTreeSet<String>,
 }
 
+impl Subjects {
+    /// Whether the subject is among them. Addresses compare without case.
+    pub fn include(&self, subject: &Subject) -> bool {
+        self.everyone
+            || !self.groups.is_disjoint(&subject.groups)
+            || self.users.iter().any(|user| subject.has_email(user))
+    }
+}
+
 /// One entry of `grants:`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grant {
@@ -141,6 +153,34 @@ pub struct SessionLimits {
     pub read_only: Option<bool>,
     /// DO, CREATE FUNCTION and functions that run text as SQL are allowed.
     pub procedural: Option<bool>,
+}
+
+impl SessionLimits {
+    /// The limits of a session both take part in.
+    #[must_use]
+    pub fn combined(&self, other: &Self) -> Self {
+        Self {
+            max_duration: at_most(self.max_duration, other.max_duration),
+            idle_timeout: at_most(self.idle_timeout, other.idle_timeout),
+            statement_timeout: at_most(self.statement_timeout, other.statement_timeout),
+            read_only: either(self.read_only, other.read_only),
+            procedural: either(self.procedural, other.procedural),
+        }
+    }
+}
+
+fn at_most(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a || b),
+        (one, other) => one.or(other),
+    }
 }
 
 /// `request:` of a policy.

@@ -1,0 +1,83 @@
+//! Grants add up: verbs, columns, permissive and restrictive rows per relation, and functions.
+//!
+//! Refused here: verbs a relation's kind does not have, writes to generated columns, and narrowings that leave
+//! no column.
+
+use super::rows::RowCollector;
+use super::{RefusedGrant, RefusedReason, RelationAccess};
+use crate::policy::{Grant, Policy, Verb};
+use daam_catalog::{Catalog, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything granted so far, before masks.
+#[derive(Debug, Default)]
+pub(super) struct Granted {
+    pub(super) relations: BTreeMap<RelationName, RelationAccess>,
+    pub(super) functions: BTreeSet<FunctionName>,
+    pub(super) refused: Vec<RefusedGrant>,
+}
+
+pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
+    let mut granted = Granted::default();
+    let mut rows = RowCollector::default();
+    for grant in policies.iter().flat_map(|policy| &policy.grants) {
+        for relation in catalog.relations.values() {
+            if grant.on.iter().any(|pattern| pattern.matches(&relation.name)) {
+                add_relation(&mut granted, &mut rows, grant, relation);
+            }
+        }
+        let called = |name: &&FunctionName| {
+            grant.functions.iter().any(|pattern| pattern.matches_parts(&name.schema, &name.name))
+        };
+        granted.functions.extend(catalog.functions.keys().filter(called).cloned());
+    }
+    rows.write_into(&mut granted.relations);
+    granted
+}
+
+fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, relation: &Relation) {
+    for verb in &grant.allow {
+        // A restriction holds over every policy, even where its own grant gives nothing.
+        rows.restrict(relation, *verb, grant);
+        if !suits(*verb, relation.kind) {
+            granted.refused.push(RefusedGrant {
+                relation: relation.name.clone(),
+                reason: RefusedReason::VerbUnsuited(*verb),
+                origin: grant.origin.clone(),
+            });
+            continue;
+        }
+        let columns = columns(*verb, grant, relation);
+        if verb.has_columns() && columns.is_empty() {
+            continue;
+        }
+        rows.permit(relation, *verb, grant);
+        let access = granted.relations.entry(relation.name.clone()).or_default();
+        access.verbs.entry(*verb).or_default().extend(columns);
+        access.origins.insert(grant.origin.clone());
+        access.verb_origins.entry(*verb).or_default().insert(grant.origin.clone());
+    }
+}
+
+fn suits(verb: Verb, kind: RelationKind) -> bool {
+    match kind {
+        RelationKind::MaterializedView => verb == Verb::Select,
+        RelationKind::View => verb != Verb::Truncate,
+        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+    }
+}
+
+/// The columns of the relation a grant covers for that verb.
+fn columns(verb: Verb, grant: &Grant, relation: &Relation) -> BTreeSet<Identifier> {
+    if !verb.has_columns() {
+        return BTreeSet::new();
+    }
+    let narrowed = grant.columns.get(&verb);
+    relation
+        .columns
+        .iter()
+        .filter(|column| verb == Verb::Select || !matches!(column.generated, Generated::From(_)))
+        .filter(|column| narrowed.is_none_or(|names| names.contains(&column.name)))
+        .map(|column| column.name.clone())
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! Masks of every applicable policy, joined per column, and what derived columns inherit.
+//!
+//! A generated column inherits from the columns its expression reads, a child table from its parents, and a
+//! parent from its children, whose rows a query of the parent shows. Whatever is inherited and does not fit
+//! becomes `redact`.
+
+use super::RelationAccess;
+use super::rows::ancestors;
+use crate::mask::EffectiveMask;
+use crate::policy::{MaskRule, Origin, Policy};
+use daam_catalog::{Catalog, ColumnRef, Generated, Identifier, Relation, RelationName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The masks of one subject over the whole catalogue, granted or not.
+#[derive(Debug)]
+pub(super) struct Masks<'a> {
+    rules: Vec<&'a MaskRule>,
+    columns: BTreeMap<RelationName, BTreeMap<Identifier, Masked>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Masked {
+    mask: EffectiveMask,
+    origins: BTreeSet<Origin>,
+}
+
+impl<'a> Masks<'a> {
+    /// Resolves the mask rules of these policies.
+    pub(super) fn of(policies: &[&'a Policy], catalog: &Catalog) -> Self {
+        let rules: Vec<&MaskRule> = policies.iter().flat_map(|policy| &policy.masks).collect();
+        let mut masks = Self { rules, columns: BTreeMap::new() };
+        if masks.rules.is_empty() {
+            return masks;
+        }
+        for relation in catalog.relations.values() {
+            masks.apply_rules(relation);
+        }
+        let lineage: BTreeMap<&RelationName, BTreeSet<RelationName>> =
+            catalog.relations.keys().map(|name| (name, ancestors(name, catalog))).collect();
+        masks.settle_generated(catalog);
+        for (child, parents) in &lineage {
+            for parent in parents {
+                masks.copy(parent, child, catalog);
+            }
+        }
+        masks.settle_generated(catalog);
+        // Upwards only now, so that one partition's mask does not reach its siblings through the parent.
+        for (child, parents) in &lineage {
+            for parent in parents {
+                masks.copy(child, parent, catalog);
+            }
+        }
+        masks.settle_generated(catalog);
+        masks
+    }
+
+    /// Whether a column a view reads is masked; also judged for columns outside the catalogue, by name.
+    pub(super) fn hides(&self, read: &ColumnRef) -> bool {
+        self.columns.get(&read.relation).is_some_and(|columns| columns.contains_key(&read.column))
+            || self
+                .rules
+                .iter()
+                .flat_map(|rule| &rule.on)
+                .any(|pattern| pattern.matches(&read.relation, &read.column))
+    }
+
+    /// Records the masks of a granted relation.
+    pub(super) fn write_into(&self, name: &RelationName, access: &mut RelationAccess) {
+        for (column, masked) in self.columns.get(name).into_iter().flatten() {
+            access.masks.insert(column.clone(), masked.mask.clone());
+            access.mask_origins.insert(column.clone(), masked.origins.clone());
+        }
+    }
+
+    fn apply_rules(&mut self, relation: &Relation) {
+        let mut found = Vec::new();
+        for rule in &self.rules {
+            for column in &relation.columns {
+                if rule.on.iter().any(|pattern| pattern.matches(&relation.name, &column.name)) {
+                    let mask = EffectiveMask::new(rule.with.clone()).fitted(column.data_type.class);
+                    let origins = BTreeSet::from([rule.origin.clone()]);
+                    found.push((column.name.clone(), Masked { mask, origins }));
+                }
+            }
+        }
+        for (column, masked) in found {
+            self.add(&relation.name, &column, &masked);
+        }
+    }
+
+    /// Gives `to` the masks of the columns of the same name in `from`.
+    fn copy(&mut self, from: &RelationName, to: &RelationName, catalog: &Catalog) {
+        let (Some(source), Some(target)) = (self.columns.get(from).cloned(), catalog.relation(to)) else {
+            return;
+        };
+        for (column, masked) in source {
+            if let Some(target_column) = target.column(&column) {
+                let mask = masked.mask.fitted(target_column.data_type.class);
+                self.add(to, &column, &Masked { mask, origins: masked.origins });
+            }
+        }
+    }
+
+    /// Passes masks on to generated columns until nothing changes (one may read another's source twice removed).
+    fn settle_generated(&mut self, catalog: &Catalog) {
+        for relation in catalog.relations.values() {
+            while self.settle_once(relation) {}
+        }
+    }
+
+    fn settle_once(&mut self, relation: &Relation) -> bool {
+        let Some(columns) = self.columns.get(&relation.name) else { return false };
+        let mut inherited = Vec::new();
+        for column in &relation.columns {
+            let Generated::From(reads) = &column.generated else { continue };
+            for source in reads.iter().filter(|source| **source != column.name) {
+                if let Some(masked) = columns.get(source) {
+                    let mask = masked.mask.derived(column.data_type.class);
+                    inherited.push((column.name.clone(), Masked { mask, origins: masked.origins.clone() }));
+                }
+            }
+        }
+        let mut changed = false;
+        for (column, masked) in inherited {
+            changed |= self.add(&relation.name, &column, &masked);
+        }
+        changed
+    }
+
+    /// Joins a mask in; tells whether that changed anything.
+    fn add(&mut self, relation: &RelationName, column: &Identifier, masked: &Masked) -> bool {
+        let columns = self.columns.entry(relation.clone()).or_default();
+        let Some(present) = columns.get_mut(column) else {
+            columns.insert(column.clone(), masked.clone());
+            return true;
+        };
+        let joined = Masked {
+            mask: present.mask.join(&masked.mask),
+            origins: present.origins.union(&masked.origins).cloned().collect(),
+        };
+        let changed = *present != joined;
+        *present = joined;
+        changed
+    }
+}

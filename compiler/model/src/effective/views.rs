@@ -1,0 +1,72 @@
+//! Views read with their owner's rights, past every mask and filter of the subject.
+//!
+//! So a view that reads something hidden from the subject is not granted at all: which of its columns shows
+//! the hidden value cannot be told from outside. The refusal is recorded for `explain`.
+
+use super::grants::Granted;
+use super::masks::Masks;
+use super::rows::ancestors;
+use super::{RefusedGrant, RefusedReason, RelationAccess};
+use crate::policy::Verb;
+use daam_catalog::{Catalog, Relation, RelationKind, RelationName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Drops the grants on views that would show hidden values or rows.
+pub(super) fn refuse(granted: &mut Granted, masks: &Masks<'_>, catalog: &Catalog) {
+    let families = families(catalog);
+    let mut dropped = Vec::new();
+    for (name, access) in &granted.relations {
+        let Some(relation) = catalog.relation(name) else { continue };
+        if !matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView) {
+            continue;
+        }
+        if let Some(reason) = reason(relation, access, granted, masks, &families) {
+            dropped.push((name.clone(), reason));
+        }
+    }
+    for (name, reason) in dropped {
+        let Some(access) = granted.relations.remove(&name) else { continue };
+        granted.refused.extend(access.origins.into_iter().map(|origin| RefusedGrant {
+            relation: name.clone(),
+            reason: reason.clone(),
+            origin,
+        }));
+    }
+}
+
+fn reason(
+    view: &Relation,
+    access: &RelationAccess,
+    granted: &Granted,
+    masks: &Masks<'_>,
+    families: &BTreeMap<RelationName, BTreeSet<RelationName>>,
+) -> Option<RefusedReason> {
+    if let Some(read) = view.reads.iter().find(|read| masks.hides(read)) {
+        return Some(RefusedReason::ReadsMasked(read.clone()));
+    }
+    let filtered = |relation: &RelationName| {
+        granted.relations.get(relation).is_some_and(|read| {
+            // A filter on a verb the view does not pass on hides nothing from who may read every row.
+            read.rows.keys().any(|verb| *verb == Verb::Select || access.verbs.contains_key(verb))
+        })
+    };
+    view.reads.iter().find_map(|read| {
+        let family = families.get(&read.relation).into_iter().flatten();
+        std::iter::once(&read.relation)
+            .chain(family)
+            .find(|relation| filtered(relation))
+            .map(|relation| RefusedReason::ReadsFiltered(relation.clone()))
+    })
+}
+
+/// For every relation that has any: its ancestors and descendants, which share rows with it.
+fn families(catalog: &Catalog) -> BTreeMap<RelationName, BTreeSet<RelationName>> {
+    let mut families: BTreeMap<RelationName, BTreeSet<RelationName>> = BTreeMap::new();
+    for name in catalog.relations.keys() {
+        for ancestor in ancestors(name, catalog) {
+            families.entry(name.clone()).or_default().insert(ancestor.clone());
+            families.entry(ancestor).or_default().insert(name.clone());
+        }
+    }
+    families
+}
