@@ -1,1 +1,57 @@
-//! daam-store: the only SQL of the control plane.
+//! The only SQL of the control plane: one text per query, for embedded SQLite and for PostgreSQL.
+//!
+//! Every query of a tenant's rows needs a [`TenantScope`], which only a verified token can produce
+//! ([`Db::authenticate`]); so there is no way to ask for another organization's rows. Secrets are kept as SHA-256
+//! only. Every change writes its audit entry in the same transaction. What this crate refuses: a second server on one
+//! embedded file, a write transaction that did not begin as one, and SQL built at run time.
+
+mod agents;
+mod audit;
+mod authenticate;
+mod bundles;
+mod certificates;
+mod db;
+mod enrolment;
+mod error;
+mod observations;
+mod organizations;
+mod relays;
+mod scope;
+mod secret;
+mod tokens;
+mod trust;
+mod users;
+
+pub use agents::{Hello, OnlineAgent};
+pub use audit::AuditEntry;
+pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
+pub use bundles::{NewBundle, Published, StoredBundle};
+pub use certificates::{Holder, NewCertificate};
+pub use db::Db;
+pub use enrolment::{Enrolment, NewAgent};
+pub use error::StoreError;
+pub use observations::Violation;
+pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
+pub use scope::TenantScope;
+pub use secret::{Secret, SecretKind, digest};
+pub use tokens::TokenOwner;
+pub use users::{Stored, UserChange};
+
+/// Every statement of this crate by name, so that a test can prepare each on both engines.
+pub fn statements() -> Vec<(&'static str, &'static str)> {
+    [
+        agents::ALL,
+        audit::ALL,
+        authenticate::ALL,
+        bundles::ALL,
+        certificates::ALL,
+        enrolment::ALL,
+        observations::ALL,
+        organizations::ALL,
+        relays::ALL,
+        tokens::ALL,
+        trust::ALL,
+        users::ALL,
+    ]
+    .concat()
+}

@@ -1,0 +1,156 @@
+//! Agents: which are connected now, and what they enforce. "Connected" is a link that was seen recently, so that a
+//! server that died does not leave agents online for ever.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, run, statements};
+use crate::error::{read_json, read_number, stored_number, write_json};
+use crate::{AgentAuth, StoreError, TenantScope};
+use daam_api::v1::Agent;
+
+statements! {
+    CONNECTED = "UPDATE agents SET link_id = $3, seen_at = $4, addresses = $5, agent_version = $6, bundle_serial = $7, \
+                 bundle_refused = NULL, directory_version = $8 WHERE org_id = $1 AND id = $2";
+    SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3";
+    DISCONNECTED = "UPDATE agents SET link_id = NULL WHERE org_id = $1 AND id = $2 AND link_id = $3";
+    ALL_DISCONNECTED = "UPDATE agents SET link_id = NULL";
+    ACTIVE = "UPDATE agents SET bundle_serial = $3, bundle_refused = NULL WHERE org_id = $1 AND id = $2";
+    REFUSED = "UPDATE agents SET bundle_refused = $3 WHERE org_id = $1 AND id = $2";
+    DIRECTORY = "UPDATE agents SET directory_version = $3 WHERE org_id = $1 AND id = $2";
+    ONLINE = "SELECT id, addresses FROM agents WHERE org_id = $1 AND database_name = $2 AND link_id IS NOT NULL \
+              AND seen_at > $3 ORDER BY bundle_serial DESC, seen_at DESC, id";
+    LIST = "SELECT a.id, a.name, a.database_name, a.link_id IS NOT NULL AND a.seen_at > $2, a.bundle_serial, \
+            a.bundle_refused, a.directory_version, \
+            (SELECT COUNT(*) FROM scope_violations v WHERE v.agent_id = a.id AND v.org_id = a.org_id AND v.last_at > $3) \
+            FROM agents a WHERE a.org_id = $1 ORDER BY a.database_name, a.name, a.id";
+}
+
+/// What an agent says first.
+#[derive(Debug)]
+pub struct Hello<'a> {
+    /// This connection.
+    pub link_id: &'a str,
+    /// Where its tunnel listens.
+    pub addresses: &'a [String],
+    /// Its version.
+    pub agent_version: &'a str,
+    /// The bundle it enforces.
+    pub bundle_serial: u64,
+    /// The directory it enforces.
+    pub directory_version: u64,
+}
+
+/// An agent that can be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineAgent {
+    /// Its id.
+    pub id: String,
+    /// Where its tunnel listens.
+    pub addresses: Vec<String>,
+}
+
+impl Db {
+    /// The agent is connected by this link; an older link of the same agent no longer counts.
+    pub async fn agent_connected(
+        &self,
+        agent: &AgentAuth,
+        hello: &Hello<'_>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let scope = agent.scope();
+        let addresses = write_json(&hello.addresses, "address list")?;
+        let serial = stored_number(hello.bundle_serial, "bundle serial")?;
+        let directory = stored_number(hello.directory_version, "directory version")?;
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute CONNECTED, &scope.org_id, agent.agent_id(), hello.link_id, now, &addresses,
+            hello.agent_version, serial, directory)?;
+        let what =
+            Happened { action: "agent.connect", target: agent.agent_id(), detail: hello.agent_version };
+        append(&mut tx, scope, what, now).await?;
+        tx.commit().await
+    }
+
+    /// The link is alive; `false` if another link took its place.
+    pub async fn agent_seen(&self, agent: &AgentAuth, link_id: &str, now: i64) -> Result<bool, StoreError> {
+        let mut tx = self.write_tx().await?;
+        let seen = run!(&mut tx, execute SEEN, &agent.scope().org_id, agent.agent_id(), link_id, now)?;
+        tx.commit().await?;
+        Ok(seen == 1)
+    }
+
+    /// The link ended.
+    pub async fn agent_disconnected(&self, agent: &AgentAuth, link_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute DISCONNECTED, &agent.scope().org_id, agent.agent_id(), link_id)?;
+        tx.commit().await
+    }
+
+    /// Forgets every link; for a server that starts and is the only one.
+    pub async fn forget_links(&self) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute ALL_DISCONNECTED)?;
+        tx.commit().await
+    }
+
+    /// The agent enforces this serial.
+    pub async fn bundle_active(&self, agent: &AgentAuth, serial: u64) -> Result<(), StoreError> {
+        let serial = stored_number(serial, "bundle serial")?;
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute ACTIVE, &agent.scope().org_id, agent.agent_id(), serial)?;
+        tx.commit().await
+    }
+
+    /// The agent refused the bundle it was offered.
+    pub async fn bundle_refused(&self, agent: &AgentAuth, reason: &str) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute REFUSED, &agent.scope().org_id, agent.agent_id(), reason)?;
+        tx.commit().await
+    }
+
+    /// The agent enforces this directory version.
+    pub async fn directory_enforced(&self, agent: &AgentAuth, version: u64) -> Result<(), StoreError> {
+        let version = stored_number(version, "directory version")?;
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute DIRECTORY, &agent.scope().org_id, agent.agent_id(), version)?;
+        tx.commit().await
+    }
+
+    /// Agents of a database seen after `seen_after`; the one with the newest bundle first.
+    pub async fn online_agents(
+        &self,
+        scope: &TenantScope,
+        database: &str,
+        seen_after: i64,
+    ) -> Result<Vec<OnlineAgent>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        run!(&mut tx, all(String, String), ONLINE, &scope.org_id, database, seen_after)?
+            .into_iter()
+            .map(|(id, addresses)| Ok(OnlineAgent { id, addresses: read_json(&addresses, "address list")? }))
+            .collect()
+    }
+
+    /// Every agent, with the violations since `violations_after`.
+    pub async fn agents(
+        &self,
+        scope: &TenantScope,
+        seen_after: i64,
+        violations_after: i64,
+    ) -> Result<Vec<Agent>, StoreError> {
+        type Row = (String, String, String, bool, i64, Option<String>, i64, i64);
+        let mut tx = self.read_tx().await?;
+        run!(&mut tx, all Row, LIST, &scope.org_id, seen_after, violations_after)?
+            .into_iter()
+            .map(|(id, name, database, online, serial, bundle_refused, directory, violations)| {
+                Ok(Agent {
+                    id,
+                    name,
+                    database,
+                    online,
+                    bundle_serial: read_number(serial, "bundle serial")?,
+                    bundle_refused,
+                    directory_version: read_number(directory, "directory version")?,
+                    scope_violations: read_number(violations, "violation count")?,
+                })
+            })
+            .collect()
+    }
+}

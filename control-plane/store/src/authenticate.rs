@@ -1,0 +1,267 @@
+//! From a presented secret to who it speaks for. This is the only place where a [`TenantScope`] is made.
+
+use crate::db::{Db, run, statements};
+use crate::secret::{SecretKind, digest, same_digest};
+use crate::{StoreError, TenantScope};
+
+statements! {
+    USER = "SELECT t.sha256, t.id, t.expires_at, u.id, u.email, u.role, o.id, o.slug \
+            FROM api_tokens t JOIN users u ON u.id = t.user_id JOIN organizations o ON o.id = t.org_id \
+            WHERE t.sha256 = $1 AND t.expires_at > $2 AND NOT u.disabled AND u.org_id = t.org_id";
+    ENROLMENT = "SELECT e.sha256, e.id, e.kind, e.database_name, o.id, o.slug \
+                 FROM enrolment_tokens e JOIN organizations o ON o.id = e.org_id \
+                 WHERE e.sha256 = $1 AND e.expires_at > $2 AND e.used_at IS NULL";
+    AGENT = "SELECT a.link_sha256, a.id, a.name, a.database_name, o.id, o.slug \
+             FROM agents a JOIN organizations o ON o.id = a.org_id WHERE a.link_sha256 = $1";
+    RELAY = "SELECT r.link_sha256, r.id, r.name, o.id, o.slug \
+             FROM relays r JOIN organizations o ON o.id = r.org_id WHERE r.link_sha256 = $1";
+}
+
+/// Whoever a verified secret speaks for.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A person, by API token.
+    User(UserAuth),
+    /// An agent, by link token.
+    Agent(AgentAuth),
+    /// A relay, by link token.
+    Relay(RelayAuth),
+    /// Something that may enrol once.
+    Enrolment(EnrolmentAuth),
+}
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Manages the organization.
+    Admin,
+    /// Connects.
+    Member,
+}
+
+impl Role {
+    /// `admin` or `member`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// The role of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Member].into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// An authenticated user.
+#[derive(Debug, Clone)]
+pub struct UserAuth {
+    scope: TenantScope,
+    user_id: String,
+    email: String,
+    role: Role,
+    token_expires_at: i64,
+}
+
+impl UserAuth {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// The user's id.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+    /// The user's e-mail.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+    /// The user's role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+    /// When the presented token ends, unix seconds.
+    pub fn token_expires_at(&self) -> i64 {
+        self.token_expires_at
+    }
+}
+
+/// An authenticated agent.
+#[derive(Debug, Clone)]
+pub struct AgentAuth {
+    scope: TenantScope,
+    agent_id: String,
+    name: String,
+    database: String,
+}
+
+impl AgentAuth {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// The agent's id.
+    pub fn agent_id(&self) -> &str {
+        &self.agent_id
+    }
+    /// The agent's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// The database it serves.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+}
+
+/// An authenticated relay.
+#[derive(Debug, Clone)]
+pub struct RelayAuth {
+    scope: TenantScope,
+    relay_id: String,
+    name: String,
+}
+
+impl RelayAuth {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// The relay's id.
+    pub fn relay_id(&self) -> &str {
+        &self.relay_id
+    }
+    /// The relay's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What an enrolment token admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnrolmentKind {
+    /// An agent of a database.
+    Agent {
+        /// The database.
+        database: String,
+    },
+    /// A relay.
+    Relay,
+}
+
+/// An unused enrolment token.
+#[derive(Debug, Clone)]
+pub struct EnrolmentAuth {
+    scope: TenantScope,
+    id: String,
+    kind: EnrolmentKind,
+}
+
+impl EnrolmentAuth {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// The token's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+    /// What it admits.
+    pub fn kind(&self) -> &EnrolmentKind {
+        &self.kind
+    }
+}
+
+impl Caller {
+    /// The organization, whoever asks.
+    pub fn scope(&self) -> &TenantScope {
+        match self {
+            Self::User(user) => user.scope(),
+            Self::Agent(agent) => agent.scope(),
+            Self::Relay(relay) => relay.scope(),
+            Self::Enrolment(enrolment) => enrolment.scope(),
+        }
+    }
+}
+
+impl Db {
+    /// Who this secret speaks for now; `None` if nobody: unknown, expired, used, revoked, or its user is disabled.
+    pub async fn authenticate(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
+        match SecretKind::of(secret) {
+            Some(SecretKind::Api) => self.authenticate_user(secret, now).await,
+            Some(SecretKind::Enrolment) => self.authenticate_enrolment(secret, now).await,
+            Some(SecretKind::Agent) => self.authenticate_agent(secret).await,
+            Some(SecretKind::Relay) => self.authenticate_relay(secret).await,
+            Some(SecretKind::Bootstrap) | None => Ok(None),
+        }
+    }
+
+    async fn authenticate_user(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
+        type Row = (String, String, i64, String, String, String, String, String);
+        let wanted = digest(secret);
+        let mut tx = self.read_tx().await?;
+        let Some((stored, _token_id, token_expires_at, user_id, email, role, org_id, slug)) =
+            run!(&mut tx, optional Row, USER, &wanted, now)?
+        else {
+            return Ok(None);
+        };
+        let role = Role::from_name(&role).ok_or(StoreError::Decode("role"))?;
+        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        Ok(same_digest(&stored, &wanted).then_some(Caller::User(UserAuth {
+            scope,
+            user_id,
+            email,
+            role,
+            token_expires_at,
+        })))
+    }
+
+    async fn authenticate_enrolment(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
+        type Row = (String, String, String, Option<String>, String, String);
+        let wanted = digest(secret);
+        let mut tx = self.read_tx().await?;
+        let Some((stored, id, kind, database, org_id, slug)) =
+            run!(&mut tx, optional Row, ENROLMENT, &wanted, now)?
+        else {
+            return Ok(None);
+        };
+        let kind = match (kind.as_str(), database) {
+            ("agent", Some(database)) => EnrolmentKind::Agent { database },
+            ("relay", None) => EnrolmentKind::Relay,
+            _ => return Err(StoreError::Decode("enrolment token")),
+        };
+        let scope = TenantScope { org_id, slug, actor: format!("enrolment:{id}") };
+        Ok(same_digest(&stored, &wanted).then_some(Caller::Enrolment(EnrolmentAuth { scope, id, kind })))
+    }
+
+    async fn authenticate_agent(&self, secret: &str) -> Result<Option<Caller>, StoreError> {
+        type Row = (String, String, String, String, String, String);
+        let wanted = digest(secret);
+        let mut tx = self.read_tx().await?;
+        let Some((stored, agent_id, name, database, org_id, slug)) =
+            run!(&mut tx, optional Row, AGENT, &wanted)?
+        else {
+            return Ok(None);
+        };
+        let scope = TenantScope { org_id, slug, actor: format!("agent:{agent_id}") };
+        Ok(same_digest(&stored, &wanted).then_some(Caller::Agent(AgentAuth {
+            scope,
+            agent_id,
+            name,
+            database,
+        })))
+    }
+
+    async fn authenticate_relay(&self, secret: &str) -> Result<Option<Caller>, StoreError> {
+        type Row = (String, String, String, String, String);
+        let wanted = digest(secret);
+        let mut tx = self.read_tx().await?;
+        let Some((stored, relay_id, name, org_id, slug)) = run!(&mut tx, optional Row, RELAY, &wanted)?
+        else {
+            return Ok(None);
+        };
+        let scope = TenantScope { org_id, slug, actor: format!("relay:{relay_id}") };
+        Ok(same_digest(&stored, &wanted).then_some(Caller::Relay(RelayAuth { scope, relay_id, name })))
+    }
+}

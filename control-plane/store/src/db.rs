@@ -1,0 +1,168 @@
+//! The two engines behind one value. Writing starts only in [`Db::write_tx`]: on SQLite a transaction that begins by
+//! reading and then writes fails under load, so a write transaction takes the lock when it begins.
+
+use crate::StoreError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, postgres::PgPoolOptions};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_CONNECTIONS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The control plane's database.
+#[derive(Debug, Clone)]
+pub struct Db(Engine);
+
+#[derive(Debug, Clone)]
+enum Engine {
+    /// The lock file is held as long as any clone lives.
+    Sqlite(SqlitePool, #[expect(dead_code, reason = "held for its lock")] Arc<File>),
+    Pg(PgPool),
+}
+
+/// A transaction. Dropping it undoes it.
+pub(crate) enum Tx {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Pg(sqlx::Transaction<'static, Postgres>),
+}
+
+/// Runs one statement on whichever engine the transaction is of:
+/// `run!(tx, execute SQL, binds…)` counts rows, `run!(tx, optional Row, SQL, binds…)` and `run!(tx, all Row, SQL, …)` read.
+macro_rules! run {
+    (@on $tx:expr, $c:ident => $query:expr) => {
+        match $tx {
+            $crate::db::Tx::Sqlite($c) => $query,
+            $crate::db::Tx::Pg($c) => $query,
+        }
+        .map_err($crate::StoreError::Query)
+    };
+    ($tx:expr, execute $sql:expr $(, $bind:expr)* $(,)?) => {
+        run!(@on $tx, c => sqlx::query($sql)$(.bind($bind))*.execute(&mut **c).await.map(|done| done.rows_affected()))
+    };
+    ($tx:expr, optional $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        run!(@on $tx, c => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **c).await)
+    };
+    ($tx:expr, all $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        run!(@on $tx, c => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(&mut **c).await)
+    };
+}
+pub(crate) use run;
+
+/// Declares a module's statements and lists them for the test that prepares each.
+macro_rules! statements {
+    ($($name:ident = $sql:literal;)*) => {
+        $(const $name: &str = $sql;)*
+        pub(crate) const ALL: &[(&str, &str)] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
+    };
+}
+pub(crate) use statements;
+
+impl Db {
+    /// Opens (creating if needed) the embedded file and brings its schema up to date. The file is locked for as long
+    /// as the value lives.
+    pub async fn open_sqlite(file: &Path) -> Result<Self, StoreError> {
+        let lock = lock(&file.with_extension("lock"))?;
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(SQLITE_CONNECTIONS)
+            .connect_with(options)
+            .await
+            .map_err(StoreError::Open)?;
+        MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        Ok(Self(Engine::Sqlite(pool, Arc::new(lock))))
+    }
+
+    /// Connects to PostgreSQL and brings the schema up to date under an advisory lock.
+    pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(StoreError::Url);
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .connect(url)
+            .await
+            .map_err(StoreError::Open)?;
+        MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        Ok(Self(Engine::Pg(pool)))
+    }
+
+    /// Whether this process is the only one that can have this database open.
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.0, Engine::Sqlite(..))
+    }
+
+    /// Waits for running transactions and closes every connection.
+    pub async fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite(pool, _) => pool.close().await,
+            Engine::Pg(pool) => pool.close().await,
+        }
+    }
+
+    /// Asks the engine to parse a statement without running it.
+    pub async fn prepare(&self, sql: &'static str) -> Result<(), StoreError> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        match &self.0 {
+            Engine::Sqlite(pool, _) => {
+                let mut connection = pool.acquire().await.map_err(StoreError::Query)?;
+                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::Query)
+            }
+            Engine::Pg(pool) => {
+                let mut connection = pool.acquire().await.map_err(StoreError::Query)?;
+                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::Query)
+            }
+        }
+    }
+
+    /// One consistent view of the data.
+    pub(crate) async fn read_tx(&self) -> Result<Tx, StoreError> {
+        match &self.0 {
+            Engine::Sqlite(pool, _) => pool.begin().await.map(Tx::Sqlite),
+            Engine::Pg(pool) => {
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Pg)
+            }
+        }
+        .map_err(StoreError::Query)
+    }
+
+    /// The only way to write.
+    pub(crate) async fn write_tx(&self) -> Result<Tx, StoreError> {
+        match &self.0 {
+            Engine::Sqlite(pool, _) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Engine::Pg(pool) => pool.begin().await.map(Tx::Pg),
+        }
+        .map_err(StoreError::Query)
+    }
+}
+
+impl Tx {
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Pg(tx) => tx.commit().await,
+        }
+        .map_err(StoreError::Query)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| StoreError::Lock { path: path.to_owned(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path.with_extension("db"))),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

@@ -1,0 +1,113 @@
+//! One-time tokens that admit an agent or a relay. Using one, and what it made, is one transaction.
+
+use crate::audit::{Happened, append};
+use crate::certificates::{NewCertificate, insert};
+use crate::db::{Db, Tx, run, statements};
+use crate::{EnrolmentAuth, EnrolmentKind, Secret, SecretKind, StoreError, UserAuth};
+use uuid::Uuid;
+
+statements! {
+    INSERT = "INSERT INTO enrolment_tokens (id, org_id, kind, database_name, sha256, created_at, expires_at) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    USE = "UPDATE enrolment_tokens SET used_at = $3 WHERE org_id = $1 AND id = $2 AND used_at IS NULL AND expires_at > $3";
+    DATABASE = "INSERT INTO databases (org_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (org_id, name) DO NOTHING";
+    AGENT = "INSERT INTO agents (id, org_id, database_name, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    RELAY = "INSERT INTO relays (id, org_id, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5)";
+}
+
+/// An enrolment token to make.
+#[derive(Debug)]
+pub struct Enrolment<'a> {
+    /// What it admits.
+    pub kind: &'a EnrolmentKind,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// An agent to store, with the certificate it was issued.
+#[derive(Debug)]
+pub struct NewAgent<'a> {
+    /// Its id, as in the certificate.
+    pub id: &'a str,
+    /// A name for people.
+    pub name: &'a str,
+    /// The certificate.
+    pub certificate: NewCertificate<'a>,
+}
+
+impl Db {
+    /// Makes a token; a database it names exists from now on.
+    pub async fn create_enrolment(
+        &self,
+        by: &UserAuth,
+        new: &Enrolment<'_>,
+        now: i64,
+    ) -> Result<(String, Secret), StoreError> {
+        let scope = by.scope();
+        let (kind, database) = match new.kind {
+            EnrolmentKind::Agent { database } => ("agent", Some(database.as_str())),
+            EnrolmentKind::Relay => ("relay", None),
+        };
+        let mut tx = self.write_tx().await?;
+        if let Some(database) = database {
+            run!(&mut tx, execute DATABASE, &scope.org_id, database, now)?;
+        }
+        let id = Uuid::now_v7().to_string();
+        let secret = Secret::generate(SecretKind::Enrolment)?;
+        run!(&mut tx, execute INSERT, &id, &scope.org_id, kind, database, secret.sha256(), now, new.expires_at)?;
+        let detail = database.map_or_else(|| kind.to_owned(), |database| format!("{kind} of {database}"));
+        let what = Happened { action: "enrolment.create", target: &id, detail: &detail };
+        append(&mut tx, scope, what, now).await?;
+        tx.commit().await?;
+        Ok((id, secret))
+    }
+
+    /// Uses an agent's token; `None` if it was used meanwhile or is not for an agent.
+    pub async fn enrol_agent(
+        &self,
+        token: &EnrolmentAuth,
+        new: &NewAgent<'_>,
+        now: i64,
+    ) -> Result<Option<Secret>, StoreError> {
+        let EnrolmentKind::Agent { database } = token.kind() else { return Ok(None) };
+        let scope = token.scope();
+        let mut tx = self.write_tx().await?;
+        if !used(&mut tx, token, now).await? {
+            return Ok(None);
+        }
+        let link = Secret::generate(SecretKind::Agent)?;
+        run!(&mut tx, execute AGENT, new.id, &scope.org_id, database, new.name, link.sha256(), now)?;
+        insert(&mut tx, scope, &new.certificate).await?;
+        let what = Happened { action: "agent.enrol", target: new.id, detail: database };
+        append(&mut tx, scope, what, now).await?;
+        tx.commit().await?;
+        Ok(Some(link))
+    }
+
+    /// Uses a relay's token; `None` if it was used meanwhile or is not for a relay.
+    pub async fn enrol_relay(
+        &self,
+        token: &EnrolmentAuth,
+        name: &str,
+        now: i64,
+    ) -> Result<Option<(String, Secret)>, StoreError> {
+        if *token.kind() != EnrolmentKind::Relay {
+            return Ok(None);
+        }
+        let scope = token.scope();
+        let mut tx = self.write_tx().await?;
+        if !used(&mut tx, token, now).await? {
+            return Ok(None);
+        }
+        let id = Uuid::now_v7().to_string();
+        let link = Secret::generate(SecretKind::Relay)?;
+        run!(&mut tx, execute RELAY, &id, &scope.org_id, name, link.sha256(), now)?;
+        append(&mut tx, scope, Happened { action: "relay.enrol", target: &id, detail: name }, now).await?;
+        tx.commit().await?;
+        Ok(Some((id, link)))
+    }
+}
+
+async fn used(tx: &mut Tx, token: &EnrolmentAuth, now: i64) -> Result<bool, StoreError> {
+    Ok(run!(tx, execute USE, &token.scope().org_id, token.id(), now)? == 1)
+}

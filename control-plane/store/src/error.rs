@@ -1,0 +1,64 @@
+//! Why the store did not answer. Nothing here carries a row's content or a secret.
+
+use std::path::PathBuf;
+
+/// A failure of the store, as opposed to an answer of "no".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names neither engine.
+    #[error(
+        "`--database-url` must begin with `postgres://` or `postgresql://`; leave it out to use the embedded file"
+    )]
+    Url,
+    /// Someone else has the embedded file.
+    #[error(
+        "another control plane is using `{0}`; stop it, or give this one another --data-dir or a PostgreSQL --database-url"
+    )]
+    Busy(PathBuf),
+    /// The lock file could not be opened or locked.
+    #[error("could not lock `{path}`")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("could not open the database")]
+    Open(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("could not migrate the database")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A query failed.
+    #[error("a database query failed")]
+    Query(#[source] sqlx::Error),
+    /// A stored value is not what this version writes.
+    #[error("a stored {0} is not in the form this version writes")]
+    Decode(&'static str),
+    /// A value does not fit the column.
+    #[error("the {0} is too large to store")]
+    TooLarge(&'static str),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
+}
+
+pub(crate) fn stored_number(value: u64, what: &'static str) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::TooLarge(what))
+}
+
+pub(crate) fn read_number(value: i64, what: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| StoreError::Decode(what))
+}
+
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
+    text: &str,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Decode(what))
+}
+
+pub(crate) fn write_json<T: serde::Serialize>(value: &T, what: &'static str) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Decode(what))
+}

@@ -1,0 +1,112 @@
+//! What agents observe: the in-scope schema, targets refused because of scope, and sessions. No rows, no SQL, no
+//! literals; the tables have no column for them.
+
+use crate::db::{Db, run, statements};
+use crate::error::stored_number;
+use crate::{AgentAuth, StoreError, TenantScope};
+
+/// Repeats within this many seconds of the last one are the same violation.
+const FOLD_SECONDS: i64 = 300;
+
+statements! {
+    REPORT = "INSERT INTO schema_reports (org_id, database_name, agent_id, snapshot, received_at) \
+              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (org_id, database_name) DO UPDATE SET \
+              agent_id = excluded.agent_id, snapshot = excluded.snapshot, received_at = excluded.received_at";
+    SNAPSHOT = "SELECT snapshot FROM schema_reports WHERE org_id = $1 AND database_name = $2";
+    FOLD = "UPDATE scope_violations SET last_at = $7, hits = hits + 1 WHERE org_id = $1 AND agent_id = $2 \
+            AND policy_id = $3 AND schema_name = $4 AND table_name = $5 AND site = $6 AND last_at > $8";
+    VIOLATION = "INSERT INTO scope_violations \
+                 (org_id, agent_id, policy_id, schema_name, table_name, site, first_at, last_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    STARTED = "INSERT INTO sessions (org_id, agent_id, id, user_id, started_at) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (agent_id, id) DO NOTHING";
+    ENDED = "UPDATE sessions SET ended_at = $5, reason = $6, statements = $7 \
+             WHERE org_id = $1 AND agent_id = $2 AND id = $3 AND user_id = $4 AND ended_at IS NULL";
+    OPEN_SESSIONS = "SELECT COUNT(*) FROM sessions WHERE org_id = $1 AND ended_at IS NULL";
+}
+
+/// A target an agent refused because of scope.
+#[derive(Debug, Clone, Copy)]
+pub struct Violation<'a> {
+    /// The policy.
+    pub policy_id: &'a str,
+    /// The target's schema.
+    pub schema: &'a str,
+    /// The target's name.
+    pub table: &'a str,
+    /// Which enforcement site refused.
+    pub site: &'a str,
+}
+
+impl Db {
+    /// Replaces the database's snapshot wholesale: what is no longer reported is no longer known.
+    pub async fn replace_schema(
+        &self,
+        agent: &AgentAuth,
+        snapshot: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute REPORT, &agent.scope().org_id, agent.database(), agent.agent_id(), snapshot, now)?;
+        tx.commit().await
+    }
+
+    /// The latest snapshot of a database.
+    pub async fn schema(&self, scope: &TenantScope, database: &str) -> Result<Option<String>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let row = run!(&mut tx, optional(String,), SNAPSHOT, &scope.org_id, database)?;
+        Ok(row.map(|(snapshot,)| snapshot))
+    }
+
+    /// Records a violation; repeats within five minutes of the last are folded. `true` if it is a new one.
+    pub async fn violation(
+        &self,
+        agent: &AgentAuth,
+        seen: Violation<'_>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let org = &agent.scope().org_id;
+        let mut tx = self.write_tx().await?;
+        let folded = run!(&mut tx, execute FOLD, org, agent.agent_id(), seen.policy_id, seen.schema, seen.table,
+            seen.site, now, now.saturating_sub(FOLD_SECONDS))?;
+        if folded == 0 {
+            run!(&mut tx, execute VIOLATION, org, agent.agent_id(), seen.policy_id, seen.schema, seen.table,
+                seen.site, now)?;
+        }
+        tx.commit().await?;
+        Ok(folded == 0)
+    }
+
+    /// A developer's session began.
+    pub async fn session_started(
+        &self,
+        agent: &AgentAuth,
+        session_id: &str,
+        user_id: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute STARTED, &agent.scope().org_id, agent.agent_id(), session_id, user_id, now)?;
+        tx.commit().await
+    }
+
+    /// A developer's session ended. `session` is its id and the user's id.
+    pub async fn session_ended(
+        &self,
+        agent: &AgentAuth,
+        session: (&str, &str),
+        (reason, statements): (Option<&str>, u64),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let count = stored_number(statements, "statement count")?;
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute ENDED, &agent.scope().org_id, agent.agent_id(), session.0, session.1, now, reason, count)?;
+        tx.commit().await
+    }
+
+    /// Sessions that have begun and not ended.
+    pub async fn open_sessions(&self, scope: &TenantScope) -> Result<i64, StoreError> {
+        let mut tx = self.read_tx().await?;
+        Ok(run!(&mut tx, optional(i64,), OPEN_SESSIONS, &scope.org_id)?.map_or(0, |(count,)| count))
+    }
+}

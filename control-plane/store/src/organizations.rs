@@ -1,0 +1,141 @@
+//! Organizations and their keys. The private halves arrive sealed; this crate cannot open them.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, Tx, run, statements};
+use crate::{Secret, SecretKind, StoreError, TenantScope};
+use uuid::Uuid;
+
+statements! {
+    ANY = "SELECT slug FROM organizations ORDER BY created_at LIMIT 1";
+    BOOTSTRAP = "INSERT INTO bootstrap (id, done_at) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
+    CREATE = "INSERT INTO organizations (id, slug, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (slug) DO NOTHING";
+    ADMIN = "INSERT INTO users (id, org_id, email, role, created_at) VALUES ($1, $2, $3, 'admin', $4)";
+    TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at) \
+             VALUES ($1, $2, $3, 'bootstrap', $4, $5, $6)";
+    ADD_KEY = "INSERT INTO org_keys (org_id, kind, public_part, sealed_part, created_at) VALUES ($1, $2, $3, $4, $5)";
+    KEY = "SELECT public_part, sealed_part FROM org_keys WHERE org_id = $1 AND kind = $2";
+}
+
+/// Which of an organization's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Signs certificates.
+    Ca,
+    /// Signs relay tickets.
+    Ticket,
+}
+
+impl KeyKind {
+    /// As stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ca => "ca",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// A key to store.
+#[derive(Debug)]
+pub struct NewKey<'a> {
+    /// Which.
+    pub kind: KeyKind,
+    /// Certificate or public key.
+    pub public: &'a str,
+    /// The private half, encrypted by the caller.
+    pub sealed: &'a str,
+}
+
+/// A stored key.
+#[derive(Debug, Clone)]
+pub struct OrgKey {
+    /// Certificate or public key.
+    pub public: String,
+    /// The private half, encrypted.
+    pub sealed: String,
+}
+
+/// An organization to create, with its first admin.
+#[derive(Debug)]
+pub struct NewOrganization<'a> {
+    /// Server-made.
+    pub slug: &'a str,
+    /// Display name.
+    pub name: &'a str,
+    /// The first admin, lower case.
+    pub admin_email: &'a str,
+    /// Both keys.
+    pub keys: [NewKey<'a>; 2],
+    /// When the first token ends, unix seconds.
+    pub token_expires_at: i64,
+}
+
+/// What became of [`NewOrganization`].
+#[derive(Debug)]
+pub enum Created {
+    /// Made; the token is shown once.
+    Made {
+        /// The admin.
+        user_id: String,
+        /// The admin's API token.
+        token: Secret,
+    },
+    /// Another organization has this slug: try another.
+    SlugTaken,
+    /// The first organization was made before.
+    AlreadyBootstrapped,
+}
+
+impl Db {
+    /// Whether there is an organization at all.
+    pub async fn has_organization(&self) -> Result<bool, StoreError> {
+        let mut tx = self.read_tx().await?;
+        Ok(run!(&mut tx, optional(String,), ANY)?.is_some())
+    }
+
+    /// Creates the first organization; once per database, whoever asks at the same time.
+    pub async fn bootstrap(&self, new: &NewOrganization<'_>, now: i64) -> Result<Created, StoreError> {
+        let mut tx = self.write_tx().await?;
+        if run!(&mut tx, execute BOOTSTRAP, now)? == 0 {
+            return Ok(Created::AlreadyBootstrapped);
+        }
+        create(tx, new, now).await
+    }
+
+    /// Creates a further organization. For the operator of the installation, not for any tenant.
+    pub async fn create_organization(
+        &self,
+        new: &NewOrganization<'_>,
+        now: i64,
+    ) -> Result<Created, StoreError> {
+        create(self.write_tx().await?, new, now).await
+    }
+
+    /// One of the organization's keys.
+    pub async fn org_key(&self, scope: &TenantScope, kind: KeyKind) -> Result<OrgKey, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let row = run!(&mut tx, optional(String, String), KEY, &scope.org_id, kind.name())?;
+        let (public, sealed) = row.ok_or(StoreError::Decode("organization key"))?;
+        Ok(OrgKey { public, sealed })
+    }
+}
+
+async fn create(mut tx: Tx, new: &NewOrganization<'_>, now: i64) -> Result<Created, StoreError> {
+    let org_id = Uuid::now_v7().to_string();
+    if run!(&mut tx, execute CREATE, &org_id, new.slug, new.name, now)? == 0 {
+        return Ok(Created::SlugTaken);
+    }
+    for key in &new.keys {
+        run!(&mut tx, execute ADD_KEY, &org_id, key.kind.name(), key.public, key.sealed, now)?;
+    }
+    let user_id = Uuid::now_v7().to_string();
+    run!(&mut tx, execute ADMIN, &user_id, &org_id, new.admin_email, now)?;
+    let token = Secret::generate(SecretKind::Api)?;
+    let token_id = Uuid::now_v7().to_string();
+    run!(&mut tx, execute TOKEN, &token_id, &org_id, &user_id, token.sha256(), now, new.token_expires_at)?;
+    let scope = TenantScope { org_id, slug: new.slug.to_owned(), actor: "operator".to_owned() };
+    let what = Happened { action: "organization.create", target: new.slug, detail: new.admin_email };
+    append(&mut tx, &scope, what, now).await?;
+    tx.commit().await?;
+    Ok(Created::Made { user_id, token })
+}

@@ -1,0 +1,148 @@
+//! The directory: who there is, their groups and attributes, and its version. A change is a new version in the same
+//! transaction. Refused: leaving an organization without an enabled admin.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, Tx, run, statements};
+use crate::error::{read_json, read_number, write_json};
+use crate::{Role, StoreError, TenantScope};
+use daam_api::link::DirectoryUser;
+use daam_api::v1::{User, UserStored};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+statements! {
+    NEXT_VERSION = "UPDATE organizations SET directory_version = directory_version + 1 WHERE id = $1 RETURNING directory_version";
+    VERSION = "SELECT directory_version FROM organizations WHERE id = $1";
+    BY_EMAIL = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2";
+    OTHER_ADMINS = "SELECT COUNT(*) FROM users WHERE org_id = $1 AND role = 'admin' AND NOT disabled AND email <> $2";
+    PUT = "INSERT INTO users (id, org_id, email, role, group_names, attributes, disabled, created_at) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+           ON CONFLICT (org_id, email) DO UPDATE SET role = excluded.role, group_names = excluded.group_names, \
+           attributes = excluded.attributes, disabled = excluded.disabled RETURNING id";
+    REVOKE = "UPDATE certificates SET revoked_at = $3 \
+              WHERE org_id = $1 AND holder_kind = 'user' AND holder_id = $2 AND revoked_at IS NULL";
+    LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
+}
+
+type Row = (String, String, String, String, String, bool);
+
+/// What a user becomes.
+#[derive(Debug)]
+pub struct UserChange<'a> {
+    /// Lower case.
+    pub email: &'a str,
+    /// Absent keeps the present role.
+    pub role: Option<Role>,
+    /// All groups.
+    pub groups: &'a BTreeSet<String>,
+    /// All attributes.
+    pub attributes: &'a BTreeMap<String, serde_json::Value>,
+    /// Whether all access ends.
+    pub disabled: bool,
+}
+
+/// What became of [`UserChange`].
+#[derive(Debug)]
+pub enum Stored {
+    /// Done.
+    Done(UserStored),
+    /// It would leave no enabled admin.
+    LastAdmin,
+}
+
+impl Db {
+    /// Creates or replaces a user. Disabling also revokes the user's certificates.
+    pub async fn put_user(
+        &self,
+        scope: &TenantScope,
+        change: &UserChange<'_>,
+        now: i64,
+    ) -> Result<Stored, StoreError> {
+        let mut tx = self.write_tx().await?;
+        // First of all, because it locks the organization: two admins cannot demote each other at once.
+        let version = run!(&mut tx, optional(i64,), NEXT_VERSION, &scope.org_id)?;
+        let (version,) = version.ok_or(StoreError::Decode("organization"))?;
+        let present = run!(&mut tx, optional(String, String), BY_EMAIL, &scope.org_id, change.email)?;
+        let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
+        let role = change.role.or(present_role).unwrap_or(Role::Member);
+        if present_role == Some(Role::Admin)
+            && (role != Role::Admin || change.disabled)
+            && !has_other_admin(&mut tx, scope, change.email).await?
+        {
+            return Ok(Stored::LastAdmin);
+        }
+        let groups = write_json(change.groups, "group list")?;
+        let attributes = write_json(change.attributes, "attribute map")?;
+        let new_id = Uuid::now_v7().to_string();
+        let put = run!(
+            &mut tx,
+            optional(String,),
+            PUT,
+            &new_id,
+            &scope.org_id,
+            change.email,
+            role.name(),
+            &groups,
+            &attributes,
+            change.disabled,
+            now
+        )?;
+        let (id,) = put.ok_or(StoreError::Decode("user"))?;
+        if change.disabled {
+            run!(&mut tx, execute REVOKE, &scope.org_id, &id, now)?;
+        }
+        let detail = format!("role={} disabled={} groups={groups}", role.name(), change.disabled);
+        let what = Happened { action: "user.put", target: change.email, detail: &detail };
+        append(&mut tx, scope, what, now).await?;
+        tx.commit().await?;
+        let directory_version = read_number(version, "directory version")?;
+        Ok(Stored::Done(UserStored { id, directory_version }))
+    }
+
+    /// Everyone.
+    pub async fn users(&self, scope: &TenantScope) -> Result<Vec<User>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        run!(&mut tx, all Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
+    }
+
+    /// The present version of the directory.
+    pub async fn directory_version(&self, scope: &TenantScope) -> Result<u64, StoreError> {
+        let mut tx = self.read_tx().await?;
+        version(&mut tx, scope).await
+    }
+
+    /// The directory and the version it is of, as agents get it.
+    pub async fn directory(&self, scope: &TenantScope) -> Result<(u64, Vec<DirectoryUser>), StoreError> {
+        let mut tx = self.read_tx().await?;
+        let version = version(&mut tx, scope).await?;
+        let users = run!(&mut tx, all Row, LIST, &scope.org_id)?
+            .into_iter()
+            .map(|row| {
+                let User { id, email, disabled, groups, attributes, .. } = user(row)?;
+                Ok(DirectoryUser { id, email, disabled, groups, attributes })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok((version, users))
+    }
+}
+
+async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {
+    let row = run!(tx, optional(i64,), VERSION, &scope.org_id)?;
+    read_number(row.ok_or(StoreError::Decode("organization"))?.0, "directory version")
+}
+
+async fn has_other_admin(tx: &mut Tx, scope: &TenantScope, email: &str) -> Result<bool, StoreError> {
+    let row = run!(tx, optional(i64,), OTHER_ADMINS, &scope.org_id, email)?;
+    Ok(row.is_some_and(|(count,)| count > 0))
+}
+
+fn user((id, email, role, groups, attributes, disabled): Row) -> Result<User, StoreError> {
+    Ok(User {
+        id,
+        email,
+        role,
+        groups: read_json(&groups, "group list")?,
+        attributes: read_json(&attributes, "attribute map")?,
+        disabled,
+    })
+}
