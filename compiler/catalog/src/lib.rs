@@ -7,13 +7,17 @@
 
 pub mod catalog;
 pub mod data_type;
+pub mod lock;
 pub mod name;
 pub mod pattern;
+pub mod snapshot;
 
 pub use catalog::{
     Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind,
     ServerVersion, Volatility,
 };
 pub use data_type::{DataType, TypeClass};
+pub use lock::{LockError, fingerprint};
 pub use name::{FunctionName, Identifier, NameError, RelationName};
 pub use pattern::{ColumnPattern, PatternError, RelationPattern, Scope};
+pub use snapshot::SnapshotError;
