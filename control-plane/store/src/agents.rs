@@ -122,7 +122,7 @@ impl Db {
         seen_after: i64,
     ) -> Result<Vec<OnlineAgent>, StoreError> {
         let mut tx = self.read_tx().await?;
-        run!(&mut tx, all(String, String), ONLINE, &scope.org_id, database, seen_after)?
+        run!(&mut tx, all: (String, String), ONLINE, &scope.org_id, database, seen_after)?
             .into_iter()
             .map(|(id, addresses)| Ok(OnlineAgent { id, addresses: read_json(&addresses, "address list")? }))
             .collect()
@@ -137,7 +137,7 @@ impl Db {
     ) -> Result<Vec<Agent>, StoreError> {
         type Row = (String, String, String, bool, i64, Option<String>, i64, i64);
         let mut tx = self.read_tx().await?;
-        run!(&mut tx, all Row, LIST, &scope.org_id, seen_after, violations_after)?
+        run!(&mut tx, all: Row, LIST, &scope.org_id, seen_after, violations_after)?
             .into_iter()
             .map(|(id, name, database, online, serial, bundle_refused, directory, violations)| {
                 Ok(Agent {

@@ -49,7 +49,7 @@ pub(crate) async fn append(
 ) -> Result<(), StoreError> {
     // The update locks the organization's row, so entries cannot fork the chain.
     let (seq, before) =
-        run!(tx, optional(i64, String), NEXT, &scope.org_id)?.ok_or(StoreError::Decode("organization"))?;
+        run!(tx, optional: (i64, String), NEXT, &scope.org_id)?.ok_or(StoreError::Decode("organization"))?;
     let entry = AuditEntry {
         seq,
         at: now,
@@ -68,8 +68,9 @@ impl Db {
     /// The whole audit of an organization, and whether its chain is whole.
     pub async fn audit(&self, scope: &TenantScope) -> Result<(Vec<AuditEntry>, bool), StoreError> {
         let mut tx = self.read_tx().await?;
-        let rows = run!(&mut tx, all(i64, i64, String, String, String, String, String), LIST, &scope.org_id)?;
-        let head = run!(&mut tx, optional(String,), HEAD, &scope.org_id)?;
+        let rows =
+            run!(&mut tx, all: (i64, i64, String, String, String, String, String), LIST, &scope.org_id)?;
+        let head = run!(&mut tx, optional: (String,), HEAD, &scope.org_id)?;
         let mut before = String::new();
         let mut whole = true;
         let mut entries = Vec::with_capacity(rows.len());

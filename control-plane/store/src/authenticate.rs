@@ -202,7 +202,7 @@ impl Db {
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
         let Some((stored, _token_id, token_expires_at, user_id, email, role, org_id, slug)) =
-            run!(&mut tx, optional Row, USER, &wanted, now)?
+            run!(&mut tx, optional: Row, USER, &wanted, now)?
         else {
             return Ok(None);
         };
@@ -222,7 +222,7 @@ impl Db {
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
         let Some((stored, id, kind, database, org_id, slug)) =
-            run!(&mut tx, optional Row, ENROLMENT, &wanted, now)?
+            run!(&mut tx, optional: Row, ENROLMENT, &wanted, now)?
         else {
             return Ok(None);
         };
@@ -240,7 +240,7 @@ impl Db {
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
         let Some((stored, agent_id, name, database, org_id, slug)) =
-            run!(&mut tx, optional Row, AGENT, &wanted)?
+            run!(&mut tx, optional: Row, AGENT, &wanted)?
         else {
             return Ok(None);
         };
@@ -257,7 +257,7 @@ impl Db {
         type Row = (String, String, String, String, String);
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
-        let Some((stored, relay_id, name, org_id, slug)) = run!(&mut tx, optional Row, RELAY, &wanted)?
+        let Some((stored, relay_id, name, org_id, slug)) = run!(&mut tx, optional: Row, RELAY, &wanted)?
         else {
             return Ok(None);
         };

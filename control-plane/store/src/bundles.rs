@@ -68,14 +68,14 @@ impl Db {
     /// The head of a database as the verifier wrote it; `None` if nothing is published.
     pub async fn head(&self, scope: &TenantScope, database: &str) -> Result<Option<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        Ok(run!(&mut tx, optional(i64, Option<String>), HEAD, &scope.org_id, database)?
+        Ok(run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, database)?
             .and_then(|(_, head)| head))
     }
 
     /// The serial of a database's head, 0 if nothing is published.
     pub async fn head_serial(&self, scope: &TenantScope, database: &str) -> Result<u64, StoreError> {
         let mut tx = self.read_tx().await?;
-        let row = run!(&mut tx, optional(i64, Option<String>), HEAD, &scope.org_id, database)?;
+        let row = run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, database)?;
         row.map_or(Ok(0), |(serial, _)| read_number(serial, "bundle serial"))
     }
 
@@ -93,7 +93,7 @@ impl Db {
         let epoch = stored_number(new.epoch, "bundle epoch")?;
         let expected = stored_number(expected, "expected serial")?;
         if run!(&mut tx, execute SWAP, &scope.org_id, new.database, expected, serial, new.head)? == 0 {
-            let row = run!(&mut tx, optional(i64, Option<String>), HEAD, &scope.org_id, new.database)?;
+            let row = run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, new.database)?;
             let serial = row.map_or(Ok(0), |(serial, _)| read_number(serial, "bundle serial"))?;
             return Ok(Published::HeadMoved { serial });
         }
@@ -115,7 +115,7 @@ impl Db {
     ) -> Result<Option<StoredBundle>, StoreError> {
         let mut tx = self.read_tx().await?;
         let Some((serial, statement_sha256, file)) =
-            run!(&mut tx, optional(i64, String, String), CURRENT, &scope.org_id, database)?
+            run!(&mut tx, optional: (i64, String, String), CURRENT, &scope.org_id, database)?
         else {
             return Ok(None);
         };
@@ -126,7 +126,7 @@ impl Db {
     /// Every database, with the agents seen after `seen_after`.
     pub async fn databases(&self, scope: &TenantScope, seen_after: i64) -> Result<Vec<Database>, StoreError> {
         let mut tx = self.read_tx().await?;
-        run!(&mut tx, all(String, i64, i64), LIST, &scope.org_id, seen_after)?
+        run!(&mut tx, all: (String, i64, i64), LIST, &scope.org_id, seen_after)?
             .into_iter()
             .map(|(name, serial, online)| {
                 let agents_online = u32::try_from(online).map_err(|_| StoreError::Decode("agent count"))?;

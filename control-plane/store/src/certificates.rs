@@ -52,7 +52,7 @@ impl Db {
         now: i64,
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        Ok(run!(&mut tx, all(String,), REVOKED, &scope.org_id, now)?
+        Ok(run!(&mut tx, all: (String,), REVOKED, &scope.org_id, now)?
             .into_iter()
             .map(|(serial,)| serial)
             .collect())

@@ -33,7 +33,7 @@ pub(crate) enum Tx {
 }
 
 /// Runs one statement on whichever engine the transaction is of:
-/// `run!(tx, execute SQL, binds…)` counts rows, `run!(tx, optional Row, SQL, binds…)` and `run!(tx, all Row, SQL, …)` read.
+/// `run!(tx, execute SQL, binds…)` counts rows, `run!(tx, optional: Row, SQL, binds…)` and `run!(tx, all: Row, SQL, …)` read.
 macro_rules! run {
     (@on $tx:expr, $c:ident => $query:expr) => {
         match $tx {
@@ -45,10 +45,10 @@ macro_rules! run {
     ($tx:expr, execute $sql:expr $(, $bind:expr)* $(,)?) => {
         run!(@on $tx, c => sqlx::query($sql)$(.bind($bind))*.execute(&mut **c).await.map(|done| done.rows_affected()))
     };
-    ($tx:expr, optional $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+    ($tx:expr, optional: $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         run!(@on $tx, c => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **c).await)
     };
-    ($tx:expr, all $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+    ($tx:expr, all: $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         run!(@on $tx, c => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(&mut **c).await)
     };
 }

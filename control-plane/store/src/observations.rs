@@ -54,7 +54,7 @@ impl Db {
     /// The latest snapshot of a database.
     pub async fn schema(&self, scope: &TenantScope, database: &str) -> Result<Option<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        let row = run!(&mut tx, optional(String,), SNAPSHOT, &scope.org_id, database)?;
+        let row = run!(&mut tx, optional: (String,), SNAPSHOT, &scope.org_id, database)?;
         Ok(row.map(|(snapshot,)| snapshot))
     }
 
@@ -107,6 +107,6 @@ impl Db {
     /// Sessions that have begun and not ended.
     pub async fn open_sessions(&self, scope: &TenantScope) -> Result<i64, StoreError> {
         let mut tx = self.read_tx().await?;
-        Ok(run!(&mut tx, optional(i64,), OPEN_SESSIONS, &scope.org_id)?.map_or(0, |(count,)| count))
+        Ok(run!(&mut tx, optional: (i64,), OPEN_SESSIONS, &scope.org_id)?.map_or(0, |(count,)| count))
     }
 }

@@ -90,7 +90,7 @@ impl Db {
     /// Whether there is an organization at all.
     pub async fn has_organization(&self) -> Result<bool, StoreError> {
         let mut tx = self.read_tx().await?;
-        Ok(run!(&mut tx, optional(String,), ANY)?.is_some())
+        Ok(run!(&mut tx, optional: (String,), ANY)?.is_some())
     }
 
     /// Creates the first organization; once per database, whoever asks at the same time.
@@ -114,7 +114,7 @@ impl Db {
     /// One of the organization's keys.
     pub async fn org_key(&self, scope: &TenantScope, kind: KeyKind) -> Result<OrgKey, StoreError> {
         let mut tx = self.read_tx().await?;
-        let row = run!(&mut tx, optional(String, String), KEY, &scope.org_id, kind.name())?;
+        let row = run!(&mut tx, optional: (String, String), KEY, &scope.org_id, kind.name())?;
         let (public, sealed) = row.ok_or(StoreError::Decode("organization key"))?;
         Ok(OrgKey { public, sealed })
     }

@@ -20,7 +20,7 @@ impl Db {
     ) -> Result<bool, StoreError> {
         let scope = relay.scope();
         let mut tx = self.write_tx().await?;
-        let present = run!(&mut tx, optional(Option<String>), PRESENT, &scope.org_id, relay.relay_id())?;
+        let present = run!(&mut tx, optional: (Option<String>,), PRESENT, &scope.org_id, relay.relay_id())?;
         let news = present.is_none_or(|(present,)| present.as_deref() != Some(address));
         run!(&mut tx, execute SET, &scope.org_id, relay.relay_id(), address, now)?;
         if news {
@@ -34,7 +34,7 @@ impl Db {
     /// The addresses of all relays that have said one.
     pub async fn relay_addresses(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        let rows = run!(&mut tx, all(String,), LIST, &scope.org_id)?;
+        let rows = run!(&mut tx, all: (String,), LIST, &scope.org_id)?;
         Ok(rows.into_iter().map(|(address,)| address).collect())
     }
 }

@@ -34,7 +34,7 @@ impl Db {
     ) -> Result<Option<(String, Secret)>, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx().await?;
-        let Some((user_id,)) = run!(&mut tx, optional(String,), USER, &scope.org_id, new.email)? else {
+        let Some((user_id,)) = run!(&mut tx, optional: (String,), USER, &scope.org_id, new.email)? else {
             return Ok(None);
         };
         let id = Uuid::now_v7().to_string();

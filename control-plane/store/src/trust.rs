@@ -18,7 +18,7 @@ impl Db {
     /// The trust file.
     pub async fn trust(&self, scope: &TenantScope) -> Result<Option<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        Ok(run!(&mut tx, optional(String,), GET, &scope.org_id)?.map(|(content,)| content))
+        Ok(run!(&mut tx, optional: (String,), GET, &scope.org_id)?.map(|(content,)| content))
     }
 
     /// Stores a trust file of a higher version (or the same file again); `false` if it is neither.

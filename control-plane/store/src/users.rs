@@ -60,9 +60,9 @@ impl Db {
     ) -> Result<Stored, StoreError> {
         let mut tx = self.write_tx().await?;
         // First of all, because it locks the organization: two admins cannot demote each other at once.
-        let version = run!(&mut tx, optional(i64,), NEXT_VERSION, &scope.org_id)?;
+        let version = run!(&mut tx, optional: (i64,), NEXT_VERSION, &scope.org_id)?;
         let (version,) = version.ok_or(StoreError::Decode("organization"))?;
-        let present = run!(&mut tx, optional(String, String), BY_EMAIL, &scope.org_id, change.email)?;
+        let present = run!(&mut tx, optional: (String, String), BY_EMAIL, &scope.org_id, change.email)?;
         let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
         let role = change.role.or(present_role).unwrap_or(Role::Member);
         if present_role == Some(Role::Admin)
@@ -76,7 +76,7 @@ impl Db {
         let new_id = Uuid::now_v7().to_string();
         let put = run!(
             &mut tx,
-            optional(String,),
+            optional: (String,),
             PUT,
             &new_id,
             &scope.org_id,
@@ -102,7 +102,7 @@ impl Db {
     /// Everyone.
     pub async fn users(&self, scope: &TenantScope) -> Result<Vec<User>, StoreError> {
         let mut tx = self.read_tx().await?;
-        run!(&mut tx, all Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
+        run!(&mut tx, all: Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
     }
 
     /// The present version of the directory.
@@ -115,7 +115,7 @@ impl Db {
     pub async fn directory(&self, scope: &TenantScope) -> Result<(u64, Vec<DirectoryUser>), StoreError> {
         let mut tx = self.read_tx().await?;
         let version = version(&mut tx, scope).await?;
-        let users = run!(&mut tx, all Row, LIST, &scope.org_id)?
+        let users = run!(&mut tx, all: Row, LIST, &scope.org_id)?
             .into_iter()
             .map(|row| {
                 let User { id, email, disabled, groups, attributes, .. } = user(row)?;
@@ -127,12 +127,12 @@ impl Db {
 }
 
 async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {
-    let row = run!(tx, optional(i64,), VERSION, &scope.org_id)?;
+    let row = run!(tx, optional: (i64,), VERSION, &scope.org_id)?;
     read_number(row.ok_or(StoreError::Decode("organization"))?.0, "directory version")
 }
 
 async fn has_other_admin(tx: &mut Tx, scope: &TenantScope, email: &str) -> Result<bool, StoreError> {
-    let row = run!(tx, optional(i64,), OTHER_ADMINS, &scope.org_id, email)?;
+    let row = run!(tx, optional: (i64,), OTHER_ADMINS, &scope.org_id, email)?;
     Ok(row.is_some_and(|(count,)| count > 0))
 }
 
