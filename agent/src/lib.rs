@@ -1,1 +1,20 @@
-//! daam-agent: the daam agent.
+//! The daam agent: one per database, between developers and an unmodified PostgreSQL.
+//!
+//! It holds the only credentials of the database, keeps the last verified policy bundle, arranges the database
+//! so that each developer's session can do what the policy says and nothing else, and goes on doing so while
+//! the control plane is away. What leaves it upstream is the in-scope catalogue, counters and session events:
+//! never rows, never statements, never anything outside the customer's scope.
+
+pub mod admin;
+pub mod context;
+pub mod directory;
+pub mod proxy;
+pub mod secret;
+pub mod session_id;
+pub mod sessions;
+pub mod state;
+pub mod upstream;
+
+pub use context::{ProxyContext, SessionEvent, SessionEventKind};
+pub use secret::Secret;
+pub use session_id::SessionId;

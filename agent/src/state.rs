@@ -106,7 +106,9 @@ impl Denied {
             Self::NoPolicy { .. } => {
                 "`daam policy why-not` explains which policy would apply; groups decide membership"
             }
-            Self::Unenforceable { .. } => "the agent's log names the object; `daam policy check` finds it earlier",
+            Self::Unenforceable { .. } => {
+                "the agent's log names the object; `daam policy check` finds it earlier"
+            }
         }
     }
 }
@@ -142,8 +144,10 @@ impl PolicyState {
     }
 
     fn subject(&self, user: &UserPrincipal) -> Result<Subject, Denied> {
-        let entry =
-            self.directory.user(&user.user_id).ok_or_else(|| Denied::Unknown { email: user.email.clone() })?;
+        let entry = self
+            .directory
+            .user(&user.user_id)
+            .ok_or_else(|| Denied::Unknown { email: user.email.clone() })?;
         if entry.disabled {
             return Err(Denied::Disabled { email: entry.email.clone() });
         }

@@ -20,7 +20,10 @@ pub struct AdminConfig {
 
 impl std::fmt::Debug for AdminConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AdminConfig").field("tag", &self.tag).field("tls", &self.tls.is_some()).finish_non_exhaustive()
+        f.debug_struct("AdminConfig")
+            .field("tag", &self.tag)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,10 +69,8 @@ pub(super) struct SharedRoles {
 
 impl SharedRoles {
     pub(super) fn of(plan: &SessionPlan, _tag: &AgentTag) -> Self {
-        let permission = SharedRole {
-            role: plan.permission_role().to_owned(),
-            grants: plan.permission_grants(),
-        };
+        let permission =
+            SharedRole { role: plan.permission_role().to_owned(), grants: plan.permission_grants() };
         let view = plan
             .view_owner()
             .map(|role| SharedRole { role: role.to_owned(), grants: plan.view_owner_grants() });
@@ -99,14 +100,45 @@ pub(super) enum Command {
         shared: SharedRoles,
         reply: Reply<()>,
     },
-    Lend { role: String, owner: Option<String>, retired: Vec<String>, reply: Reply<()> },
-    TakeBack { role: String, owner: String, reply: Reply<()> },
-    Seal { role: String, reply: Reply<()> },
-    Switch { change: Change, reply: Reply<()> },
-    Cancel { pid: i32, reply: Reply<()> },
-    Terminate { pid: i32, reply: Reply<()> },
+    Lend {
+        role: String,
+        owner: Option<String>,
+        retired: Vec<String>,
+        reply: Reply<()>,
+    },
+    TakeBack {
+        role: String,
+        owner: String,
+        reply: Reply<()>,
+    },
+    Seal {
+        role: String,
+        reply: Reply<()>,
+    },
+    Switch {
+        change: Change,
+        reply: Reply<()>,
+    },
+    Cancel {
+        pid: i32,
+        reply: Reply<()>,
+    },
+    Terminate {
+        pid: i32,
+        reply: Reply<()>,
+    },
     /// Terminates every backend of the role; answers whether one was still there.
-    EndBackend { role: String, reply: Reply<bool> },
-    Close { session: SessionId, role: String, owners: Vec<String>, reply: Reply<()> },
-    Sweep { reply: Reply<Swept> },
+    EndBackend {
+        role: String,
+        reply: Reply<bool>,
+    },
+    Close {
+        session: SessionId,
+        role: String,
+        owners: Vec<String>,
+        reply: Reply<()>,
+    },
+    Sweep {
+        reply: Reply<Swept>,
+    },
 }

@@ -1,0 +1,272 @@
+//! The task that owns the admin connection and does one thing at a time.
+//!
+//! Every command is short (nothing waits for a backend here), so a busy session cannot hold another one up. A
+//! broken connection is replaced before the next command; a command that met the break fails, and its caller must
+//! treat the session as lost.
+
+use super::command::{AdminConfig, Change, Command, Reply, SharedRoles, Swept, UpstreamFacts};
+use super::connection::Connection;
+use super::registry::Registry;
+use super::statements::{self, Statements};
+use super::{AdminError, sweep};
+use crate::secret::Secret;
+use crate::session_id::SessionId;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+
+/// Pauses between attempts to reconnect; after the last one the command fails.
+const RECONNECT_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    config: AdminConfig,
+    connection: Connection,
+    statements: Statements,
+    registry: Registry,
+    forgotten: mpsc::UnboundedReceiver<SessionId>,
+}
+
+/// The roles one new session needs.
+struct NewSession {
+    session: SessionId,
+    role: String,
+    owner: Option<String>,
+    verifier: Secret,
+    shared: SharedRoles,
+}
+
+impl Worker {
+    pub(super) async fn connect(
+        config: AdminConfig,
+        forgotten: mpsc::UnboundedReceiver<SessionId>,
+    ) -> Result<(Self, UpstreamFacts), AdminError> {
+        let connection = Connection::open(&config.upstream, config.tls.as_ref()).await?;
+        let facts = connection.facts().await?;
+        let statements = Statements { facts: facts.clone(), tag: config.tag.clone() };
+        Ok((Self { config, connection, statements, registry: Registry::default(), forgotten }, facts))
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        while let Some(command) = inbox.recv().await {
+            while let Ok(session) = self.forgotten.try_recv() {
+                self.registry.end(&session);
+            }
+            let connected = self.reconnect().await;
+            self.handle(command, connected).await;
+        }
+    }
+
+    async fn handle(&mut self, command: Command, connected: Result<(), AdminError>) {
+        match command {
+            Command::Open { session, role, owner, verifier, shared, reply } => {
+                let new = NewSession { session: session.clone(), role, owner, verifier, shared };
+                let result = and_then(connected, self.open(new)).await;
+                // Nobody waits for the answer any more: the roles are an orphan from the start.
+                if reply.send(result).is_err() {
+                    self.registry.end(&session);
+                }
+            }
+            Command::Lend { role, owner, retired, reply } => {
+                answer(reply, and_then(connected, self.lend(role, owner, retired)).await);
+            }
+            Command::TakeBack { role, owner, reply } => {
+                let statements = [statements::not_member(&owner, &role)];
+                let run = self.connection.locked("take the view owner back from a session", &statements);
+                answer(reply, and_then(connected, run).await);
+            }
+            Command::Seal { role, reply } => {
+                let statements = [statements::seal(&role)];
+                let run = self.connection.locked("seal the session role", &statements);
+                answer(reply, and_then(connected, run).await);
+            }
+            Command::Switch { change, reply } => {
+                answer(reply, and_then(connected, self.switch(change)).await);
+            }
+            Command::Cancel { pid, reply } => {
+                let run = self.signal("SELECT pg_cancel_backend($1)", pid);
+                answer(reply, and_then(connected, run).await);
+            }
+            Command::Terminate { pid, reply } => {
+                let run = self.signal("SELECT pg_terminate_backend($1)", pid);
+                answer(reply, and_then(connected, run).await);
+            }
+            Command::EndBackend { role, reply } => {
+                answer(reply, and_then(connected, self.end_backend(role)).await);
+            }
+            Command::Close { session, role, owners, reply } => {
+                answer(reply, and_then(connected, self.close(session, role, owners)).await);
+            }
+            Command::Sweep { reply } => answer(reply, and_then(connected, self.sweep()).await),
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<(), AdminError> {
+        if !self.connection.is_closed() {
+            return Ok(());
+        }
+        let mut last = AdminError::Stopped;
+        for pause in RECONNECT_PAUSES {
+            tokio::time::sleep(pause).await;
+            match Connection::open(&self.config.upstream, self.config.tls.as_ref()).await {
+                Ok(connection) => {
+                    self.statements.facts = connection.facts().await?;
+                    self.connection = connection;
+                    tracing::info!("the admin connection is back");
+                    return Ok(());
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn open(&mut self, new: NewSession) -> Result<(), AdminError> {
+        let now = unix_now();
+        let mut batch = self.shared(&new.shared, now).await?;
+        batch.extend(self.statements.session(&new.session, &new.role, &new.verifier, now));
+        batch.push(self.statements.member(&new.shared.permission.role, &new.role));
+        if let (Some(view), Some(owner)) = (&new.shared.view, &new.owner) {
+            batch.extend(self.statements.view_owner(&new.session, owner, &view.role, now));
+        }
+        self.connection.locked("create the session's roles", &batch).await?;
+        self.join(&new.shared, &new.session);
+        Ok(())
+    }
+
+    /// Statements for the shared roles this process does not hold yet.
+    async fn shared(&self, shared: &SharedRoles, now: u64) -> Result<Vec<String>, AdminError> {
+        let mut batch = Vec::new();
+        for role in std::iter::once(&shared.permission).chain(&shared.view) {
+            if !self.registry.holds(&role.role) {
+                let exists = self.exists(&role.role).await?;
+                batch.extend(self.statements.shared(role, exists, now));
+            }
+        }
+        Ok(batch)
+    }
+
+    fn join(&mut self, shared: &SharedRoles, session: &SessionId) {
+        for role in std::iter::once(&shared.permission).chain(&shared.view) {
+            self.registry.join(&role.role, session);
+        }
+    }
+
+    async fn lend(
+        &self,
+        role: String,
+        owner: Option<String>,
+        retired: Vec<String>,
+    ) -> Result<(), AdminError> {
+        // The session is outside a transaction, so nothing but a bug can hold these locks.
+        let mut batch = vec!["SET LOCAL lock_timeout = '2s'".to_owned()];
+        batch.extend(retired.iter().flat_map(|role| self.statements.drop(role)));
+        batch.extend(owner.map(|owner| statements::lend(&owner, &role)));
+        self.connection.locked("lend the view owner to a session", &batch).await
+    }
+
+    async fn switch(&mut self, change: Change) -> Result<(), AdminError> {
+        let now = unix_now();
+        let mut batch = self.shared(&change.shared, now).await?;
+        batch.extend(self.statements.switch(&change, now));
+        self.connection.locked("move a session to another policy", &batch).await?;
+        self.join(&change.shared, &change.session);
+        let kept = [Some(&change.shared.permission), change.shared.view.as_ref()];
+        let old =
+            std::iter::once(&change.old_permission).chain(change.old_view.as_ref().map(|(shared, _)| shared));
+        let mut freed = Vec::new();
+        for role in old.filter(|role| !kept.iter().flatten().any(|kept| kept.role == **role)) {
+            if self.registry.leave(role, &change.session) {
+                freed.push(role.clone());
+            }
+        }
+        self.drop_shared(freed).await;
+        Ok(())
+    }
+
+    async fn signal(&self, call: &str, pid: i32) -> Result<(), AdminError> {
+        let refused = |source| AdminError::Refused { doing: "signal a backend", source };
+        // A pid that is gone answers false with a warning: that is what the caller wanted anyway.
+        self.connection.client.query_one(call, &[&pid]).await.map_err(refused)?;
+        Ok(())
+    }
+
+    async fn end_backend(&self, role: String) -> Result<bool, AdminError> {
+        let rows = self
+            .connection
+            .client
+            .query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", &[&role])
+            .await
+            .map_err(|source| AdminError::Refused { doing: "end a session's backend", source })?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn close(
+        &mut self,
+        session: SessionId,
+        role: String,
+        owners: Vec<String>,
+    ) -> Result<(), AdminError> {
+        let batch: Vec<String> =
+            owners.iter().chain([&role]).flat_map(|role| self.statements.drop(role)).collect();
+        let result = self.connection.locked("remove the session's roles", &batch).await;
+        let freed = self.registry.end(&session);
+        if result.is_ok() {
+            self.drop_shared(freed).await;
+        }
+        result
+    }
+
+    /// A shared role that cannot go now is the sweep's business.
+    async fn drop_shared(&self, roles: Vec<String>) {
+        if roles.is_empty() {
+            return;
+        }
+        let batch: Vec<String> = roles.iter().flat_map(|role| self.statements.drop(role)).collect();
+        if let Err(error) = self.connection.locked("remove unused shared roles", &batch).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "shared roles are left to the sweep");
+        }
+    }
+
+    async fn sweep(&self) -> Result<Swept, AdminError> {
+        let roles = sweep::find(&self.connection.client, &self.statements.tag).await?;
+        let mut swept = Swept::default();
+        for role in sweep::orphans(roles, &self.registry) {
+            match self.connection.locked("remove an orphaned role", &self.statements.drop(&role)).await {
+                Ok(()) => swept.dropped.push(role),
+                Err(error) => swept.kept.push((role, sweep::reason(&error))),
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn exists(&self, role: &str) -> Result<bool, AdminError> {
+        self.connection
+            .client
+            .query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&role])
+            .await
+            .map(|row| row.is_some())
+            .map_err(|source| AdminError::Refused { doing: "look for a role", source })
+    }
+}
+
+async fn and_then<T>(
+    connected: Result<(), AdminError>,
+    run: impl Future<Output = Result<T, AdminError>>,
+) -> Result<T, AdminError> {
+    match connected {
+        Ok(()) => run.await,
+        Err(error) => Err(error),
+    }
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T, AdminError>) {
+    // The caller may have given up; what was done stays done and the sweep knows the rest.
+    if reply.send(result).is_err() {
+        tracing::debug!("nobody waited for an admin answer");
+    }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
