@@ -1,1 +1,18 @@
-//! daam-sql: SQL text and its meaning; the only user of pg_query.
+//! SQL text and its meaning; the only user of `pg_query`.
+//!
+//! PostgreSQL's own parser turns text into a tree ([`tree`]) that is complete by construction: it is read from the
+//! parser's wire form with a table of every message and field, and a message or field that is not in the table is
+//! refused, so nothing a statement refers to can be overlooked. On top of it: the row-filter language
+//! ([`filter`]), quoting ([`quote`]) and the tokens of a text ([`token`]).
+//!
+//! Limit: a statement nested deeper than the decoder's 100 levels (48 chained `||`, for example) is refused with
+//! [`tree::ParseError::TooDeep`].
+
+pub mod filter;
+mod grammar;
+pub mod quote;
+pub mod token;
+pub mod tree;
+
+pub use filter::{Bound, Filter, FilterError, SubjectValue};
+pub use tree::{Node, ParseError, parse};
