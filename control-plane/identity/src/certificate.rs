@@ -126,7 +126,7 @@ mod tests {
             let index = at % der.len();
             der[index] = with;
             // Flipping a byte of the names may still read as another principal; the signature is TLS's to check.
-            prop_assert!(facts_of(&der).map(|facts| facts.serial_hex.len()).unwrap_or(32) <= 64);
+            prop_assert!(facts_of(&der).map_or(32, |facts| facts.serial_hex.len()) <= 64);
         }
     }
 }

@@ -332,12 +332,12 @@ mod tests {
     fn a_ticket_says_what_was_granted_to_who_proves_to_hold_it() {
         let (signer, verifier) = pair();
         let held = HeldTicket::parse(&signer.issue(&grant()).unwrap()).unwrap();
-        let verified = verifier.verify(held.presented(), NOW).unwrap();
-        let proven = verified.clone().proven_by(b"nonce", &held.prove(b"nonce")).unwrap();
+        let shown = verifier.verify(held.presented(), NOW).unwrap();
+        let proven = shown.clone().proven_by(b"nonce", &held.prove(b"nonce")).unwrap();
         assert_eq!(proven.grant(), &grant());
         let thief = HeldTicket::parse(&signer.issue(&grant()).unwrap()).unwrap();
-        assert_eq!(verified.clone().proven_by(b"nonce", &thief.prove(b"nonce")), Err(TicketError::Holder));
-        assert_eq!(verified.proven_by(b"other", &held.prove(b"nonce")), Err(TicketError::Holder));
+        assert_eq!(shown.clone().proven_by(b"nonce", &thief.prove(b"nonce")), Err(TicketError::Holder));
+        assert_eq!(shown.proven_by(b"other", &held.prove(b"nonce")), Err(TicketError::Holder));
     }
 
     #[test]

@@ -1,0 +1,370 @@
+//! The agent's side: accept developers' connections and hand out their streams.
+//!
+//! Refused, with the reason sent back: certificates that are no user's of our organization, revoked ones, and
+//! — at the second it happens — ones that run out. Bounded everywhere: handshakes, connections waiting to be
+//! taken, streams waiting to be taken, and the time each step may take.
+
+use crate::close::{CloseCode, describe, reason_bytes};
+use crate::path::{PathKind, RelayTarget};
+use crate::socket::{PathSocket, is_relayed};
+use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
+use crate::tls::{CredentialError, Credentials};
+use crate::transport::endpoint;
+use daam_identity::{CertificateFacts, Principal, UserPrincipal, facts_of};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use rustls_pki_types::CertificateDer;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+use zeroize::Zeroizing;
+
+/// Handshakes under way at once; more are refused.
+const MAX_HANDSHAKES: usize = 256;
+/// From here on, a peer first has to prove that it receives at its address.
+const RETRY_FROM: usize = 64;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const WAITING_CONNECTIONS: usize = 64;
+const WAITING_STREAMS: usize = 16;
+/// The wall clock may be set while we sleep, so look again at least this often.
+const CLOCK_CHECK: Duration = Duration::from_secs(30);
+
+/// How to listen.
+pub struct ListenConfig {
+    /// Local UDP address.
+    pub bind: SocketAddr,
+    /// The agent's certificate.
+    pub cert_pem: String,
+    /// Its private key.
+    pub key_pem: Zeroizing<String>,
+    /// The organization's CA: the only root.
+    pub ca_pem: String,
+    /// The organization the certificate must be for, and whose users are let in.
+    pub org: String,
+    /// The database the certificate must be for.
+    pub database: String,
+}
+
+impl fmt::Debug for ListenConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenConfig")
+            .field("bind", &self.bind)
+            .field("org", &self.org)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing listens.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Certificate, key or CA.
+    #[error("the tunnel's credentials cannot be used")]
+    Credentials(#[from] CredentialError),
+    /// The certificate is not this agent's.
+    #[error("our certificate is for {is}, not for an agent of `{org}` for database `{database}`")]
+    WrongPrincipal {
+        /// For whom it is.
+        is: String,
+        /// Expected organization.
+        org: String,
+        /// Expected database.
+        database: String,
+    },
+    /// The address cannot be used.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+struct Shared {
+    org: String,
+    revoked: watch::Sender<Arc<BTreeSet<String>>>,
+}
+
+/// Listens until dropped.
+pub struct Listener {
+    endpoint: Endpoint,
+    local_addr: SocketAddr,
+    #[expect(dead_code, reason = "relays are bound through it")]
+    socket: Arc<PathSocket>,
+    shared: Arc<Shared>,
+    database: String,
+    incoming: Mutex<mpsc::Receiver<Incoming>>,
+    _accepting: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// Starts listening.
+#[expect(clippy::unused_async, reason = "must run inside a tokio runtime, and the signature says so")]
+pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
+    let credentials = Credentials::read(&config.cert_pem, &config.key_pem, &config.ca_pem)?;
+    check_ourselves(&credentials, &config.org, &config.database)?;
+    let at = |source| ListenError::Bind { addr: config.bind, source };
+    let socket = PathSocket::listening(config.bind).map_err(at)?;
+    let endpoint = Endpoint::new_with_abstract_socket(
+        endpoint(),
+        Some(credentials.server()?),
+        Arc::clone(&socket) as Arc<dyn quinn::AsyncUdpSocket>,
+        Arc::new(quinn::TokioRuntime),
+    )
+    .map_err(at)?;
+    let local_addr = endpoint.local_addr().map_err(at)?;
+    let shared = Arc::new(Shared { org: config.org, revoked: watch::Sender::default() });
+    let (sender, incoming) = mpsc::channel(WAITING_CONNECTIONS);
+    let accepting = tokio::spawn(accept_loop(endpoint.clone(), Arc::clone(&shared), sender));
+    Ok(Listener {
+        endpoint,
+        local_addr,
+        socket,
+        shared,
+        database: config.database,
+        incoming: Mutex::new(incoming),
+        _accepting: AbortOnDropHandle::new(accepting),
+    })
+}
+
+fn check_ourselves(credentials: &Credentials, org: &str, database: &str) -> Result<(), ListenError> {
+    match &credentials.facts.principal {
+        Principal::Agent(agent) if agent.org == org && agent.database == database => Ok(()),
+        other => Err(ListenError::WrongPrincipal {
+            is: other.to_string(),
+            org: org.to_owned(),
+            database: database.to_owned(),
+        }),
+    }
+}
+
+impl Listener {
+    /// The UDP address listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The next accepted connection; `None` once the listener is closed. Safe to cancel.
+    pub async fn accept(&self) -> Option<Incoming> {
+        self.incoming.lock().await.recv().await
+    }
+
+    /// Replaces the relays to be reachable through. A new ticket for a known relay is used from its next binding.
+    pub fn set_relays(&self, relays: Vec<RelayTarget>) {
+        tracing::debug!(count = relays.len(), "relays are not spoken yet");
+    }
+
+    /// Replaces the serial numbers (lower-case hexadecimal) that are refused; live connections are closed.
+    pub fn set_revoked(&self, serials: BTreeSet<String>) {
+        self.shared.revoked.send_replace(Arc::new(serials));
+    }
+
+    /// Uses another certificate for new connections.
+    pub fn set_certificate(&self, cert_pem: &str, key_pem: &str, ca_pem: &str) -> Result<(), ListenError> {
+        let credentials = Credentials::read(cert_pem, key_pem, ca_pem)?;
+        check_ourselves(&credentials, &self.shared.org, &self.database)?;
+        self.endpoint.set_server_config(Some(credentials.server()?));
+        Ok(())
+    }
+
+    /// Tells every client `reason` and accepts no more.
+    pub async fn close(&self, reason: &str) {
+        self.endpoint.close(CloseCode::ShuttingDown.wire(), reason_bytes(reason));
+        if tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await.is_err() {
+            tracing::debug!("not every client confirmed the end of its tunnel");
+        }
+    }
+}
+
+async fn accept_loop(endpoint: Endpoint, shared: Arc<Shared>, sender: mpsc::Sender<Incoming>) {
+    let room = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    while let Some(attempt) = endpoint.accept().await {
+        let busy = MAX_HANDSHAKES - room.available_permits() >= RETRY_FROM;
+        if busy && !attempt.remote_address_validated() {
+            if let Err(error) = attempt.retry() {
+                tracing::debug!(%error, "no retry possible");
+            }
+            continue;
+        }
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            attempt.refuse();
+            continue;
+        };
+        let (shared, sender) = (Arc::clone(&shared), sender.clone());
+        tokio::spawn(async move {
+            let from = attempt.remote_address();
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, admit(attempt, &shared)).await {
+                Ok(Ok(incoming)) => {
+                    drop(permit);
+                    if let Err(error) = sender.try_send(incoming) {
+                        let incoming = error.into_inner();
+                        incoming.close(CloseCode::Busy, "the agent is too busy or shutting down");
+                    }
+                }
+                Ok(Err(reason)) => tracing::info!(%from, reason, "connection refused"),
+                Err(_) => tracing::info!(%from, "connection refused: the handshake took too long"),
+            }
+        });
+    }
+}
+
+/// The handshake and every check; `Err` says why the peer was refused (it was told, too).
+async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incoming, String> {
+    let connecting = attempt.accept().map_err(|error| describe(&error))?;
+    let connection = connecting.await.map_err(|error| describe(&error))?;
+    let (user, facts) = match identify(&connection, shared) {
+        Ok(identified) => identified,
+        Err((code, reason)) => {
+            connection.close(code.wire(), reason_bytes(&reason));
+            return Err(reason);
+        }
+    };
+    let lost = |error: &quinn::ConnectionError| describe(error);
+    let mut control = connection.open_bi().await.map_err(|error| lost(&error))?;
+    if control.0.write_all(&StreamKind::Control.header()).await.is_err() {
+        return Err(connection.close_reason().map_or_else(String::new, |error| lost(&error)));
+    }
+    let (sender, streams) = mpsc::channel(WAITING_STREAMS);
+    tokio::spawn(take_streams(connection.clone(), sender));
+    tokio::spawn(guard(connection.clone(), facts.clone(), Arc::clone(shared), control));
+    let relayed = is_relayed(connection.remote_address());
+    Ok(Incoming {
+        user,
+        path: if relayed { PathKind::Relay } else { PathKind::Direct },
+        not_after: facts.not_after,
+        cert_serial: facts.serial_hex,
+        connection,
+        streams: Mutex::new(streams),
+    })
+}
+
+fn identify(
+    connection: &Connection,
+    shared: &Shared,
+) -> Result<(UserPrincipal, CertificateFacts), (CloseCode, String)> {
+    let refuse = |reason: String| (CloseCode::NotAllowed, reason);
+    let chain =
+        connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let leaf = chain.as_ref().and_then(|chain| chain.first());
+    let leaf = leaf.ok_or_else(|| refuse("no certificate was shown".to_owned()))?;
+    let facts = facts_of(leaf).map_err(|error| refuse(format!("your certificate was refused: {error}")))?;
+    let Principal::User(user) = &facts.principal else {
+        return Err(refuse("your certificate is an agent's; only users may connect".to_owned()));
+    };
+    if user.org != shared.org {
+        let reason = format!("your certificate is for organization `{}`, not `{}`", user.org, shared.org);
+        return Err(refuse(reason));
+    }
+    if shared.revoked.borrow().contains(&facts.serial_hex) {
+        return Err((CloseCode::CertificateRevoked, "your certificate was revoked".to_owned()));
+    }
+    Ok((user.clone(), facts))
+}
+
+/// Ends the connection when its certificate runs out or is revoked.
+async fn guard(
+    connection: Connection,
+    facts: CertificateFacts,
+    shared: Arc<Shared>,
+    _control: (SendStream, RecvStream),
+) {
+    let mut revoked = shared.revoked.subscribe();
+    loop {
+        let left = facts.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());
+        let Ok(left @ 0..) = u64::try_from(left) else {
+            let reason = b"your certificate has expired; log in again";
+            connection.close(CloseCode::CertificateExpired.wire(), reason);
+            return;
+        };
+        if revoked.borrow_and_update().contains(&facts.serial_hex) {
+            connection.close(CloseCode::CertificateRevoked.wire(), b"your certificate was revoked");
+            return;
+        }
+        // One second more, so that the clock has passed the last valid second.
+        let nap = Duration::from_secs(left.saturating_add(1)).min(CLOCK_CHECK);
+        tokio::select! {
+            _ = connection.closed() => return,
+            changed = revoked.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(nap) => {}
+        }
+    }
+}
+
+/// Reads each stream's header beside the others, so that a slow one holds up nobody.
+async fn take_streams(connection: Connection, sender: mpsc::Sender<TunnelStream>) {
+    while let Ok((send, mut recv)) = connection.accept_bi().await {
+        let (connection, sender) = (connection.clone(), sender.clone());
+        tokio::spawn(async move {
+            let mut header = [0; HEADER_BYTES];
+            let read = tokio::time::timeout(HEADER_TIMEOUT, recv.read_exact(&mut header)).await;
+            if !matches!(read, Ok(Ok(()))) {
+                return;
+            }
+            if StreamKind::read(&header) == Some(StreamKind::Postgres) {
+                // Fails only when the connection's owner is gone, which ends the stream too.
+                sender.send(TunnelStream::new(send, recv)).await.unwrap_or_default();
+            } else {
+                connection.close(CloseCode::Protocol.wire(), b"unknown stream header; update daam");
+            }
+        });
+    }
+}
+
+/// A developer's connection. Dropping it ends it.
+pub struct Incoming {
+    /// Who.
+    pub user: UserPrincipal,
+    /// How its packets came when it connected.
+    pub path: PathKind,
+    /// Last second the certificate is valid, Unix time; the connection is closed then.
+    pub not_after: i64,
+    /// Serial number, lower-case hexadecimal.
+    pub cert_serial: String,
+    connection: Connection,
+    streams: Mutex<mpsc::Receiver<TunnelStream>>,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("user", &self.user)
+            .field("path", &self.path)
+            .field("cert_serial", &self.cert_serial)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Incoming {
+    /// The next stream; `None` once the connection has ended. Safe to cancel.
+    pub async fn accept_stream(&self) -> Option<TunnelStream> {
+        self.streams.lock().await.recv().await
+    }
+
+    /// Waits until the connection ends and says why.
+    pub async fn closed(&self) -> String {
+        describe(&self.connection.closed().await)
+    }
+
+    /// Ends the connection and tells the developer why.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.connection.close(code.wire(), reason_bytes(reason));
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.connection.close(CloseCode::Done.wire(), b"the agent ended the connection");
+    }
+}

@@ -1,0 +1,52 @@
+//! The QUIC settings, each with its reason.
+
+use quinn::congestion::BbrConfig;
+use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The one application protocol; anything else is refused during the handshake.
+pub(crate) const ALPN: &[u8] = b"daam/1";
+/// Streams (PostgreSQL connections) one client may have open at once.
+pub(crate) const MAX_STREAMS: u32 = 256;
+/// Socket buffers asked for; the system may give less.
+pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// At most 1,024 gaps of two minimum-size packets: a larger window can kill the connection on a lossy path.
+const STREAM_WINDOW: u32 = 2_400_000;
+const CONNECTION_WINDOW: u32 = 16_000_000;
+/// Longer would keep a vanished user's row locks.
+const IDLE_TIMEOUT_MS: u32 = 45_000;
+/// NAT mappings live about 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// quinn's default of 333 ms makes the first retransmission come after a whole second.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
+/// 1440 + 8 relay header + 8 UDP + 40 IPv6 = 1496.
+const MTU_CAP: u16 = 1440;
+
+pub(crate) fn transport(peer_streams: u32) -> Arc<TransportConfig> {
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.upper_bound(MTU_CAP);
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(peer_streams))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(INITIAL_RTT)
+        .initial_mtu(1200)
+        .mtu_discovery_config(Some(mtu))
+        .datagram_receive_buffer_size(None)
+        .congestion_controller_factory(Arc::new(BbrConfig::default()));
+    Arc::new(config)
+}
+
+pub(crate) fn endpoint() -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    // The first byte tells QUIC (>= 0x40) from our relay packets, so the fixed bit must stay fixed.
+    config.grease_quic_bit(false);
+    config
+}

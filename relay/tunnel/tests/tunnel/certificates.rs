@@ -1,0 +1,128 @@
+//! The negative matrix: every certificate that must not get anyone in.
+
+use crate::world::{Papers, ada, agent, authority, echo, listener, listener_with, now, papers, plan};
+use daam_identity::{AgentPrincipal, CertificateAuthority, Principal};
+use daam_tunnel::{DialError, DialPlan, dial};
+use rcgen::{CertificateParams, KeyPair};
+use std::sync::Arc;
+
+async fn refusal(plan: DialPlan) -> String {
+    match dial(plan).await {
+        Err(DialError::AllFailed(failures)) => failures.into_iter().map(|f| f.reason).collect(),
+        Err(other) => other.to_string(),
+        Ok(_) => panic!("this certificate must not connect"),
+    }
+}
+
+async fn against_agent(named: AgentPrincipal, asked: AgentPrincipal) -> String {
+    let ca = authority();
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let agents = papers(&ca, &Principal::Agent(named.clone()), 3600);
+    let listener = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        cert_pem: agents.cert_pem,
+        key_pem: agents.key_pem,
+        ca_pem: ca.cert_pem().to_owned(),
+        org: named.org,
+        database: named.database,
+    })
+    .await
+    .unwrap();
+    refusal(DialPlan { agent: asked, ..plan(&ca, &own, &listener) }).await
+}
+
+#[tokio::test]
+async fn an_agent_for_another_database_is_refused() {
+    let other = AgentPrincipal { database: "payroll".into(), ..agent() };
+    let said = against_agent(agent(), other).await;
+    assert_eq!(said, "it showed a certificate for database `shop`, but `payroll` was asked for");
+}
+
+#[tokio::test]
+async fn another_agent_is_refused() {
+    let other = AgentPrincipal { agent_id: "shop-2".into(), ..agent() };
+    let said = against_agent(agent(), other).await;
+    assert_eq!(said, "it showed a certificate for agent `shop-1`, but `shop-2` was asked for");
+}
+
+#[tokio::test]
+async fn another_organizations_agent_with_the_same_names_is_refused() {
+    let (ours, theirs) = (authority(), authority());
+    let own = papers(&ours, &Principal::User(ada()), 3600);
+    let listener = listener(&theirs).await;
+    let said = refusal(plan(&ours, &own, &listener)).await;
+    assert_eq!(said, "its certificate is not from the organization's CA");
+}
+
+#[tokio::test]
+async fn an_expired_agent_is_refused() {
+    let ca = authority();
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let listener = listener_with(papers(&ca, &Principal::Agent(agent()), -5), ca.cert_pem()).await;
+    assert_eq!(refusal(plan(&ca, &own, &listener)).await, "its certificate has expired");
+}
+
+#[tokio::test]
+async fn a_user_of_another_ca_is_refused() {
+    let (ours, theirs) = (authority(), authority());
+    let listener = Arc::new(listener(&ours).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&theirs, &Principal::User(ada()), 3600);
+    let said = refusal(plan(&ours, &own, &listener)).await;
+    assert!(said.contains("not from this organization"), "{said}");
+}
+
+#[tokio::test]
+async fn an_expired_user_is_told_before_anything_is_sent() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let own = papers(&ca, &Principal::User(ada()), -5);
+    assert!(matches!(dial(plan(&ca, &own, &listener)).await, Err(DialError::CertificateExpired(_))));
+}
+
+#[tokio::test]
+async fn an_agents_certificate_does_not_make_a_user() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let own = papers(&ca, &Principal::Agent(agent()), 3600);
+    assert!(matches!(dial(plan(&ca, &own, &listener)).await, Err(DialError::NotAUser)));
+}
+
+#[tokio::test]
+async fn a_user_of_another_organization_is_refused_before_anything_is_sent() {
+    let ours = authority();
+    let theirs = CertificateAuthority::generate("rival", now()).unwrap();
+    let listener = listener(&ours).await;
+    let eve = daam_identity::UserPrincipal { org: "rival".into(), ..ada() };
+    let own = papers(&theirs, &Principal::User(eve), 3600);
+    let refused = dial(plan(&ours, &own, &listener)).await;
+    assert!(matches!(refused, Err(DialError::OtherOrganization { .. })));
+}
+
+#[tokio::test]
+async fn a_users_certificate_does_not_make_an_agent() {
+    let ca = authority();
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let refused = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        cert_pem: own.cert_pem,
+        key_pem: own.key_pem,
+        ca_pem: ca.cert_pem().to_owned(),
+        org: "acme".into(),
+        database: "shop".into(),
+    })
+    .await;
+    assert!(matches!(refused, Err(daam_tunnel::ListenError::WrongPrincipal { .. })));
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_names_nobody() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["x.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut own = papers(&ca, &Principal::User(ada()), 3600);
+    own = Papers { cert_pem: certificate.pem(), key_pem: key.serialize_pem().into(), ..own };
+    assert!(matches!(dial(plan(&ca, &own, &listener)).await, Err(DialError::Credentials(_))));
+}

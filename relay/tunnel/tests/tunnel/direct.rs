@@ -1,0 +1,86 @@
+//! Streams over the direct path, and how connections end.
+
+use crate::world::{DEADLINE, ada, authority, echo, echoes, listener, papers, plan};
+use daam_identity::Principal;
+use daam_tunnel::{CloseCode, DialError, PathKind, PathPreference, dial};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn many_streams_carry_their_own_bytes() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
+    assert_eq!(tunnel.path(), PathKind::Direct);
+    let large = vec![7_u8; 3_000_000];
+    tokio::join!(echoes(&tunnel, b"one"), echoes(&tunnel, &large), echoes(&tunnel, b"three"));
+    tunnel.shutdown("done").await;
+}
+
+#[tokio::test]
+async fn the_agent_learns_who_it_is_and_the_user_why_it_ended() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let dialling = plan(&ca, &own, &listener);
+    let (tunnel, incoming) = tokio::join!(dial(dialling), listener.accept());
+    let (tunnel, incoming) = (tunnel.unwrap(), incoming.unwrap());
+    assert_eq!(incoming.user, ada());
+    assert_eq!(incoming.path, PathKind::Direct);
+    assert_eq!(incoming.cert_serial, own.issued.serial_hex);
+    assert_eq!(incoming.not_after, own.issued.not_after);
+    incoming.close(CloseCode::NotAllowed, "your access to `shop` was removed");
+    assert_eq!(tunnel.closed().await, "your access to `shop` was removed");
+    assert!(tunnel.open_stream().await.is_err());
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_and_its_live_connections_closed() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
+    listener.set_revoked(BTreeSet::from([own.issued.serial_hex.clone()]));
+    let reason = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
+    assert_eq!(reason, "your certificate was revoked");
+    let refused = dial(plan(&ca, &own, &listener)).await.unwrap_err().to_string();
+    assert!(refused.contains("your certificate was revoked"), "{refused}");
+    let fresh = papers(&ca, &Principal::User(ada()), 3600);
+    assert!(dial(plan(&ca, &fresh, &listener)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_its_certificate_does() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 2);
+    let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
+    echoes(&tunnel, b"still fine").await;
+    let reason = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
+    assert_eq!(reason, "your certificate has expired; log in again");
+}
+
+#[tokio::test]
+async fn a_closing_agent_says_so() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
+    let (reason, ()) = tokio::join!(tunnel.closed(), listener.close("the agent is shutting down"));
+    assert_eq!(reason, "the agent is shutting down");
+}
+
+#[tokio::test]
+async fn having_no_path_is_said_at_once() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let mut nowhere = plan(&ca, &own, &listener);
+    nowhere.prefer = PathPreference::Relay;
+    assert!(matches!(dial(nowhere).await, Err(DialError::NoPath(_))));
+}
