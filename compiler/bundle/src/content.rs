@@ -1,0 +1,83 @@
+//! Policies as bytes.
+//!
+//! Equal policy sets give equal bytes, and only those bytes are read back: what is decoded is encoded again
+//! and compared, so a member twice, another order or other spellings are all refused. Every pattern and name
+//! is checked again on the way in.
+
+mod read;
+mod wire;
+
+use crate::digest::sha256_hex;
+use daam_catalog::{NameError, PatternError};
+use daam_model::PolicySet;
+
+/// The version this module writes, and the only one it reads.
+pub const VERSION: u32 = 1;
+
+/// Why bytes are not policies.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// Not JSON of the expected shape.
+    #[error("the policies are not readable")]
+    Shape(#[source] serde_json::Error),
+    /// Written by another version.
+    #[error("the policies have format version {0}; only version {VERSION} is accepted")]
+    Version(u32),
+    /// Readable, but not what the compiler writes for it.
+    #[error("the policies are not in the one form the compiler writes; build the bundle again")]
+    NotCanonical,
+    /// A pattern that is none.
+    #[error("policy `{policy}` has an unusable pattern")]
+    Pattern {
+        /// The policy.
+        policy: String,
+        /// What is wrong.
+        #[source]
+        source: PatternError,
+    },
+    /// A column name that is none.
+    #[error("policy `{policy}` has an unusable column name")]
+    Name {
+        /// The policy.
+        policy: String,
+        /// What is wrong.
+        #[source]
+        source: NameError,
+    },
+    /// Two policies of one name.
+    #[error("the policy `{0}` appears twice")]
+    Duplicate(String),
+    /// A value outside its range.
+    #[error("`{field}` of `{place}` is not acceptable; {accepted}")]
+    Value {
+        /// The policy or group it belongs to.
+        place: String,
+        /// The field.
+        field: &'static str,
+        /// What would be accepted.
+        accepted: &'static str,
+    },
+}
+
+/// The one byte form of a policy set.
+pub fn encode_content(set: &PolicySet) -> Vec<u8> {
+    // Plain strings and numbers cannot fail to serialise; empty content is refused when read.
+    let mut bytes = serde_json::to_vec(&wire::WirePolicySet::from(set)).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads what [`encode_content`] wrote.
+pub fn decode_content(bytes: &[u8]) -> Result<PolicySet, ContentError> {
+    let wire: wire::WirePolicySet = serde_json::from_slice(bytes).map_err(ContentError::Shape)?;
+    let set = read::policy_set(wire)?;
+    if encode_content(&set) == bytes { Ok(set) } else { Err(ContentError::NotCanonical) }
+}
+
+/// A digest of the policy set: equal for equal policies.
+pub fn fingerprint(set: &PolicySet) -> String {
+    sha256_hex(&encode_content(set))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
