@@ -41,7 +41,7 @@ pub(crate) fn person(fabric: &Fabric, email: &str, groups: &str, attributes: &[&
 /// Names of every role of ours on the upstream.
 pub(crate) fn our_roles(fabric: &Fabric) -> Vec<String> {
     let text =
-        fabric.upstream(r"select rolname from pg_roles where rolname ~ '^daam_[pvs]_' order by 1").unwrap();
+        fabric.upstream(r"select rolname from pg_roles where rolname ~ '^daam_[a-z]_' order by 1").unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
