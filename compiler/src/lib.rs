@@ -1,1 +1,24 @@
-//! daam-compiler: YAML to diagnostics and bundle content.
+//! Policies as people write them → diagnostics and checked policies.
+//!
+//! ```text
+//! FileSource ─► load (YAML, typed readers) ─► resolve (names against the schema lock and the scope)
+//!            ─► check (each clause, then clauses against each other) ─► Checked
+//! ```
+//!
+//! [`check`] reports everything it finds in all files at once and compiles nothing as long as one finding is an
+//! error. It reads files through [`FileSource`] only, knows no clock, and gives equal results for equal files in
+//! whatever order they come.
+
+mod check;
+mod compile;
+mod file_source;
+mod glob;
+mod load;
+mod resolve;
+pub mod rule;
+pub mod scenario;
+mod syntax;
+
+pub use compile::{Checked, CompiledDatabase, Inputs, check};
+pub use file_source::{FileSource, MemoryFiles, ReadError};
+pub use load::PROJECT_FILE;

@@ -39,6 +39,11 @@ impl Sink {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// Whether an error was pushed after there were `before` findings.
+    pub fn errors_since(&self, before: usize) -> bool {
+        self.found.iter().skip(before).any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
     /// All findings in stable order.
     pub fn into_sorted(self, sources: &SourceMap) -> Vec<Diagnostic> {
         let mut found = self.found;

@@ -1,0 +1,77 @@
+//! Written policies → checked ones. One module per part; each reports and carries on.
+
+pub(crate) mod filter;
+pub(crate) mod grant;
+pub(crate) mod mask;
+pub(crate) mod policy;
+pub(crate) mod project;
+pub(crate) mod request;
+
+use crate::resolve::{Reach, Resolved};
+use crate::syntax::decode::Spanned;
+use daam_catalog::pattern::{ColumnPattern, RelationPattern};
+use daam_catalog::{Catalog, Column, Relation, Scope};
+use daam_diagnostic::{Location, SourceMap};
+use daam_model::{AttributeType, Mask, Origin, Policy, Verb};
+use std::collections::BTreeMap;
+
+/// What policies of one database are checked against.
+#[derive(Debug)]
+pub(crate) struct Database<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) sources: &'a SourceMap,
+    pub(crate) attributes: &'a BTreeMap<String, AttributeType>,
+    pub(crate) scope: &'a Scope,
+    /// Absent when the lock is; names are then not checked.
+    pub(crate) catalog: Option<&'a Catalog>,
+}
+
+impl<'a> Database<'a> {
+    pub(crate) fn reach(&self) -> Option<Reach<'a>> {
+        self.catalog.map(|catalog| Reach { catalog, scope: self.scope })
+    }
+
+    pub(crate) fn origin(&self, at: Location) -> Origin {
+        let line = self.sources.position(at.source, at.span.start).line;
+        Origin {
+            file: self.sources.path(at.source).to_owned(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// A policy with what its clauses cover, for rules that compare clauses.
+#[derive(Debug)]
+pub(crate) struct CheckedPolicy<'a> {
+    pub(crate) at: Location,
+    pub(crate) name: Spanned<String>,
+    pub(crate) policy: Policy,
+    pub(crate) grants: Vec<CheckedGrant<'a>>,
+    pub(crate) masks: Vec<CheckedMask<'a>>,
+}
+
+/// One grant and the relations it covers.
+#[derive(Debug)]
+pub(crate) struct CheckedGrant<'a> {
+    pub(crate) at: Location,
+    pub(crate) allow: Vec<Verb>,
+    pub(crate) on: Vec<Resolved<RelationPattern, &'a Relation>>,
+    /// Whether it allows its verbs on all rows and columns.
+    pub(crate) whole: bool,
+    /// Whether it has a filter that holds over other grants too.
+    pub(crate) restricts: bool,
+}
+
+impl<'a> CheckedGrant<'a> {
+    pub(crate) fn relations(&self) -> impl Iterator<Item = &'a Relation> {
+        self.on.iter().flat_map(|resolved| resolved.covers.iter().copied())
+    }
+}
+
+/// One mask rule and the columns it covers.
+#[derive(Debug)]
+pub(crate) struct CheckedMask<'a> {
+    pub(crate) at: Location,
+    pub(crate) with: Mask,
+    pub(crate) on: Vec<Resolved<ColumnPattern, (&'a Relation, &'a Column)>>,
+}

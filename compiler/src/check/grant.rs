@@ -1,0 +1,109 @@
+//! One grant: relations, verbs, columns, filters, functions.
+
+use super::{CheckedGrant, Database};
+use crate::check::filter::filter;
+use crate::resolve::{column_name, unknown_column};
+use crate::rule;
+use crate::syntax::decode::Spanned;
+use crate::syntax::policy::{WrittenColumns, WrittenGrant};
+use daam_catalog::{Identifier, Relation, RelationPattern};
+use daam_diagnostic::Sink;
+use daam_model::{Grant, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) fn grant<'a>(
+    written: &WrittenGrant,
+    database: &Database<'a>,
+    sink: &mut Sink,
+) -> (Grant, CheckedGrant<'a>) {
+    let reach = database.reach();
+    let on: Vec<_> =
+        written.on.iter().filter_map(|text| reach.and_then(|reach| reach.relations(text, sink))).collect();
+    let functions: Vec<RelationPattern> = written
+        .functions
+        .iter()
+        .filter_map(|text| reach.and_then(|reach| reach.functions(text, sink)))
+        .map(|resolved| resolved.pattern)
+        .collect();
+    let relations: Vec<&Relation> = on.iter().flat_map(|found| found.covers.iter().copied()).collect();
+    effect(written, sink);
+    suited(written, &relations, sink);
+    let columns = columns(written, &relations, sink);
+    let mut text = |written: &Option<Spanned<String>>| {
+        written.as_ref().and_then(|text| filter(text, &relations, database, sink))
+    };
+    let (rows, restrict) = (text(&written.rows), text(&written.restrict));
+    let checked = CheckedGrant {
+        at: written.at,
+        allow: written.allow.iter().map(|verb| verb.value).collect(),
+        whole: written.rows.is_none() && written.restrict.is_none() && written.columns.is_empty(),
+        restricts: written.restrict.is_some(),
+        on,
+    };
+    let grant = Grant {
+        on: checked.on.iter().map(|found| found.pattern.clone()).collect(),
+        allow: checked.allow.iter().copied().collect(),
+        columns,
+        rows,
+        restrict,
+        functions,
+        origin: database.origin(written.at),
+    };
+    (grant, checked)
+}
+
+/// Clauses that cannot mean anything.
+fn effect(written: &WrittenGrant, sink: &mut Sink) {
+    if !written.on.is_empty() && written.allow.is_empty() {
+        sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.at, "the grant allows nothing: no verb is listed"));
+    }
+    if written.on.is_empty() {
+        for text in written.rows.iter().chain(&written.restrict) {
+            sink.push(rule::GRANT_WITHOUT_EFFECT.at(text.at, "a filter needs relations to apply to (`on`)"));
+        }
+    }
+    let allowed: BTreeSet<Verb> = written.allow.iter().map(|verb| verb.value).collect();
+    for entry in &written.columns {
+        let verb = entry.verb.value;
+        if !verb.has_columns() {
+            let message = format!("`{}` always concerns whole rows", verb.as_str());
+            sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
+        } else if !allowed.contains(&verb) {
+            let message = format!("columns for `{}`, which this grant does not allow", verb.as_str());
+            sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
+        }
+    }
+}
+
+/// Verbs that no covered relation has.
+fn suited(written: &WrittenGrant, relations: &[&Relation], sink: &mut Sink) {
+    if relations.is_empty() || relations.iter().any(|relation| relation.kind.is_writable()) {
+        return;
+    }
+    for verb in written.allow.iter().filter(|verb| verb.value != Verb::Select) {
+        let message = format!("`{}` does not exist for a materialized view", verb.value.as_str());
+        sink.push(rule::GRANT_WITHOUT_EFFECT.at(verb.at, message));
+    }
+}
+
+fn columns(
+    written: &WrittenGrant,
+    relations: &[&Relation],
+    sink: &mut Sink,
+) -> BTreeMap<Verb, BTreeSet<Identifier>> {
+    let mut out = BTreeMap::new();
+    for WrittenColumns { verb, columns } in &written.columns {
+        let mut names = BTreeSet::new();
+        for text in columns {
+            let Some(name) = column_name(text, sink) else { continue };
+            if !relations.is_empty() && relations.iter().all(|relation| relation.column(&name).is_none()) {
+                sink.push(unknown_column(text.at, &text.value, relations));
+                continue;
+            }
+            names.insert(name);
+        }
+        // An empty set narrows the verb to nothing; that is also what is left when no name was right.
+        out.insert(verb.value, names);
+    }
+    out
+}

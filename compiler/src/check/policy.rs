@@ -1,0 +1,68 @@
+//! One policy: its subjects, and each of its parts in turn.
+
+use super::grant::grant;
+use super::mask::mask_rule;
+use super::request::request;
+use super::{CheckedPolicy, Database};
+use crate::rule;
+use crate::syntax::decode::Spanned;
+use crate::syntax::policy::{WrittenPolicy, WrittenSubjects};
+use daam_diagnostic::Sink;
+use daam_model::{Policy, Subjects};
+use std::collections::BTreeSet;
+
+/// Checks a policy; what could not be checked is left out of the result, and reported.
+pub(crate) fn policy<'a>(
+    written: &WrittenPolicy,
+    database: &Database<'a>,
+    sink: &mut Sink,
+) -> CheckedPolicy<'a> {
+    let who = written.subjects.as_ref().or_else(|| written.request.as_ref().and_then(|r| r.who.as_ref()));
+    let subjects = who.map(|who| subjects(who, sink)).unwrap_or_default();
+    let request = written.request.as_ref().and_then(|terms| request(terms, sink));
+    let mut grants = Vec::new();
+    let mut model_grants = Vec::new();
+    for written in &written.grants {
+        let (model, checked) = grant(written, database, sink);
+        model_grants.push(model);
+        grants.push(checked);
+    }
+    let mut masks = Vec::new();
+    let mut model_masks = Vec::new();
+    for written in &written.masks {
+        let (model, checked) = mask_rule(written, database, sink);
+        model_masks.push(model);
+        masks.push(checked);
+    }
+    let nothing = written.grants.is_empty() && written.masks.is_empty();
+    if nothing && written.session == daam_model::SessionLimits::default() {
+        let message =
+            format!("the policy `{}` grants nothing, masks nothing and limits nothing", written.name.value);
+        sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.name.at, message));
+    }
+    let policy = Policy {
+        name: written.name.value.clone(),
+        description: written.description.clone(),
+        subjects,
+        grants: model_grants,
+        masks: model_masks,
+        session: written.session.clone(),
+        request,
+        origin: database.origin(written.at),
+    };
+    CheckedPolicy { at: written.at, name: written.name.clone(), policy, grants, masks }
+}
+
+fn subjects(written: &WrittenSubjects, sink: &mut Sink) -> Subjects {
+    if !written.everyone && written.groups.is_empty() && written.users.is_empty() {
+        sink.push(
+            rule::GRANT_WITHOUT_EFFECT
+                .at(written.at, "nobody is meant: `everyone` is not set and no group or user is named"),
+        );
+    }
+    Subjects { everyone: written.everyone, groups: values(&written.groups), users: values(&written.users) }
+}
+
+pub(super) fn values(list: &[Spanned<String>]) -> BTreeSet<String> {
+    list.iter().map(|item| item.value.clone()).collect()
+}

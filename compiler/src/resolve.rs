@@ -1,0 +1,247 @@
+//! Names and patterns as written → objects of the catalogue.
+//!
+//! Whatever is named has to exist, has to be inside the scope, and is never a system object. Wildcards may cover
+//! objects outside the scope as long as they also cover one inside: the agent serves the intersection.
+
+use crate::rule::{self, Rule};
+use crate::syntax::decode::Spanned;
+use daam_catalog::pattern::{ColumnPattern, PatternError, RelationPattern, Scope, is_system_schema};
+use daam_catalog::{Catalog, Column, Function, Identifier, NameError, Relation};
+use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, suggest};
+use std::collections::BTreeSet;
+
+/// Where names are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) scope: &'a Scope,
+}
+
+/// A pattern that says something, and what it covers.
+#[derive(Debug)]
+pub(crate) struct Resolved<P, T> {
+    pub(crate) pattern: P,
+    pub(crate) at: Location,
+    pub(crate) covers: Vec<T>,
+}
+
+impl<'a> Reach<'a> {
+    /// Relations a pattern covers; nothing if it was refused.
+    pub(crate) fn relations(
+        &self,
+        text: &Spanned<String>,
+        sink: &mut Sink,
+    ) -> Option<Resolved<RelationPattern, &'a Relation>> {
+        let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
+        let (inside, outside) = self.split(&pattern);
+        if inside.is_empty() {
+            sink.push(self.nothing(&pattern, text, &outside));
+            return None;
+        }
+        Some(Resolved { pattern, at: text.at, covers: inside })
+    }
+
+    /// Columns a pattern covers; nothing if it was refused.
+    pub(crate) fn columns(
+        &self,
+        text: &Spanned<String>,
+        sink: &mut Sink,
+    ) -> Option<Resolved<ColumnPattern, (&'a Relation, &'a Column)>> {
+        let pattern = parsed(ColumnPattern::parse(&text.value), text, sink)?;
+        let (inside, outside) = self.split(pattern.relation());
+        if inside.is_empty() {
+            sink.push(self.nothing(pattern.relation(), text, &outside));
+            return None;
+        }
+        let covers: Vec<(&Relation, &Column)> = inside
+            .iter()
+            .flat_map(|relation| relation.columns.iter().map(move |column| (*relation, column)))
+            .filter(|(relation, column)| pattern.matches(&relation.name, &column.name))
+            .collect();
+        if covers.is_empty() {
+            sink.push(match pattern.literal_column() {
+                Some(written) => unknown_column(text.at, written, &inside),
+                None => {
+                    rule::PATTERN_MATCHES_NOTHING.at(text.at, format!("`{}` covers no column", text.value))
+                }
+            });
+            return None;
+        }
+        Some(Resolved { pattern, at: text.at, covers })
+    }
+
+    /// Functions a pattern covers; nothing if it was refused.
+    pub(crate) fn functions(
+        &self,
+        text: &Spanned<String>,
+        sink: &mut Sink,
+    ) -> Option<Resolved<RelationPattern, &'a Function>> {
+        let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
+        let covers: Vec<&Function> = self
+            .catalog
+            .functions
+            .values()
+            .zip(self.catalog.functions.keys())
+            .filter(|(_, name)| pattern.matches_parts(&name.schema, &name.name))
+            .map(|(function, _)| function)
+            .collect();
+        if covers.is_empty() {
+            let names = self.catalog.functions.keys().map(|name| format!("{}.{}", name.schema, name.name));
+            let names: BTreeSet<String> = names.collect();
+            sink.push(match pattern.literal() {
+                Some(_) => {
+                    let message = format!("there is no function `{}` in the schema lock", text.value);
+                    with_suggestion(rule::UNKNOWN_TABLE.at(text.at, message), &text.value, &names)
+                }
+                None => {
+                    rule::PATTERN_MATCHES_NOTHING.at(text.at, format!("`{}` covers no function", text.value))
+                }
+            });
+            return None;
+        }
+        Some(Resolved { pattern, at: text.at, covers })
+    }
+
+    fn split(&self, pattern: &RelationPattern) -> (Vec<&'a Relation>, Vec<&'a Relation>) {
+        self.catalog
+            .relations
+            .values()
+            .filter(|relation| pattern.matches(&relation.name))
+            .partition(|relation| self.scope.admits(&relation.name))
+    }
+
+    /// Says why a pattern covers nothing: outside the scope, no such schema, no such table, or just nothing.
+    fn nothing(
+        &self,
+        pattern: &RelationPattern,
+        text: &Spanned<String>,
+        outside: &[&Relation],
+    ) -> Diagnostic {
+        let written = &text.value;
+        let named = outside.first().map(|relation| relation.name.clone()).or_else(|| pattern.literal());
+        if let Some(name) = named.filter(|name| !self.scope.admits(name)) {
+            return rule::OUT_OF_SCOPE_REFERENCE
+                .at(text.at, format!("`{name}` is outside the scope of this database"))
+                .help("the scope file lists what the agent serves; add it there in a change of its own");
+        }
+        let schemas: BTreeSet<String> =
+            self.inside().map(|relation| relation.name.schema.to_string()).collect();
+        if let Some(schema) = pattern.literal_schema()
+            && !self.catalog.relations.keys().any(|name| name.schema.as_str().eq_ignore_ascii_case(schema))
+        {
+            let message = format!("there is no schema `{schema}` in the schema lock");
+            let diagnostic = rule::UNKNOWN_SCHEMA.at(text.at, message);
+            return match suggest::nearest(schema, schemas.iter().map(String::as_str)) {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .replace(Applicability::Unsafe, replaced_schema(written, near)),
+                None => diagnostic,
+            };
+        }
+        if let Some(name) = pattern.literal() {
+            let names: BTreeSet<String> = self.inside().map(|relation| relation.name.to_string()).collect();
+            let message = format!("there is no relation `{name}` in the schema lock");
+            return with_suggestion(rule::UNKNOWN_TABLE.at(text.at, message), &name.to_string(), &names);
+        }
+        rule::PATTERN_MATCHES_NOTHING
+            .at(text.at, format!("`{written}` covers no relation"))
+            .help("correct the pattern, or pull the schema lock again if the table is new")
+    }
+
+    fn inside(&self) -> impl Iterator<Item = &'a Relation> {
+        let scope = self.scope;
+        self.catalog.relations.values().filter(move |relation| scope.admits(&relation.name))
+    }
+}
+
+/// The patterns of a scope file, without a catalogue.
+pub(crate) fn scope_patterns(patterns: &[Spanned<String>], sink: &mut Sink) -> Scope {
+    Scope::Patterns(
+        patterns.iter().filter_map(|text| parsed(RelationPattern::parse(&text.value), text, sink)).collect(),
+    )
+}
+
+/// A column as written: folded unless quoted.
+pub(crate) fn column_name(text: &Spanned<String>, sink: &mut Sink) -> Option<Identifier> {
+    let written = text.value.as_str();
+    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let read = match inner {
+        Some(inner) => Identifier::stored(inner.replace("\"\"", "\"")),
+        None => Identifier::folded(written),
+    };
+    match read {
+        Ok(name) => Some(name),
+        Err(error) => {
+            let rule = if matches!(error, NameError::TooLong(_)) {
+                &rule::IDENTIFIER_TOO_LONG
+            } else {
+                &rule::INVALID_PATTERN
+            };
+            sink.push(rule.at(text.at, error.to_string()));
+            None
+        }
+    }
+}
+
+/// That none of the relations has the column.
+pub(crate) fn unknown_column(at: Location, written: &str, relations: &[&Relation]) -> Diagnostic {
+    let names: BTreeSet<&str> = relations
+        .iter()
+        .flat_map(|relation| relation.columns.iter().map(|column| column.name.as_str()))
+        .collect();
+    let place = match relations {
+        [one] => format!("`{}` has no column `{written}`", one.name),
+        _ => format!("none of the {} relations has a column `{written}`", relations.len()),
+    };
+    let diagnostic = rule::UNKNOWN_COLUMN.at(at, place);
+    match suggest::did_you_mean(written, names.iter().copied()) {
+        Some(help) => diagnostic.help(help),
+        None if names.len() <= 20 => {
+            let names: Vec<&str> = names.into_iter().collect();
+            diagnostic.help(format!("its columns are {}", crate::syntax::decode::list(&names)))
+        }
+        None => diagnostic,
+    }
+}
+
+fn with_suggestion(diagnostic: Diagnostic, written: &str, names: &BTreeSet<String>) -> Diagnostic {
+    match suggest::nearest(written, names.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).replace(Applicability::Unsafe, near),
+        None => diagnostic,
+    }
+}
+
+fn replaced_schema(written: &str, schema: &str) -> String {
+    match written.split_once('.') {
+        Some((_, rest)) => format!("{schema}.{rest}"),
+        None => schema.to_owned(),
+    }
+}
+
+fn parsed<P>(result: Result<P, PatternError>, text: &Spanned<String>, sink: &mut Sink) -> Option<P> {
+    match result {
+        Ok(pattern) => {
+            // A quoted system schema parses as any other name would; it matches nothing either way.
+            if text.value.split('.').next().is_some_and(|schema| is_system_schema(schema.trim_matches('"'))) {
+                sink.push(rule::SYSTEM_OBJECT.at(text.at, format!("`{}` names a system schema", text.value)));
+                return None;
+            }
+            Some(pattern)
+        }
+        Err(error) => {
+            sink.push(rule_of(&error).at(text.at, error.to_string()));
+            None
+        }
+    }
+}
+
+fn rule_of(error: &PatternError) -> &'static Rule {
+    match error {
+        PatternError::SystemSchema(_) => &rule::SYSTEM_OBJECT,
+        PatternError::Negation(_) | PatternError::RegularExpression { .. } => &rule::REGEX_OR_NEGATION,
+        PatternError::Segments { .. }
+        | PatternError::EmptySegment(_)
+        | PatternError::Quote(_)
+        | PatternError::Space(_) => &rule::INVALID_PATTERN,
+    }
+}

@@ -1,0 +1,85 @@
+//! Rules: Row filters.
+//!
+//! Declarations only; the checks that report them are elsewhere.
+
+use super::Rule;
+
+/// The filter is not an expression PostgreSQL can read, or uses something filters must not use.
+pub static FILTER_SYNTAX: Rule = Rule::error(
+    401,
+    "filter-syntax",
+    "The filter is not an expression PostgreSQL can read, or uses something filters must not use.",
+)
+.example("rows: tenant_id = = 1", "rows: tenant_id = 1");
+
+/// The filter is not a condition: its value is not a boolean.
+pub static FILTER_NOT_BOOLEAN: Rule =
+    Rule::error(402, "filter-not-boolean", "The filter is not a condition: its value is not a boolean.")
+        .example("rows: tenant_id", "rows: tenant_id = subject.tenant_id");
+
+/// The filter names a column the relation does not have.
+pub static FILTER_UNKNOWN_COLUMN: Rule =
+    Rule::error(403, "filter-unknown-column", "The filter names a column the relation does not have.")
+        .example("rows: tennant_id = 1", "rows: tenant_id = 1");
+
+/// A subquery of the filter reads a table that is unknown or outside the scope of the database.
+pub static FILTER_FOREIGN_RELATION: Rule = Rule::error(
+    404,
+    "filter-foreign-relation",
+    "A subquery of the filter reads a table that is unknown or outside the scope of the database.",
+)
+.locked()
+.example("rows: id in (select user_id from hr.staff)", "rows: id in (select user_id from public.members)");
+
+/// The filter calls a function whose answer may change within one statement. Which rows are reached would depend on luck.
+pub static FILTER_VOLATILE: Rule = Rule::error(
+    406,
+    "filter-volatile",
+    "The filter calls a function whose answer may change within one statement. Which rows are reached would depend on luck.",
+).locked()
+.example("rows: random() < 0.5", "rows: region = subject.region");
+
+/// The filter calls a function that acts, waits, reads files or runs with somebody else's rights.
+pub static FILTER_UNSAFE_FUNCTION: Rule = Rule::error(
+    407,
+    "filter-unsafe-function",
+    "The filter calls a function that acts, waits, reads files or runs with somebody else's rights.",
+)
+.locked()
+.example("rows: pg_sleep(1) is not null", "rows: region = subject.region");
+
+/// The text is more than one expression: a comment, a semicolon, or a parenthesis that closes what it did not open.
+pub static FILTER_BREAKOUT: Rule = Rule::error(
+    409,
+    "filter-breakout",
+    "The text is more than one expression: a comment, a semicolon, or a parenthesis that closes what it did not open.",
+).locked()
+.example("rows: \"true) or (true\"", "rows: region = subject.region");
+
+/// The filter is a constant. Always true filters nothing; always false grants nothing.
+pub static FILTER_CONSTANT: Rule = Rule::warning(
+    410,
+    "filter-constant",
+    "The filter is a constant. Always true filters nothing; always false grants nothing.",
+)
+.example("rows: 'true'", "leave `rows` out");
+
+/// `subject.x` is neither built in (`id`, `email`, `groups`) nor declared under `attributes:` in `daam.yaml`.
+pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
+    416,
+    "unknown-attribute",
+    "`subject.x` is neither built in (`id`, `email`, `groups`) nor declared under `attributes:` in `daam.yaml`.",
+)
+.example("rows: region = subject.regio", "rows: region = subject.region");
+
+pub(super) static ALL: &[&Rule] = &[
+    &FILTER_SYNTAX,
+    &FILTER_NOT_BOOLEAN,
+    &FILTER_UNKNOWN_COLUMN,
+    &FILTER_FOREIGN_RELATION,
+    &FILTER_VOLATILE,
+    &FILTER_UNSAFE_FUNCTION,
+    &FILTER_BREAKOUT,
+    &FILTER_CONSTANT,
+    &UNKNOWN_ATTRIBUTE,
+];

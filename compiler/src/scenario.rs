@@ -1,0 +1,177 @@
+//! Tests of policies: expectations about who sees what, evaluated with the rules the agent uses.
+
+use crate::check::Database;
+use crate::check::filter::filter;
+use crate::resolve::{column_name, unknown_column};
+use crate::rule;
+use crate::syntax::decode::Spanned;
+use crate::syntax::scenario::{
+    Access, Sight, WrittenCase, WrittenExpectation, WrittenSubject, WrittenTest, WrittenWhoCan,
+};
+use daam_catalog::{Identifier, RelationName};
+use daam_diagnostic::{Location, Sink};
+use daam_model::{AttributeValue, Subject, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+mod run;
+
+pub use run::{Failure, run};
+
+/// One case, with every name looked up.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// Where it was written.
+    pub at: Location,
+    subject: Subject,
+    requests: BTreeSet<String>,
+    expect: Vec<Expectation>,
+    who_can: Option<WhoCan>,
+    /// Whether it also asks for real rows, which only a server can answer.
+    pub live: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Expectation {
+    relation: RelationName,
+    verbs: Vec<(Verb, Access, Location)>,
+    rows: Option<(String, Location)>,
+    columns: Vec<(Identifier, Sight, Location)>,
+}
+
+#[derive(Debug, Clone)]
+struct WhoCan {
+    at: Location,
+    verb: Verb,
+    relation: RelationName,
+    column: Option<Identifier>,
+    unmasked: bool,
+    exactly: BTreeSet<String>,
+}
+
+/// Looks up the names of every case of one database.
+pub(crate) fn resolve(database: &Database<'_>, tests: &[WrittenTest], sink: &mut Sink) -> Vec<Scenario> {
+    tests
+        .iter()
+        .filter(|test| test.database.value == database.name)
+        .flat_map(|test| &test.cases)
+        .map(|case| resolve_case(database, case, sink))
+        .collect()
+}
+
+fn resolve_case(database: &Database<'_>, case: &WrittenCase, sink: &mut Sink) -> Scenario {
+    let subject = case.subject.as_ref().map(|written| subject(database, written, sink));
+    Scenario {
+        name: case.name.value.clone(),
+        at: case.name.at,
+        subject: subject.unwrap_or_default(),
+        requests: case.requests.iter().map(|name| name.value.clone()).collect(),
+        expect: case.expect.iter().filter_map(|written| expectation(database, written, sink)).collect(),
+        who_can: case.who_can.as_ref().and_then(|written| who_can(database, written, sink)),
+        live: case.live,
+    }
+}
+
+fn subject(database: &Database<'_>, written: &WrittenSubject, sink: &mut Sink) -> Subject {
+    let groups = written.groups.iter().map(|group| group.value.clone());
+    let mut attributes = BTreeMap::new();
+    for (name, text) in &written.attributes {
+        let Some(kind) = database.attributes.get(&name.value) else {
+            let message = format!("the attribute `{}` is not declared", name.value);
+            let help = "declare it in `daam.yaml` under `attributes:` with its type";
+            sink.push(rule::UNKNOWN_ATTRIBUTE.at(name.at, message).help(help));
+            continue;
+        };
+        match AttributeValue::from_text(*kind, text) {
+            Ok(value) => drop(attributes.insert(name.value.clone(), value)),
+            Err(error) => sink.push(rule::WRONG_NODE_TYPE.at(name.at, error.to_string())),
+        }
+    }
+    Subject { id: String::new(), email: written.email.clone(), groups: groups.collect(), attributes }
+}
+
+fn expectation(
+    database: &Database<'_>,
+    written: &WrittenExpectation,
+    sink: &mut Sink,
+) -> Option<Expectation> {
+    let name = literal(&written.relation, sink)?;
+    let relation = database.catalog.and_then(|catalog| catalog.relation(&name));
+    // A relation outside the scope may be named to say that nobody reaches it; then it has no known columns.
+    if relation.is_none() && database.catalog.is_some() && database.scope.admits(&name) {
+        let denied = written.verbs.iter().all(|(_, access)| *access == Access::Deny);
+        if !denied || !written.columns.is_empty() {
+            let message = format!("there is no relation `{name}` in the schema lock");
+            sink.push(rule::UNKNOWN_TABLE.at(written.relation.at, message));
+        }
+    }
+    let mut columns = Vec::new();
+    for (text, sight) in &written.columns {
+        let Some(column) = column_name(text, sink) else { continue };
+        match relation {
+            Some(relation) if relation.column(&column).is_none() => {
+                sink.push(unknown_column(text.at, &text.value, &[relation]));
+            }
+            _ => columns.push((column, sight.value.clone(), sight.at)),
+        }
+    }
+    let covered: Vec<_> = relation.into_iter().collect();
+    let rows = written.rows.as_ref().and_then(|text| rows(text, &covered, database, sink));
+    let verbs = written.verbs.iter().map(|(verb, access)| (verb.value, *access, verb.at)).collect();
+    Some(Expectation { relation: name, verbs, rows, columns })
+}
+
+/// `false` is a legitimate expectation, though a doubtful filter.
+fn rows(
+    text: &Spanned<String>,
+    relations: &[&daam_catalog::Relation],
+    database: &Database<'_>,
+    sink: &mut Sink,
+) -> Option<(String, Location)> {
+    if matches!(text.value.trim(), "true" | "false") {
+        return Some((text.value.trim().to_owned(), text.at));
+    }
+    filter(text, relations, database, sink).map(|canonical| (canonical, text.at))
+}
+
+fn literal(text: &Spanned<String>, sink: &mut Sink) -> Option<RelationName> {
+    let parsed = daam_catalog::RelationPattern::parse(&text.value).ok().and_then(|pattern| pattern.literal());
+    if parsed.is_none() {
+        let message = format!("`{}` is not the name of one relation", text.value);
+        sink.push(rule::INVALID_PATTERN.at(text.at, message).help("write `schema.table`"));
+    }
+    parsed
+}
+
+fn who_can(database: &Database<'_>, written: &WrittenWhoCan, sink: &mut Sink) -> Option<WhoCan> {
+    let target = &written.target;
+    let segments = target.value.split('.').count();
+    let (relation, column) = if segments > 2 {
+        let (head, tail) = target.value.rsplit_once('.')?;
+        let relation = literal(&Spanned { value: head.to_owned(), at: target.at }, sink)?;
+        (relation, Some(column_name(&Spanned { value: tail.to_owned(), at: target.at }, sink)?))
+    } else {
+        (literal(target, sink)?, None)
+    };
+    let known = database.catalog.and_then(|catalog| catalog.relation(&relation));
+    match (known, &column) {
+        (None, _) if database.catalog.is_some() => {
+            let message = format!("there is no relation `{relation}` in the schema lock");
+            sink.push(rule::UNKNOWN_TABLE.at(target.at, message));
+        }
+        (Some(found), Some(column)) if found.column(column).is_none() => {
+            sink.push(unknown_column(target.at, column.as_str(), &[found]));
+        }
+        _ => {}
+    }
+    let exactly = written.exactly.iter().map(|name| name.value.clone()).collect();
+    Some(WhoCan {
+        at: written.at,
+        verb: written.verb.value,
+        relation,
+        column,
+        unmasked: written.unmasked,
+        exactly,
+    })
+}

@@ -1,0 +1,219 @@
+//! Evaluates cases with the combination rules of `daam_model`, which the agent uses too.
+
+use super::{Access, Expectation, Scenario, Sight, WhoCan};
+use crate::compile::CompiledDatabase;
+use daam_catalog::{Identifier, RelationName};
+use daam_diagnostic::Location;
+use daam_model::{
+    AttributeValue, EffectivePolicy, Mask, RelationAccess, RowFilter, Subject, Verb, effective::effective,
+};
+use daam_sql::{Filter, SubjectValue};
+use std::collections::BTreeSet;
+
+/// An expectation that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Where it was written.
+    pub at: Location,
+    /// What is so instead.
+    pub message: String,
+}
+
+/// Every expectation of a case that does not hold.
+pub fn run(database: &CompiledDatabase, scenario: &Scenario) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let subject = scenario.subject.with_declared_attributes(&database.policies.attributes);
+    let effective = effective(&database.policies, &database.catalog, &subject, &scenario.requests);
+    for expectation in &scenario.expect {
+        expect(expectation, &effective, database, &mut failures);
+    }
+    if let Some(question) = &scenario.who_can {
+        failures.extend(who_can(question, database));
+    }
+    failures
+}
+
+fn expect(
+    expectation: &Expectation,
+    effective: &EffectivePolicy,
+    database: &CompiledDatabase,
+    failures: &mut Vec<Failure>,
+) {
+    let name = &expectation.relation;
+    let access = effective.relations.get(name).filter(|_| database.scope.admits(name));
+    for (verb, wanted, at) in &expectation.verbs {
+        let holds = access.is_some_and(|access| access.verbs.contains_key(verb));
+        let message = match (wanted, holds) {
+            (Access::Allow, false) => format!("`{}` on `{name}` is denied", verb.as_str()),
+            (Access::Deny, true) => {
+                format!("`{}` on `{name}` is allowed by {}", verb.as_str(), origins(access))
+            }
+            _ => continue,
+        };
+        failures.push(Failure { at: *at, message });
+    }
+    if let Some((wanted, at)) = &expectation.rows {
+        let found = access.map_or_else(|| "false".to_owned(), |access| rows(access, &effective.subject));
+        let wanted = bound(wanted, &effective.subject).unwrap_or_else(|| wanted.clone());
+        if found != wanted {
+            failures.push(Failure { at: *at, message: format!("the rows of `{name}` are `{found}`") });
+        }
+    }
+    for (column, wanted, at) in &expectation.columns {
+        let found = sight(access, column, name, database);
+        if &found != wanted {
+            let message = format!("`{name}.{column}` is {}", said(&found));
+            failures.push(Failure { at: *at, message });
+        }
+    }
+}
+
+fn origins(access: Option<&RelationAccess>) -> String {
+    let places = access.into_iter().flat_map(|access| &access.origins);
+    let places: Vec<String> = places.map(|origin| format!("{}:{}", origin.file, origin.line)).collect();
+    places.join(", ")
+}
+
+fn sight(
+    access: Option<&RelationAccess>,
+    column: &Identifier,
+    relation: &RelationName,
+    database: &CompiledDatabase,
+) -> Sight {
+    let Some(access) = access else { return Sight::Deny };
+    if !access.verbs.get(&Verb::Select).is_some_and(|columns| columns.contains(column)) {
+        return Sight::Deny;
+    }
+    let class = database
+        .catalog
+        .relation(relation)
+        .and_then(|relation| relation.column(column))
+        .map(|column| column.data_type.class);
+    match access.masks.get(column) {
+        None => Sight::Clear,
+        // What is applied, except that `redact` is called so where it shows NULL for want of text.
+        Some(mask) => {
+            let written = mask.mask();
+            let fitted = class.filter(|_| *written != Mask::Redact).map(|class| mask.fit(class));
+            Sight::Mask(fitted.as_ref().unwrap_or(written).preset().to_owned())
+        }
+    }
+}
+
+fn said(sight: &Sight) -> String {
+    match sight {
+        Sight::Clear => "`clear`".to_owned(),
+        Sight::Deny => "`deny`".to_owned(),
+        Sight::Mask(preset) => format!("`mask:{preset}`"),
+    }
+}
+
+/// The rows `select` reaches, with the subject's values in place; `true` when all.
+fn rows(access: &RelationAccess, subject: &Subject) -> String {
+    if !access.verbs.contains_key(&Verb::Select) {
+        return "false".to_owned();
+    }
+    let Some(filter) = access.rows.get(&Verb::Select) else { return "true".to_owned() };
+    joined(filter, subject)
+}
+
+fn joined(filter: &RowFilter, subject: &Subject) -> String {
+    let texts = |clauses: &[daam_model::FilterClause]| -> BTreeSet<String> {
+        clauses
+            .iter()
+            .map(|clause| bound(&clause.text, subject).unwrap_or_else(|| "false".to_owned()))
+            .collect()
+    };
+    let mut any = texts(&filter.any);
+    if any.len() > 1 {
+        any.remove("false");
+    }
+    let all = texts(&filter.all);
+    let any: Vec<String> = any.into_iter().collect();
+    let mut parts: Vec<String> = all.into_iter().collect();
+    match any.as_slice() {
+        [] => {}
+        [one] => parts.insert(0, one.clone()),
+        many => parts.insert(0, format!("({})", many.join(" OR "))),
+    }
+    if parts.iter().any(|part| part == "false") {
+        return "false".to_owned();
+    }
+    parts.join(" AND ")
+}
+
+/// The condition with the subject's values; nothing if the text is not a filter.
+fn bound(text: &str, subject: &Subject) -> Option<String> {
+    let filter = Filter::parse(text).ok()?;
+    Some(filter.bind("row", &|name| value(subject, name)).sql)
+}
+
+fn value(subject: &Subject, name: &str) -> Option<SubjectValue> {
+    match name {
+        "id" => Some(SubjectValue::Text(subject.id.clone())),
+        "email" => Some(SubjectValue::Text(subject.email.clone())),
+        "groups" => Some(SubjectValue::TextArray(subject.groups.iter().cloned().collect())),
+        name => subject.attributes.get(name).map(|value| match value {
+            AttributeValue::Text(text) => SubjectValue::Text(text.clone()),
+            AttributeValue::Uuid(text) => SubjectValue::Uuid(text.clone()),
+            AttributeValue::Integer(number) => SubjectValue::Integer(*number),
+            AttributeValue::Boolean(flag) => SubjectValue::Boolean(*flag),
+        }),
+    }
+}
+
+/// Asks for every group, user and "everyone" any policy names, each alone.
+fn who_can(question: &WhoCan, database: &CompiledDatabase) -> Option<Failure> {
+    let mut found = BTreeSet::new();
+    for (name, subject) in candidates(database) {
+        let effective = effective(&database.policies, &database.catalog, &subject, &BTreeSet::new());
+        if reaches(question, &effective, database) {
+            found.insert(name);
+        }
+    }
+    if found == question.exactly {
+        return None;
+    }
+    let list = |names: &mut dyn Iterator<Item = &String>| {
+        names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let extra = list(&mut found.difference(&question.exactly));
+    let missing = list(&mut question.exactly.difference(&found));
+    let mut parts = Vec::new();
+    if !extra.is_empty() {
+        parts.push(format!("{extra} can too"));
+    }
+    if !missing.is_empty() {
+        parts.push(format!("{missing} cannot"));
+    }
+    Some(Failure { at: question.at, message: parts.join("; ") })
+}
+
+fn candidates(database: &CompiledDatabase) -> Vec<(String, Subject)> {
+    let mut out = vec![("everyone".to_owned(), Subject::default())];
+    let subjects = || database.policies.policies.iter().map(|policy| &policy.subjects);
+    let groups: BTreeSet<&String> = subjects().flat_map(|subjects| &subjects.groups).collect();
+    let users: BTreeSet<&String> = subjects().flat_map(|subjects| &subjects.users).collect();
+    for group in groups {
+        let member = database.policies.groups.get(group).and_then(|members| members.first());
+        let subject = Subject::new("", member.map_or("", String::as_str)).in_groups([group.clone()]);
+        out.push((format!("group:{group}"), subject));
+    }
+    for user in users {
+        out.push((format!("user:{user}"), Subject::new("", user)));
+    }
+    out
+}
+
+fn reaches(question: &WhoCan, effective: &EffectivePolicy, database: &CompiledDatabase) -> bool {
+    let access = effective.relations.get(&question.relation);
+    let Some(access) = access.filter(|_| database.scope.admits(&question.relation)) else { return false };
+    let Some(columns) = access.verbs.get(&question.verb) else { return false };
+    match &question.column {
+        None => !question.unmasked || access.masks.keys().all(|masked| !columns.contains(masked)),
+        Some(column) => {
+            let held = columns.contains(column) || !question.verb.has_columns();
+            held && !(question.unmasked && access.masks.contains_key(column))
+        }
+    }
+}

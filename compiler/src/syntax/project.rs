@@ -1,0 +1,100 @@
+//! `daam.yaml`: databases and attributes.
+
+use super::decode::{Decoder, Spanned, list};
+use super::node::{Entry, Node};
+use crate::rule;
+use daam_diagnostic::suggest;
+use daam_model::AttributeType;
+use std::collections::BTreeMap;
+
+/// A project.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenProject {
+    pub(crate) attributes: BTreeMap<String, AttributeType>,
+    pub(crate) databases: BTreeMap<String, WrittenDatabase>,
+}
+
+/// One database of it.
+#[derive(Debug)]
+pub(crate) struct WrittenDatabase {
+    pub(crate) name: Spanned<String>,
+    pub(crate) lock: Option<Spanned<String>>,
+    pub(crate) scope: Option<Spanned<String>>,
+    pub(crate) policies: Vec<Spanned<String>>,
+    pub(crate) tests: Vec<Spanned<String>>,
+}
+
+const TYPES: [(&str, AttributeType); 4] = [
+    ("text", AttributeType::Text),
+    ("uuid", AttributeType::Uuid),
+    ("integer", AttributeType::Integer),
+    ("boolean", AttributeType::Boolean),
+];
+
+/// Attributes every subject has; they cannot be declared again.
+pub(crate) const BUILT_IN: [&str; 3] = ["id", "email", "groups"];
+
+pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> WrittenProject {
+    let mut project = WrittenProject::default();
+    let Some(fields) = decoder.mapping(node, "a project", &["kind", "attributes", "databases"]) else {
+        return project;
+    };
+    if let Some(node) = fields.get("attributes") {
+        for entry in decoder.entries(node, "`attributes`").unwrap_or_default() {
+            if let Some(kind) = attribute(decoder, entry) {
+                project.attributes.insert(entry.key.clone(), kind);
+            }
+        }
+    }
+    if let Some(node) = decoder.required(&fields, "a project", "databases") {
+        for entry in decoder.entries(node, "`databases`").unwrap_or_default() {
+            if let Some(database) = database(decoder, entry) {
+                project.databases.insert(entry.key.clone(), database);
+            }
+        }
+    }
+    project
+}
+
+fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<AttributeType> {
+    let at = decoder.at(entry.key_span);
+    let name_ok = entry.key.starts_with(|c: char| c.is_ascii_lowercase())
+        && entry.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !name_ok || BUILT_IN.contains(&entry.key.as_str()) {
+        let message = format!("`{}` cannot be the name of an attribute", entry.key);
+        decoder.sink.push(
+            rule::WRONG_NODE_TYPE
+                .at(at, message)
+                .help("use lower-case letters, digits and `_`; `id`, `email` and `groups` are built in"),
+        );
+        return None;
+    }
+    let text = decoder.text(&entry.value, "the type of an attribute")?;
+    let known = TYPES.map(|(name, _)| name);
+    let found = TYPES.iter().find(|(name, _)| *name == text.value).map(|(_, kind)| *kind);
+    if found.is_none() {
+        decoder.sink.push(
+            rule::WRONG_NODE_TYPE
+                .at(text.at, format!("`{}` is not a type of an attribute", text.value))
+                .help(format!("the types are {}", list(&known)))
+                .maybe_help(suggest::did_you_mean(&text.value, known)),
+        );
+    }
+    found
+}
+
+fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase> {
+    let name = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
+    let fields = decoder.mapping(&entry.value, "a database", &["lock", "scope", "policies", "tests"])?;
+    let mut path = |key: &str, what: &str| fields.get(key).and_then(|node| decoder.text(node, what));
+    let lock = path("lock", "the directory of the schema lock");
+    let scope = path("scope", "the path of the scope file");
+    if fields.get("lock").is_none() {
+        decoder.missing(&fields, "a database", "lock");
+    }
+    let policies = decoder.required(&fields, "a database", "policies");
+    let policies = policies.map(|node| decoder.one_or_many(node, "`policies`")).unwrap_or_default();
+    let tests = fields.get("tests");
+    let tests = tests.map(|node| decoder.one_or_many(node, "`tests`")).unwrap_or_default();
+    Some(WrittenDatabase { name, lock, scope, policies, tests })
+}

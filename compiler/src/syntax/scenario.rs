@@ -1,0 +1,216 @@
+//! `kind: test`: expectations about who sees what.
+
+use super::decode::{Decoder, Fields, Spanned};
+use super::group::email;
+use super::node::{Entry, Node, Value};
+use crate::rule;
+use daam_diagnostic::Location;
+use daam_model::Verb;
+
+/// A test document.
+#[derive(Debug)]
+pub(crate) struct WrittenTest {
+    pub(crate) database: Spanned<String>,
+    pub(crate) cases: Vec<WrittenCase>,
+}
+
+/// One case.
+#[derive(Debug)]
+pub(crate) struct WrittenCase {
+    pub(crate) name: Spanned<String>,
+    pub(crate) subject: Option<WrittenSubject>,
+    pub(crate) requests: Vec<Spanned<String>>,
+    pub(crate) expect: Vec<WrittenExpectation>,
+    pub(crate) who_can: Option<WrittenWhoCan>,
+    /// Whether it also asks for real rows, which needs a database.
+    pub(crate) live: bool,
+}
+
+/// `as:`.
+#[derive(Debug)]
+pub(crate) struct WrittenSubject {
+    pub(crate) email: String,
+    pub(crate) groups: Vec<Spanned<String>>,
+    pub(crate) attributes: Vec<(Spanned<String>, String)>,
+}
+
+/// One relation of `expect:`.
+#[derive(Debug)]
+pub(crate) struct WrittenExpectation {
+    pub(crate) relation: Spanned<String>,
+    pub(crate) verbs: Vec<(Spanned<Verb>, Access)>,
+    pub(crate) rows: Option<Spanned<String>>,
+    pub(crate) columns: Vec<(Spanned<String>, Spanned<Sight>)>,
+}
+
+/// What is expected of a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Allow,
+    Deny,
+}
+
+/// What is expected of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Readable and not masked.
+    Clear,
+    /// Not readable.
+    Deny,
+    /// Readable through that preset.
+    Mask(String),
+}
+
+/// `who_can:`.
+#[derive(Debug)]
+pub(crate) struct WrittenWhoCan {
+    pub(crate) at: Location,
+    pub(crate) verb: Spanned<Verb>,
+    pub(crate) target: Spanned<String>,
+    pub(crate) unmasked: bool,
+    pub(crate) exactly: Vec<Spanned<String>>,
+}
+
+const CASE: [&str; 7] = ["name", "as", "requests", "expect", "who_can", "sql", "returns"];
+
+pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenTest> {
+    let fields = decoder.mapping(node, "a test", &["kind", "database", "description", "cases"])?;
+    if let Some(node) = fields.get("description") {
+        decoder.text(node, "a description");
+    }
+    let database = decoder.required(&fields, "a test", "database");
+    let cases = decoder.required(&fields, "a test", "cases");
+    let cases = cases.and_then(|node| decoder.list(node, "`cases`")).unwrap_or_default();
+    let cases = cases.iter().filter_map(|node| case(decoder, node)).collect();
+    let database = decoder.text(database?, "the database")?;
+    Some(WrittenTest { database, cases })
+}
+
+fn case(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenCase> {
+    let fields = decoder.mapping(node, "a case", &CASE)?;
+    let name = decoder.required(&fields, "a case", "name");
+    let name = name.and_then(|node| decoder.text(node, "the name"));
+    let who_can = fields.get("who_can").and_then(|node| who_can(decoder, node));
+    let subject = fields.get("as").and_then(|node| subject(decoder, node));
+    let requests = fields.get("requests").map(|node| decoder.texts(node, "`requests`")).unwrap_or_default();
+    let expect = fields.get("expect").and_then(|node| decoder.entries(node, "`expect`")).unwrap_or_default();
+    let expect = expect.iter().filter_map(|entry| expectation(decoder, entry)).collect();
+    live(decoder, &fields);
+    if fields.get("who_can").is_none() && fields.get("as").is_none() {
+        decoder.missing(&fields, "a case", "as");
+    }
+    if !["expect", "who_can", "sql"].iter().any(|key| fields.get(key).is_some()) {
+        decoder.missing(&fields, "a case", "expect");
+    }
+    Some(WrittenCase { name: name?, subject, requests, expect, who_can, live: fields.get("sql").is_some() })
+}
+
+/// Cases on real rows are only read here: they run against a server.
+fn live(decoder: &mut Decoder<'_>, fields: &Fields<'_>) {
+    if let Some(node) = fields.get("sql") {
+        decoder.text(node, "`sql`");
+        decoder.required(fields, "a case with `sql`", "returns");
+    }
+    if let Some(node) = fields.get("returns") {
+        for row in decoder.list(node, "`returns`").unwrap_or_default() {
+            decoder.list(row, "a row");
+        }
+    }
+}
+
+fn subject(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenSubject> {
+    let mut found = WrittenSubject { email: String::new(), groups: Vec::new(), attributes: Vec::new() };
+    for entry in decoder.entries(node, "`as`")? {
+        match entry.key.as_str() {
+            "email" => {
+                let text = decoder.text(&entry.value, "an e-mail address");
+                let address = text.and_then(|text| email(decoder, text));
+                found.email = address.map(|address| address.value).unwrap_or_default();
+            }
+            "groups" => found.groups = decoder.texts(&entry.value, "`groups`"),
+            _ => found.attributes.extend(attribute(decoder, entry)),
+        }
+    }
+    Some(found)
+}
+
+fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<(Spanned<String>, String)> {
+    let name = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
+    match &entry.value.value {
+        Value::Scalar { text, .. } => Some((name, text.clone())),
+        _ => {
+            decoder.wrong(&entry.value, "the value of an attribute has to be a single value");
+            None
+        }
+    }
+}
+
+fn expectation(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenExpectation> {
+    let relation = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
+    let keys: Vec<&str> = Verb::ALL.map(Verb::as_str).into_iter().chain(["rows", "columns"]).collect();
+    let fields = decoder.mapping(&entry.value, "an expectation", &keys)?;
+    let mut verbs = Vec::new();
+    for verb in Verb::ALL {
+        let Some(node) = fields.get(verb.as_str()) else { continue };
+        let at = fields.key_span(verb.as_str()).map_or(relation.at, |span| decoder.at(span));
+        if let Some(access) = access(decoder, node) {
+            verbs.push((Spanned { value: verb, at }, access));
+        }
+    }
+    let rows = fields.get("rows").and_then(|node| decoder.text(node, "a row filter"));
+    let mut columns = Vec::new();
+    let written = fields.get("columns").and_then(|node| decoder.entries(node, "`columns`"));
+    for entry in written.unwrap_or_default() {
+        let column = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
+        columns.extend(sight(decoder, &entry.value).map(|sight| (column, sight)));
+    }
+    Some(WrittenExpectation { relation, verbs, rows, columns })
+}
+
+fn access(decoder: &mut Decoder<'_>, node: &Node) -> Option<Access> {
+    let text = decoder.text(node, "what is expected of a verb")?;
+    match text.value.as_str() {
+        "allow" => Some(Access::Allow),
+        "deny" => Some(Access::Deny),
+        other => {
+            let message = format!("`{other}` is not an expectation");
+            decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help("write `allow` or `deny`"));
+            None
+        }
+    }
+}
+
+fn sight(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Sight>> {
+    let text = decoder.text(node, "what is expected of a column")?;
+    let value = match text.value.as_str() {
+        "clear" => Sight::Clear,
+        "deny" => Sight::Deny,
+        other => match other.strip_prefix("mask:") {
+            Some(preset) => Sight::Mask(preset.trim().to_owned()),
+            None => {
+                let message = format!("`{other}` is not an expectation");
+                let help = "write `clear`, `deny` or `\"mask:<preset>\"`";
+                decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help(help));
+                return None;
+            }
+        },
+    };
+    Some(Spanned { value, at: text.at })
+}
+
+fn who_can(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenWhoCan> {
+    let keys: Vec<&str> = Verb::ALL.map(Verb::as_str).into_iter().chain(["unmasked", "exactly"]).collect();
+    let fields = decoder.mapping(node, "`who_can`", &keys)?;
+    let at = decoder.at(fields.head());
+    let verb = Verb::ALL.into_iter().find(|verb| fields.get(verb.as_str()).is_some());
+    let unmasked = fields.get("unmasked").and_then(|node| decoder.boolean(node, "`unmasked`"));
+    let exactly = decoder.required(&fields, "`who_can`", "exactly");
+    let exactly = exactly.map(|node| decoder.texts(node, "`exactly`")).unwrap_or_default();
+    let Some(verb) = verb else {
+        decoder.missing(&fields, "`who_can`", "select");
+        return None;
+    };
+    let target = fields.get(verb.as_str()).and_then(|node| decoder.text(node, "a table or a column"))?;
+    let verb = Spanned { value: verb, at };
+    Some(WrittenWhoCan { at, verb, target, unmasked: unmasked.unwrap_or(false), exactly })
+}
