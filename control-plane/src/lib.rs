@@ -1,1 +1,29 @@
-//! daam-control-plane: the daam control plane.
+//! The control plane: who belongs to an organization, which bundles are published, which agents are connected, and
+//! how to reach them.
+//!
+//! It never holds a database's DSN, sees no row and no SQL, and cannot author a bundle: it verifies signatures by the
+//! organization's trust file and carries the bytes. Flow: [`routes`] is the whole HTTP surface as a value; [`guard`]
+//! admits a caller; handlers ask the store with the caller's own tenant scope; [`link`] tells agents.
+//! What it refuses: plain HTTP on anything but loopback, unless told that a proxy does TLS.
+
+pub mod args;
+pub mod guard;
+pub mod hub;
+pub mod link;
+pub mod problem;
+pub mod routes;
+pub mod server;
+
+mod app;
+mod body;
+mod bootstrap_token;
+mod clock;
+mod keys;
+mod name;
+mod slug;
+mod tls;
+mod vault;
+
+pub use app::App;
+pub use clock::Clock;
+pub use server::{Config, Server, StartError, Transport};

@@ -1,3 +1,89 @@
-//! daam-control-plane: the daam control plane.
+//! The control plane's program: read the command line, start, announce, run until told to stop.
 
-fn main() {}
+use anyhow::Context as _;
+use clap::Parser as _;
+use daam_api::v1::Bootstrap;
+use daam_control_plane::args::{Cli, Command, CreateOrganization, Serve};
+use daam_control_plane::{Server, Transport, server};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(EnvFilter::try_from_env("DAAM_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(serve) => run_server(&serve).await,
+            Command::CreateOrganization(create) => create_organization(&create).await,
+        }
+    })
+}
+
+async fn run_server(serve: &Serve) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate()).context("listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for signals")?;
+    let server = Server::start(&serve.config()).await?;
+    let address = server.address();
+    tracing::info!(%address, "listening");
+    if let Some(file) = &serve.ready_file {
+        announce(file, address).with_context(|| format!("write the ready file `{}`", file.display()))?;
+    }
+    let stdin = serve.exit_on_stdin_close.then(stdin_closed);
+    let until = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            Some(_) = async { Some(stdin?.await) } => {}
+        }
+        tracing::info!("stopping");
+    };
+    server.run(until).await.context("serve")
+}
+
+async fn create_organization(create: &CreateOrganization) -> anyhow::Result<()> {
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = create.data.config(nowhere, Transport::Loopback);
+    let request = Bootstrap { organization: create.name.clone(), admin_email: create.admin_email.clone() };
+    let made = server::create_organization(&config, &request).await?;
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&made)?).context("write the answer")
+}
+
+/// Written beside and renamed, so that a reader never sees half of it.
+fn announce(file: &Path, address: SocketAddr) -> io::Result<()> {
+    let beside = file.with_extension("part");
+    std::fs::write(&beside, format!("{}\n", serde_json::json!({ "address": address.to_string() })))?;
+    std::fs::rename(beside, file)
+}
+
+/// A thread of its own, because a blocked read of standard input would hold up the runtime's end.
+fn stdin_closed() -> oneshot::Receiver<()> {
+    let (send, closed) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut ignored = [0_u8; 256];
+        let mut stdin = io::stdin().lock();
+        while matches!(stdin.read(&mut ignored), Ok(1..)) {}
+        let _ = send.send(());
+    });
+    closed
+}

@@ -11,6 +11,7 @@
 //! | POST `/v1/enrolment-tokens` | [`NewEnrolment`] | [`TokenCreated`] | admin |
 //! | POST `/v1/enrol` | [`Enrol`] | [`Enrolled`] | bearer: the enrolment token, once |
 //! | POST `/v1/certificates` | [`CertificateRequest`] | [`CertificateIssued`] | user |
+//! | POST `/v1/agent/certificate` | [`AgentCertificateRequest`] | [`CertificateIssued`] | agent link token |
 //! | PUT/GET `/v1/trust` | trust file JSON | the same | admin / any |
 //! | PUT `/v1/databases/{db}/bundle?expect_head=N` | bundle bytes | [`BundleAccepted`] | admin |
 //! | GET `/v1/databases/{db}/bundle` | | bundle bytes | any token |
@@ -183,6 +184,14 @@ pub struct CertificateIssued {
     pub ca_pem: String,
     /// RFC 3339; at most 12 hours ahead.
     pub not_after: String,
+}
+
+/// Asks for a new certificate for an enrolled agent, before the present one ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentCertificateRequest {
+    /// PKCS#10 request.
+    pub csr_pem: String,
 }
 
 /// The answer to a bundle upload.

@@ -1,0 +1,61 @@
+//! What every handler has: the store, the vault, the clock, and the hub that wakes agent links.
+
+use crate::bootstrap_token::BootstrapToken;
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::vault::Vault;
+use daam_store::Db;
+use std::sync::{Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The running control plane.
+#[derive(Debug)]
+pub struct App {
+    db: Db,
+    vault: Vault,
+    clock: Clock,
+    hub: Hub,
+    bootstrap: Mutex<Option<BootstrapToken>>,
+    stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(db: Db, vault: Vault, clock: Clock, bootstrap: Option<BootstrapToken>) -> Self {
+        let bootstrap = Mutex::new(bootstrap);
+        Self { db, vault, clock, hub: Hub::default(), bootstrap, stop: CancellationToken::new() }
+    }
+
+    /// The store.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Cancelled when the server stops.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    pub(crate) fn is_bootstrap_token(&self, presented: &str) -> bool {
+        let token = self.bootstrap.lock().unwrap_or_else(PoisonError::into_inner);
+        token.as_ref().is_some_and(|token| token.matches(presented))
+    }
+
+    pub(crate) fn forget_bootstrap_token(&self) {
+        let used = self.bootstrap.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(token) = used {
+            token.forget();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The command line.
+
+use crate::clock::Clock;
+use crate::server::{Config, Transport};
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it on this machine (embedded database, plain HTTP on loopback):
+    daam-control-plane serve --data-dir ./control-plane
+    cat ./control-plane/bootstrap-token
+
+  For others, with TLS of its own:
+    daam-control-plane serve --listen 0.0.0.0:443 --data-dir /var/lib/daam \\
+        --tls-cert /etc/daam/tls.crt --tls-key /etc/daam/tls.key
+
+  Several behind a proxy that does TLS, over one PostgreSQL (copy keys.key to each data directory):
+    daam-control-plane serve --listen 0.0.0.0:8080 --behind-tls-proxy --data-dir /var/lib/daam \\
+        --database-url postgres://daam@db.internal/daam
+
+  A further organization:
+    daam-control-plane create-organization --data-dir ./control-plane --name \"Acme\" --admin-email ana@acme.example
+";
+
+/// The daam control plane: people, agents and published bundles. It never sees a row or a database password.
+#[derive(Debug, Parser)]
+#[command(name = "daam-control-plane", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API and the agents' links.
+    #[command(after_help = EXAMPLES)]
+    Serve(Serve),
+    /// Create a further organization (the embedded database must not be in use; PostgreSQL may be).
+    CreateOrganization(CreateOrganization),
+}
+
+/// Where the data is.
+#[derive(Debug, Args)]
+pub struct Data {
+    /// Directory for keys, the bootstrap token and the embedded database; created if missing.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// PostgreSQL to use instead of the embedded database.
+    #[arg(long, value_name = "URL", env = "DAAM_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Certificate chain, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Listen in plain HTTP on an address others can reach, because a proxy in front does TLS.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub behind_tls_proxy: bool,
+    /// Write `{"address":"…"}` here once requests are answered.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Stop when standard input ends.
+    #[arg(long)]
+    pub exit_on_stdin_close: bool,
+}
+
+/// `create-organization`.
+#[derive(Debug, Args)]
+pub struct CreateOrganization {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// Display name.
+    #[arg(long)]
+    pub name: String,
+    /// The first admin.
+    #[arg(long, value_name = "EMAIL")]
+    pub admin_email: String,
+}
+
+impl Serve {
+    /// As the server takes it.
+    pub fn config(&self) -> Config {
+        let transport = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Transport::Tls { cert: cert.clone(), key: key.clone() },
+            _ if self.behind_tls_proxy => Transport::BehindTlsProxy,
+            _ => Transport::Loopback,
+        };
+        self.data.config(self.listen, transport)
+    }
+}
+
+impl Data {
+    /// As the server takes it.
+    pub fn config(&self, listen: SocketAddr, transport: Transport) -> Config {
+        Config {
+            listen,
+            data_dir: self.data_dir.clone(),
+            database_url: self.database_url.clone(),
+            transport,
+            clock: Clock::system(),
+        }
+    }
+}

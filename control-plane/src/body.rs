@@ -1,0 +1,50 @@
+//! Reading a request's body: bounded, strict, and with an answer that says what is wrong with it.
+
+use crate::problem::Refusal;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+/// A JSON body without unknown fields.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub T);
+
+/// Any body within the route's limit.
+#[derive(Debug)]
+pub(crate) struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejected| {
+            if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                let title = "the request body is larger than this route accepts";
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "request.too-large", title)
+            } else {
+                Refusal::bad("request.unreadable", "the request body could not be read to its end")
+            }
+        })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Refusal {
+    let text = error.to_string();
+    // Our type names are nobody's business.
+    let text = text.split_once("expected struct").map_or(text.as_str(), |(before, _)| before);
+    Refusal::bad(
+        "request.malformed",
+        format!("the request body is not the JSON object expected here: {text}"),
+    )
+    .allowed("a JSON object with exactly the documented fields")
+}

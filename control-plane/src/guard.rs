@@ -1,0 +1,111 @@
+//! Who may use a route. The guard runs before any handler of the route table, so a route without one cannot exist.
+
+use crate::app::App;
+use crate::problem::Refusal;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use daam_store::{Caller, Role};
+use std::sync::Arc;
+
+/// Who a route is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Anyone, without a token.
+    Anyone,
+    /// The operator, with the bootstrap token.
+    Operator,
+    /// Whoever holds an unused enrolment token.
+    Enrolment,
+    /// Any user, agent or relay.
+    AnyToken,
+    /// Any user.
+    User,
+    /// Admins.
+    Admin,
+    /// Agents.
+    Agent,
+    /// Relays.
+    Relay,
+}
+
+impl Who {
+    /// In the words of a refusal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Operator => "the bootstrap token",
+            Self::Enrolment => "an unused enrolment token",
+            Self::AnyToken => "the token of a user, agent or relay",
+            Self::User => "a user's API token",
+            Self::Admin => "an admin's API token",
+            Self::Agent => "an agent's link token",
+            Self::Relay => "a relay's link token",
+        }
+    }
+
+    fn admits(self, caller: &Caller) -> bool {
+        match (self, caller) {
+            (Self::Anyone, _)
+            | (Self::AnyToken, Caller::User(_) | Caller::Agent(_) | Caller::Relay(_))
+            | (Self::User, Caller::User(_))
+            | (Self::Agent, Caller::Agent(_))
+            | (Self::Relay, Caller::Relay(_))
+            | (Self::Enrolment, Caller::Enrolment(_)) => true,
+            (Self::Admin, Caller::User(user)) => matches!(user.role(), Role::Admin),
+            _ => false,
+        }
+    }
+}
+
+/// The guard as middleware of one route.
+pub(crate) async fn guard(
+    State((app, who)): State<(Arc<App>, Who)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match check(&app, who, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal> {
+    if who == Who::Anyone {
+        return Ok(());
+    }
+    let unknown = || {
+        Refusal::new(StatusCode::UNAUTHORIZED, "auth.required", "no valid bearer token was presented")
+            .allowed(format!("`Authorization: Bearer …` with {}", who.name()))
+    };
+    let secret = bearer(request.headers()).ok_or_else(unknown)?.to_owned();
+    if who == Who::Operator && app.is_bootstrap_token(&secret) {
+        return Ok(());
+    }
+    let caller = app.db().authenticate(&secret, app.now()).await?.ok_or_else(unknown)?;
+    if !who.admits(&caller) {
+        let title = "this token may not do this";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title).allowed(who.name()));
+    }
+    let extensions = request.extensions_mut();
+    match &caller {
+        Caller::User(user) => drop(extensions.insert(user.clone())),
+        Caller::Agent(agent) => drop(extensions.insert(agent.clone())),
+        Caller::Relay(relay) => drop(extensions.insert(relay.clone())),
+        Caller::Enrolment(token) => drop(extensions.insert(token.clone())),
+    }
+    extensions.insert(caller);
+    Ok(())
+}
+
+/// Only from the header: a query string ends up in logs.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

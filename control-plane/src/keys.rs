@@ -1,0 +1,67 @@
+//! An organization's CA and ticket key: made once, sealed in the store, opened only to sign.
+
+use crate::app::App;
+use crate::problem::Refusal;
+use crate::vault::{Vault, VaultError};
+use daam_identity::ticket::{TicketError, TicketSigner};
+use daam_identity::{AuthorityError, CertificateAuthority};
+use daam_store::{KeyKind, StoreError, TenantScope};
+
+/// New keys, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct SealedKeys {
+    pub(crate) ca_cert: String,
+    pub(crate) ca_sealed: String,
+    pub(crate) ticket_public: String,
+    pub(crate) ticket_sealed: String,
+}
+
+/// Why a key is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The CA.
+    #[error("the certificate authority failed")]
+    Authority(#[from] AuthorityError),
+    /// The ticket key.
+    #[error("the ticket key failed")]
+    Ticket(#[from] TicketError),
+    /// Sealing.
+    #[error("a key could not be sealed or opened")]
+    Vault(#[from] VaultError),
+    /// The store.
+    #[error("a key could not be read from the store")]
+    Store(#[from] StoreError),
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        Self::internal("use a key of the organization", &error)
+    }
+}
+
+pub(crate) fn generate(vault: &Vault, org: &str, now: i64) -> Result<SealedKeys, KeyError> {
+    let ca = CertificateAuthority::generate(org, now)?;
+    let ticket = TicketSigner::generate()?;
+    Ok(SealedKeys {
+        ca_cert: ca.cert_pem().to_owned(),
+        ca_sealed: vault.seal(&place(org, KeyKind::Ca), &ca.key_pem())?,
+        ticket_public: ticket.public_base64(),
+        ticket_sealed: vault.seal(&place(org, KeyKind::Ticket), &ticket.to_pem()?)?,
+    })
+}
+
+pub(crate) async fn authority(app: &App, scope: &TenantScope) -> Result<CertificateAuthority, KeyError> {
+    let key = app.db().org_key(scope, KeyKind::Ca).await?;
+    let opened = app.vault().open(&place(scope.org(), KeyKind::Ca), &key.sealed)?;
+    Ok(CertificateAuthority::from_pem(&key.public, &opened)?)
+}
+
+pub(crate) async fn ticket_signer(app: &App, scope: &TenantScope) -> Result<TicketSigner, KeyError> {
+    let key = app.db().org_key(scope, KeyKind::Ticket).await?;
+    let opened = app.vault().open(&place(scope.org(), KeyKind::Ticket), &key.sealed)?;
+    Ok(TicketSigner::from_pem(&opened)?)
+}
+
+fn place(org: &str, kind: KeyKind) -> String {
+    format!("{org}/{}", kind.name())
+}

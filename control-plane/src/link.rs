@@ -1,0 +1,238 @@
+//! The agent link: one WebSocket per agent. The agent says hello; then whatever the store says has changed is pushed,
+//! and what the agent observes is stored.
+//!
+//! A wake-up says only *that* something changed; what is sent is read from the store then, so a slow agent gets the
+//! latest and never a queue. Decoding is strict: a message this version does not know ends the link with a reason.
+
+use crate::app::App;
+use crate::problem::Refusal;
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use daam_api::link::{FromAgent, RelayOffer, VERSION};
+use daam_identity::ticket::{TicketGrant, TicketSigner};
+use daam_store::{AgentAuth, Hello};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+mod observe;
+mod push;
+
+use push::Pushed;
+
+/// Largest message read; a schema report is the large one.
+pub(crate) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
+/// An agent whose link was not heard of for this long is not online.
+pub(crate) const ONLINE_SECONDS: i64 = 60;
+
+const HELLO: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_secs(5);
+/// A silent peer is pinged every tick; after this it is gone.
+const SILENCE: Duration = Duration::from_secs(30);
+const SEND: Duration = Duration::from_secs(20);
+const MOST_ADDRESSES: usize = 16;
+
+/// Why a link ends, as the close frame says it.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The peer left.
+    Gone,
+    /// We end it.
+    Close {
+        /// A WebSocket close code.
+        code: u16,
+        /// For people.
+        reason: String,
+    },
+}
+
+/// Close codes of our own range.
+pub(crate) mod code {
+    /// The first message was not a usable hello.
+    pub(crate) const HELLO: u16 = 4001;
+    /// The agent speaks another version.
+    pub(crate) const VERSION: u16 = 4002;
+    /// A message this version does not know.
+    pub(crate) const UNKNOWN: u16 = 4003;
+    /// Another link of the same agent took its place, or the agent was removed.
+    pub(crate) const REPLACED: u16 = 4004;
+    /// Going away: the server stops.
+    pub(crate) const STOPPING: u16 = 1001;
+    /// A failure of ours.
+    pub(crate) const INTERNAL: u16 = 1011;
+}
+
+impl End {
+    pub(crate) fn close(code: u16, reason: impl Into<String>) -> Self {
+        Self::Close { code, reason: reason.into() }
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(_: Refusal) -> Self {
+        Self::close(code::INTERNAL, "the control plane could not go on; connect again")
+    }
+}
+
+impl From<daam_store::StoreError> for End {
+    fn from(error: daam_store::StoreError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+/// One connected agent.
+pub(crate) struct Link {
+    app: Arc<App>,
+    agent: AgentAuth,
+    id: String,
+    socket: WebSocket,
+}
+
+/// Serves a link to its end.
+pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, socket: WebSocket) {
+    let id = uuid::Uuid::now_v7().to_string();
+    let mut link = Link { app, agent, id, socket };
+    let end = match link.hello().await {
+        Ok(()) => match link.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        },
+        Err(end) => end,
+    };
+    if let Err(error) = link.app.db().agent_disconnected(&link.agent, &link.id).await {
+        tracing::warn!(%error, "could not record that an agent left");
+    }
+    tracing::info!(agent = link.agent.agent_id(), database = link.agent.database(), ?end, "agent link ended");
+    if let End::Close { code, mut reason } = end {
+        // A close frame carries at most 123 bytes of reason.
+        while reason.len() > 123 {
+            reason.pop();
+        }
+        let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        drop(timeout(SEND, link.socket.send(frame)).await);
+    }
+}
+
+impl Link {
+    async fn hello(&mut self) -> Result<(), End> {
+        let first = timeout(HELLO, self.receive())
+            .await
+            .map_err(|_| End::close(code::HELLO, "no hello within 10 seconds"))??;
+        let FromAgent::Hello { version, agent_version, addresses, bundle_serial, directory_version } = first
+        else {
+            return Err(End::close(code::HELLO, "the first message must be `hello`"));
+        };
+        if version != VERSION {
+            let reason = format!("link version {version} is not spoken here; allowed is {VERSION}");
+            return Err(End::close(code::VERSION, reason));
+        }
+        if addresses.len() > MOST_ADDRESSES || !addresses.iter().all(|address| crate::name::address(address))
+        {
+            return Err(End::close(code::HELLO, "`addresses` must be at most 16 of `host:port`"));
+        }
+        let agent_version: String = agent_version.chars().take(64).collect();
+        let hello = Hello {
+            link_id: &self.id,
+            addresses: &addresses,
+            agent_version: &agent_version,
+            bundle_serial,
+            directory_version,
+        };
+        self.app.db().agent_connected(&self.agent, &hello, self.app.now()).await?;
+        tracing::info!(agent = self.agent.agent_id(), database = self.agent.database(), "agent connected");
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        // Subscribed before the first reading, so that no change falls between.
+        let mut wake = self.app.hub().subscribe(self.agent.scope().org());
+        let stop = self.app.stop().clone();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        let mut pushed = Pushed::default();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),
+                received = self.socket.recv() => {
+                    heard = Instant::now();
+                    if let Some(message) = decode(received)? {
+                        observe::store(&self.app, &self.agent, message).await?;
+                    }
+                }
+                // Several servers may share one database, so the tick also looks for what others changed.
+                _ = tick.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(End::Gone);
+                    }
+                    self.send(Message::Ping(Vec::new().into())).await?;
+                    self.still_mine().await?;
+                    self.push(&mut pushed).await?;
+                }
+                changed = wake.changed() => {
+                    changed.map_err(|_| End::close(code::STOPPING, "the control plane stops; connect again"))?;
+                    self.push(&mut pushed).await?;
+                }
+            }
+        }
+    }
+
+    async fn still_mine(&mut self) -> Result<(), End> {
+        if self.app.db().agent_seen(&self.agent, &self.id, self.app.now()).await? {
+            return Ok(());
+        }
+        Err(End::close(code::REPLACED, "another link of this agent took its place, or the agent was removed"))
+    }
+
+    async fn push(&mut self, pushed: &mut Pushed) -> Result<(), End> {
+        for message in pushed.news(&self.app, &self.agent).await? {
+            let text = serde_json::to_string(&message)
+                .map_err(|error| End::from(Refusal::internal("write a link message", &error)))?;
+            self.send(Message::Text(text.into())).await?;
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<FromAgent, End> {
+        loop {
+            if let Some(message) = decode(self.socket.recv().await)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(SEND, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}
+
+/// `None` for the WebSocket's own housekeeping.
+fn decode(received: Option<Result<Message, axum::Error>>) -> Result<Option<FromAgent>, End> {
+    match received {
+        None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Binary(_))) => {
+            Err(End::close(code::UNKNOWN, "binary messages are not part of this link"))
+        }
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).map(Some).map_err(|error| {
+            End::close(code::UNKNOWN, format!("not a message of link version {VERSION}: {error}"))
+        }),
+    }
+}
+
+/// One ticket per relay.
+pub(crate) fn relay_offers(
+    signer: &TicketSigner,
+    addresses: Vec<String>,
+    grant: &TicketGrant,
+) -> Result<Vec<RelayOffer>, Refusal> {
+    addresses
+        .into_iter()
+        .map(|address| {
+            let ticket = signer.issue(grant).map_err(|error| Refusal::internal("issue a ticket", &error))?;
+            Ok(RelayOffer { address, ticket })
+        })
+        .collect()
+}

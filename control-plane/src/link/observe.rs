@@ -1,0 +1,78 @@
+//! What agents report. Each message is checked against what it may contain before it is stored; one that does not
+//! fit ends the link, because an agent that says impossible things is not the agent we know.
+
+use crate::app::App;
+use crate::link::{End, code};
+use daam_api::link::FromAgent;
+use daam_store::{AgentAuth, Violation};
+
+/// Longest name in an observation.
+const LONGEST: usize = 256;
+/// Longest reason kept.
+const LONGEST_REASON: usize = 2000;
+
+pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> Result<(), End> {
+    let now = app.now();
+    match message {
+        FromAgent::Hello { .. } => Err(unfit("`hello` comes once")),
+        FromAgent::Heartbeat {} => Ok(()),
+        FromAgent::SchemaReport { snapshot } => {
+            daam_catalog::snapshot::from_json(&snapshot)
+                .map_err(|error| unfit(&format!("`schema_report`: {error}")))?;
+            Ok(app.db().replace_schema(agent, &snapshot.to_string(), now).await?)
+        }
+        FromAgent::ScopeViolation { policy_id, schema, table, site } => {
+            short(&[&policy_id, &schema, &table, &site])?;
+            let seen = Violation { policy_id: &policy_id, schema: &schema, table: &table, site: &site };
+            if app.db().violation(agent, seen, now).await? {
+                tracing::warn!(
+                    agent = agent.agent_id(),
+                    policy_id,
+                    site,
+                    "a policy reaches outside an agent's scope"
+                );
+            }
+            Ok(())
+        }
+        FromAgent::SessionEvent { session_id, user_id, event, reason, statements } => {
+            short(&[&session_id, &user_id])?;
+            match event.as_str() {
+                "started" => Ok(app.db().session_started(agent, &session_id, &user_id, now).await?),
+                "ended" => {
+                    let reason = reason.map(kept);
+                    let session = (session_id.as_str(), user_id.as_str());
+                    Ok(app.db().session_ended(agent, session, (reason.as_deref(), statements), now).await?)
+                }
+                _ => Err(unfit("`session_event` is `started` or `ended`")),
+            }
+        }
+        FromAgent::BundleStatus { serial, state, reason } => match state.as_str() {
+            "active" => Ok(app.db().bundle_active(agent, serial).await?),
+            "refused" => {
+                let reason = kept(reason.unwrap_or_else(|| "no reason given".to_owned()));
+                tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
+                Ok(app.db().bundle_refused(agent, &reason).await?)
+            }
+            _ => Err(unfit("`bundle_status` is `active` or `refused`")),
+        },
+        FromAgent::DirectoryStatus { version } => Ok(app.db().directory_enforced(agent, version).await?),
+    }
+}
+
+fn short(names: &[&str]) -> Result<(), End> {
+    let fits = |name: &&str| name.len() <= LONGEST && !name.contains('\0');
+    if names.iter().all(fits) {
+        Ok(())
+    } else {
+        Err(unfit("a name is longer than 256 bytes or contains NUL"))
+    }
+}
+
+/// PostgreSQL cannot store NUL in text.
+fn kept(reason: String) -> String {
+    reason.chars().filter(|c| *c != '\0').take(LONGEST_REASON).collect()
+}
+
+fn unfit(reason: &str) -> End {
+    End::close(code::UNKNOWN, reason)
+}

@@ -1,0 +1,87 @@
+//! Every refusal is an RFC 9457 problem document: a stable code, what was refused and why, and what would be allowed.
+//! Failures of our own say nothing of their cause; that goes to the log.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use daam_api::v1::Problem;
+use daam_store::StoreError;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+
+/// A refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    title: String,
+    detail: Option<String>,
+}
+
+impl Refusal {
+    /// What was refused and why.
+    pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Self {
+        Self { status, code, title: title.into(), detail: None }
+    }
+
+    /// The request itself is wrong.
+    pub fn bad(code: &'static str, title: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, title)
+    }
+
+    /// There is no such thing, as far as this caller may know.
+    pub fn missing(code: &'static str, title: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, title)
+    }
+
+    /// It does not go with what is there.
+    pub fn conflict(code: &'static str, title: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, title)
+    }
+
+    /// What would be allowed.
+    #[must_use]
+    pub fn allowed(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// A failure of ours; the cause is logged, not told.
+    pub fn internal(doing: &'static str, error: &dyn Error) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let _ = write!(chain, ": {cause}");
+            source = cause.source();
+        }
+        tracing::error!(doing, error = %chain, "request failed");
+        let title = "the control plane could not do this now";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title).allowed("the same request, later")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.title)?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, "; allowed: {detail}"))
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::internal("use the store", &error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, code, title, detail } = self;
+        let problem = Problem { code: code.to_owned(), title, detail, status: status.as_u16() };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

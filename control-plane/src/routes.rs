@@ -1,0 +1,107 @@
+//! The whole HTTP surface as one table. The router is built from it and the tests walk it, so a route without a guard
+//! or without an unauthorised case cannot exist.
+
+use crate::app::App;
+use crate::guard::{Who, guard};
+use crate::problem::Refusal;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post, put};
+use daam_api::v1::{Bootstrap, Bootstrapped};
+use std::fmt;
+use std::sync::Arc;
+
+mod agents;
+mod bootstrap;
+mod bundles;
+mod certificates;
+mod connect;
+mod databases;
+mod enrolment;
+mod relays;
+mod tokens;
+mod trust;
+mod users;
+
+/// Bodies of most routes.
+const SMALL: usize = 64 * 1024;
+/// A trust file.
+const TRUST: usize = 256 * 1024;
+
+/// One route.
+#[derive(Clone)]
+pub struct Route {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// As the router writes it.
+    pub path: &'static str,
+    /// Who it is for.
+    pub who: Who,
+    /// Most bytes of a body.
+    pub body_limit: usize,
+    handler: MethodRouter<Arc<App>>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} for {}", self.method, self.path, self.who.name())
+    }
+}
+
+/// Every route.
+pub fn table() -> Vec<Route> {
+    let route = |method, path, who, handler| Route { method, path, who, body_limit: SMALL, handler };
+    let large = |method, path, who, (body_limit, handler)| Route { method, path, who, body_limit, handler };
+    vec![
+        route("GET", "/healthz", Who::Anyone, get(async || "ok")),
+        route("POST", "/v1/bootstrap", Who::Operator, post(bootstrap::create)),
+        route("GET", "/v1/whoami", Who::AnyToken, get(users::whoami)),
+        route("POST", "/v1/tokens", Who::User, post(tokens::create)),
+        route("DELETE", "/v1/tokens/{id}", Who::User, delete(tokens::remove)),
+        route("PUT", "/v1/users/{email}", Who::Admin, put(users::store)),
+        route("GET", "/v1/users", Who::Admin, get(users::list)),
+        route("POST", "/v1/enrolment-tokens", Who::Admin, post(enrolment::create)),
+        route("POST", "/v1/enrol", Who::Enrolment, post(enrolment::enrol)),
+        route("POST", "/v1/certificates", Who::User, post(certificates::for_user)),
+        route("POST", "/v1/agent/certificate", Who::Agent, post(certificates::for_agent)),
+        route("GET", "/v1/ca", Who::AnyToken, get(certificates::authority)),
+        large("PUT", "/v1/trust", Who::Admin, (TRUST, put(trust::store))),
+        route("GET", "/v1/trust", Who::AnyToken, get(trust::show)),
+        large("PUT", "/v1/databases/{db}/bundle", Who::Admin, (bundles::LIMIT, put(bundles::publish))),
+        route("GET", "/v1/databases/{db}/bundle", Who::AnyToken, get(bundles::show)),
+        route("GET", "/v1/databases/{db}/schema", Who::Admin, get(databases::schema)),
+        route("GET", "/v1/databases", Who::User, get(databases::list)),
+        route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
+        route("GET", "/v1/agents", Who::Admin, get(agents::list)),
+        route("GET", "/v1/agent/link", Who::Agent, get(agents::link)),
+        route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
+    ]
+}
+
+/// A further organization, for the operator of the installation.
+pub(crate) async fn make_organization(app: &App, request: &Bootstrap) -> Result<Bootstrapped, Refusal> {
+    bootstrap::make(app, request, false).await
+}
+
+/// The router of [`table`].
+pub fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for route in table() {
+        let guarded = route
+            .handler
+            .route_layer(DefaultBodyLimit::max(route.body_limit))
+            .route_layer(from_fn_with_state((Arc::clone(app), route.who), guard));
+        router = router.route(route.path, guarded);
+    }
+    router
+        .fallback(async || {
+            Refusal::missing("route.unknown", "there is no such route").allowed("the routes under `/v1`")
+        })
+        .method_not_allowed_fallback(async || {
+            let title = "this route does not take this method";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", title)
+        })
+        .with_state(Arc::clone(app))
+}

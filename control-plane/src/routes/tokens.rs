@@ -1,0 +1,59 @@
+//! API tokens. A deleted token stops working with its next request.
+
+use crate::app::App;
+use crate::body::JsonBody;
+use crate::clock::rfc3339;
+use crate::name;
+use crate::problem::Refusal;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use daam_api::v1::{NewToken, TokenCreated};
+use daam_store::{Role, TokenOwner, UserAuth};
+use std::sync::Arc;
+
+const DEFAULT_SECONDS: u64 = 30 * 86_400;
+const MOST_SECONDS: u64 = 366 * 86_400;
+
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+    JsonBody(request): JsonBody<NewToken>,
+) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    name::label(&request.name)?;
+    let email = request.email.as_deref().map_or_else(|| Ok(user.email().to_owned()), name::email)?;
+    if email != user.email() && user.role() != Role::Admin {
+        let title = "only admins may make tokens for others";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title)
+            .allowed("a token for yourself, without `email`"));
+    }
+    let expires_at = expiry(app.now(), request.expires_in, DEFAULT_SECONDS, MOST_SECONDS)?;
+    let owner = TokenOwner { email: &email, name: &request.name, expires_at };
+    let (id, secret) = app.db().create_token(&user, &owner, app.now()).await?.ok_or_else(|| {
+        Refusal::missing("user.unknown", format!("there is no enabled user `{email}`"))
+            .allowed("a user created with `PUT /v1/users/{email}`")
+    })?;
+    let created = TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    if app.db().delete_token(&user, &id, app.now()).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Refusal::missing("token.unknown", "there is no such token of yours"))
+}
+
+/// When something made now for `wanted` seconds ends.
+pub(crate) fn expiry(now: i64, wanted: Option<u64>, default: u64, most: u64) -> Result<i64, Refusal> {
+    let seconds = wanted.unwrap_or(default);
+    if seconds == 0 || seconds > most {
+        return Err(Refusal::bad("request.expiry", format!("a life of {seconds} seconds is not possible"))
+            .allowed(format!("1 to {most} seconds")));
+    }
+    Ok(now.saturating_add_unsigned(seconds))
+}

@@ -1,0 +1,198 @@
+//! From a checked configuration to a listening server, and back down: links are told, requests finish, and after a
+//! deadline the rest is dropped.
+
+use crate::app::App;
+use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
+use crate::clock::Clock;
+use crate::problem::Refusal;
+use crate::routes::{self, router};
+use crate::tls::{TlsError, TlsListener, server_config};
+use crate::vault::{Vault, VaultError};
+use axum::response::IntoResponse as _;
+use daam_api::v1::{Bootstrap, Bootstrapped};
+use daam_store::{Db, StoreError};
+use std::fs::DirBuilder;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How clients reach the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP, on loopback only.
+    Loopback,
+    /// Plain HTTP, because a proxy in front does TLS.
+    BehindTlsProxy,
+    /// HTTPS by PEM files.
+    Tls {
+        /// The certificate chain.
+        cert: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Keys, the bootstrap token, and the embedded database.
+    pub data_dir: PathBuf,
+    /// A PostgreSQL URL instead of the embedded database.
+    pub database_url: Option<String>,
+    /// How clients reach it.
+    pub transport: Transport,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Tokens would cross the network in the clear.
+    #[error(
+        "refusing to listen on `{0}` without TLS: tokens would cross the network in the clear; allowed are a loopback address, --tls-cert with --tls-key, or --behind-tls-proxy if a proxy in front does TLS"
+    )]
+    Exposed(SocketAddr),
+    /// The data directory.
+    #[error("could not create the data directory `{path}`")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The store.
+    #[error("could not open the store")]
+    Store(#[from] StoreError),
+    /// The key file is missing although there are keys.
+    #[error("could not open the key file")]
+    Vault(#[from] VaultError),
+    /// The bootstrap token.
+    #[error("could not prepare the bootstrap token")]
+    Bootstrap(#[from] BootstrapTokenError),
+    /// TLS.
+    #[error("could not set up TLS")]
+    Tls(#[from] TlsError),
+    /// Listening.
+    #[error("could not listen on `{address}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// An organization could not be created.
+    #[error("could not create the organization: {0}")]
+    Create(String),
+}
+
+/// A running server. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    app: Arc<App>,
+    task: AbortOnDropHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Opens everything and starts listening.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        if config.transport == Transport::Loopback && !config.listen.ip().is_loopback() {
+            return Err(StartError::Exposed(config.listen));
+        }
+        let app = Arc::new(open(config, true).await?);
+        let failed = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let service = router(&app).layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Refusal::internal("answer a request", &io::Error::other("a handler panicked")).into_response()
+        }));
+        let stop = app.stop().clone().cancelled_owned();
+        let task = match &config.transport {
+            Transport::Tls { cert, key } => {
+                let listener = TlsListener::new(listener, address, server_config(cert, key)?);
+                let serve = axum::serve(listener, service).with_graceful_shutdown(stop);
+                AbortOnDropHandle::new(tokio::spawn(async move { serve.await }))
+            }
+            Transport::Loopback | Transport::BehindTlsProxy => {
+                let serve = axum::serve(listener, service).with_graceful_shutdown(stop);
+                AbortOnDropHandle::new(tokio::spawn(async move { serve.await }))
+            }
+        };
+        Ok(Self { address, app, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it serves from.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Ends when the server ended by itself, or after `until` and an orderly stop.
+    pub async fn run(mut self, until: impl Future<Output = ()>) -> io::Result<()> {
+        tokio::select! {
+            ended = &mut self.task => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            () = until => {}
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Tells every link, lets running requests finish, and closes the store.
+    pub async fn stop(mut self) {
+        self.app.stop().cancel();
+        if tokio::time::timeout(DRAIN, &mut self.task).await.is_err() {
+            tracing::warn!("some connections did not end within 5 seconds and were dropped");
+        }
+        drop(self.task);
+        drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
+    }
+}
+
+/// Creates a further organization beside a running or stopped server. For the operator on the command line.
+pub async fn create_organization(config: &Config, request: &Bootstrap) -> Result<Bootstrapped, StartError> {
+    let app = open(config, false).await?;
+    let made = routes::make_organization(&app, request).await;
+    app.db().close().await;
+    made.map_err(|refusal| StartError::Create(refusal.to_string()))
+}
+
+async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
+    let failed = |source| StartError::DataDir { path: config.data_dir.clone(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(failed)?;
+    let db = match &config.database_url {
+        Some(url) => Db::open_postgres(url).await?,
+        None => Db::open_sqlite(&config.data_dir.join("daam.db")).await?,
+    };
+    // A new key file beside a database with sealed keys would only hide that the right one is missing.
+    let has_organization = db.has_organization().await?;
+    let vault = Vault::load(&config.data_dir.join("keys.key"), !has_organization)?;
+    let bootstrap = if has_organization || !serving {
+        None
+    } else {
+        let token = BootstrapToken::load_or_create(&config.data_dir)?;
+        tracing::info!(file = %token.path().display(), "no organization yet; `daam login --bootstrap` uses the token in this file");
+        Some(token)
+    };
+    if serving && db.is_exclusive() {
+        db.forget_links().await?;
+    }
+    Ok(App::new(db, vault, config.clock.clone(), bootstrap))
+}
