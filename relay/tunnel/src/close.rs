@@ -93,9 +93,9 @@ fn alert_words(alert: u8) -> String {
         44 => "the certificate was revoked".to_owned(),
         45 => "the certificate has expired".to_owned(),
         46 => "the certificate names the wrong party".to_owned(),
-        48 => "the certificate is not from this organization".to_owned(),
+        // 51: signed by another CA of the same name.
+        48 | 51 => "the certificate is not from this organization".to_owned(),
         49 => "access denied".to_owned(),
-        51 => "the certificate's signature is wrong".to_owned(),
         116 => "no certificate was shown".to_owned(),
         120 => "it does not speak `daam/1`".to_owned(),
         other => format!("TLS alert {other}"),

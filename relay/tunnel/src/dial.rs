@@ -5,22 +5,31 @@
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::{PathKind, PathPreference, RelayTarget};
-use crate::race::{Action, Candidate, Event, Race};
+use crate::race::{Action, Candidate, Event, MAX_DIRECT, MAX_RELAYS, Race};
+use crate::relay_link::{LinkState, RelayLink};
 use crate::socket::{PathSocket, Route};
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
 use crate::tls::{CredentialError, Credentials, Verdict};
 use crate::transport::endpoint;
+use crate::wire::BindRefusal;
 use daam_identity::{AgentPrincipal, Principal};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
+/// How long an agent may be unknown to its relay before we believe it: both may just have started.
+const AGENT_GRACE: Duration = Duration::from_secs(3);
+/// Virtual addresses of relays come after those of direct addresses.
+const RELAY_SLOTS: u8 = 100;
 /// How long a close may take to reach the agent.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -124,6 +133,8 @@ pub struct Tunnel {
     path: PathKind,
     /// Kept open as long as the tunnel; the agent's notices will come here.
     _control: (SendStream, RecvStream),
+    /// Keeps the relay's binding, and follows it when the relay gives us another session.
+    _relay: Option<(RelayLink, AbortOnDropHandle<()>)>,
 }
 
 impl Tunnel {
@@ -174,9 +185,10 @@ pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
         Arc::new(quinn::TokioRuntime),
     )
     .map_err(DialError::Socket)?;
-    let direct = plan.direct.into_iter().take(crate::race::MAX_DIRECT).collect();
-    let relays = plan.relays.into_iter().take(crate::race::MAX_RELAYS).collect();
-    let (race, actions) = Race::start(Vec::len(&direct), Vec::len(&relays), plan.prefer);
+    let (mut direct, mut relays) = (plan.direct, plan.relays);
+    direct.truncate(if plan.prefer == PathPreference::Relay { 0 } else { MAX_DIRECT });
+    relays.truncate(if plan.prefer == PathPreference::Direct { 0 } else { MAX_RELAYS });
+    let (race, actions) = Race::start(direct.len(), relays.len(), plan.prefer);
     let mut runner = Runner {
         started: Instant::now(),
         race,
@@ -186,6 +198,7 @@ pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
         agent: plan.agent,
         direct,
         relays,
+        links: BTreeMap::new(),
         attempts: JoinSet::new(),
         failures: Vec::new(),
     };
@@ -207,6 +220,7 @@ struct Established {
 }
 
 enum Outcome {
+    Bound(usize),
     Connected(Candidate, Established),
     Failed(Candidate, &'static str, String),
 }
@@ -221,6 +235,7 @@ struct Runner {
     agent: AgentPrincipal,
     direct: Vec<SocketAddr>,
     relays: Vec<RelayTarget>,
+    links: BTreeMap<usize, RelayLink>,
     attempts: JoinSet<Outcome>,
     failures: Vec<PathFailure>,
 }
@@ -255,6 +270,7 @@ impl Runner {
                     *up = Some(established);
                     Event::Up(candidate)
                 }
+                Ok(Outcome::Bound(n)) => Event::RelayBound(n),
                 Ok(Outcome::Failed(candidate, step, reason)) => {
                     self.note(candidate, step, reason);
                     Event::Failed(candidate)
@@ -277,17 +293,45 @@ impl Runner {
     }
 
     fn bind(&mut self, n: usize) {
-        let candidate = Candidate::Relay(n);
+        let Some(target) = self.relays.get(n) else { return };
+        let started = RelayLink::start(&self.socket, target).map(|link| {
+            let state = link.state();
+            self.links.insert(n, link);
+            state
+        });
         self.attempts.spawn(async move {
-            Outcome::Failed(candidate, "relay", "relays are not spoken yet".to_owned())
+            let failed = |reason| Outcome::Failed(Candidate::Relay(n), "relay ticket", reason);
+            match started {
+                Err(error) => failed(error.to_string()),
+                Ok(state) => match wait_bound(state).await {
+                    Ok(()) => Outcome::Bound(n),
+                    Err(why) => failed(why.to_string()),
+                },
+            }
         });
     }
 
+    /// How packets of this candidate travel, and the number of its virtual address.
+    fn route(&self, candidate: Candidate) -> Option<(u8, Route)> {
+        match candidate {
+            Candidate::Direct(n) => Some((slot(n), Route::Direct(*self.direct.get(n)?))),
+            Candidate::Relay(n) => {
+                let LinkState::Bound { session, .. } = *self.links.get(&n)?.state().borrow() else {
+                    return None;
+                };
+                let relay = self.relays.get(n)?.addr;
+                Some((slot(n).saturating_add(RELAY_SLOTS), Route::Relay { relay, session }))
+            }
+        }
+    }
+
     fn connect(&mut self, candidate: Candidate) -> Result<(), DialError> {
-        let Candidate::Direct(n) = candidate else { return Ok(()) };
-        let Some(addr) = self.direct.get(n).copied() else { return Ok(()) };
-        let slot = u8::try_from(n).unwrap_or(u8::MAX).saturating_add(1);
-        let virtual_addr = self.socket.point(slot, Route::Direct(addr));
+        let Some((slot, route)) = self.route(candidate) else {
+            let lost = "the binding was lost again".to_owned();
+            self.attempts.spawn(async move { Outcome::Failed(candidate, "relay", lost) });
+            return Ok(());
+        };
+        let virtual_addr = self.socket.point(slot, route);
         let verdict = Verdict::default();
         let config = self.credentials.client(self.agent.clone(), verdict.clone())?;
         let connecting = self.endpoint.connect_with(config, virtual_addr, &self.agent.server_name());
@@ -306,12 +350,31 @@ impl Runner {
 
     fn tunnel(&mut self, candidate: Candidate, established: Established) -> Tunnel {
         self.attempts.abort_all();
-        let path = match candidate {
-            Candidate::Direct(_) => PathKind::Direct,
-            Candidate::Relay(_) => PathKind::Relay,
-        };
         let Established { connection, control } = established;
-        Tunnel { endpoint: self.endpoint.clone(), connection, path, _control: control }
+        let (path, relay) = match candidate {
+            Candidate::Direct(_) => (PathKind::Direct, None),
+            Candidate::Relay(n) => (PathKind::Relay, self.links.remove(&n).map(|link| self.follow(n, link))),
+        };
+        Tunnel { endpoint: self.endpoint.clone(), connection, path, _control: control, _relay: relay }
+    }
+
+    /// When the relay binds us anew under another session, packets go there from then on.
+    fn follow(&self, n: usize, link: RelayLink) -> (RelayLink, AbortOnDropHandle<()>) {
+        let (socket, mut state, relay) = (Arc::clone(&self.socket), link.state(), link.relay());
+        let slot = slot(n).saturating_add(RELAY_SLOTS);
+        let following = tokio::spawn(async move {
+            while state.changed().await.is_ok() {
+                if let LinkState::Bound { session, .. } = *state.borrow_and_update() {
+                    socket.point(slot, Route::Relay { relay, session });
+                }
+            }
+        });
+        (link, AbortOnDropHandle::new(following))
+    }
+
+    fn is_bound(&self, relay: SocketAddr) -> bool {
+        let mut links = self.links.values().filter(|link| link.relay() == relay);
+        links.any(|link| matches!(*link.state().borrow(), LinkState::Bound { .. }))
     }
 
     fn give_up(&mut self) -> DialError {
@@ -321,13 +384,35 @@ impl Runner {
         for (kind, addr) in silent {
             if !self.failures.iter().any(|known| known.kind == kind && known.addr == addr) {
                 let reason = "no answer".to_owned();
-                self.failures.push(PathFailure { kind, addr, step: "handshake", reason });
+                let bound = kind == PathKind::Direct || self.is_bound(addr);
+                let step = if bound { "handshake" } else { "relay" };
+                self.failures.push(PathFailure { kind, addr, step, reason });
             }
         }
         if self.failures.is_empty() {
-            return DialError::NoPath("the agent has no known address and no relay");
+            return DialError::NoPath("no address and no relay of the allowed kind is known for the agent");
         }
         DialError::AllFailed(std::mem::take(&mut self.failures))
+    }
+}
+
+fn slot(n: usize) -> u8 {
+    u8::try_from(n).unwrap_or(u8::MAX).saturating_add(1)
+}
+
+/// Waits for the binding. A refusal is final, except that an agent may need a moment to arrive at its relay.
+async fn wait_bound(mut state: watch::Receiver<LinkState>) -> Result<(), BindRefusal> {
+    let started = Instant::now();
+    loop {
+        match *state.borrow_and_update() {
+            LinkState::Bound { .. } => return Ok(()),
+            LinkState::Refused(BindRefusal::NoAgent) if started.elapsed() < AGENT_GRACE => {}
+            LinkState::Refused(why) => return Err(why),
+            LinkState::Asking => {}
+        }
+        if state.changed().await.is_err() {
+            return Err(BindRefusal::Busy);
+        }
     }
 }
 

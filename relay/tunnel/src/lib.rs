@@ -8,11 +8,13 @@
 //! Map: [`path`] the words, [`race`] which path to take (pure), [`binding`] how to be known to a relay (pure),
 //! [`wire`] the relay's packets (pure), [`tls`] who is believed, [`transport`] the QUIC settings.
 
+pub mod binding;
 pub mod close;
 mod dial;
 mod listen;
 pub mod path;
 pub mod race;
+mod relay_link;
 mod socket;
 mod stream;
 mod tls;

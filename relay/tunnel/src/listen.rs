@@ -6,6 +6,7 @@
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::{PathKind, RelayTarget};
+use crate::relay_link::RelayLink;
 use crate::socket::{PathSocket, is_relayed};
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
 use crate::tls::{CredentialError, Credentials};
@@ -13,10 +14,10 @@ use crate::transport::endpoint;
 use daam_identity::{CertificateFacts, Principal, UserPrincipal, facts_of};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use rustls_pki_types::CertificateDer;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
@@ -96,12 +97,18 @@ struct Shared {
 pub struct Listener {
     endpoint: Endpoint,
     local_addr: SocketAddr,
-    #[expect(dead_code, reason = "relays are bound through it")]
     socket: Arc<PathSocket>,
     shared: Arc<Shared>,
     database: String,
+    relays: std::sync::Mutex<BTreeMap<SocketAddr, Joined>>,
     incoming: Mutex<mpsc::Receiver<Incoming>>,
     _accepting: AbortOnDropHandle<()>,
+}
+
+/// A relay we are reachable through.
+struct Joined {
+    ticket: String,
+    link: RelayLink,
 }
 
 impl fmt::Debug for Listener {
@@ -134,6 +141,7 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
         socket,
         shared,
         database: config.database,
+        relays: std::sync::Mutex::default(),
         incoming: Mutex::new(incoming),
         _accepting: AbortOnDropHandle::new(accepting),
     })
@@ -161,9 +169,27 @@ impl Listener {
         self.incoming.lock().await.recv().await
     }
 
-    /// Replaces the relays to be reachable through. A new ticket for a known relay is used from its next binding.
+    /// Replaces the relays to be reachable through; a new ticket for a known relay is used at once. A ticket
+    /// that cannot be read leaves that relay out. Must be called inside a tokio runtime.
     pub fn set_relays(&self, relays: Vec<RelayTarget>) {
-        tracing::debug!(count = relays.len(), "relays are not spoken yet");
+        let mut joined = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted: BTreeSet<SocketAddr> = relays.iter().map(|relay| relay.addr).collect();
+        joined.retain(|addr, _| wanted.contains(addr));
+        for relay in relays {
+            let done = match joined.get_mut(&relay.addr) {
+                Some(known) if known.ticket == relay.ticket => Ok(()),
+                Some(known) => {
+                    let renewed = known.link.renew(&relay.ticket);
+                    renewed.map(|()| known.ticket.clone_from(&relay.ticket))
+                }
+                None => RelayLink::start(&self.socket, &relay).map(|link| {
+                    joined.insert(relay.addr, Joined { ticket: relay.ticket.clone(), link });
+                }),
+            };
+            if let Err(error) = done {
+                tracing::warn!(relay = %relay.addr, %error, "relay ticket not usable");
+            }
+        }
     }
 
     /// Replaces the serial numbers (lower-case hexadecimal) that are refused; live connections are closed.

@@ -7,17 +7,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp()
 }
 
-pub fn agent() -> AgentPrincipal {
+pub(crate) fn agent() -> AgentPrincipal {
     AgentPrincipal { org: "acme".into(), agent_id: "shop-1".into(), database: "shop".into() }
 }
 
-pub fn ada() -> UserPrincipal {
+pub(crate) fn ada() -> UserPrincipal {
     UserPrincipal {
         org: "acme".into(),
         user_id: "u-ada".into(),
@@ -26,30 +26,30 @@ pub fn ada() -> UserPrincipal {
     }
 }
 
-pub struct Papers {
-    pub cert_pem: String,
-    pub key_pem: Zeroizing<String>,
-    pub issued: Issued,
+pub(crate) struct Papers {
+    pub(crate) cert_pem: String,
+    pub(crate) key_pem: Zeroizing<String>,
+    pub(crate) issued: Issued,
 }
 
 /// A certificate valid from a minute ago until `seconds` from now.
-pub fn papers(ca: &CertificateAuthority, principal: &Principal, seconds: i64) -> Papers {
+pub(crate) fn papers(ca: &CertificateAuthority, principal: &Principal, seconds: i64) -> Papers {
     let (key_pem, csr_pem) = make_csr().unwrap();
     let until = now() + seconds;
     let issued = ca.issue(&csr_pem, principal, until.min(now()) - 60, until).unwrap();
     Papers { cert_pem: issued.pem.clone(), key_pem, issued }
 }
 
-pub fn authority() -> CertificateAuthority {
+pub(crate) fn authority() -> CertificateAuthority {
     CertificateAuthority::generate("acme", now() - 7200).unwrap()
 }
 
-pub async fn listener(ca: &CertificateAuthority) -> Listener {
+pub(crate) async fn listener(ca: &CertificateAuthority) -> Listener {
     let own = papers(ca, &Principal::Agent(agent()), 3600);
     listener_with(own, ca.cert_pem()).await
 }
 
-pub async fn listener_with(own: Papers, ca_pem: &str) -> Listener {
+pub(crate) async fn listener_with(own: Papers, ca_pem: &str) -> Listener {
     listen(ListenConfig {
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: own.cert_pem,
@@ -63,7 +63,7 @@ pub async fn listener_with(own: Papers, ca_pem: &str) -> Listener {
 }
 
 /// A plan for Ada to reach the agent directly.
-pub fn plan(ca: &CertificateAuthority, own: &Papers, listener: &Listener) -> DialPlan {
+pub(crate) fn plan(ca: &CertificateAuthority, own: &Papers, listener: &Listener) -> DialPlan {
     DialPlan {
         agent: agent(),
         ca_pem: ca.cert_pem().to_owned(),
@@ -76,7 +76,7 @@ pub fn plan(ca: &CertificateAuthority, own: &Papers, listener: &Listener) -> Dia
 }
 
 /// Takes every connection and echoes every stream.
-pub fn echo(listener: Arc<Listener>) {
+pub(crate) fn echo(listener: Arc<Listener>) {
     tokio::spawn(async move {
         while let Some(incoming) = listener.accept().await {
             tokio::spawn(echo_streams(incoming));
@@ -94,7 +94,7 @@ async fn echo_streams(incoming: Incoming) {
     }
 }
 
-pub async fn echoes(tunnel: &Tunnel, text: &[u8]) {
+pub(crate) async fn echoes(tunnel: &Tunnel, text: &[u8]) {
     let stream = tunnel.open_stream().await.unwrap();
     let (mut read, mut write) = tokio::io::split(stream);
     let sending = async {

@@ -1,0 +1,245 @@
+//! Being known to a relay: the peer's side of BIND, pure, time passed in.
+//!
+//! Ask with the ticket, answer the challenge, stay known with keep-alives, and start over when the relay goes
+//! quiet or says it does not know us. Answers that do not repeat our instance number are ignored, so nobody off
+//! the path can unbind us; a refusal is final only until the next try.
+
+use crate::wire::{Answer, Bind, BindRefusal, FromRelay, Proof, challenge_bytes, keep_alive};
+use daam_identity::ticket::HeldTicket;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Between tries while the relay is silent: quick at first, then patient.
+const FIRST_TRIES: u32 = 5;
+const QUICK: Duration = Duration::from_millis(100);
+const PATIENT: Duration = Duration::from_secs(2);
+/// After a refusal.
+const REFUSED_WAIT: Duration = Duration::from_secs(1);
+/// NAT mappings live about 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Unanswered keep-alives are repeated this often…
+const KEEP_ALIVE_RETRY: Duration = Duration::from_secs(1);
+/// …and after so many the binding is made anew.
+const MAX_UNANSWERED: u32 = 3;
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this to the relay.
+    Send(Vec<u8>),
+    /// The relay forwards for us now.
+    Bound {
+        /// The session or, for agents, the binding's number.
+        session: u32,
+        /// The address the relay sees us at.
+        observed: SocketAddr,
+    },
+    /// The relay refused; it will be asked again later.
+    Refused(BindRefusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Asking { tries: u32 },
+    Bound { session: u32, unanswered: u32 },
+}
+
+/// One binding with one relay.
+#[derive(Debug)]
+pub struct Binding {
+    ticket: HeldTicket,
+    instance: u64,
+    wanted: u32,
+    state: State,
+    due: Duration,
+}
+
+impl Binding {
+    /// Starts; call [`Binding::tick`] at once. `instance` must be random.
+    pub fn new(ticket: HeldTicket, instance: u64, now: Duration) -> Self {
+        Self { ticket, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now }
+    }
+
+    /// A newer ticket, used from the next BIND on. An agent's binding is made anew with it at once.
+    pub fn renew(&mut self, ticket: HeldTicket, now: Duration) {
+        self.ticket = ticket;
+        self.restart(now);
+    }
+
+    /// When [`Binding::tick`] is due.
+    pub fn due(&self) -> Duration {
+        self.due
+    }
+
+    /// Whether the relay forwards for us, as far as we know.
+    pub fn is_bound(&self) -> bool {
+        matches!(self.state, State::Bound { .. })
+    }
+
+    /// Time has come.
+    pub fn tick(&mut self, now: Duration) -> Vec<Output> {
+        if now < self.due {
+            return Vec::new();
+        }
+        match self.state {
+            State::Bound { unanswered: MAX_UNANSWERED.., .. } => {
+                self.restart(now);
+                self.tick(now)
+            }
+            State::Bound { session, unanswered } => {
+                self.state = State::Bound { session, unanswered: unanswered + 1 };
+                self.due = now + KEEP_ALIVE_RETRY;
+                vec![Output::Send(keep_alive(session).to_vec())]
+            }
+            State::Asking { tries } => {
+                self.state = State::Asking { tries: tries.saturating_add(1) };
+                self.due = now + if tries < FIRST_TRIES { QUICK } else { PATIENT };
+                vec![Output::Send(self.bind(None))]
+            }
+        }
+    }
+
+    /// The relay said something.
+    pub fn handle(&mut self, packet: &[u8], now: Duration) -> Vec<Output> {
+        let Some(packet) = FromRelay::read(packet) else { return Vec::new() };
+        match (packet, self.state) {
+            (FromRelay::Alive { session }, State::Bound { session: ours, .. }) if session == ours => {
+                self.state = State::Bound { session, unanswered: 0 };
+                self.due = now + KEEP_ALIVE;
+                Vec::new()
+            }
+            (FromRelay::Answer(answer), state) => self.answer(answer, state, now),
+            (FromRelay::Alive { .. }, _) => Vec::new(),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, state: State, now: Duration) -> Vec<Output> {
+        match (answer, state) {
+            (Answer::Challenge { instance, cookie }, State::Asking { .. }) if instance == self.instance => {
+                let signature = self.ticket.prove(&challenge_bytes(&cookie, instance));
+                vec![Output::Send(self.bind(Some(Proof { cookie, signature })))]
+            }
+            (Answer::Bound { instance, session, observed }, State::Asking { .. })
+                if instance == self.instance =>
+            {
+                self.state = State::Bound { session, unanswered: 0 };
+                self.wanted = session;
+                self.due = now + KEEP_ALIVE;
+                vec![Output::Bound { session, observed }]
+            }
+            (Answer::Refused { instance, why }, State::Asking { .. }) if instance == self.instance => {
+                self.due = now + REFUSED_WAIT;
+                vec![Output::Refused(why)]
+            }
+            // Anyone can forge this one, so it only makes us ask earlier: keep-alives decide.
+            (Answer::Unknown { session }, State::Bound { session: ours, unanswered }) if session == ours => {
+                if unanswered == 0 {
+                    self.due = now;
+                    return Vec::new();
+                }
+                self.restart(now);
+                self.tick(now)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn restart(&mut self, now: Duration) {
+        self.state = State::Asking { tries: 0 };
+        self.due = now;
+    }
+
+    fn bind(&self, proof: Option<Proof>) -> Vec<u8> {
+        let ticket = self.ticket.presented().to_owned();
+        Bind { instance: self.instance, wanted: self.wanted, ticket, proof }.encode()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ToRelay, alive};
+    use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner};
+
+    const T0: Duration = Duration::ZERO;
+
+    fn ticket() -> HeldTicket {
+        let grant = TicketGrant {
+            org: "acme".into(),
+            role: TicketRole::Agent,
+            agent_id: "shop-1".into(),
+            expires: 2_000_000_000,
+        };
+        HeldTicket::parse(&TicketSigner::generate().unwrap().issue(&grant).unwrap()).unwrap()
+    }
+
+    fn bound(binding: &mut Binding, now: Duration) -> Vec<Output> {
+        let observed = "192.0.2.9:1000".parse().unwrap();
+        binding.handle(&Answer::Bound { instance: 7, session: 42, observed }.encode(), now)
+    }
+
+    fn sent(outputs: &[Output]) -> ToRelay {
+        match outputs {
+            [Output::Send(bytes)] => ToRelay::read(bytes).unwrap(),
+            other => panic!("one packet expected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_challenge_is_answered_with_a_proof() {
+        let mut binding = Binding::new(ticket(), 7, T0);
+        assert!(matches!(sent(&binding.tick(T0)), ToRelay::Bind(Bind { proof: None, .. })));
+        let challenge = Answer::Challenge { instance: 7, cookie: [1; 24] }.encode();
+        assert!(matches!(sent(&binding.handle(&challenge, T0)), ToRelay::Bind(Bind { proof: Some(_), .. })));
+        assert!(matches!(bound(&mut binding, T0)[..], [Output::Bound { session: 42, .. }]));
+        assert!(binding.is_bound());
+    }
+
+    #[test]
+    fn answers_for_another_instance_are_ignored() {
+        let mut binding = Binding::new(ticket(), 8, T0);
+        binding.tick(T0);
+        assert_eq!(bound(&mut binding, T0), []);
+        assert!(!binding.is_bound());
+    }
+
+    #[test]
+    fn a_silent_relay_is_asked_again_and_a_lost_one_bound_anew() {
+        let mut binding = Binding::new(ticket(), 7, T0);
+        binding.tick(T0);
+        assert_eq!(binding.tick(QUICK - Duration::from_millis(1)), []);
+        assert!(matches!(sent(&binding.tick(QUICK)), ToRelay::Bind(_)));
+        bound(&mut binding, QUICK);
+        let mut now = binding.due();
+        for _ in 0..MAX_UNANSWERED {
+            assert_eq!(sent(&binding.tick(now)), ToRelay::KeepAlive { session: 42 });
+            now = binding.due();
+        }
+        assert!(matches!(sent(&binding.tick(now)), ToRelay::Bind(Bind { wanted: 42, .. })));
+    }
+
+    #[test]
+    fn answered_keep_alives_keep_the_binding() {
+        let mut binding = Binding::new(ticket(), 7, T0);
+        binding.tick(T0);
+        bound(&mut binding, T0);
+        for _ in 0..10 {
+            let now = binding.due();
+            assert_eq!(sent(&binding.tick(now)), ToRelay::KeepAlive { session: 42 });
+            assert_eq!(binding.handle(&alive(42), now), []);
+        }
+        assert!(binding.is_bound());
+    }
+
+    #[test]
+    fn a_forged_unknown_only_causes_a_question() {
+        let mut binding = Binding::new(ticket(), 7, T0);
+        binding.tick(T0);
+        bound(&mut binding, T0);
+        let unknown = Answer::Unknown { session: 42 }.encode();
+        assert_eq!(binding.handle(&unknown, T0), []);
+        assert!(binding.is_bound());
+        assert_eq!(sent(&binding.tick(T0)), ToRelay::KeepAlive { session: 42 });
+        assert!(matches!(sent(&binding.handle(&unknown, T0)), ToRelay::Bind(_)));
+    }
+}
