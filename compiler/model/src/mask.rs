@@ -289,4 +289,4 @@ impl fmt::Display for EffectiveMask {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
