@@ -1,3 +1,7 @@
 //! The daam command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    daam::main()
+}

@@ -1,0 +1,89 @@
+//! The command line: what is asked for, and the exit code.
+
+use crate::error::{CliError, Doing as _, Exit};
+use crate::{connect, databases, dev, login, output};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+const BLOCKING_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connects people to PostgreSQL under signed policies, without database credentials.
+#[derive(Debug, Parser)]
+#[command(
+    name = "daam",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  daam login --control-plane https://daam.example.com
+  daam psql shop
+  daam run shop -- pg_dump --schema-only
+  daam dev up --project policy-examples/shop --seed policy-examples/shop/schema.sql
+
+Exit codes: 0 ok, 1 findings or denied, 2 wrong use or failure, 3 nothing matched, 4 schema lock missing or stale,
+10 changed, 11 widened, 12 lost, 20 signature refused, 21 rollback or fork, 22 expired, 70 internal fault.
+`daam psql`, `daam run` and their `dev` forms pass on the exit code of the program they run."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sign in to a control plane.
+    Login(login::LoginArgs),
+    /// List the databases you can connect to.
+    Databases(databases::DatabasesArgs),
+    /// Open a local endpoint for a database and keep it open.
+    Connect(connect::ConnectArgs),
+    /// Run psql on a database.
+    Psql(connect::PsqlArgs),
+    /// Run a program with a database's connection in its environment.
+    Run(connect::RunArgs),
+    /// A sandbox on this machine: control plane, relay, agent, PostgreSQL and your policies.
+    #[command(subcommand)]
+    Dev(dev::DevCommand),
+}
+
+/// Reads the command line and obeys it.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::failure(&error);
+            error.exit().into()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode, CliError> {
+    let filter = EnvFilter::try_from_env("DAAM_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // A second installation would fail; there is only this one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("start")?;
+    let result = runtime.block_on(obey(cli.command));
+    // A server that is being started on another thread must not be left behind.
+    runtime.shutdown_timeout(BLOCKING_DEADLINE);
+    result
+}
+
+async fn obey(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Login(args) => login::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Databases(args) => databases::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Connect(args) => connect::connect(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Psql(args) => connect::psql(args).await.map(ExitCode::from),
+        Command::Run(args) => connect::run(args).await.map(ExitCode::from),
+        Command::Dev(command) => dev::run(command).await.map(ExitCode::from),
+    }
+}

@@ -1,0 +1,134 @@
+//! The way to one database's agent: a certificate, an offer, one tunnel.
+//!
+//! One tunnel carries every local connection of this process. When it has ended, the next connection gets a new
+//! one; sessions are never moved silently, because they hold state at the server.
+
+use crate::control_plane::ControlPlane;
+use crate::credentials::IdentityStore;
+use crate::error::{CliError, Doing as _};
+use daam_api::v1::ConnectOffer;
+use daam_identity::AgentPrincipal;
+use daam_tunnel::{DialPlan, PathPreference, RelayTarget, Tunnel};
+use futures_util::FutureExt as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+const GOODBYE: &str = "the client ended";
+/// When somebody still uses the tunnel: time for the close to be sent before the process ends.
+const LAST_PACKET: Duration = Duration::from_millis(50);
+
+/// What a link needs to know.
+#[derive(Debug)]
+pub struct LinkConfig {
+    /// The control plane, with the user's token.
+    pub plane: ControlPlane,
+    /// The organization the agent must belong to.
+    pub org: String,
+    /// The database asked for.
+    pub database: String,
+    /// This device's id.
+    pub device: String,
+    /// Which path to take.
+    pub prefer: PathPreference,
+}
+
+/// A tunnel that is made when needed.
+#[derive(Debug)]
+pub struct Link {
+    config: LinkConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    identities: IdentityStore,
+    tunnel: Option<Arc<Tunnel>>,
+}
+
+impl Link {
+    /// Makes nothing yet.
+    pub fn new(config: LinkConfig, identities: IdentityStore) -> Self {
+        Self { config, state: Mutex::new(State { identities, tunnel: None }) }
+    }
+
+    /// The database at the other end.
+    pub fn database(&self) -> &str {
+        &self.config.database
+    }
+
+    /// The present tunnel, or a new one.
+    pub async fn tunnel(&self) -> Result<Arc<Tunnel>, CliError> {
+        let mut state = self.state.lock().await;
+        if let Some(tunnel) = &state.tunnel
+            && tunnel.closed().now_or_never().is_none()
+        {
+            return Ok(Arc::clone(tunnel));
+        }
+        let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
+        let offer = self.config.plane.connect(&self.config.database).await?;
+        let offer = self.checked(offer)?;
+        let plan = DialPlan {
+            direct: addresses(&offer.direct).await,
+            relays: relays(&offer).await,
+            agent: AgentPrincipal { org: offer.org, agent_id: offer.agent_id, database: offer.database },
+            ca_pem: identity.ca_pem,
+            cert_pem: identity.certificate_pem,
+            key_pem: Zeroizing::new(identity.key_pem),
+            prefer: self.config.prefer,
+        };
+        let tunnel = daam_tunnel::dial(plan)
+            .await
+            .doing(format_args!("reach the agent of `{}`", self.config.database))
+            .map_err(|error| error.remedy("is the agent running, and is its address reachable from here?"))?;
+        let tunnel = Arc::new(tunnel);
+        state.tunnel = Some(Arc::clone(&tunnel));
+        Ok(tunnel)
+    }
+
+    /// Ends the tunnel, if there is one, so that the agent hears of it.
+    pub async fn close(&self) {
+        let Some(tunnel) = self.state.lock().await.tunnel.take() else { return };
+        match Arc::try_unwrap(tunnel) {
+            Ok(tunnel) => tunnel.shutdown(GOODBYE).await,
+            Err(tunnel) => {
+                tunnel.close(GOODBYE);
+                tokio::time::sleep(LAST_PACKET).await;
+            }
+        }
+    }
+
+    /// The control plane may only offer an agent of the organization and database asked for.
+    fn checked(&self, offer: ConnectOffer) -> Result<ConnectOffer, CliError> {
+        if offer.org == self.config.org && offer.database == self.config.database {
+            return Ok(offer);
+        }
+        Err(CliError::usage(format!(
+            "the control plane offered an agent of `{}/{}` although `{}/{}` was asked for",
+            offer.org, offer.database, self.config.org, self.config.database
+        ))
+        .remedy("report this to whoever runs the control plane"))
+    }
+}
+
+/// Names that do not resolve are left out: another address may do.
+async fn addresses(names: &[String]) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for name in names {
+        if let Ok(resolved) = tokio::net::lookup_host(name).await {
+            found.extend(resolved);
+        }
+    }
+    found
+}
+
+async fn relays(offer: &ConnectOffer) -> Vec<RelayTarget> {
+    let mut targets = Vec::new();
+    for relay in &offer.relays {
+        let resolved = addresses(std::slice::from_ref(&relay.address)).await;
+        targets.extend(resolved.into_iter().map(|addr| RelayTarget { addr, ticket: relay.ticket.clone() }));
+    }
+    targets
+}
