@@ -66,4 +66,4 @@ pub(crate) fn refuse_system(schema: &str, shown: &str) -> Result<(), SnapshotErr
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

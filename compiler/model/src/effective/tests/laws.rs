@@ -43,10 +43,13 @@ fn any_rule() -> impl Strategy<Value = (String, Mask)> {
     (pattern, any_mask())
 }
 
+/// What one policy grants and masks.
+type Written = (Vec<Grant>, Vec<(String, Mask)>);
+
 fn any_policies() -> impl Strategy<Value = Vec<Policy>> {
     let one = (prop::collection::vec(any_grant(), 0..3), prop::collection::vec(any_rule(), 0..3));
     prop::collection::vec(one, 1..4).prop_map(|list| {
-        let build = |(index, (grants, rules)): (usize, (Vec<Grant>, Vec<(String, Mask)>))| {
+        let build = |(index, (grants, rules)): (usize, Written)| {
             let policy = grants.into_iter().fold(policy(&format!("p{index}")), Policy::grant);
             rules.into_iter().fold(policy, |policy, (on, with)| policy.mask(&on, with))
         };
