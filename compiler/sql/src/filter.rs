@@ -9,7 +9,14 @@
 //! it means: a bare column belongs to the subquery's only table; a column of the filtered table is written with
 //! that table's name (`customers.region`).
 
+mod expression;
+mod functions;
+mod read;
+mod subquery;
+mod write;
+
 use daam_catalog::{Identifier, RelationName};
+use expression::{Expression, Item, Owner};
 use std::collections::BTreeSet;
 
 /// Why a text is not a row filter.
@@ -95,42 +102,89 @@ pub struct Bound {
 /// A checked row filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    canonical: String,
+    root: Expression,
+    items: Vec<Item>,
 }
 
 impl Filter {
     /// Reads a filter.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        Err(FilterError { message: format!("`{text}` cannot be checked yet"), offset: 0, help: None })
+        let (root, items) = read::read(text)?;
+        Ok(Self { root, items })
     }
 
     /// The filter as it is compared and stored: equal filters have equal canonical text, and it reads back.
     pub fn canonical(&self) -> String {
-        self.canonical.clone()
+        write::canonical(&self.root, &self.items)
     }
 
     /// Columns of the filtered table.
     pub fn columns(&self) -> Vec<ColumnUse> {
-        Vec::new()
+        let mut found = Vec::new();
+        self.root.visit(&mut |node| {
+            if let Expression::Column { owner: Owner::Row { qualifier }, name, offset } = node {
+                found.push(ColumnUse { name: name.clone(), qualifier: qualifier.clone(), offset: *offset });
+            }
+        });
+        found
     }
 
     /// Relations its subqueries read.
     pub fn relations(&self) -> Vec<RelationUse> {
-        Vec::new()
+        let mut found: Vec<RelationUse> = self
+            .items
+            .iter()
+            .map(|item| RelationUse {
+                name: item.relation.clone(),
+                columns: BTreeSet::new(),
+                offset: item.offset,
+            })
+            .collect();
+        self.root.visit(&mut |node| {
+            if let Expression::Column { owner: Owner::Item(index), name, .. } = node
+                && let Some(relation) = found.get_mut(*index)
+            {
+                relation.columns.insert(name.clone());
+            }
+        });
+        found
     }
 
     /// Attributes of the subject.
     pub fn attributes(&self) -> Vec<AttributeUse> {
-        Vec::new()
+        let mut found = Vec::new();
+        self.root.visit(&mut |node| {
+            if let Expression::Subject { name, offset } = node {
+                found.push(AttributeUse { name: name.clone(), offset: *offset });
+            }
+        });
+        found
     }
 
     /// Functions of user schemas.
     pub fn functions(&self) -> Vec<FunctionUse> {
-        Vec::new()
+        let mut found = Vec::new();
+        self.root.visit(&mut |node| {
+            if let Expression::Call { schema: Some(schema), name, arguments, offset, .. } = node {
+                found.push(FunctionUse {
+                    schema: schema.clone(),
+                    name: name.clone(),
+                    arguments: arguments.len(),
+                    offset: *offset,
+                });
+            }
+        });
+        found
     }
 
     /// SQL for one subject: columns are written with `table_alias`; `resolve` gives the value of an attribute.
-    pub fn bind(&self, _table_alias: &str, _resolve: &dyn Fn(&str) -> Option<SubjectValue>) -> Bound {
-        Bound { sql: "false".to_owned(), missing: BTreeSet::new() }
+    pub fn bind(&self, table_alias: &str, resolve: &dyn Fn(&str) -> Option<SubjectValue>) -> Bound {
+        let used = self.attributes();
+        let missing: BTreeSet<String> =
+            used.into_iter().map(|used| used.name).filter(|name| resolve(name).is_none()).collect();
+        if !missing.is_empty() {
+            return Bound { sql: "false".to_owned(), missing };
+        }
+        Bound { sql: write::bound(&self.root, &self.items, table_alias, resolve), missing }
     }
 }

@@ -106,7 +106,9 @@ mod tests {
             let words: Vec<&str> =
                 line.split([' ', ';', '[', '\t']).filter(|word| !word.is_empty()).collect();
             match words.as_slice() {
-                [kind @ ("message" | "enum"), name, ..] => open = Some(format!("{kind} {name}")),
+                [kind @ ("message" | "enum"), name, ..] if depth == 0 => {
+                    open = Some(format!("{kind} {name}"))
+                }
                 ["repeated", kind, name, "=", number, ..] | [kind, name, "=", number, ..] => {
                     if let Some(text) = &mut open {
                         let _ = write!(text, " {number}:{name}:{kind}");
@@ -135,7 +137,11 @@ mod tests {
 
     #[test]
     fn the_table_is_what_the_parser_describes() {
-        assert_eq!(generate(&proto()), TEXT);
+        let generated = generate(&proto());
+        for (wanted, found) in generated.lines().zip(TEXT.lines()) {
+            assert_eq!(wanted, found);
+        }
+        assert_eq!(generated.lines().count(), TEXT.lines().count());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Used to find where a written name ends: the tree notes only where it begins.
 
 use crate::tree::ParseError;
-use pg_query::protobuf::Token as Kind;
+use pg_query::protobuf::{KeywordKind, Token as Kind};
 
 /// One token: byte range and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,15 @@ pub fn scan(text: &str) -> Result<Tokens, ParseError> {
     Ok(Tokens { list })
 }
 
+/// Whether a stored name reads back unchanged when it is written without quotes, wherever a name may stand.
+pub fn is_bare_name(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let scanned = pg_query::scan(name).map(|result| result.tokens).unwrap_or_default();
+    let [token] = scanned.as_slice() else { return false };
+    let free = [KeywordKind::NoKeyword, KeywordKind::UnreservedKeyword];
+    plain && KeywordKind::try_from(token.keyword_kind).is_ok_and(|kind| free.contains(&kind))
+}
+
 impl Tokens {
     /// Whether the text contains a comment.
     pub fn has_comment(&self) -> bool {
@@ -76,7 +85,8 @@ impl Tokens {
 
     /// The next token after an index that is not a comment.
     pub fn next(&self, index: usize) -> Option<usize> {
-        (index.checked_add(1)?..self.list.len()).find(|at| self.get(*at).is_some_and(|token| !token.is_comment()))
+        (index.checked_add(1)?..self.list.len())
+            .find(|at| self.get(*at).is_some_and(|token| !token.is_comment()))
     }
 
     /// The previous token before an index that is not a comment.

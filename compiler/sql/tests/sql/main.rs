@@ -1,0 +1,3 @@
+//! The row-filter language, from outside.
+
+mod filter;
