@@ -1,0 +1,113 @@
+//! Proof that a peer receives at the address it sends from, without remembering anything.
+//!
+//! A cookie is the minute it was made and an HMAC over the peer's address, its instance and its ticket. It is
+//! refused from any other address, for any other ticket, and after one to two minutes.
+
+use daam_tunnel::wire::COOKIE_BYTES;
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+const SLOT_SECONDS: u64 = 60;
+
+/// Makes and checks cookies.
+pub struct CookieJar {
+    secret: [u8; 32],
+}
+
+impl std::fmt::Debug for CookieJar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CookieJar").finish_non_exhaustive()
+    }
+}
+
+impl CookieJar {
+    /// `secret` must be random; a restart with another one only costs peers a round trip.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// The cookie for this peer now.
+    pub fn make(&self, from: SocketAddr, instance: u64, ticket: &str, now: Duration) -> [u8; COOKIE_BYTES] {
+        self.cookie(slot(now), from, instance, ticket)
+    }
+
+    /// Whether `cookie` was made for this peer within the last minutes.
+    pub fn check(
+        &self,
+        cookie: &[u8; COOKIE_BYTES],
+        from: SocketAddr,
+        instance: u64,
+        ticket: &str,
+        now: Duration,
+    ) -> bool {
+        let [a, b, c, d, ..] = *cookie;
+        let made = u32::from_be_bytes([a, b, c, d]);
+        let current = slot(now);
+        if made != current && made != current.wrapping_sub(1) {
+            return false;
+        }
+        // Compared in constant time: the difference of every byte is gathered before the decision.
+        let expected = self.cookie(made, from, instance, ticket);
+        expected.iter().zip(cookie).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    }
+
+    fn cookie(&self, slot: u32, from: SocketAddr, instance: u64, ticket: &str) -> [u8; COOKIE_BYTES] {
+        let ip = match from.ip().to_canonical() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let mut parts = Vec::with_capacity(64);
+        parts.extend_from_slice(&slot.to_be_bytes());
+        parts.extend_from_slice(&ip.octets());
+        parts.extend_from_slice(&from.port().to_be_bytes());
+        parts.extend_from_slice(&instance.to_be_bytes());
+        parts.extend_from_slice(&Sha256::digest(ticket.as_bytes()));
+        let tag = self.tag(b"cookie", &parts);
+        let mut cookie = [0; COOKIE_BYTES];
+        let head = slot.to_be_bytes().into_iter().chain(tag);
+        for (byte, value) in cookie.iter_mut().zip(head) {
+            *byte = value;
+        }
+        cookie
+    }
+
+    /// An unpredictable number for the `n`-th drawing.
+    pub fn draw(&self, n: u64) -> u32 {
+        let [a, b, c, d, ..] = self.tag(b"draw", &n.to_be_bytes());
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    fn tag(&self, purpose: &[u8], parts: &[u8]) -> [u8; 32] {
+        // HMAC takes keys of any length, so this arm is never taken; the zero tag would match nothing useful.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return [0; 32] };
+        mac.update(purpose);
+        mac.update(parts);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn slot(now: Duration) -> u32 {
+    u32::try_from((now.as_secs() / SLOT_SECONDS) & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_fits_one_address_ticket_and_time() {
+        let jar = CookieJar::new([7; 32]);
+        let here: SocketAddr = "192.0.2.1:5000".parse().unwrap();
+        let now = Duration::from_secs(600);
+        let cookie = jar.make(here, 1, "t", now);
+        assert!(jar.check(&cookie, here, 1, "t", now + Duration::from_secs(60)));
+        assert!(!jar.check(&cookie, here, 1, "t", now + Duration::from_secs(120)));
+        assert!(!jar.check(&cookie, "192.0.2.1:5001".parse().unwrap(), 1, "t", now));
+        assert!(!jar.check(&cookie, "192.0.2.2:5000".parse().unwrap(), 1, "t", now));
+        assert!(!jar.check(&cookie, here, 2, "t", now));
+        assert!(!jar.check(&cookie, here, 1, "u", now));
+        assert!(!CookieJar::new([8; 32]).check(&cookie, here, 1, "t", now));
+    }
+}

@@ -1,0 +1,371 @@
+//! What the relay decides, as a state machine without sockets or clocks: a packet comes in, an action goes out.
+//!
+//! Order of checks for a BIND: global answer rate, cookie (address proven), the network's rate, the ticket's
+//! signature and expiry, the holder's proof, the organization — only then is anything remembered. A DATA packet
+//! goes to the other end of the session it names, if it came from one of the two ends; isolation between
+//! tenants follows, because a session's two ends are named by one ticket.
+
+use crate::cookie::CookieJar;
+use crate::limits::{Bucket, Limits};
+use daam_identity::ticket::{HeldGrant, TicketError, TicketRole, TicketVerifier};
+use daam_tunnel::wire::{self, Answer, Bind, BindRefusal, ToRelay, challenge_bytes};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// The time, both kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Since the relay started; never goes back.
+    pub monotonic: Duration,
+    /// Unix seconds, for tickets only.
+    pub unix: i64,
+}
+
+/// What to do with a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Drop,
+    /// Send this back to where the packet came from.
+    Reply(Vec<u8>),
+    /// Send the packet on, unchanged.
+    Forward(SocketAddr),
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets sent on.
+    pub forwarded: u64,
+    /// Bytes sent on.
+    pub forwarded_bytes: u64,
+    /// Packets dropped by a rate limit.
+    pub limited: u64,
+    /// BINDs refused.
+    pub refused: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct AgentKey {
+    org: String,
+    agent_id: String,
+}
+
+#[derive(Debug)]
+struct Agent {
+    key: AgentKey,
+    addr: SocketAddr,
+    heard: Duration,
+    expires_unix: i64,
+}
+
+#[derive(Debug)]
+struct Session {
+    agent: u32,
+    client: SocketAddr,
+    holder: [u8; 32],
+    instance: u64,
+    heard: Duration,
+    ends: Duration,
+    bytes: Bucket,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Forwarder {
+    org: String,
+    verifier: TicketVerifier,
+    cookies: CookieJar,
+    limits: Limits,
+    agents: HashMap<u32, Agent>,
+    agent_numbers: HashMap<AgentKey, u32>,
+    sessions: HashMap<u32, Session>,
+    networks: HashMap<IpAddr, Bucket>,
+    answers: Bucket,
+    drawings: u64,
+    counters: Counters,
+}
+
+impl Forwarder {
+    /// A relay for `org`; `secret` must be random.
+    pub fn new(org: &str, verifier: TicketVerifier, secret: [u8; 32], limits: Limits) -> Self {
+        Self {
+            org: org.to_owned(),
+            verifier,
+            cookies: CookieJar::new(secret),
+            answers: Bucket::new(limits.answers_per_second, Duration::ZERO),
+            limits,
+            agents: HashMap::new(),
+            agent_numbers: HashMap::new(),
+            sessions: HashMap::new(),
+            networks: HashMap::new(),
+            drawings: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Agents bound and sessions open.
+    pub fn size(&self) -> (usize, usize) {
+        (self.agents.len(), self.sessions.len())
+    }
+
+    /// Decides about one packet.
+    pub fn handle(&mut self, packet: &[u8], from: SocketAddr, now: Now) -> Action {
+        if let Some(session) = wire::data_session(packet) {
+            return self.data(session, packet.len(), from, now);
+        }
+        match ToRelay::read(packet) {
+            Some(ToRelay::Bind(bind)) => self.bind(&bind, from, now),
+            Some(ToRelay::KeepAlive { session }) => self.keep_alive(session, from, now),
+            None => Action::Drop,
+        }
+    }
+
+    /// Forgets what has been silent or has run out. Call about every second.
+    pub fn expire(&mut self, now: Now) {
+        let idle = self.limits.idle;
+        self.agents.retain(|_, agent| agent_lives(agent, idle, now));
+        let agents = &self.agents;
+        self.agent_numbers.retain(|_, number| agents.contains_key(number));
+        self.sessions.retain(|_, session| {
+            agents.contains_key(&session.agent) && session_lives(session, idle, now.monotonic)
+        });
+        let rate = self.limits.binds_per_second;
+        self.networks.retain(|_, bucket| !bucket.is_full(rate, now.monotonic));
+    }
+
+    fn data(&mut self, number: u32, length: usize, from: SocketAddr, now: Now) -> Action {
+        let idle = self.limits.idle;
+        let ends = self.sessions.get_mut(&number).and_then(|session| {
+            let agent = self.agents.get_mut(&session.agent)?;
+            let lives = agent_lives(agent, idle, now) && session_lives(session, idle, now.monotonic);
+            lives.then_some((session, agent))
+        });
+        let to = match ends {
+            Some((session, agent)) if from == session.client => {
+                session.heard = now.monotonic;
+                Some((session, agent.addr))
+            }
+            Some((session, agent)) if from == agent.addr => {
+                agent.heard = now.monotonic;
+                let client = session.client;
+                Some((session, client))
+            }
+            _ => None,
+        };
+        let Some((session, to)) = to else { return self.unknown(number, now) };
+        let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+        if !session.bytes.take(bytes, self.limits.session_bytes_per_second, now.monotonic) {
+            self.counters.limited += 1;
+            return Action::Drop;
+        }
+        self.counters.forwarded += 1;
+        self.counters.forwarded_bytes = self.counters.forwarded_bytes.saturating_add(bytes);
+        Action::Forward(to)
+    }
+
+    fn keep_alive(&mut self, number: u32, from: SocketAddr, now: Now) -> Action {
+        let idle = self.limits.idle;
+        if let Some(agent) = self.agents.get_mut(&number)
+            && agent.addr == from
+            && agent_lives(agent, idle, now)
+        {
+            agent.heard = now.monotonic;
+            return Action::Reply(wire::alive(number).to_vec());
+        }
+        if let Some(session) = self.sessions.get_mut(&number)
+            && session.client == from
+            && self.agents.contains_key(&session.agent)
+            && session_lives(session, idle, now.monotonic)
+        {
+            session.heard = now.monotonic;
+            return Action::Reply(wire::alive(number).to_vec());
+        }
+        self.unknown(number, now)
+    }
+
+    fn bind(&mut self, bind: &Bind, from: SocketAddr, now: Now) -> Action {
+        let Some(proof) = &bind.proof else {
+            let cookie = self.cookies.make(from, bind.instance, &bind.ticket, now.monotonic);
+            return self.stateless(&Answer::Challenge { instance: bind.instance, cookie }, now);
+        };
+        // A stale cookie is not answered: the peer starts over by itself, and nobody can play ping-pong.
+        if !self.cookies.check(&proof.cookie, from, bind.instance, &bind.ticket, now.monotonic) {
+            return Action::Drop;
+        }
+        let bound = match self.admit(bind, &proof.cookie, &proof.signature, (from, now)) {
+            Ok(held) => self.remember(&held, bind, from, now),
+            Err(why) => Err(why),
+        };
+        let answer = match bound {
+            Ok(session) => Answer::Bound { instance: bind.instance, session, observed: from },
+            Err(why) => {
+                self.counters.refused += 1;
+                Answer::Refused { instance: bind.instance, why }
+            }
+        };
+        Action::Reply(answer.encode())
+    }
+
+    /// Everything that can be refused before anything is remembered.
+    fn admit(
+        &mut self,
+        bind: &Bind,
+        cookie: &[u8; wire::COOKIE_BYTES],
+        signature: &[u8; 64],
+        (from, now): (SocketAddr, Now),
+    ) -> Result<HeldGrant, BindRefusal> {
+        if !self.network_may_bind(from.ip(), now.monotonic) {
+            return Err(BindRefusal::Busy);
+        }
+        let ticket = self.verifier.verify(&bind.ticket, now.unix).map_err(|error| match error {
+            TicketError::Expired(_) => BindRefusal::Expired,
+            _ => BindRefusal::Ticket,
+        })?;
+        let held = ticket
+            .proven_by(&challenge_bytes(cookie, bind.instance), signature)
+            .map_err(|_| BindRefusal::Proof)?;
+        if held.grant().org == self.org { Ok(held) } else { Err(BindRefusal::Ticket) }
+    }
+
+    fn remember(
+        &mut self,
+        held: &HeldGrant,
+        bind: &Bind,
+        from: SocketAddr,
+        now: Now,
+    ) -> Result<u32, BindRefusal> {
+        let grant = held.grant();
+        let key = AgentKey { org: grant.org.clone(), agent_id: grant.agent_id.clone() };
+        match grant.role {
+            TicketRole::Agent => self.bind_agent(key, grant.expires, from, now),
+            TicketRole::Client => self.bind_client(&key, held, bind, (from, now)),
+        }
+    }
+
+    fn bind_agent(
+        &mut self,
+        key: AgentKey,
+        expires_unix: i64,
+        addr: SocketAddr,
+        now: Now,
+    ) -> Result<u32, BindRefusal> {
+        let number = match self.agent_numbers.get(&key) {
+            Some(number) => *number,
+            None if self.agents.len() >= self.limits.agents => return Err(BindRefusal::Busy),
+            None => self.free_number(0),
+        };
+        self.agent_numbers.insert(key.clone(), number);
+        self.agents.insert(number, Agent { key, addr, heard: now.monotonic, expires_unix });
+        Ok(number)
+    }
+
+    fn bind_client(
+        &mut self,
+        key: &AgentKey,
+        held: &HeldGrant,
+        bind: &Bind,
+        (from, now): (SocketAddr, Now),
+    ) -> Result<u32, BindRefusal> {
+        let number = *self.agent_numbers.get(key).ok_or(BindRefusal::NoAgent)?;
+        let agent = self.agents.get(&number).ok_or(BindRefusal::NoAgent)?;
+        if agent.key != *key || !agent_lives(agent, self.limits.idle, now) {
+            return Err(BindRefusal::NoAgent);
+        }
+        let of_ticket = |session: &Session| session.holder == *held.holder();
+        let same = |session: &Session| of_ticket(session) && session.instance == bind.instance;
+        if let Some((known, session)) = self.sessions.iter_mut().find(|(_, session)| same(session)) {
+            // The peer moved, or lost our answer.
+            session.client = from;
+            session.heard = now.monotonic;
+            return Ok(*known);
+        }
+        let tickets = self.sessions.values().filter(|session| of_ticket(session)).count();
+        let agents = self.sessions.values().filter(|session| session.agent == number).count();
+        if self.sessions.len() >= self.limits.sessions
+            || tickets >= self.limits.sessions_per_ticket
+            || agents >= self.limits.sessions_per_agent
+        {
+            return Err(BindRefusal::Busy);
+        }
+        let session = Session {
+            agent: number,
+            client: from,
+            holder: *held.holder(),
+            instance: bind.instance,
+            heard: now.monotonic,
+            ends: now.monotonic + self.limits.session_life,
+            bytes: Bucket::new(self.limits.session_bytes_per_second, now.monotonic),
+        };
+        let chosen = self.free_number(bind.wanted);
+        self.sessions.insert(chosen, session);
+        Ok(chosen)
+    }
+
+    /// `wanted` if nobody has it, else an unpredictable free number.
+    fn free_number(&mut self, wanted: u32) -> u32 {
+        let mut number = wanted;
+        while number == 0 || self.sessions.contains_key(&number) || self.agents.contains_key(&number) {
+            self.drawings = self.drawings.wrapping_add(1);
+            number = self.cookies.draw(self.drawings);
+        }
+        number
+    }
+
+    fn network_may_bind(&mut self, ip: IpAddr, now: Duration) -> bool {
+        let rate = self.limits.binds_per_second;
+        let network = network_of(ip);
+        if let Some(bucket) = self.networks.get_mut(&network) {
+            return bucket.take(1, rate, now);
+        }
+        if self.networks.len() >= self.limits.networks {
+            return false;
+        }
+        let mut bucket = Bucket::new(rate, now);
+        let allowed = bucket.take(1, rate, now);
+        self.networks.insert(network, bucket);
+        allowed
+    }
+
+    fn unknown(&mut self, session: u32, now: Now) -> Action {
+        self.stateless(&Answer::Unknown { session }, now)
+    }
+
+    /// Answers to unproven addresses are smaller than what caused them, and limited in number.
+    fn stateless(&mut self, answer: &Answer, now: Now) -> Action {
+        if self.answers.take(1, self.limits.answers_per_second, now.monotonic) {
+            Action::Reply(answer.encode())
+        } else {
+            self.counters.limited += 1;
+            Action::Drop
+        }
+    }
+}
+
+fn agent_lives(agent: &Agent, idle: Duration, now: Now) -> bool {
+    now.monotonic.saturating_sub(agent.heard) <= idle && now.unix <= agent.expires_unix
+}
+
+fn session_lives(session: &Session, idle: Duration, now: Duration) -> bool {
+    now.saturating_sub(session.heard) <= idle && now <= session.ends
+}
+
+/// IPv4 /24 and IPv6 /48: what one subscriber or attacker typically has.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Decisions under virtual time: who is bound, what is forwarded, what is forgotten.
+
+use daam_identity::ticket::{HeldTicket, TicketGrant, TicketRole, TicketSigner, TicketVerifier};
+use daam_relay::forward::{Action, Forwarder, Now};
+use daam_relay::limits::Limits;
+use daam_tunnel::wire::{
+    Answer, Bind, BindRefusal, FromRelay, Proof, alive, challenge_bytes, data_header, keep_alive,
+};
+use proptest::prelude::*;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const START: i64 = 1_790_000_000;
+const AGENT_AT: &str = "192.0.2.1:6432";
+const CLIENT_AT: &str = "198.51.100.7:50000";
+
+struct World {
+    signer: TicketSigner,
+    relay: Forwarder,
+    seconds: u64,
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        let signer = TicketSigner::generate().unwrap();
+        let verifier = TicketVerifier::from_base64(&signer.public_base64()).unwrap();
+        Self { signer, relay: Forwarder::new("acme", verifier, [9; 32], limits), seconds: 0 }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: Duration::from_secs(self.seconds),
+            unix: START + i64::try_from(self.seconds).unwrap(),
+        }
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.seconds += seconds;
+        let now = self.now();
+        self.relay.expire(now);
+    }
+
+    fn ticket(&self, org: &str, role: TicketRole, agent_id: &str) -> HeldTicket {
+        let grant = TicketGrant { org: org.into(), role, agent_id: agent_id.into(), expires: START + 300 };
+        HeldTicket::parse(&self.signer.issue(&grant).unwrap()).unwrap()
+    }
+
+    fn send(&mut self, packet: &[u8], from: SocketAddr) -> Action {
+        let now = self.now();
+        self.relay.handle(packet, from, now)
+    }
+
+    fn answer(&mut self, packet: &[u8], from: SocketAddr) -> Answer {
+        match self.send(packet, from) {
+            Action::Reply(bytes) => match FromRelay::read(&bytes) {
+                Some(FromRelay::Answer(answer)) => answer,
+                other => panic!("an answer expected: {other:?}"),
+            },
+            other => panic!("a reply expected: {other:?}"),
+        }
+    }
+
+    fn bind_as(&mut self, ticket: &HeldTicket, from: &str, instance: u64) -> Answer {
+        let from = at(from);
+        let mut bind = Bind { instance, wanted: 0, ticket: ticket.presented().into(), proof: None };
+        let Answer::Challenge { cookie, .. } = self.answer(&bind.encode(), from) else {
+            panic!("a challenge expected");
+        };
+        let signature = ticket.prove(&challenge_bytes(&cookie, instance));
+        bind.proof = Some(Proof { cookie, signature });
+        self.answer(&bind.encode(), from)
+    }
+
+    fn bound(&mut self, ticket: &HeldTicket, from: &str, instance: u64) -> u32 {
+        match self.bind_as(ticket, from, instance) {
+            Answer::Bound { session, observed, .. } => {
+                assert_eq!(observed, at(from));
+                session
+            }
+            other => panic!("bound expected: {other:?}"),
+        }
+    }
+
+    fn agent(&mut self) -> u32 {
+        let ticket = self.ticket("acme", TicketRole::Agent, "shop-1");
+        self.bound(&ticket, AGENT_AT, 1)
+    }
+
+    fn client(&mut self) -> u32 {
+        let ticket = self.ticket("acme", TicketRole::Client, "shop-1");
+        self.bound(&ticket, CLIENT_AT, 2)
+    }
+}
+
+fn refused(answer: Answer) -> BindRefusal {
+    match answer {
+        Answer::Refused { why, .. } => why,
+        other => panic!("a refusal expected: {other:?}"),
+    }
+}
+
+fn data(session: u32) -> Vec<u8> {
+    [&data_header(session)[..], &[0xc0; 1200]].concat()
+}
+
+#[test]
+fn packets_go_to_the_other_end_and_nowhere_else() {
+    let mut world = World::new();
+    world.agent();
+    let session = world.client();
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT)));
+    let stranger = world.answer(&data(session), at("203.0.113.9:1"));
+    assert_eq!(stranger, Answer::Unknown { session });
+}
+
+#[test]
+fn bad_tickets_are_refused_and_leave_nothing_behind() {
+    let mut world = World::new();
+    let foreign = World::new().ticket("acme", TicketRole::Agent, "shop-1");
+    assert_eq!(refused(world.bind_as(&foreign, AGENT_AT, 1)), BindRefusal::Ticket);
+    let tenant = world.ticket("rival", TicketRole::Agent, "shop-1");
+    assert_eq!(refused(world.bind_as(&tenant, AGENT_AT, 1)), BindRefusal::Ticket);
+    let old = world.ticket("acme", TicketRole::Agent, "shop-1");
+    world.wait(301);
+    assert_eq!(refused(world.bind_as(&old, AGENT_AT, 1)), BindRefusal::Expired);
+    assert_eq!(world.relay.size(), (0, 0));
+}
+
+#[test]
+fn a_ticket_read_off_the_wire_is_worthless() {
+    let mut world = World::new();
+    world.agent();
+    let stolen = world.ticket("acme", TicketRole::Client, "shop-1");
+    let thief = world.ticket("acme", TicketRole::Client, "shop-1");
+    let mut bind = Bind { instance: 5, wanted: 0, ticket: stolen.presented().into(), proof: None };
+    let Answer::Challenge { cookie, .. } = world.answer(&bind.encode(), at(CLIENT_AT)) else {
+        panic!("a challenge expected");
+    };
+    let signature = thief.prove(&challenge_bytes(&cookie, 5));
+    bind.proof = Some(Proof { cookie, signature });
+    assert_eq!(refused(world.answer(&bind.encode(), at(CLIENT_AT))), BindRefusal::Proof);
+}
+
+#[test]
+fn a_cookie_is_worthless_elsewhere_and_later() {
+    let mut world = World::new();
+    let ticket = world.ticket("acme", TicketRole::Agent, "shop-1");
+    let mut bind = Bind { instance: 5, wanted: 0, ticket: ticket.presented().into(), proof: None };
+    let Answer::Challenge { cookie, .. } = world.answer(&bind.encode(), at(AGENT_AT)) else {
+        panic!("a challenge expected");
+    };
+    bind.proof = Some(Proof { cookie, signature: ticket.prove(&challenge_bytes(&cookie, 5)) });
+    assert_eq!(world.send(&bind.encode(), at("203.0.113.9:1")), Action::Drop);
+    world.wait(180);
+    assert_eq!(world.send(&bind.encode(), at(AGENT_AT)), Action::Drop);
+    assert_eq!(world.relay.size(), (0, 0));
+}
+
+#[test]
+fn a_client_reaches_only_the_agent_of_its_ticket() {
+    let mut world = World::new();
+    world.agent();
+    let other = world.ticket("acme", TicketRole::Client, "payroll-1");
+    assert_eq!(refused(world.bind_as(&other, CLIENT_AT, 2)), BindRefusal::NoAgent);
+}
+
+#[test]
+fn silence_and_expiry_end_bindings() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let session = world.client();
+    for _ in 0..9 {
+        world.wait(30);
+        for (number, from) in [(agent, AGENT_AT), (session, CLIENT_AT)] {
+            assert_eq!(world.send(&keep_alive(number), at(from)), Action::Reply(alive(number).to_vec()));
+        }
+    }
+    assert_eq!(world.relay.size(), (1, 1));
+    // The agent's ticket runs out at 300 s even though it is heard all the time.
+    world.wait(31);
+    let gone = world.answer(&keep_alive(agent), at(AGENT_AT));
+    assert_eq!(gone, Answer::Unknown { session: agent });
+    assert_eq!(world.relay.size(), (0, 0));
+}
+
+#[test]
+fn a_session_outlives_its_ticket_while_the_agent_renews_its_own() {
+    let mut world = World::new();
+    world.agent();
+    let session = world.client();
+    let grant = TicketGrant {
+        org: "acme".into(),
+        role: TicketRole::Agent,
+        agent_id: "shop-1".into(),
+        expires: START + 86_400,
+    };
+    let renewed = HeldTicket::parse(&world.signer.issue(&grant).unwrap()).unwrap();
+    world.bound(&renewed, AGENT_AT, 1);
+    for _ in 0..20 {
+        world.wait(30);
+        assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+        assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT)));
+    }
+}
+
+#[test]
+fn a_peer_that_moved_keeps_its_session() {
+    let mut world = World::new();
+    world.agent();
+    let ticket = world.ticket("acme", TicketRole::Client, "shop-1");
+    let session = world.bound(&ticket, CLIENT_AT, 2);
+    let moved = "203.0.113.77:4000";
+    assert_eq!(world.bound(&ticket, moved, 2), session);
+    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(moved)));
+    assert_ne!(world.bound(&ticket, CLIENT_AT, 3), session);
+    let agents = world.ticket("acme", TicketRole::Agent, "shop-1");
+    world.bound(&agents, "192.0.2.99:1", 9);
+    assert_eq!(world.send(&data(session), at(moved)), Action::Forward(at("192.0.2.99:1")));
+}
+
+#[test]
+fn rates_and_numbers_are_bounded() {
+    let limits = Limits {
+        sessions_per_ticket: 2,
+        binds_per_second: 4,
+        session_bytes_per_second: 3000,
+        answers_per_second: 50,
+        ..Limits::default()
+    };
+    let mut world = World::with(limits);
+    world.agent();
+    let ticket = world.ticket("acme", TicketRole::Client, "shop-1");
+    let session = world.bound(&ticket, CLIENT_AT, 1);
+    world.bound(&ticket, CLIENT_AT, 2);
+    assert_eq!(refused(world.bind_as(&ticket, CLIENT_AT, 3)), BindRefusal::Busy);
+    world.bound(&ticket, CLIENT_AT, 2);
+    // The network's rate is used up now, even for a binding that exists.
+    assert_eq!(refused(world.bind_as(&ticket, CLIENT_AT, 2)), BindRefusal::Busy);
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Drop);
+    let stranger = at("203.0.113.9:1");
+    let answered = (0..100).filter(|_| world.send(&data(1), stranger) != Action::Drop).count();
+    assert!(answered < 50, "{answered} answers to a stranger");
+    world.wait(1);
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_packets_never_panic_never_forward_and_never_earn_a_larger_answer(
+        packets in proptest::collection::vec((0u8..8, proptest::collection::vec(any::<u8>(), 0..300)), 0..40)
+    ) {
+        let mut world = World::new();
+        world.agent();
+        world.client();
+        for (kind, mut packet) in packets {
+            if let [first, second, ..] = packet.as_mut_slice() {
+                *first = kind;
+                *second = 1;
+            }
+            match world.send(&packet, at("203.0.113.9:1")) {
+                Action::Drop => {}
+                Action::Reply(bytes) => prop_assert!(bytes.len() <= packet.len()),
+                Action::Forward(to) => prop_assert!(false, "forwarded to {to}"),
+            }
+        }
+        prop_assert_eq!(world.relay.size(), (1, 1));
+    }
+}

@@ -1,0 +1,107 @@
+//! The program itself: enrols with a control plane that is away at first, becomes ready, stops when told.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what} did not happen in time");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Reads one HTTP request and answers it.
+fn answer(mut stream: TcpStream, status: &str, body: &str) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = stream.read(&mut buffer).unwrap();
+        request.extend_from_slice(&buffer[..count]);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+            .map_or(0, |length| length.parse().unwrap());
+        if rest.len() >= length {
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
+            write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+            return text;
+        }
+    }
+}
+
+fn start(directory: &Path, control_plane: &str) -> Child {
+    std::fs::write(directory.join("token"), "enrol-me\n").unwrap();
+    Command::new(env!("CARGO_BIN_EXE_daam-relay"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--control-plane", control_plane, "--exit-on-stdin-close"])
+        .arg("--enrolment-token-file")
+        .arg(directory.join("token"))
+        .arg("--state-dir")
+        .arg(directory.join("state"))
+        .arg("--ready-file")
+        .arg(directory.join("ready.json"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn ended(child: &mut Child) -> std::process::ExitStatus {
+    wait_for("the end of the program", || child.try_wait().unwrap())
+}
+
+#[test]
+fn it_enrols_once_becomes_ready_and_stops_when_its_input_closes() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = daam_identity::ticket::TicketSigner::generate().unwrap().public_base64();
+    let control_plane = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", control_plane.local_addr().unwrap());
+    let mut child = start(directory.path(), &url);
+    // The first answer is a failure that passes.
+    answer(control_plane.accept().unwrap().0, "503 Service Unavailable", "{}");
+    let enrolled = format!(
+        r#"{{"id":"r-1","org":"acme","certificate_pem":null,"ca_pem":"","link_token":"link-me","ticket_key":"{key}"}}"#
+    );
+    let request = answer(control_plane.accept().unwrap().0, "200 OK", &enrolled);
+    assert!(request.starts_with("POST /v1/enrol "), "{request}");
+    assert!(request.contains("earer enrol-me\r\n"), "{request}");
+    let request = answer(control_plane.accept().unwrap().0, "204 No Content", "");
+    assert!(request.starts_with("PUT /v1/relay/address "), "{request}");
+    assert!(request.contains("earer link-me\r\n"), "{request}");
+    let ready = wait_for("readiness", || std::fs::read_to_string(directory.path().join("ready.json")).ok());
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    assert!(request.contains(ready["address"].as_str().unwrap()), "{request}");
+    drop(child.stdin.take());
+    assert!(ended(&mut child).success());
+
+    // The second start needs no enrolment.
+    let mut child = start(directory.path(), &url);
+    let request = answer(control_plane.accept().unwrap().0, "204 No Content", "");
+    assert!(request.starts_with("PUT /v1/relay/address "), "{request}");
+    drop(child.stdin.take());
+    assert!(ended(&mut child).success());
+}
+
+#[test]
+fn a_refused_token_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let control_plane = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", control_plane.local_addr().unwrap());
+    let mut child = start(directory.path(), &url);
+    let said =
+        r#"{"code":"token.used","title":"the enrolment token was used before","detail":null,"status":401}"#;
+    answer(control_plane.accept().unwrap().0, "401 Unauthorized", said);
+    assert_eq!(ended(&mut child).code(), Some(1));
+    assert!(!directory.path().join("ready.json").exists());
+}
