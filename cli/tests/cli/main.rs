@@ -1,0 +1,6 @@
+//! The command from outside, one binary: what it says, what it refuses, and its local endpoint.
+
+mod command;
+mod endpoint;
+mod help;
+mod refusal;
