@@ -4,9 +4,27 @@
 //! bytes from the client, bytes from the database, a new policy, a timer, a command from outside. The roles it made
 //! are removed on every way out. What it refuses: replication, start-up options that name a role, protocol versions
 //! other than 3, databases other than its own, and people the policy does not let in.
+//!
+//! PostgreSQL enforces the policy; this module makes the permitted part work: it points statements at the session's
+//! views, sees to it that the views exist, and keeps both sides' idea of what answers what in step.
+
+mod checked;
+mod core;
+mod limits;
+mod live;
+mod login;
+mod maintenance;
+mod note;
+mod path;
+mod replies;
+mod requests;
+mod session;
+mod settings;
+mod views;
 
 use crate::context::ProxyContext;
 use daam_identity::UserPrincipal;
+use login::{Caller, Wish};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -21,10 +39,21 @@ pub struct SessionEnd {
 
 /// Serves one client stream until it ends.
 pub async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     user: UserPrincipal,
     ctx: Arc<ProxyContext>,
 ) -> SessionEnd {
-    drop((stream, user, ctx));
-    SessionEnd { reason: "sessions cannot be served yet".to_owned(), statements: 0 }
+    let (asked, inbox) = match login::wish(&mut stream).await {
+        Ok(Wish::Session(asked, inbox)) => (asked, inbox),
+        Ok(Wish::Cancel(key)) => {
+            let outcome = ctx.sessions.cancel(&key, &user);
+            return SessionEnd { reason: format!("cancel request: {outcome:?}"), statements: 0 };
+        }
+        Err(end) => return login::refuse(&mut stream, &end).await,
+    };
+    let admitted = match login::admit(&asked, &user, &ctx) {
+        Ok(admitted) => admitted,
+        Err(end) => return login::refuse(&mut stream, &end).await,
+    };
+    login::open(Caller { stream, inbox, asked, user }, admitted, ctx).await
 }

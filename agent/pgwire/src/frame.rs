@@ -112,6 +112,11 @@ impl FrameBuffer {
         self.buffer.is_empty()
     }
 
+    /// The type of the next message, as soon as its first byte is here.
+    pub fn next_tag(&self) -> Option<u8> {
+        self.buffer.first().copied()
+    }
+
     /// How many bytes are waiting.
     pub fn len(&self) -> usize {
         self.buffer.len()
@@ -154,9 +159,10 @@ impl FrameBuffer {
         let mut end = (*open).min(self.buffer.len());
         *open -= end;
         while *open == 0 {
-            let Some(tag) = self.buffer.get(end).copied().filter(|tag| bulk(*tag)) else { break };
+            if !self.buffer.get(end).copied().is_some_and(bulk) {
+                break;
+            }
             let Some(length) = announced(&self.buffer, end.saturating_add(1)) else { break };
-            let _: u8 = tag;
             let length = checked(length, usize::MAX)?.saturating_add(1);
             let here = length.min(self.buffer.len().saturating_sub(end));
             *open = length.saturating_sub(here);

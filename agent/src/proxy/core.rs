@@ -1,0 +1,393 @@
+//! The state of one session between its two streams, without any IO.
+//!
+//! Bytes wait in [`Wires`]; [`Core::take_client`] and [`Core::take_upstream`] move whole messages from one side to the
+//! other, deciding on the way. Work that needs the database to itself (new functions, another policy) is noted in
+//! [`Maintenance`] and done by the session when nothing is in flight and no transaction is open.
+
+use super::checked::{Checker, Rules};
+use super::limits::Clocks;
+use super::note::{Names, Note, Purpose};
+use super::path::SearchPath;
+use super::views::Views;
+use bytes::{Bytes, BytesMut};
+use daam_catalog::{Catalog, RelationName};
+use daam_enforce::SessionPlan;
+use daam_pgwire::pipeline::{OutOfStep, Pipeline, Request, Sent};
+use daam_pgwire::{
+    DecodeError, FrameBuffer, FrameError, Report, TransactionStatus, backend, frontend, sqlstate,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Bytes that may wait for a slow reader before the other side is not read any more.
+pub(super) const HIGH_WATER: usize = 256 * 1024;
+/// Requests in flight before the client is not read any more.
+const MOST_IN_FLIGHT: usize = 1024;
+/// Prepared statements of one session.
+pub(super) const MOST_STATEMENTS: usize = 10_000;
+
+/// A text that no server accepts, sent in place of a refused one so that its transaction fails as it should.
+pub(super) const REFUSED: &str = "refused by the access policy";
+
+/// Why the session is over.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client said goodbye.
+    Quit,
+    /// The client's stream broke or closed.
+    ClientLost,
+    /// The client is told, and then it is over.
+    Fatal(Box<Report>),
+    /// The database ended the session; the client has its message.
+    UpstreamEnded(String),
+}
+
+impl End {
+    pub(super) fn fatal(code: &str, text: &str) -> Self {
+        Self::Fatal(Box::new(Report::fatal(code, text)))
+    }
+
+    /// The client sent something that is no message.
+    pub(super) fn violation(error: DecodeError, tag: u8) -> Self {
+        let text = format!(
+            "protocol violation in a message of type `{}`: {error}",
+            char::from(tag).escape_default()
+        );
+        Self::fatal(sqlstate::PROTOCOL_VIOLATION, &text)
+    }
+
+    pub(super) fn bad_frame(error: FrameError) -> Self {
+        Self::fatal(error.sqlstate(), &error.to_string())
+    }
+
+    /// The database broke the protocol.
+    pub(super) fn out_of_step(error: &OutOfStep) -> Self {
+        let text = format!("the connection to the database was given up: {error}");
+        Self::fatal(sqlstate::CONNECTION_FAILURE, &text)
+    }
+
+    /// What goes to the log and to the session's end event.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Quit => "the client disconnected".to_owned(),
+            Self::ClientLost => "the connection to the client was lost".to_owned(),
+            Self::Fatal(report) => report.text(),
+            Self::UpstreamEnded(reason) => reason.clone(),
+        }
+    }
+}
+
+/// Bytes on their way.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    pub(super) inbox: FrameBuffer,
+    pub(super) to_client: BytesMut,
+    pub(super) from_upstream: FrameBuffer,
+    pub(super) to_upstream: BytesMut,
+    /// How much of the last bulk message has not arrived yet.
+    pub(super) bulk_open: usize,
+}
+
+/// What must be done before the next statement outside a transaction.
+#[derive(Debug, Default)]
+pub(super) struct Maintenance {
+    /// A plan that gives more than the one in force.
+    pub(super) widen: Option<(Box<SessionPlan>, Arc<Catalog>)>,
+    /// The activation functions must be installed again.
+    pub(super) reinstall: bool,
+    /// Cursors of an older policy must be closed.
+    pub(super) close_cursors: bool,
+}
+
+impl Maintenance {
+    pub(super) fn is_due(&self) -> bool {
+        self.widen.is_some() || self.reinstall || self.close_cursors
+    }
+}
+
+/// The policy took something away while the session was in the middle of something.
+#[derive(Debug)]
+pub(super) struct Interruption {
+    pub(super) reason: String,
+    /// What runs is being cancelled, and nothing of it reaches the client; later only the failed transaction is left.
+    pub(super) muted: bool,
+    /// Rows were withheld.
+    pub(super) withheld: bool,
+}
+
+/// COPY FROM STDIN.
+#[derive(Debug, Default)]
+pub(super) struct CopyIn {
+    /// Sent, and not known yet whether the server wants data.
+    pub(super) waiting: bool,
+    /// Data went to the server.
+    pub(super) fed: bool,
+    /// A `Sync` came before the data; the server would ignore it unless it has failed already.
+    pub(super) sync_held: bool,
+}
+
+/// What the session's statements are judged by.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) plan: SessionPlan,
+    pub(super) catalog: Arc<Catalog>,
+}
+
+/// One session's state.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) wires: Wires,
+    pub(super) pipeline: Pipeline<Note>,
+    pub(super) names: Names,
+    pub(super) views: Views,
+    pub(super) checker: Checker,
+    pub(super) policy: Policy,
+    pub(super) path: SearchPath,
+    pub(super) maintenance: Maintenance,
+    pub(super) interruption: Option<Interruption>,
+    pub(super) copy: CopyIn,
+    pub(super) rest: Rest,
+}
+
+/// The smaller things a session remembers.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) clocks: Clocks,
+    /// What the server reported about its settings.
+    pub(super) parameters: BTreeMap<String, String>,
+    /// A batch was refused before anything of it was sent; the rest of it is dropped.
+    pub(super) skipping: bool,
+    /// Views could not be created; the statement that needed them fails with this.
+    pub(super) activation_error: Option<Report>,
+    /// Tables of statements prepared with SQL's own PREPARE.
+    pub(super) prepared: BTreeSet<RelationName>,
+    /// Statements since the counter was last asked.
+    pub(super) statements: u64,
+}
+
+impl Core {
+    pub(super) fn new(policy: Policy, clocks: Clocks, parameters: BTreeMap<String, String>) -> Self {
+        Self {
+            wires: Wires::default(),
+            pipeline: Pipeline::new(),
+            names: Names::default(),
+            views: Views::default(),
+            checker: Checker::new(),
+            policy,
+            path: SearchPath::default(),
+            maintenance: Maintenance::default(),
+            interruption: None,
+            copy: CopyIn::default(),
+            rest: Rest {
+                clocks,
+                parameters,
+                skipping: false,
+                activation_error: None,
+                prepared: BTreeSet::new(),
+                statements: 0,
+            },
+        }
+    }
+
+    /// Sends a request, unless the server would ignore it.
+    pub(super) fn send(&mut self, request: Request, note: Note, message: &[u8]) {
+        if self.pipeline.sent(request, note) == Sent::Expected {
+            self.wires.to_upstream.extend_from_slice(message);
+        }
+    }
+
+    pub(super) fn tell_client(&mut self, message: &[u8]) {
+        self.wires.to_client.extend_from_slice(message);
+    }
+
+    /// Everything is answered and no transaction is open: the database may be used for something else.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Idle
+    }
+
+    /// Whether maintenance can be done now.
+    pub(super) fn is_ready_for_maintenance(&self) -> bool {
+        self.maintenance.is_due() && self.is_at_rest() && !self.rest.skipping
+    }
+
+    /// Whether the client's next message may be looked at.
+    pub(super) fn may_take(&self) -> bool {
+        if self.pipeline.copy_in() {
+            return self.wires.to_upstream.len() < HIGH_WATER;
+        }
+        if self.copy.waiting || self.path.is_asked() || self.interruption.as_ref().is_some_and(|it| it.muted)
+        {
+            return false;
+        }
+        let full = self.wires.to_upstream.len() >= HIGH_WATER
+            || self.wires.to_client.len() >= HIGH_WATER
+            || self.pipeline.in_flight() >= MOST_IN_FLIGHT;
+        !full && !self.waits_for_maintenance()
+    }
+
+    /// Between batches, statements wait for maintenance; inside one, and in a transaction, they cannot.
+    fn waits_for_maintenance(&self) -> bool {
+        let inside = self.pipeline.batch_open() || self.rest.skipping;
+        let open = self.pipeline.is_settled() && self.pipeline.status() != TransactionStatus::Idle;
+        self.maintenance.is_due() && !inside && !open
+    }
+
+    /// Judges a text by the policy.
+    pub(super) fn check(&mut self, text: &[u8]) -> Result<Arc<super::checked::Checked>, Box<Report>> {
+        let rules = Rules {
+            plan: &self.policy.plan,
+            catalog: &self.policy.catalog,
+            search_path: self.path.schemas(),
+        };
+        self.checker.check(text, &rules)
+    }
+
+    /// Another policy is in force from now on.
+    pub(super) fn adopt(&mut self, plan: SessionPlan, catalog: Arc<Catalog>) {
+        self.policy = Policy { plan, catalog };
+        self.checker.next_generation();
+    }
+
+    /// Sees to it that the views of these tables exist before what is sent next.
+    pub(super) fn activate(&mut self, needed: &BTreeSet<RelationName>) {
+        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
+        if failed || self.pipeline.skipping() || needed.is_empty() {
+            return;
+        }
+        let missing = self.views.request(needed);
+        if missing.is_empty() {
+            return;
+        }
+        let call = daam_enforce::activate_call(&missing);
+        let purpose = Purpose::Activate(Arc::new(missing));
+        if self.pipeline.batch_open() {
+            self.send_within_batch(&call, purpose);
+        } else if self.is_at_rest() && self.reads_only_by_default() {
+            let sql = format!("SET TRANSACTION READ WRITE; {call}");
+            self.send(Request::Query, Note::of(purpose), &frontend::query(&sql));
+        } else {
+            self.send(Request::Query, Note::of(purpose), &frontend::query(&call));
+        }
+    }
+
+    /// Transactions cannot create views unless told otherwise.
+    pub(super) fn reads_only_by_default(&self) -> bool {
+        self.rest.parameters.get("default_transaction_read_only").is_some_and(|value| value == "on")
+    }
+
+    /// Asks for the schemas in the search path.
+    pub(super) fn ask_path(&mut self) {
+        self.path.ask();
+        if self.pipeline.batch_open() {
+            self.send_within_batch(super::path::QUESTION, Purpose::Path);
+            self.wires.to_upstream.extend_from_slice(&frontend::flush());
+        } else {
+            let note = Note::of(Purpose::Path);
+            self.send(Request::Query, note, &frontend::query(super::path::QUESTION));
+        }
+    }
+
+    /// Runs a statement of ours between messages of the client's batch, leaving its names alone.
+    fn send_within_batch(&mut self, sql: &str, purpose: Purpose) {
+        const NAME: &[u8] = b"daam";
+        let statement = frontend::close(frontend::Target::Statement(NAME));
+        let portal = frontend::close(frontend::Target::Portal(NAME));
+        let quiet = || Note::of(Purpose::Quiet);
+        self.send(Request::Close, quiet(), &statement);
+        self.send(Request::Parse, quiet(), &frontend::parse_statement(NAME, sql, b""));
+        self.send(Request::Bind, quiet(), &frontend::bind(NAME, NAME));
+        self.send(Request::Execute, Note::of(purpose), &frontend::execute(NAME));
+        self.send(Request::Close, quiet(), &portal);
+        self.send(Request::Close, quiet(), &statement);
+    }
+
+    /// Drops the session's views; call only at rest.
+    pub(super) fn release(&mut self) {
+        let tables = self.views.take();
+        if tables.is_empty() {
+            return;
+        }
+        let mut sql = daam_enforce::release_call(&tables);
+        if self.reads_only_by_default() {
+            sql.insert_str(0, "SET TRANSACTION READ WRITE; ");
+        }
+        self.send(Request::Query, Note::of(Purpose::Quiet), &frontend::query(&sql));
+    }
+
+    /// The policy took something away: what is in the middle of something must not go on.
+    /// Returns whether something runs that must be cancelled.
+    pub(super) fn interrupt(&mut self, reason: String) -> bool {
+        if self.is_at_rest() {
+            return false;
+        }
+        self.interruption = Some(Interruption { reason, muted: true, withheld: false });
+        let runs = self.pipeline.in_flight() > 0;
+        self.settle_interruption();
+        runs
+    }
+
+    /// Once nothing runs any more, fails the transaction that is left.
+    pub(super) fn settle_interruption(&mut self) {
+        let Some(interruption) = &mut self.interruption else { return };
+        if !interruption.muted || self.pipeline.in_flight() > 0 {
+            return;
+        }
+        interruption.muted = false;
+        if self.pipeline.skipping() {
+            return;
+        }
+        if self.pipeline.batch_open() {
+            let report = Arc::new(failed_transaction(&interruption.reason));
+            let message = frontend::parse_statement(b"daam", REFUSED, b"");
+            self.send(Request::Parse, Note::of(Purpose::Refused(report)), &message);
+            self.wires.to_upstream.extend_from_slice(&frontend::flush());
+            return;
+        }
+        match self.pipeline.status() {
+            TransactionStatus::Idle => self.interruption = None,
+            TransactionStatus::Failed => {}
+            TransactionStatus::Open => {
+                let note = Note::of(Purpose::Quiet);
+                self.send(Request::Query, note, &frontend::query(REFUSED));
+            }
+        }
+    }
+
+    /// The client's statements since the last call.
+    pub(super) fn counted(&mut self) -> u64 {
+        std::mem::take(&mut self.rest.statements)
+    }
+
+    /// Notes a request of the client, for its clocks.
+    pub(super) fn busy(&mut self) {
+        self.rest.clocks.busy(now());
+    }
+
+    /// Takes note of a setting the server reports, and tells the client.
+    pub(super) fn reported(&mut self, body: &[u8]) -> Result<(), End> {
+        let (name, value) =
+            backend::parse_parameter_status(body).map_err(|error| End::out_of_step(&error.into()))?;
+        super::settings::refuse_reported(name, value).map_err(End::Fatal)?;
+        if name == "search_path" {
+            self.path.changed();
+        }
+        self.rest.parameters.insert(name.to_owned(), value.to_owned());
+        let message: Bytes = backend::parameter_status(name, value);
+        self.tell_client(&message);
+        Ok(())
+    }
+}
+
+/// What a statement in a transaction gets that the policy has failed.
+pub(super) fn failed_transaction(reason: &str) -> Report {
+    let text = "current transaction is aborted, commands ignored until end of transaction block";
+    Report::error(sqlstate::IN_FAILED_TRANSACTION, text)
+        .detail(reason.to_owned())
+        .hint("end the transaction and begin again under the policy now in force".to_owned())
+}
+
+/// The one place of this module that asks for the time.
+fn now() -> Instant {
+    Instant::now()
+}

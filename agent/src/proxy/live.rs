@@ -1,0 +1,66 @@
+//! A new policy under a running session: the least change that makes the database say what the policy says.
+//!
+//! What gives more waits for the next statement. What takes away happens at once: the admin side switches the
+//! session's roles, after which the old views are dead; what runs is cancelled, an open transaction fails, and the
+//! functions and cursors of the old policy are replaced before anything else runs.
+
+use super::core::End;
+use super::maintenance::admin_failed;
+use super::session::Session;
+use crate::admin::Switched;
+use daam_catalog::Catalog;
+use daam_enforce::SessionPlan;
+use daam_pgwire::{Report, sqlstate};
+use std::sync::Arc;
+
+/// What is said to a client whose work is cut short.
+const CHANGED: &str = "The access policy of this session has changed.";
+
+impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> {
+    /// Decides again, and moves to the answer.
+    pub(super) async fn policy_changed(&mut self) -> Result<(), End> {
+        let state = Arc::clone(&self.state.borrow_and_update());
+        let decision = state.decide(&self.user).map_err(|denied| {
+            let report = Report::fatal(sqlstate::ADMIN_SHUTDOWN, &format!("the session was ended: {denied}"));
+            End::Fatal(Box::new(report.hint(denied.hint().to_owned())))
+        })?;
+        let (new, catalog) = (decision.plan, Arc::clone(&state.catalog));
+        let core = &mut self.core;
+        core.maintenance.widen = None;
+        if core.policy.plan == new {
+            if core.policy.catalog != catalog {
+                core.adopt(new, catalog);
+            }
+            return Ok(());
+        }
+        if !core.policy.plan.tightens_to(&new) {
+            core.maintenance.widen = Some((Box::new(new), catalog));
+            return Ok(());
+        }
+        self.switch(new, catalog).await?;
+        self.core.maintenance.close_cursors = true;
+        if self.core.interrupt(CHANGED.to_owned())
+            && let Err(error) = self.ctx.admin.cancel(self.key.pid).await
+        {
+            tracing::warn!(session = %self.id, %error, "a statement could not be cancelled after a policy change");
+            return Err(End::fatal(
+                sqlstate::ADMIN_SHUTDOWN,
+                "the access policy of this session has changed",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Moves the session's roles to another plan.
+    pub(super) async fn switch(&mut self, new: SessionPlan, catalog: Arc<Catalog>) -> Result<(), End> {
+        let old = &self.core.policy.plan;
+        let switched =
+            self.ctx.admin.switch(&mut self.grant, old, &new).await.map_err(|error| admin_failed(&error))?;
+        if switched == Switched::Reinstall {
+            self.core.maintenance.reinstall = true;
+            self.core.views.take();
+        }
+        self.core.adopt(new, catalog);
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! What the database says, message by message.
+
+use super::core::{Core, End, failed_transaction};
+use super::note::{Note, Purpose};
+use daam_pgwire::frame::Piece;
+use daam_pgwire::pipeline::{OutOfStep, Reply};
+use daam_pgwire::{Frame, Report, TransactionStatus, backend, frontend, sqlstate};
+use tokio::time::Instant;
+
+impl Core {
+    /// Moves messages from the database towards the client; says whether any moved.
+    pub(super) fn take_upstream(&mut self) -> Result<bool, End> {
+        let mut moved = false;
+        loop {
+            let ours = matches!(self.pipeline.current(), Some(Note { purpose: Purpose::Path, .. }));
+            let bulk = if ours { |_| false } else { backend::is_bulk };
+            let wires = &mut self.wires;
+            let piece =
+                wires.from_upstream.take_piece(&mut wires.bulk_open, bulk).map_err(bad_server_frame)?;
+            match piece {
+                None => return Ok(moved),
+                Some(Piece::Bulk(bytes)) => self.bulk(&bytes)?,
+                Some(Piece::Message(frame)) => self.server_message(&frame)?,
+            }
+            moved = true;
+        }
+    }
+
+    fn bulk(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match self.pipeline.current() {
+            None => Err(End::out_of_step(&OutOfStep::Unexpected(b'D'))),
+            Some(note) if !note.is_clients() => Ok(()),
+            Some(_) => {
+                match &mut self.interruption {
+                    Some(interruption) if interruption.muted => interruption.withheld = true,
+                    _ => self.wires.to_client.extend_from_slice(bytes),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn server_message(&mut self, frame: &Frame) -> Result<(), End> {
+        if frame.tag() == b'S' {
+            return self.reported(frame.body());
+        }
+        let reply =
+            self.pipeline.reply(frame.tag(), frame.body()).map_err(|error| End::out_of_step(&error))?;
+        for note in &reply.skipped {
+            self.was_skipped(note);
+        }
+        if frame.tag() == b'E' {
+            self.failed(frame, &reply)?;
+        } else {
+            self.succeeded(frame, &reply)?;
+        }
+        if frame.tag() == b'Z' {
+            self.ready();
+        }
+        Ok(())
+    }
+
+    fn succeeded(&mut self, frame: &Frame, reply: &Reply<Note>) -> Result<(), End> {
+        let Some(note) = &reply.owner else {
+            self.tell_client(frame.as_bytes());
+            return Ok(());
+        };
+        match &note.purpose {
+            Purpose::Client => return self.client_reply(frame, note, reply.finished),
+            Purpose::Refused(_) if matches!(frame.tag(), b'Z' | b'N' | b'A') => {
+                self.tell_client(frame.as_bytes());
+            }
+            // A text made to fail has not failed.
+            Purpose::Refused(_) => return Err(End::out_of_step(&OutOfStep::Unexpected(frame.tag()))),
+            Purpose::Activate(tables) if reply.finished && self.rest.activation_error.is_none() => {
+                self.views.created(&tables.clone());
+            }
+            Purpose::Path => self.path_reply(frame, reply.finished)?,
+            Purpose::Activate(_) | Purpose::Quiet => {}
+        }
+        // What others say through this session is for the client, whoever is being answered.
+        if frame.tag() == b'A' && !note.is_clients() {
+            self.tell_client(frame.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn client_reply(&mut self, frame: &Frame, note: &Note, finished: bool) -> Result<(), End> {
+        match frame.tag() {
+            b'G' => {
+                self.copy.waiting = false;
+                self.copy.fed = false;
+                self.copy.sync_held = false;
+            }
+            b'C' => {
+                self.completed(frame.body())?;
+                self.refuse_partial()?;
+            }
+            b's' => self.refuse_partial()?,
+            _ => {}
+        }
+        if finished {
+            if note.text.as_ref().is_some_and(|text| text.rewritten.class.copy_in()) {
+                self.copy.waiting = false;
+            }
+            if let Some(text) = note.text.as_ref().filter(|_| note.notices) {
+                self.tell_notices(text);
+            }
+        }
+        self.tell_client(frame.as_bytes());
+        Ok(())
+    }
+
+    fn completed(&mut self, body: &[u8]) -> Result<(), End> {
+        let tag = backend::parse_command_complete(body).map_err(|error| End::out_of_step(&error.into()))?;
+        if tag == b"ROLLBACK" {
+            self.views.rolled_back();
+            self.path.transaction_control();
+        }
+        Ok(())
+    }
+
+    /// A result that is not whole must not look like one.
+    fn refuse_partial(&self) -> Result<(), End> {
+        match &self.interruption {
+            Some(interruption) if interruption.withheld => {
+                let text =
+                    format!("the session was ended in the middle of a result: {}", interruption.reason);
+                Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn path_reply(&mut self, frame: &Frame, finished: bool) -> Result<(), End> {
+        if frame.tag() == b'D' {
+            let row =
+                backend::parse_data_row(frame.body()).map_err(|error| End::out_of_step(&error.into()))?;
+            if let [Some(name)] = row.as_slice() {
+                self.path.row(name);
+            }
+        }
+        if finished && self.path.is_asked() && self.path.answered() {
+            self.checker.forget();
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, frame: &Frame, reply: &Reply<Note>) -> Result<(), End> {
+        let report = Report::parse(frame.body()).map_err(|error| End::out_of_step(&error.into()))?;
+        if report.is_fatal() {
+            self.tell_client(frame.as_bytes());
+            return Err(End::UpstreamEnded(format!("the database ended the session: {}", report.text())));
+        }
+        self.views.rolled_back();
+        let Some(note) = &reply.owner else {
+            self.tell_client(frame.as_bytes());
+            return Ok(());
+        };
+        match &note.purpose {
+            Purpose::Client => self.client_error(frame, note, report),
+            Purpose::Refused(refusal) => self.tell_client(&refusal.to_error()),
+            // Inside a batch an error of ours is the batch's error: everything after it is skipped.
+            Purpose::Activate(_) | Purpose::Quiet if reply.finished => self.tell_client(&report.to_error()),
+            Purpose::Activate(_) => self.rest.activation_error = Some(report),
+            Purpose::Path => {
+                self.path.failed();
+                if reply.finished {
+                    self.tell_client(&report.to_error());
+                }
+            }
+            Purpose::Quiet => {}
+        }
+        if let Some(interruption) = &mut self.interruption {
+            interruption.withheld = false;
+        }
+        self.after_copy_failure();
+        Ok(())
+    }
+
+    fn client_error(&mut self, frame: &Frame, note: &Note, mut report: Report) {
+        if let Some(parsed) = &note.parsed {
+            self.names.parse_failed(parsed);
+        }
+        if let Some(better) = self.better_error(&report) {
+            return self.tell_client(&better.to_error());
+        }
+        let edited = note.text.as_ref().filter(|text| !text.rewritten.edits.is_empty());
+        match (edited, report.error_position()) {
+            (Some(text), Some(position)) => {
+                report.set(b'P', text.original_position(position).to_string().into_bytes());
+                self.tell_client(&report.to_error());
+            }
+            _ => self.tell_client(frame.as_bytes()),
+        }
+    }
+
+    /// What the client is told instead, where the cause is not the client's statement.
+    fn better_error(&mut self, report: &Report) -> Option<Report> {
+        if let Some(error) = self.rest.activation_error.take() {
+            return Some(error);
+        }
+        match (report.code(), &self.interruption) {
+            (sqlstate::IN_FAILED_TRANSACTION, Some(interruption)) => {
+                Some(failed_transaction(&interruption.reason))
+            }
+            (sqlstate::QUERY_CANCELED, Some(interruption)) => {
+                let text = "canceling statement because the access policy has changed";
+                Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(interruption.reason.clone()))
+            }
+            (sqlstate::QUERY_CANCELED, None) if self.rest.clocks.was_cancelled() => {
+                let most = self.policy.plan.limits().statement_timeout.map(super::limits::words);
+                let text = "canceling statement due to the policy's statement timeout";
+                let detail = most.map(|most| format!("The policy allows a statement {most}."));
+                Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(detail))
+            }
+            _ => None,
+        }
+    }
+
+    /// A `Sync` that came before COPY data was held back as the server would have ignored it; it has not.
+    fn after_copy_failure(&mut self) {
+        self.copy.waiting = false;
+        let held = std::mem::take(&mut self.copy.sync_held);
+        if held && !self.copy.fed && self.pipeline.skipping() {
+            self.send(daam_pgwire::pipeline::Request::Sync, Note::client(), &frontend::sync());
+        }
+    }
+
+    fn was_skipped(&mut self, note: &Note) {
+        if let Some(parsed) = &note.parsed {
+            self.names.parse_failed(parsed);
+        }
+        match note.purpose {
+            Purpose::Path => self.path.failed(),
+            _ if note.text.as_ref().is_some_and(|text| text.rewritten.class.copy_in()) => {
+                self.copy.waiting = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// `ReadyForQuery`: what the end of a transaction means for everything remembered.
+    fn ready(&mut self) {
+        if self.pipeline.in_flight() == 0 {
+            self.rest.activation_error = None;
+        }
+        if self.pipeline.status() == TransactionStatus::Idle {
+            self.views.transaction_ended();
+            self.path.transaction_ended();
+            if !self.pipeline.batch_open() && self.pipeline.in_flight() == 0 {
+                self.names.transaction_ended();
+            }
+            if self.interruption.as_ref().is_some_and(|interruption| !interruption.muted) {
+                self.interruption = None;
+            }
+        }
+        if self.pipeline.is_settled() {
+            self.rest.clocks.idle(Instant::now());
+        }
+    }
+}
+
+fn bad_server_frame(error: daam_pgwire::FrameError) -> End {
+    End::fatal(sqlstate::CONNECTION_FAILURE, &format!("the database sent a malformed message: {error}"))
+}

@@ -1,0 +1,313 @@
+//! What the client says, message by message.
+
+use super::checked::Checked;
+use super::core::{Core, End, MOST_STATEMENTS, REFUSED};
+use super::note::{Note, Purpose, Statement};
+use bytes::Bytes;
+use daam_pgwire::frontend::{self, Message, Target};
+use daam_pgwire::pipeline::Request;
+use daam_pgwire::{Frame, Report, TransactionStatus, backend, sqlstate};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Core {
+    /// Moves messages from the client towards the database; says whether any moved.
+    pub(super) fn take_client(&mut self) -> Result<bool, End> {
+        let mut moved = false;
+        while self.may_take() {
+            if self.needs_path() {
+                self.ask_path();
+                return Ok(true);
+            }
+            let Some(frame) = self.wires.inbox.take().map_err(End::bad_frame)? else { break };
+            self.client_message(frame)?;
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    /// The next message is SQL, and nobody knows what its names mean.
+    fn needs_path(&self) -> bool {
+        let text = matches!(self.wires.inbox.next_tag(), Some(b'Q' | b'P'));
+        let lost = self.pipeline.skipping()
+            || self.rest.skipping
+            || self.pipeline.copy_in()
+            || (self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed);
+        text && !lost && self.path.must_ask()
+    }
+
+    fn client_message(&mut self, frame: Frame) -> Result<(), End> {
+        let tag = frame.tag();
+        let message = frontend::parse(&frame).map_err(|error| End::violation(error, tag))?;
+        if matches!(message, Message::Terminate) {
+            return Err(End::Quit);
+        }
+        if self.pipeline.copy_in() {
+            return self.copy_message(&message, &frame);
+        }
+        if self.rest.skipping && !matches!(message, Message::Sync) {
+            return Ok(());
+        }
+        match message {
+            Message::Query(sql) => self.query(sql),
+            Message::Parse(parse) => self.parse(parse.name, parse.sql, parse.types),
+            Message::Bind(bind) => self.bind(bind.portal, bind.statement, &frame),
+            Message::Describe(target) => self.describe(target, &frame),
+            Message::Execute(execute) => self.execute(execute.portal, &frame),
+            Message::Close(target) => self.close(target, &frame),
+            Message::Sync => self.sync(&frame),
+            Message::Flush => {
+                if !self.pipeline.skipping() {
+                    self.wires.to_upstream.extend_from_slice(frame.as_bytes());
+                }
+            }
+            Message::FunctionCall { .. } => self.function_call(&frame),
+            // Left over from a COPY the server has given up; it would ignore them, too.
+            Message::CopyData | Message::CopyDone | Message::CopyFail(_) => {}
+            Message::Password(_) | Message::Terminate => {
+                return Err(End::violation(daam_pgwire::DecodeError::UnknownType, tag));
+            }
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, sql: &[u8]) {
+        if self.pipeline.skipping() {
+            return;
+        }
+        self.busy();
+        self.rest.statements += 1;
+        let text = match self.check(sql) {
+            Ok(text) => text,
+            Err(report) => return self.refuse_query(*report),
+        };
+        self.prepare_for(&text);
+        self.follow(&text);
+        let message = frontend::query(&text.rewritten.sql);
+        let note = Note { notices: self.notify(&text), ..Note::with_text(text) };
+        self.send(Request::Query, note, &message);
+    }
+
+    /// Refuses a simple query: at once if nothing else is going on, otherwise by failing in its place.
+    fn refuse_query(&mut self, report: Report) {
+        if self.is_at_rest() {
+            self.tell_client(&report.to_error());
+            self.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
+            self.rest.clocks.idle(tokio::time::Instant::now());
+            return;
+        }
+        let note = Note::of(Purpose::Refused(Arc::new(report)));
+        self.send(Request::Query, note, &frontend::query(REFUSED));
+    }
+
+    fn parse(&mut self, name: &[u8], sql: &[u8], types: &[u8]) {
+        if self.pipeline.skipping() {
+            return;
+        }
+        self.busy();
+        let too_many = self.names.count() >= MOST_STATEMENTS && self.names.statement(name).is_none();
+        let checked = if too_many {
+            let text = format!("a session can hold at most {MOST_STATEMENTS} prepared statements");
+            Err(Box::new(Report::error(sqlstate::PROGRAM_LIMIT_EXCEEDED, &text)))
+        } else {
+            self.check(sql)
+        };
+        let text = match checked {
+            Ok(text) => text,
+            Err(report) => return self.refuse_parse(name, *report),
+        };
+        self.activate(&text.rewritten.activate.clone());
+        let statement = Statement { text: Arc::clone(&text), types: Bytes::copy_from_slice(types) };
+        let parsed = self.names.parse(name, statement);
+        let message = frontend::parse_statement(name, &text.rewritten.sql, types);
+        let note = Note { parsed: Some(parsed), notices: self.notify(&text), ..Note::with_text(text) };
+        self.send(Request::Parse, note, &message);
+    }
+
+    /// Refuses a statement of the extended protocol; the rest of its batch is skipped.
+    fn refuse_parse(&mut self, name: &[u8], report: Report) {
+        if self.is_at_rest() {
+            self.tell_client(&report.to_error());
+            self.rest.skipping = true;
+            return;
+        }
+        let note = Note::of(Purpose::Refused(Arc::new(report)));
+        self.send(Request::Parse, note, &frontend::parse_statement(name, REFUSED, b""));
+    }
+
+    fn bind(&mut self, portal: &[u8], name: &[u8], frame: &Frame) {
+        self.busy();
+        let Some(statement) = self.names.statement(name) else {
+            // Prepared by SQL's PREPARE, or not at all.
+            self.activate(&self.rest.prepared.clone());
+            self.names.bind(portal, name);
+            return self.send(Request::Bind, Note::client(), frame.as_bytes());
+        };
+        let text = match self.renewed(name, statement) {
+            Ok(text) => text,
+            Err(report) => return self.refuse_parse(b"daam", *report),
+        };
+        self.activate(&text.rewritten.activate.clone());
+        self.names.bind(portal, name);
+        self.send(Request::Bind, Note::with_text(text), frame.as_bytes());
+    }
+
+    /// The text of a prepared statement under the policy now in force: prepared again if that has changed since.
+    fn renewed(&mut self, name: &[u8], statement: Arc<Statement>) -> Result<Arc<Checked>, Box<Report>> {
+        if self.checker.is_current(&statement.text) || self.pipeline.skipping() {
+            return Ok(Arc::clone(&statement.text));
+        }
+        let text = self.check(statement.text.original.as_bytes())?;
+        self.activate(&text.rewritten.activate.clone());
+        if text.rewritten.sql != statement.text.rewritten.sql {
+            let close = frontend::close(Target::Statement(name));
+            self.send(Request::Close, Note::of(Purpose::Quiet), &close);
+            let message = frontend::parse_statement(name, &text.rewritten.sql, &statement.types);
+            let note = Note { text: Some(Arc::clone(&text)), ..Note::of(Purpose::Quiet) };
+            self.send(Request::Parse, note, &message);
+        }
+        let types = statement.types.clone();
+        self.names.parse(name, Statement { text: Arc::clone(&text), types });
+        Ok(text)
+    }
+
+    fn describe(&mut self, target: Target<'_>, frame: &Frame) {
+        self.busy();
+        let (request, statement) = match target {
+            Target::Statement(name) => (Request::DescribeStatement, self.names.statement(name)),
+            Target::Portal(name) => (Request::DescribePortal, self.names.portal(name)),
+        };
+        let note = statement.map_or_else(Note::client, |known| Note::with_text(Arc::clone(&known.text)));
+        self.send(request, note, frame.as_bytes());
+    }
+
+    fn execute(&mut self, portal: &[u8], frame: &Frame) {
+        self.busy();
+        if self.pipeline.skipping() {
+            return;
+        }
+        self.rest.statements += 1;
+        let Some(statement) = self.names.portal(portal) else {
+            return self.send(Request::Execute, Note::client(), frame.as_bytes());
+        };
+        let text = Arc::clone(&statement.text);
+        self.prepare_for(&text);
+        self.follow(&text);
+        let copy = text.rewritten.class.copy_in();
+        self.send(Request::Execute, Note::with_text(text), frame.as_bytes());
+        if copy {
+            self.wires.to_upstream.extend_from_slice(&frontend::flush());
+        }
+    }
+
+    fn close(&mut self, target: Target<'_>, frame: &Frame) {
+        if self.pipeline.skipping() {
+            return;
+        }
+        match target {
+            Target::Statement(name) => self.names.close_statement(name),
+            Target::Portal(name) => self.names.close_portal(name),
+        }
+        self.send(Request::Close, Note::client(), frame.as_bytes());
+    }
+
+    fn sync(&mut self, frame: &Frame) {
+        if self.rest.skipping {
+            self.rest.skipping = false;
+            self.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
+            self.rest.clocks.idle(tokio::time::Instant::now());
+            return;
+        }
+        self.busy();
+        self.send(Request::Sync, Note::client(), frame.as_bytes());
+    }
+
+    fn function_call(&mut self, frame: &Frame) {
+        if self.pipeline.skipping() {
+            return;
+        }
+        self.busy();
+        self.rest.statements += 1;
+        if self.policy.plan.limits().procedural == Some(true) {
+            return self.send(Request::FunctionCall, Note::client(), frame.as_bytes());
+        }
+        let text = "calling a function by its number is refused: the policy cannot tell what it does";
+        let report = Report::error(sqlstate::INSUFFICIENT_PRIVILEGE, text)
+            .hint("call it by name in a SELECT, or ask for a policy that allows `procedural`".to_owned());
+        self.refuse_query(report);
+    }
+
+    fn copy_message(&mut self, message: &Message<'_>, frame: &Frame) -> Result<(), End> {
+        match message {
+            Message::CopyData => self.copy.fed = true,
+            Message::CopyDone | Message::CopyFail(_) => {
+                self.copy.fed = true;
+                self.pipeline.copy_ended();
+            }
+            // The server ignores both while it waits for data.
+            Message::Flush => return Ok(()),
+            Message::Sync => {
+                self.copy.sync_held |= !self.copy.fed;
+                return Ok(());
+            }
+            _ => return Err(End::violation(daam_pgwire::DecodeError::UnknownType, frame.tag())),
+        }
+        self.wires.to_upstream.extend_from_slice(frame.as_bytes());
+        Ok(())
+    }
+
+    /// Creates the views a text needs when it runs.
+    fn prepare_for(&mut self, text: &Checked) {
+        let class = text.rewritten.class;
+        let mut needed: BTreeSet<_> = text.rewritten.activate.clone();
+        let sql = text.original.as_bytes();
+        if !self.rest.prepared.is_empty() && mentions(sql, b"execute") {
+            needed.extend(self.rest.prepared.iter().cloned());
+        }
+        if !needed.is_empty() && mentions(sql, b"prepare") {
+            self.rest.prepared.extend(needed.iter().cloned());
+        }
+        let begins = class.transaction_control() && self.reads_only_by_default();
+        if class.may_begin_read_only() || begins {
+            needed.extend(self.policy.plan.protected().keys().cloned());
+        }
+        self.activate(&needed);
+    }
+
+    /// Takes note of what a text does to the session when it runs.
+    fn follow(&mut self, text: &Checked) {
+        let class = text.rewritten.class;
+        if class.may_change_search_path() || class.discards_temp() {
+            self.path.changed();
+        } else if class.transaction_control() {
+            self.path.transaction_control();
+        }
+        if class.discards_temp() {
+            self.views.take();
+            self.maintenance.reinstall = true;
+        }
+        if class.copy_in() {
+            self.copy.waiting = true;
+        }
+    }
+
+    /// Tells the client what the policy did to its statement: now, or (true) with the first reply to it.
+    fn notify(&mut self, text: &Checked) -> bool {
+        if text.rewritten.notices.is_empty() || !self.pipeline.is_settled() {
+            return !text.rewritten.notices.is_empty();
+        }
+        self.tell_notices(text);
+        false
+    }
+
+    pub(super) fn tell_notices(&mut self, text: &Checked) {
+        for notice in &text.rewritten.notices {
+            let message = Report::notice(notice).to_notice();
+            self.tell_client(&message);
+        }
+    }
+}
+
+fn mentions(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,282 @@
+//! One task per session: waits for the next event and lets the [`Core`] deal with it.
+//!
+//! Reading stops on one side while the other is slow to take what was read, so memory stays bounded and a client that
+//! sends without reading only blocks itself.
+
+use super::SessionEnd;
+use super::core::{Core, End, HIGH_WATER};
+use super::limits::Due;
+use crate::admin::SessionGrant;
+use crate::context::{ProxyContext, SessionEvent, SessionEventKind};
+use crate::session_id::SessionId;
+use crate::sessions::{Registration, SessionCommand};
+use crate::state::PolicyState;
+use crate::upstream::Duplex;
+use daam_identity::UserPrincipal;
+use daam_pgwire::startup::CancelKey;
+use daam_pgwire::{frontend, sqlstate};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How long the last words to a client may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How much is read at once.
+const READ: usize = 32 * 1024;
+
+/// Everything that can happen to a session.
+#[derive(Debug)]
+enum Event {
+    Command(SessionCommand),
+    Policy,
+    Deadline,
+    ClientRead(io::Result<usize>),
+    ClientWritten(io::Result<()>),
+    UpstreamRead(io::Result<usize>),
+    UpstreamWritten(io::Result<()>),
+}
+
+/// Both directions of one stream.
+pub(super) struct Line<S> {
+    read: ReadHalf<S>,
+    write: WriteHalf<S>,
+    /// Bytes were written since the last flush.
+    unflushed: bool,
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite> Line<S> {
+    pub(super) fn new(stream: S) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        Self { read, write, unflushed: false }
+    }
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Line<S> {
+    /// Writes everything.
+    pub(super) async fn send(&mut self, bytes: &mut bytes::BytesMut) -> io::Result<()> {
+        self.write.write_all_buf(bytes).await?;
+        self.unflushed = false;
+        self.write.flush().await
+    }
+
+    pub(super) async fn receive(&mut self, buffer: &mut bytes::BytesMut) -> io::Result<usize> {
+        buffer.reserve(READ);
+        self.read.read_buf(buffer).await
+    }
+}
+
+/// A session with its streams and everything it must give back.
+pub(super) struct Session<C> {
+    pub(super) id: SessionId,
+    pub(super) user: UserPrincipal,
+    pub(super) ctx: Arc<ProxyContext>,
+    pub(super) state: watch::Receiver<Arc<PolicyState>>,
+    pub(super) grant: SessionGrant,
+    pub(super) key: CancelKey,
+    pub(super) registration: Registration,
+    pub(super) client: Line<C>,
+    pub(super) upstream: Line<Box<dyn Duplex>>,
+    pub(super) core: Core,
+    pub(super) cancels: JoinSet<()>,
+}
+
+impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> {
+    /// Runs until the session is over, and gives everything back.
+    pub(super) async fn run(mut self) -> SessionEnd {
+        self.announce(SessionEventKind::Started);
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        self.finish(end).await
+    }
+
+    /// A full queue of events must not hold a session up.
+    fn announce(&self, kind: SessionEventKind) {
+        let event = SessionEvent { session: self.id.clone(), user: self.user.clone(), kind };
+        if self.ctx.events.try_send(event).is_err() {
+            tracing::warn!(session = %self.id, "a session event was dropped");
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), End> {
+        self.pump()?;
+        if self.core.is_ready_for_maintenance() {
+            return self.maintain().await;
+        }
+        let event = self.next().await;
+        self.handle(event).await
+    }
+
+    /// Moves what is there until nothing moves.
+    fn pump(&mut self) -> Result<(), End> {
+        loop {
+            let from_upstream = self.core.take_upstream()?;
+            self.core.settle_interruption();
+            let from_client = !self.core.is_ready_for_maintenance() && self.core.take_client()?;
+            for _ in 0..self.core.counted() {
+                self.registration.count_statement();
+            }
+            if !from_upstream && !from_client {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let deadline = self.deadline();
+        let Self { core, client, upstream, state, registration, .. } = self;
+        let hears_client = core.wires.inbox.len() < HIGH_WATER || core.may_take();
+        let hears_upstream = core.wires.to_client.len() < HIGH_WATER;
+        let wires = &mut core.wires;
+        let Line { read: client_read, write: client_write, unflushed: client_unflushed } = client;
+        let Line { read: upstream_read, write: upstream_write, unflushed: upstream_unflushed } = upstream;
+        tokio::select! {
+            biased;
+            command = registration.command() => Event::Command(command),
+            () = changed(state) => Event::Policy,
+            () = until(deadline) => Event::Deadline,
+            written = write(upstream_write, &mut wires.to_upstream, upstream_unflushed),
+                if !wires.to_upstream.is_empty() || *upstream_unflushed => Event::UpstreamWritten(written),
+            written = write(client_write, &mut wires.to_client, client_unflushed),
+                if !wires.to_client.is_empty() || *client_unflushed => Event::ClientWritten(written),
+            read = receive(upstream_read, wires.from_upstream.buffer_mut()), if hears_upstream => Event::UpstreamRead(read),
+            read = receive(client_read, wires.inbox.buffer_mut()), if hears_client => Event::ClientRead(read),
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Command(SessionCommand::Terminate { reason }) => {
+                Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &reason))
+            }
+            Event::Command(SessionCommand::Cancel) => {
+                self.cancel();
+                Ok(())
+            }
+            Event::Policy => self.policy_changed().await,
+            Event::Deadline => self.deadline_passed(),
+            Event::ClientRead(Ok(0) | Err(_)) | Event::ClientWritten(Err(_)) => Err(End::ClientLost),
+            Event::UpstreamRead(Ok(0) | Err(_)) | Event::UpstreamWritten(Err(_)) => {
+                Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, "the connection to the database was lost"))
+            }
+            Event::ClientRead(Ok(_))
+            | Event::UpstreamRead(Ok(_))
+            | Event::ClientWritten(Ok(()))
+            | Event::UpstreamWritten(Ok(())) => Ok(()),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.due().map(|(at, _)| at)
+    }
+
+    fn due(&self) -> Option<(Instant, Due)> {
+        let releasable = self.core.is_at_rest() && !self.core.views.is_empty();
+        self.core.rest.clocks.next(self.core.policy.plan.limits(), releasable)
+    }
+
+    fn deadline_passed(&mut self) -> Result<(), End> {
+        match self.due().filter(|(at, _)| *at <= Instant::now()) {
+            Some((_, Due::End(report))) => Err(End::Fatal(report)),
+            Some((_, Due::CancelStatement)) => {
+                self.core.rest.clocks.cancelled();
+                self.cancel();
+                Ok(())
+            }
+            Some((_, Due::Release)) => {
+                self.core.release();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Cancels what the session runs upstream, beside everything else.
+    fn cancel(&mut self) {
+        while self.cancels.try_join_next().is_some() {}
+        if self.core.pipeline.in_flight() == 0 {
+            return;
+        }
+        let (admin, upstream, key) = (self.ctx.admin.clone(), self.ctx.upstream.clone(), self.key.clone());
+        self.cancels.spawn(async move {
+            if admin.cancel(key.pid).await.is_err()
+                && let Err(error) = upstream.cancel(&key).await
+            {
+                tracing::warn!(%error, "a statement could not be cancelled");
+            }
+        });
+    }
+
+    async fn finish(mut self, end: End) -> SessionEnd {
+        if let End::Fatal(report) = &end {
+            self.core.tell_client(&report.to_error());
+        }
+        if !matches!(end, End::ClientLost) {
+            let last = async {
+                let _ = self.client.send(&mut self.core.wires.to_client).await;
+                let _ = self.client.write.shutdown().await;
+            };
+            let _ = tokio::time::timeout(FAREWELL, last).await;
+        }
+        let statements = self.registration.statements();
+        let reason = end.reason();
+        self.announce(SessionEventKind::Ended { reason: reason.clone(), statements });
+        if self.core.pipeline.is_settled() {
+            self.core.wires.to_upstream.extend_from_slice(&frontend::terminate());
+            let goodbye = self.upstream.send(&mut self.core.wires.to_upstream);
+            let _ = tokio::time::timeout(FAREWELL, goodbye).await;
+        }
+        let Self { id, ctx, grant, registration, upstream, client, .. } = self;
+        drop((registration, upstream, client));
+        if let Err(error) = ctx.admin.close(grant).await {
+            tracing::warn!(session = %id, %error, "the roles of a session were left to the sweep");
+        }
+        SessionEnd { reason, statements }
+    }
+}
+
+async fn receive(
+    read: &mut (impl tokio::io::AsyncRead + Unpin),
+    buffer: &mut bytes::BytesMut,
+) -> io::Result<usize> {
+    buffer.reserve(READ);
+    read.read_buf(buffer).await
+}
+
+/// One write, or the flush after the last.
+async fn write(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    buffer: &mut bytes::BytesMut,
+    unflushed: &mut bool,
+) -> io::Result<()> {
+    if buffer.is_empty() {
+        write.flush().await?;
+        *unflushed = false;
+        return Ok(());
+    }
+    if write.write_buf(buffer).await? == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    *unflushed = true;
+    Ok(())
+}
+
+async fn changed(state: &mut watch::Receiver<Arc<PolicyState>>) {
+    if state.changed().await.is_err() {
+        // Nobody changes the policy any more; whoever stops the agent ends its sessions.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
