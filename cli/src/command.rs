@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{connect, databases, dev, login, output};
+use crate::{connect, databases, dev, login, output, policy};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +42,15 @@ enum Command {
     Psql(connect::PsqlArgs),
     /// Run a program with a database's connection in its environment.
     Run(connect::RunArgs),
+    /// Check, test, build, sign and publish policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// The schema lock policies are checked against.
+    #[command(subcommand)]
+    Schema(policy::SchemaCommand),
+    /// The keys whose signatures agents accept.
+    #[command(subcommand)]
+    Trust(policy::TrustCommand),
     /// A sandbox on this machine: control plane, relay, agent, PostgreSQL and your policies.
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -84,6 +93,9 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Connect(args) => connect::connect(args).await.map(|()| ExitCode::SUCCESS),
         Command::Psql(args) => connect::psql(args).await.map(ExitCode::from),
         Command::Run(args) => connect::run(args).await.map(ExitCode::from),
+        Command::Policy(command) => policy::run(command).await,
+        Command::Schema(command) => policy::run_schema(command).await,
+        Command::Trust(command) => policy::run_trust(&command),
         Command::Dev(command) => dev::run(command).await.map(ExitCode::from),
     }
 }

@@ -20,5 +20,6 @@ pub mod link;
 pub mod local;
 pub mod login;
 pub mod output;
+pub mod policy;
 
 pub use command::main;

@@ -1,0 +1,96 @@
+//! `daam policy`, `daam schema` and `daam trust`: from files in Git to a signed bundle.
+//!
+//! Checking needs no network and no key. Building makes the same bytes from the same inputs; signing adds nothing
+//! but signatures; publishing moves bytes and cannot change them. Exit codes are the one table of [`crate::error`],
+//! and no report format ever changes them.
+
+pub mod build;
+pub mod check;
+pub mod explain;
+pub mod git;
+pub mod project;
+pub mod publish;
+pub mod report;
+pub mod rules;
+pub mod schema;
+pub mod sign;
+pub mod test;
+pub mod trust;
+pub mod verify;
+
+use crate::error::CliError;
+use clap::Subcommand;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Works on policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Check every file of the project and report everything that is wrong.
+    Check(check::CheckArgs),
+    /// Run the tests of the project.
+    Test(test::TestArgs),
+    /// Show what a person may do and see, and which clause says so.
+    Explain(explain::ExplainArgs),
+    /// Explain a rule, or list all of them.
+    Rule(rules::RuleArgs),
+    /// Make an unsigned bundle per database.
+    Build(build::BuildArgs),
+    /// Sign a bundle.
+    Sign(sign::SignArgs),
+    /// Verify a bundle as an agent would.
+    Verify(verify::VerifyArgs),
+    /// Publish a signed bundle.
+    Publish(publish::PublishArgs),
+}
+
+/// Works on the schema lock.
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Write the schema lock of a database.
+    Pull(schema::PullArgs),
+}
+
+/// Works on the trust file.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Make a policy key and a trust file that trusts it.
+    Init(trust::InitArgs),
+    /// Show whom a trust file trusts.
+    Show(trust::ShowArgs),
+}
+
+/// Obeys `daam policy …`.
+pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
+    match command {
+        PolicyCommand::Check(args) => check::run(&args),
+        PolicyCommand::Test(args) => test::run(&args),
+        PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Rule(args) => rules::run(&args),
+        PolicyCommand::Build(args) => build::run(&args).await,
+        PolicyCommand::Sign(args) => sign::run(&args),
+        PolicyCommand::Verify(args) => verify::run(&args),
+        PolicyCommand::Publish(args) => publish::run(&args).await,
+    }
+}
+
+/// Obeys `daam schema …`.
+pub async fn run_schema(command: SchemaCommand) -> Result<ExitCode, CliError> {
+    match command {
+        SchemaCommand::Pull(args) => schema::pull(&args).await,
+    }
+}
+
+/// Obeys `daam trust …`.
+pub fn run_trust(command: &TrustCommand) -> Result<ExitCode, CliError> {
+    match command {
+        TrustCommand::Init(args) => trust::init(args),
+        TrustCommand::Show(args) => trust::show(args),
+    }
+}
+
+/// Seconds since 1970; the one clock of these commands.
+fn now_unix() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,101 @@
+//! The project's files on disk, as the compiler reads them.
+//!
+//! Hidden directories and symbolic links are passed over: a policy must be in the tree that is reviewed.
+
+use crate::error::{CliError, Doing as _};
+use clap::Args;
+use daam_catalog::{Catalog, lock};
+use daam_compiler::{Checked, FileSource, PROJECT_FILE, ReadError, check};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const MAX_FILES: usize = 100_000;
+
+/// Which project.
+#[derive(Debug, Args)]
+pub struct ProjectArgs {
+    /// The directory with `daam.yaml`.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub project: PathBuf,
+}
+
+impl ProjectArgs {
+    /// Checks the project.
+    pub fn check(&self) -> Result<Checked, CliError> {
+        Ok(check(&DiskFiles::open(&self.project)?))
+    }
+}
+
+/// The files below a directory.
+#[derive(Debug)]
+pub struct DiskFiles {
+    root: PathBuf,
+    paths: Vec<String>,
+    instead: BTreeMap<String, String>,
+}
+
+impl DiskFiles {
+    /// Lists a project; there has to be a `daam.yaml`.
+    pub fn open(root: &Path) -> Result<Self, CliError> {
+        if !root.join(PROJECT_FILE).is_file() {
+            let message = format!("there is no `{PROJECT_FILE}` in `{}`", root.display());
+            return Err(
+                CliError::usage(message).remedy("go to a policy project, or name one with `--project DIR`")
+            );
+        }
+        let mut paths = Vec::new();
+        list(root, "", &mut paths).doing(format_args!("list `{}`", root.display()))?;
+        Ok(Self { root: root.to_owned(), paths, instead: BTreeMap::new() })
+    }
+
+    /// The same project with this catalogue as the lock in that directory, whatever is on disk.
+    #[must_use]
+    pub fn with_lock(mut self, directory: &str, catalog: &Catalog) -> Self {
+        let prefix = format!("{}/", directory.trim_start_matches("./").trim_end_matches('/'));
+        self.paths.retain(|path| !path.starts_with(&prefix));
+        for (name, text) in lock::to_files(catalog) {
+            let path = format!("{prefix}{name}");
+            self.paths.push(path.clone());
+            self.instead.insert(path, text);
+        }
+        self
+    }
+}
+
+impl FileSource for DiskFiles {
+    fn paths(&self) -> Vec<String> {
+        self.paths.clone()
+    }
+
+    fn read(&self, path: &str) -> Result<String, ReadError> {
+        if let Some(text) = self.instead.get(path) {
+            return Ok(text.clone());
+        }
+        let failed = |reason: String| ReadError { path: path.to_owned(), reason };
+        if !self.paths.iter().any(|known| known == path) {
+            return Err(failed("no such file".to_owned()));
+        }
+        std::fs::read_to_string(self.root.join(path)).map_err(|error| failed(error.to_string()))
+    }
+}
+
+fn list(directory: &Path, prefix: &str, out: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        let path = format!("{prefix}{name}");
+        if kind.is_dir() {
+            list(&entry.path(), &format!("{path}/"), out)?;
+        } else if kind.is_file() {
+            out.push(path);
+        }
+        if out.len() > MAX_FILES {
+            return Err(std::io::Error::other("more than 100000 files; is this a policy project?"));
+        }
+    }
+    Ok(())
+}
