@@ -212,4 +212,48 @@ impl Refused {
             Self::NotYetValid { .. } | Self::Expired { .. } => RefusalKind::Expired,
         }
     }
+
+    /// A stable word for it, in logs, alarms and the published test vectors.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too-large",
+            Self::NotABundle => "not-a-bundle",
+            Self::Truncated => "truncated",
+            Self::Envelope(_) => "envelope",
+            Self::Base64(_) => "base64",
+            Self::PayloadType(_) => "payload-type",
+            Self::TooManySignatures(_) => "too-many-signatures",
+            Self::NotSigned { .. } => "not-signed",
+            Self::Threshold { .. } => "threshold",
+            Self::Statement(_) => "statement",
+            Self::Organization { .. } => "organization",
+            Self::Database { .. } => "database",
+            Self::TrustVersion { .. } => "trust-version",
+            Self::Requires(_) => "requires",
+            Self::MinimumAgent { .. } => "minimum-agent",
+            Self::Epoch { .. } => "epoch",
+            Self::Serial { .. } => "serial",
+            Self::Fork { .. } => "fork",
+            Self::SerialJump { .. } => "serial-jump",
+            Self::NotTheHead { .. } => "not-the-head",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Expired { .. } => "expired",
+            Self::ContentDigest => "content-digest",
+            Self::Content(_) => "content",
+            Self::ContentDatabase { .. } => "content-database",
+        }
+    }
+}
+
+impl RefusalKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Rollback => "rollback",
+            Self::Expired => "expired",
+            Self::Malformed => "malformed",
+            Self::WrongTarget => "wrong-target",
+        }
+    }
 }
