@@ -18,6 +18,8 @@ pub struct ProxyContext {
     pub admin: Admin,
     /// The policy in force; every change is a new value.
     pub state: watch::Receiver<Arc<PolicyState>>,
+    /// The database as policies name it.
+    pub database: String,
     /// Where and how to log in as the session role.
     pub upstream: UpstreamConfig,
     /// Live sessions.

@@ -6,13 +6,29 @@
 //! never rows, never statements, never anything outside the customer's scope.
 
 pub mod admin;
+pub mod bundle_store;
+pub mod cli;
+pub mod config;
 pub mod context;
 pub mod directory;
+pub mod doctor;
+pub mod enrolment;
+pub mod health;
+pub mod introspect;
+pub mod keeper;
+pub mod kept_file;
+pub mod link;
+pub mod output;
 pub mod proxy;
+pub mod reload;
+pub mod run;
+pub mod scope;
 pub mod secret;
 pub mod session_id;
 pub mod sessions;
 pub mod state;
+pub mod tunnel;
+pub mod upkeep;
 pub mod upstream;
 
 pub use context::{ProxyContext, SessionEvent, SessionEventKind};

@@ -20,7 +20,7 @@ pub(super) struct Found {
 const ROLES: &str = "\
 SELECT r.rolname::text, d.description, \
   (SELECT count(*) FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member \
-    WHERE m.roleid = r.oid AND starts_with(u.rolname::text, 'daam_')) \
+    WHERE m.roleid = r.oid AND starts_with(u.rolname::text, 'daam_') AND u.rolname <> current_user) \
 FROM pg_roles r \
 JOIN pg_shdescription d ON d.objoid = r.oid AND d.classoid = 'pg_catalog.pg_authid'::regclass \
 WHERE starts_with(r.rolname::text, 'daam_') ORDER BY 1";

@@ -1,0 +1,167 @@
+//! The command line of `daam-agent`.
+
+mod introspect;
+
+use crate::config::Config;
+use crate::doctor;
+use crate::output;
+use crate::run::{self, RunOptions};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Wrong usage; 1 and 2 have meanings of their own.
+const USAGE: u8 = 64;
+const FAILED: u8 = 1;
+const FINDINGS: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  daam-agent introspect --config /etc/daam-agent/config.yaml
+  daam-agent introspect --config /etc/daam-agent/config.yaml --diff
+  daam-agent doctor --config /etc/daam-agent/config.yaml
+  daam-agent run --config /etc/daam-agent/config.yaml
+
+Send SIGHUP to a running agent to reload `upstream.scope`.";
+
+/// Enforces daam policies in front of one PostgreSQL database.
+#[derive(Debug, Parser)]
+#[command(name = "daam-agent", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent until it is told to stop.
+    Run(RunArgs),
+    /// Print the database's relations as a `scope:` block, or compare them with the configured scope.
+    ///
+    /// Reads the database directly: no running agent is needed, the control plane is not contacted and nothing is
+    /// written to disk. The output is not filtered by the scope.
+    ///
+    /// Exit status: 0 success and no drift, 1 the database could not be read, 2 drift (only with --diff).
+    Introspect(IntrospectArgs),
+    /// List what is open in the database beside the policies, with the SQL that closes each hole.
+    ///
+    /// Exit status: 0 nothing found, 1 the database could not be read, 2 something was found.
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration file.
+    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// Write the addresses to this file (JSON) once the agent is ready.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Stop when standard input ends.
+    #[arg(long)]
+    exit_on_stdin_close: bool,
+}
+
+#[derive(Debug, Args)]
+struct IntrospectArgs {
+    /// The configuration file.
+    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// Show relations the scope does not cover (+) and patterns that match nothing (-).
+    #[arg(long)]
+    diff: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "scope", conflicts_with = "diff")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A `scope:` block to paste into the configuration.
+    Scope,
+    /// The whole catalogue as one JSON document.
+    Json,
+    /// The files of a schema lock, as a JSON object from file name to text.
+    Lock,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// The configuration file.
+    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Reads the command line and does what it says.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // Nothing better can be done when the terminal itself is gone.
+            error.print().unwrap_or_default();
+            return ExitCode::from(code);
+        }
+    };
+    match cli.command {
+        Command::Run(args) => {
+            let options = RunOptions {
+                config: args.config,
+                ready_file: args.ready_file,
+                exit_on_stdin_close: args.exit_on_stdin_close,
+            };
+            finish(run::run(options).await.map(|()| 0))
+        }
+        Command::Introspect(args) => finish(introspect(&args).await),
+        Command::Doctor(args) => finish(examine(&args).await),
+    }
+}
+
+async fn introspect(args: &IntrospectArgs) -> Result<u8, Failure> {
+    let (config, upstream) = look(&args.config)?;
+    let full = crate::upkeep::introspect(&upstream).await?;
+    if args.diff {
+        let diff = introspect::diff(&full, &config.upstream);
+        output::print(&diff.text);
+        return Ok(if diff.text.is_empty() { 0 } else { FINDINGS });
+    }
+    output::print(&match args.format {
+        Format::Scope => introspect::scope_block(&full),
+        Format::Json => introspect::json(&full),
+        Format::Lock => introspect::lock(&full),
+    });
+    Ok(0)
+}
+
+async fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
+    let (config, upstream) = look(&args.config)?;
+    let findings = doctor::examine(&upstream, &config.upstream.scope).await?;
+    output::print(&doctor::render(&findings));
+    Ok(if findings.is_empty() { 0 } else { FINDINGS })
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn look(path: &std::path::Path) -> Result<(Config, crate::upstream::UpstreamConfig), Failure> {
+    let config = Config::load(path)?;
+    let dsn = crate::config::read_secret(&config.upstream.dsn_file)?;
+    let upstream = crate::upstream::UpstreamConfig::parse(dsn.expose())?;
+    Ok((config, upstream))
+}
+
+fn finish<E: Into<Failure>>(result: Result<u8, E>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let error = error.into();
+            output::complain(&format!("error: {error}"));
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                output::complain(&format!("  because: {source}"));
+                cause = source.source();
+            }
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What `daam-agent introspect` prints. Local by design: the unfiltered database, for people with access to the
+//! configuration file.
+
+use crate::config::UpstreamSection;
+use crate::introspect::FullCatalog;
+use daam_catalog::RelationName;
+
+/// The relations as a `scope:` block. None at all is written `scope: []`, so that pasting it can never allow everything.
+pub(super) fn scope_block(full: &FullCatalog) -> String {
+    let mut lines = String::new();
+    let mut unmatchable = String::new();
+    for name in full.relation_names() {
+        if is_matchable(name) {
+            lines.push_str(&format!("  - {}\n", yaml(&name.to_string())));
+        } else {
+            unmatchable.push_str(&format!("# no pattern can name {name}\n"));
+        }
+    }
+    if lines.is_empty() {
+        format!("scope: []\n{unmatchable}")
+    } else {
+        format!("scope:\n{lines}{unmatchable}")
+    }
+}
+
+/// Drift between scope and database.
+pub(super) struct Diff {
+    pub(super) text: String,
+}
+
+pub(super) fn diff(full: &FullCatalog, upstream: &UpstreamSection) -> Diff {
+    let mut text = String::new();
+    for name in full.relation_names().filter(|name| is_matchable(name) && !upstream.scope.admits(name)) {
+        text.push_str(&format!("+ {name}\n"));
+    }
+    for (pattern, written) in upstream.scope.patterns().iter().zip(&upstream.patterns) {
+        if !full.relation_names().any(|name| pattern.matches(name)) {
+            text.push_str(&format!("- {written}\n"));
+        }
+    }
+    Diff { text }
+}
+
+pub(super) fn json(full: &FullCatalog) -> String {
+    pretty(&daam_catalog::snapshot::to_json(full.unfiltered()))
+}
+
+pub(super) fn lock(full: &FullCatalog) -> String {
+    pretty(&serde_json::json!(daam_catalog::lock::to_files(full.unfiltered())))
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    // A JSON value always prints.
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A name with a dot in it is out of reach of every pattern.
+fn is_matchable(name: &RelationName) -> bool {
+    !name.schema.as_str().contains('.') && !name.name.as_str().contains('.')
+}
+
+/// A pattern as a YAML value: quoted where it contains more than a plain word may.
+fn yaml(pattern: &str) -> String {
+    let plain = pattern
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'$'));
+    if plain { pattern.to_owned() } else { format!("'{}'", pattern.replace('\'', "''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use daam_catalog::{Catalog, Identifier, Relation, RelationKind};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn full(names: &[(&str, &str)]) -> FullCatalog {
+        let relations = names.iter().map(|(schema, name)| {
+            let name = RelationName::stored(*schema, *name).unwrap();
+            let relation = Relation {
+                name: name.clone(),
+                kind: RelationKind::Table,
+                owner: Identifier::stored("o").unwrap(),
+                columns: vec![],
+                primary_key: vec![],
+                unique: vec![],
+                foreign_keys: vec![],
+                parents: vec![],
+                reads: BTreeSet::new(),
+                public: BTreeSet::new(),
+                triggers: false,
+                comment: None,
+            };
+            (name, relation)
+        });
+        let catalog = Catalog { relations: relations.collect(), ..Catalog::default() };
+        FullCatalog { catalog, owned_sequences: BTreeSet::new() }
+    }
+
+    fn scope(text: &str) -> UpstreamSection {
+        let text = format!("upstream:\n  dsn_file: x\n{text}");
+        Config::parse(&text, Path::new("a.yaml")).unwrap().upstream
+    }
+
+    #[test]
+    fn the_scope_block_is_sorted_and_reads_back_as_a_scope_that_covers_everything() {
+        let names = [("public", "users"), ("analytics", "events"), ("public", "It's Odd"), ("public", "a.b")];
+        let full = full(&names);
+        let block = scope_block(&full);
+        assert_eq!(
+            block,
+            "scope:\n  - analytics.events\n  - 'public.\"It''s Odd\"'\n  - public.users\n# no pattern can name public.\"a.b\"\n"
+        );
+        let indented: String = block.lines().map(|line| format!("  {line}\n")).collect();
+        assert_eq!(diff(&full, &scope(&indented)).text, "");
+    }
+
+    #[test]
+    fn an_empty_database_gives_the_deny_all_scope() {
+        assert_eq!(scope_block(&full(&[])), "scope: []\n");
+    }
+
+    #[test]
+    fn drift_shows_what_is_uncovered_and_what_matches_nothing() {
+        let full = full(&[("public", "users"), ("public", "refunds")]);
+        let text = diff(&full, &scope("  scope: [public.users, analytics.deprecated_metrics]\n")).text;
+        assert_eq!(text, "+ public.refunds\n- analytics.deprecated_metrics\n");
+        assert_eq!(diff(&full, &scope("")).text, "");
+        assert_eq!(diff(&full, &scope("  scope: []\n")).text, "+ public.refunds\n+ public.users\n");
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading one mapping: every key is accounted for, every value has the kind it should have.
+
+use super::Fault;
+use super::tree::{Entry, Node, Value};
+use daam_diagnostic::suggest::did_you_mean;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The fields of one mapping.
+pub(super) struct Fields<'a> {
+    node: &'a Node,
+    section: &'static str,
+    known: &'static [&'static str],
+    entries: &'a [Entry],
+    missing: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn open(
+        node: &'a Node,
+        section: &'static str,
+        known: &'static [&'static str],
+        faults: &mut Vec<Fault>,
+    ) -> Option<Self> {
+        match &node.value {
+            Value::Map(entries) => Some(Self { node, section, known, entries, missing: Vec::new() }),
+            _ => {
+                let what = if section.is_empty() { "the file".to_owned() } else { format!("`{section}`") };
+                faults.push(node.fault(format!("{what} must be a mapping, found {}", node.kind())));
+                None
+            }
+        }
+    }
+
+    pub(super) fn optional(&self, key: &str) -> Option<&'a Node> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    pub(super) fn required(&mut self, key: &'static str) -> Option<&'a Node> {
+        let found = self.optional(key);
+        if found.is_none() {
+            self.missing.push(key);
+        }
+        found
+    }
+
+    /// Reports unknown and missing keys.
+    pub(super) fn close(self, faults: &mut Vec<Fault>) {
+        let within = if self.section.is_empty() { String::new() } else { format!(" in `{}`", self.section) };
+        for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
+            let known = self.known.iter().copied();
+            let help = did_you_mean(&entry.key, known)
+                .unwrap_or_else(|| format!("known here: {}", self.known.join(", ")));
+            let message = format!("unknown key `{}`{within}; {help}", entry.key);
+            faults.push(Fault { line: entry.line, column: entry.column, message });
+        }
+        for key in &self.missing {
+            faults.push(self.node.fault(format!("`{key}` is missing{within}")));
+        }
+    }
+}
+
+/// Unquoted words YAML would read as something other than text.
+fn reads_as_other(text: &str) -> Option<&'static str> {
+    match text {
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Some("a truth value"),
+        _ if text.parse::<f64>().is_ok() => Some("a number"),
+        _ => None,
+    }
+}
+
+/// A text: quoted, or unquoted and not something else.
+pub(super) fn text(node: &Node, what: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    match &node.value {
+        _ if node.is_null() => {
+            faults.push(node.fault(format!("`{what}` has no value")));
+            None
+        }
+        Value::Scalar { text, plain: true } if reads_as_other(text).is_some() => {
+            let found = reads_as_other(text).unwrap_or_default();
+            faults.push(
+                node.fault(format!(
+                    "`{what}` must be a text, found {found}; quote it if it is meant as text"
+                )),
+            );
+            None
+        }
+        Value::Scalar { text, .. } if text.trim().is_empty() => {
+            faults.push(node.fault(format!("`{what}` is empty")));
+            None
+        }
+        Value::Scalar { text, .. } => Some(text.clone()),
+        _ => {
+            faults.push(node.fault(format!("`{what}` must be a text, found {}", node.kind())));
+            None
+        }
+    }
+}
+
+pub(super) fn path(node: &Node, what: &str, base: &Path, faults: &mut Vec<Fault>) -> Option<PathBuf> {
+    text(node, what, faults).map(|text| base.join(text))
+}
+
+pub(super) fn parsed<T: std::str::FromStr>(
+    node: &Node,
+    what: &str,
+    shape: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    let text = text(node, what, faults)?;
+    let value = text.parse().ok();
+    if value.is_none() {
+        faults.push(node.fault(format!("`{what}` is `{text}`, expected {shape}")));
+    }
+    value
+}
+
+pub(super) fn list<'a>(node: &'a Node, what: &str, faults: &mut Vec<Fault>) -> Option<&'a [Node]> {
+    match &node.value {
+        Value::List(items) => Some(items),
+        _ => {
+            faults.push(node.fault(format!("`{what}` must be a list, found {}", node.kind())));
+            None
+        }
+    }
+}
+
+/// `500ms`, `1s`, `2m`, `1h`, or `0`.
+pub(super) fn duration(node: &Node, what: &str, faults: &mut Vec<Fault>) -> Option<Duration> {
+    let raw = match &node.value {
+        Value::Scalar { text, .. } => text.as_str(),
+        _ => "",
+    };
+    let split = raw.find(|c: char| !c.is_ascii_digit()).unwrap_or(raw.len());
+    let (digits, unit) = raw.split_at(split);
+    let value = digits.parse::<u64>().ok().and_then(|count| match unit {
+        "ms" => Some(Duration::from_millis(count)),
+        "s" => Some(Duration::from_secs(count)),
+        "m" => count.checked_mul(60).map(Duration::from_secs),
+        "h" => count.checked_mul(3600).map(Duration::from_secs),
+        "" if count == 0 => Some(Duration::ZERO),
+        _ => None,
+    });
+    if value.is_none() {
+        faults.push(node.fault(format!("`{what}` must be a duration such as `500ms`, `1s` or `2m`")));
+    }
+    value
+}

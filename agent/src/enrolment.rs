@@ -1,0 +1,307 @@
+//! How the agent becomes known to the organization: once, with a one-time token, and a key that never leaves here.
+//!
+//! The control plane's answer is checked against what is pinned in the configuration: its CA must be the pinned
+//! identity CA, its organization the one of the trust file, its certificate an agent's for this database. A control
+//! plane that answers otherwise is refused, and nothing is stored.
+
+use crate::config::{self, AgentSection, ConfigError, ControlPlaneSection};
+use crate::kept_file;
+use crate::secret::Secret;
+use daam_api::v1::{Enrol, Enrolled};
+use daam_identity::Principal;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+const FACTS: &str = "identity.json";
+const KEY: &str = "agent.key";
+const CERTIFICATE: &str = "agent.crt";
+const LINK_TOKEN: &str = "link-token";
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why the agent has no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolmentError {
+    /// State directory.
+    #[error("could not {doing} in the state directory")]
+    State {
+        /// What.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The stored identity cannot be read.
+    #[error("the stored identity is damaged; remove `{FACTS}` from the state directory and enrol anew")]
+    Damaged,
+    /// The stored identity is another agent's.
+    #[error("the state directory belongs to the agent of database `{stored}`, not of `{wanted}`")]
+    OtherDatabase {
+        /// Stored.
+        stored: String,
+        /// Configured.
+        wanted: String,
+    },
+    /// The token file.
+    #[error("could not read the enrolment token")]
+    Token(#[source] ConfigError),
+    /// Key or request.
+    #[error("could not make a key")]
+    Key(#[source] daam_identity::AuthorityError),
+    /// The control plane cannot be reached.
+    #[error("could not reach the control plane to enrol")]
+    Unreachable(#[source] reqwest::Error),
+    /// The control plane said no.
+    #[error("the control plane refused the enrolment: {0}")]
+    Refused(String),
+    /// The answer contradicts what is pinned.
+    #[error("the control plane's answer was refused: {0}")]
+    Answer(String),
+}
+
+impl EnrolmentError {
+    /// Whether trying again later can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// Who this agent is, with its key.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Its id.
+    pub agent_id: String,
+    /// Its organization.
+    pub org: String,
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+    /// Its key, PEM.
+    pub key_pem: Secret,
+    /// The bearer token of the link.
+    pub link_token: Secret,
+}
+
+/// What the agent pins.
+#[derive(Debug, Clone)]
+pub struct Pins {
+    /// From the trust file.
+    pub org: String,
+    /// The identity CA, PEM.
+    pub ca_pem: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    agent_id: String,
+    org: String,
+    database: String,
+}
+
+/// The stored identity, or none if the agent was never enrolled.
+pub fn stored(agent: &AgentSection) -> Result<Option<Credentials>, EnrolmentError> {
+    let dir = &agent.state_dir;
+    let Some(facts) = read(dir, FACTS)? else { return Ok(None) };
+    let facts: Facts = serde_json::from_str(&facts).map_err(|_| EnrolmentError::Damaged)?;
+    if facts.database != agent.database {
+        return Err(EnrolmentError::OtherDatabase { stored: facts.database, wanted: agent.database.clone() });
+    }
+    let part = |name| read(dir, name)?.ok_or(EnrolmentError::Damaged);
+    Ok(Some(Credentials {
+        agent_id: facts.agent_id,
+        org: facts.org,
+        certificate_pem: part(CERTIFICATE)?,
+        key_pem: Secret::new(part(KEY)?),
+        link_token: Secret::new(part(LINK_TOKEN)?),
+    }))
+}
+
+/// Enrols with the one-time token and stores the identity.
+pub async fn enrol(
+    agent: &AgentSection,
+    control_plane: &ControlPlaneSection,
+    pins: &Pins,
+) -> Result<Credentials, EnrolmentError> {
+    let token = config::read_secret(&control_plane.enrolment_token_file).map_err(EnrolmentError::Token)?;
+    let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
+    let request = Enrol { name: agent.name.clone(), csr_pem: Some(csr_pem) };
+    let answer = ask(&control_plane.url, &token, &request).await?;
+    let credentials = check(answer, key_pem, agent, pins)?;
+    keep(agent, &credentials)?;
+    Ok(credentials)
+}
+
+async fn ask(url: &str, token: &Secret, request: &Enrol) -> Result<Enrolled, EnrolmentError> {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(EnrolmentError::Unreachable)?;
+    let response = client
+        .post(format!("{url}/v1/enrol"))
+        .bearer_auth(token.expose())
+        .json(request)
+        .send()
+        .await
+        .map_err(EnrolmentError::Unreachable)?;
+    let status = response.status();
+    if status.is_server_error() {
+        return Err(match response.error_for_status() {
+            Err(error) => EnrolmentError::Unreachable(error),
+            Ok(_) => EnrolmentError::Refused(status.to_string()),
+        });
+    }
+    if !status.is_success() {
+        let problem: Option<daam_api::v1::Problem> = response.json().await.ok();
+        let said = problem.map_or_else(|| status.to_string(), |problem| problem.title);
+        return Err(EnrolmentError::Refused(format!("{said}; an enrolment token can be used once")));
+    }
+    response.json().await.map_err(|_| EnrolmentError::Answer("it is not an enrolment".to_owned()))
+}
+
+fn check(
+    answer: Enrolled,
+    key_pem: Zeroizing<String>,
+    agent: &AgentSection,
+    pins: &Pins,
+) -> Result<Credentials, EnrolmentError> {
+    let refuse = |why: String| Err(EnrolmentError::Answer(why));
+    if answer.org != pins.org {
+        return refuse(format!(
+            "it is of organization `{}`, the trust file is of `{}`",
+            answer.org, pins.org
+        ));
+    }
+    if certificates(&answer.ca_pem) != certificates(&pins.ca_pem) {
+        return refuse("its identity CA is not the pinned one (`trust.identity_ca`)".to_owned());
+    }
+    let Some(certificate_pem) = answer.certificate_pem else {
+        return refuse("it holds no certificate".to_owned());
+    };
+    let expected = Principal::Agent(daam_identity::AgentPrincipal {
+        org: answer.org.clone(),
+        agent_id: answer.id.clone(),
+        database: agent.database.clone(),
+    });
+    match daam_identity::facts_of_pem(&certificate_pem) {
+        Ok(facts) if facts.principal == expected => {}
+        Ok(facts) => {
+            return refuse(format!("its certificate is for {}, not for {expected}", facts.principal));
+        }
+        Err(error) => return refuse(error.to_string()),
+    }
+    Ok(Credentials {
+        agent_id: answer.id,
+        org: answer.org,
+        certificate_pem,
+        key_pem: Secret::new((*key_pem).clone()),
+        link_token: Secret::new(answer.link_token),
+    })
+}
+
+/// The base64 bodies of the certificates in a PEM text, so that line ends and comments do not matter.
+fn certificates(pem: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut body: Option<String> = None;
+    for line in pem.lines().map(str::trim) {
+        match (line, &mut body) {
+            ("-----BEGIN CERTIFICATE-----", _) => body = Some(String::new()),
+            ("-----END CERTIFICATE-----", _) => out.extend(body.take()),
+            (line, Some(body)) => body.push_str(line),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The facts come last: while they are missing the agent counts as not enrolled.
+fn keep(agent: &AgentSection, credentials: &Credentials) -> Result<(), EnrolmentError> {
+    let write = |name, text: &str| {
+        kept_file::replace(&agent.state_dir, name, text.as_bytes())
+            .map_err(|source| EnrolmentError::State { doing: "store the identity", source })
+    };
+    write(KEY, credentials.key_pem.expose())?;
+    write(CERTIFICATE, &credentials.certificate_pem)?;
+    write(LINK_TOKEN, credentials.link_token.expose())?;
+    let facts = Facts {
+        agent_id: credentials.agent_id.clone(),
+        org: credentials.org.clone(),
+        database: agent.database.clone(),
+    };
+    write(FACTS, &serde_json::to_string(&facts).map_err(|_| EnrolmentError::Damaged)?)
+}
+
+fn read(dir: &Path, name: &str) -> Result<Option<String>, EnrolmentError> {
+    let bytes = kept_file::read(dir, name)
+        .map_err(|source| EnrolmentError::State { doing: "read the identity", source })?;
+    bytes.map(|bytes| String::from_utf8(bytes).map_err(|_| EnrolmentError::Damaged)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(dir: &Path) -> AgentSection {
+        AgentSection {
+            name: "shop-1".into(),
+            database: "shop".into(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            advertise: vec![],
+            state_dir: dir.to_owned(),
+            health: "127.0.0.1:0".parse().unwrap(),
+        }
+    }
+
+    fn answer(ca: &daam_identity::CertificateAuthority, csr: &str, database: &str) -> Enrolled {
+        let principal = Principal::Agent(daam_identity::AgentPrincipal {
+            org: "acme".into(),
+            agent_id: "a1".into(),
+            database: database.into(),
+        });
+        let issued = ca.issue(csr, &principal, 0, 4_000_000_000).unwrap();
+        Enrolled {
+            id: "a1".into(),
+            org: "acme".into(),
+            certificate_pem: Some(issued.pem),
+            ca_pem: ca.cert_pem().to_owned(),
+            link_token: "t".into(),
+            ticket_key: None,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_the_pins_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = section(dir.path());
+        let ours = daam_identity::CertificateAuthority::generate("acme", 1_700_000_000).unwrap();
+        let theirs = daam_identity::CertificateAuthority::generate("acme", 1_700_000_000).unwrap();
+        let pins = |org: &str| Pins { org: org.into(), ca_pem: ours.cert_pem().to_owned() };
+        let (key, csr) = daam_identity::make_csr().unwrap();
+        let good = answer(&ours, &csr, "shop");
+        assert!(check(good.clone(), key.clone(), &agent, &pins("acme")).is_ok());
+        for (bad, pins, expected) in [
+            (good, pins("other"), "trust file"),
+            (answer(&theirs, &csr, "shop"), pins("acme"), "not the pinned one"),
+            (answer(&ours, &csr, "hr"), pins("acme"), "its certificate is for"),
+        ] {
+            let error = check(bad, key.clone(), &agent, &pins).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_stored_identity_reads_back_for_its_own_database_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = section(dir.path());
+        assert!(stored(&agent).unwrap().is_none());
+        let credentials = Credentials {
+            agent_id: "a1".into(),
+            org: "acme".into(),
+            certificate_pem: "cert".into(),
+            key_pem: Secret::new("key".into()),
+            link_token: Secret::new("token".into()),
+        };
+        keep(&agent, &credentials).unwrap();
+        assert_eq!(stored(&agent).unwrap().unwrap().link_token.expose(), "token");
+        agent.database = "hr".into();
+        assert!(matches!(stored(&agent), Err(EnrolmentError::OtherDatabase { .. })));
+    }
+}

@@ -1,0 +1,94 @@
+//! Health and metrics over HTTP, on an address of the operator's choice. What is served here stays local: the detailed
+//! form names the scope's patterns, which the control plane never sees.
+
+use crate::keeper::Keeper;
+use crate::sessions::Registry;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What health is read from.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// The desired state.
+    pub keeper: Arc<Keeper>,
+    /// Live sessions.
+    pub sessions: Arc<Registry>,
+    /// Whether the link is up.
+    pub connected: Arc<AtomicBool>,
+    /// The scope's patterns as written; replaced on reload.
+    pub patterns: Arc<Mutex<Vec<String>>>,
+}
+
+/// The routes.
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/health/live", get(async || "ok\n"))
+        .route("/health/ready", get(ready))
+        .route("/health/detailed", get(detailed))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+async fn ready(State(health): State<Health>) -> impl IntoResponse {
+    let state = health.keeper.current();
+    let missing: Vec<&str> = [
+        ("policy bundle", state.bundle.is_some()),
+        ("directory", state.directory.version() > 0),
+        ("schema", state.catalog.server.0 > 0),
+    ]
+    .into_iter()
+    .filter_map(|(what, there)| (!there).then_some(what))
+    .collect();
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": missing.is_empty(), "missing": missing })))
+}
+
+async fn detailed(State(health): State<Health>) -> Json<Value> {
+    let state = health.keeper.current();
+    let patterns = health.patterns.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let bundle = state
+        .bundle
+        .as_ref()
+        .map(|bundle| json!({ "serial": bundle.serial, "expires_at": bundle.expires_at }));
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "scope": {
+            "active": state.scope.is_active(),
+            "patterns": patterns,
+            "in_scope_object_count": state.catalog.relations.len(),
+        },
+        "bundle": bundle,
+        "directory": { "version": state.directory.version(), "users": state.directory.len() },
+        "sessions": health.sessions.count(),
+        "control_plane": { "connected": health.connected.load(Ordering::Relaxed) },
+    }))
+}
+
+async fn metrics(State(health): State<Health>) -> String {
+    let state = health.keeper.current();
+    let connected = u64::from(health.connected.load(Ordering::Relaxed));
+    let serial = state.bundle.as_ref().map_or(0, |bundle| bundle.serial);
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    [
+        ("daam_sessions", "gauge", "live sessions", number(health.sessions.count())),
+        ("daam_bundle_serial", "gauge", "serial of the bundle in force, 0 if none", serial),
+        ("daam_directory_version", "gauge", "directory version in force", state.directory.version()),
+        ("daam_in_scope_relations", "gauge", "relations in scope", number(state.catalog.relations.len())),
+        (
+            "daam_scope_violations_total",
+            "counter",
+            "rejected targets outside the scope",
+            health.keeper.violations(),
+        ),
+        ("daam_control_plane_connected", "gauge", "1 while the link is up", connected),
+    ]
+    .iter()
+    .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
+    .collect()
+}

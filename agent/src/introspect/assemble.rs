@@ -1,0 +1,288 @@
+//! From rows to a catalogue. Rows that belong to nothing we kept (an index of a system table) are passed over.
+
+use super::queries::{Facts, get};
+use super::type_class;
+use super::{FullCatalog, IntrospectError};
+use daam_catalog::{
+    Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated, Identifier,
+    NameError, Privilege, Relation, RelationKind, RelationName, ServerVersion, Volatility,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
+
+/// Relations by oid while the pieces come together; `numbers` maps attribute numbers to column positions.
+#[derive(Default)]
+struct Work {
+    relations: BTreeMap<i64, Relation>,
+    numbers: BTreeMap<(i64, i32), usize>,
+    owned_sequences: BTreeSet<RelationName>,
+}
+
+pub(super) fn assemble(facts: Facts) -> Result<FullCatalog, IntrospectError> {
+    let mut work = Work::default();
+    work.add(&facts.relations, Work::relation)?;
+    work.add(&facts.columns, Work::column)?;
+    work.add(&facts.generated, Work::generated)?;
+    work.add(&facts.sequences, Work::sequence)?;
+    work.add(&facts.keys, Work::key)?;
+    work.add(&facts.foreign_keys, Work::foreign_key)?;
+    work.add(&facts.parents, Work::parent)?;
+    work.view_reads(&facts.view_reads)?;
+    let functions: Result<BTreeMap<_, _>, _> = facts.functions.iter().map(function).collect();
+    let relations = work.relations.into_values().map(|relation| (relation.name.clone(), relation)).collect();
+    let server = ServerVersion(u32::try_from(facts.version).unwrap_or(0));
+    let catalog = Catalog { server, relations, functions: functions? };
+    Ok(FullCatalog { catalog, owned_sequences: work.owned_sequences })
+}
+
+impl Work {
+    fn add(
+        &mut self,
+        rows: &[Row],
+        take: impl Fn(&mut Self, &Row) -> Result<(), IntrospectError>,
+    ) -> Result<(), IntrospectError> {
+        rows.iter().try_for_each(|row| take(self, row))
+    }
+
+    fn relation(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "relations";
+        let kind = match get::<String>(row, 3, WHAT)?.as_str() {
+            "p" => RelationKind::PartitionedTable,
+            "v" => RelationKind::View,
+            "m" => RelationKind::MaterializedView,
+            "f" => RelationKind::ForeignTable,
+            _ => RelationKind::Table,
+        };
+        let public: Vec<String> = get(row, 7, WHAT)?;
+        let relation = Relation {
+            name: relation_name(get(row, 1, WHAT)?, get(row, 2, WHAT)?)?,
+            kind,
+            owner: identifier(get(row, 4, WHAT)?, "role")?,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            unique: Vec::new(),
+            foreign_keys: Vec::new(),
+            parents: Vec::new(),
+            reads: BTreeSet::new(),
+            public: public.iter().filter_map(|text| privilege(text)).collect(),
+            triggers: get(row, 6, WHAT)?,
+            comment: get(row, 5, WHAT)?,
+        };
+        self.relations.insert(get(row, 0, WHAT)?, relation);
+        Ok(())
+    }
+
+    fn column(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "columns";
+        let oid: i64 = get(row, 0, WHAT)?;
+        let Some(relation) = self.relations.get_mut(&oid) else { return Ok(()) };
+        let (kind, category): (String, String) = (get(row, 3, WHAT)?, get(row, 4, WHAT)?);
+        let class = type_class::class(&kind, &category, &get::<String>(row, 5, WHAT)?, get(row, 6, WHAT)?);
+        let generated = match (get(row, 9, WHAT)?, get(row, 10, WHAT)?) {
+            (true, _) => Generated::Identity,
+            (_, true) => Generated::From(Vec::new()),
+            _ => Generated::No,
+        };
+        self.numbers.insert((oid, get(row, 12, WHAT)?), relation.columns.len());
+        relation.columns.push(Column {
+            name: identifier(get(row, 1, WHAT)?, "column")?,
+            data_type: DataType { sql: get(row, 2, WHAT)?, class },
+            not_null: get(row, 7, WHAT)?,
+            has_default: get(row, 8, WHAT)?,
+            generated,
+            sequence: None,
+            comment: get(row, 11, WHAT)?,
+        });
+        Ok(())
+    }
+
+    fn column_of(&mut self, oid: i64, number: i32) -> Option<&mut Column> {
+        let position = *self.numbers.get(&(oid, number))?;
+        self.relations.get_mut(&oid)?.columns.get_mut(position)
+    }
+
+    fn generated(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "generated columns";
+        let source = identifier(get(row, 2, WHAT)?, "column")?;
+        if let Some(column) = self.column_of(get(row, 0, WHAT)?, get(row, 1, WHAT)?)
+            && let Generated::From(sources) = &mut column.generated
+        {
+            sources.push(source);
+        }
+        Ok(())
+    }
+
+    fn sequence(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "sequences";
+        let (oid, number) = (get(row, 0, WHAT)?, get(row, 1, WHAT)?);
+        let name = relation_name(get(row, 2, WHAT)?, get(row, 3, WHAT)?)?;
+        let owned: bool = get(row, 4, WHAT)?;
+        let Some(column) = self.column_of(oid, number) else { return Ok(()) };
+        // The last row wins: owned ones come last, so a sequence that belongs to the column is preferred.
+        column.sequence = Some(name.clone());
+        if owned {
+            self.owned_sequences.insert(name);
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "keys";
+        let Some(relation) = self.relations.get_mut(&get::<i64>(row, 0, WHAT)?) else { return Ok(()) };
+        let columns = identifiers(get(row, 2, WHAT)?)?;
+        if get(row, 1, WHAT)? {
+            relation.primary_key = columns;
+        } else if !relation.unique.contains(&columns) {
+            relation.unique.push(columns);
+        }
+        Ok(())
+    }
+
+    fn foreign_key(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "foreign keys";
+        let target: i64 = get(row, 1, WHAT)?;
+        let Some(references) = self.relations.get(&target).map(|relation| relation.name.clone()) else {
+            return Ok(());
+        };
+        let Some(relation) = self.relations.get_mut(&get::<i64>(row, 0, WHAT)?) else { return Ok(()) };
+        let (columns, referenced) = (identifiers(get(row, 2, WHAT)?)?, identifiers(get(row, 3, WHAT)?)?);
+        relation.foreign_keys.push(ForeignKey { columns, references, referenced });
+        Ok(())
+    }
+
+    fn parent(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "partitions";
+        let parent: i64 = get(row, 1, WHAT)?;
+        let name = self.relations.get(&parent).map(|relation| relation.name.clone());
+        if let (Some(name), Some(child)) = (name, self.relations.get_mut(&get::<i64>(row, 0, WHAT)?)) {
+            child.parents.push(name);
+        }
+        Ok(())
+    }
+
+    /// Direct reads first, then through views until nothing is added.
+    fn view_reads(&mut self, rows: &[Row]) -> Result<(), IntrospectError> {
+        const WHAT: &str = "views";
+        let mut reads: BTreeMap<RelationName, BTreeSet<ColumnRef>> = BTreeMap::new();
+        for row in rows {
+            let (view, base): (i64, i64) = (get(row, 0, WHAT)?, get(row, 1, WHAT)?);
+            let (Some(view), Some(base)) = (self.relations.get(&view), self.relations.get(&base)) else {
+                continue;
+            };
+            let column = identifier(get(row, 2, WHAT)?, "column")?;
+            let reference = ColumnRef { relation: base.name.clone(), column };
+            reads.entry(view.name.clone()).or_default().insert(reference);
+        }
+        close_over(&mut reads);
+        for relation in self.relations.values_mut() {
+            if let Some(columns) = reads.remove(&relation.name) {
+                relation.reads = columns;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds to each view what the views it reads read.
+fn close_over(reads: &mut BTreeMap<RelationName, BTreeSet<ColumnRef>>) {
+    loop {
+        let mut grown = false;
+        let views: Vec<RelationName> = reads.keys().cloned().collect();
+        for view in views {
+            let through: BTreeSet<ColumnRef> = reads
+                .get(&view)
+                .into_iter()
+                .flatten()
+                .filter_map(|column| reads.get(&column.relation))
+                .flatten()
+                .cloned()
+                .collect();
+            if let Some(own) = reads.get_mut(&view) {
+                let before = own.len();
+                own.extend(through);
+                grown |= own.len() > before;
+            }
+        }
+        if !grown {
+            return;
+        }
+    }
+}
+
+fn function(row: &Row) -> Result<(FunctionName, Function), IntrospectError> {
+    const WHAT: &str = "functions";
+    let name = FunctionName {
+        schema: identifier(get(row, 0, WHAT)?, "schema")?,
+        name: identifier(get(row, 1, WHAT)?, "function")?,
+        arguments: get(row, 8, WHAT)?,
+    };
+    let volatility = match get::<String>(row, 3, WHAT)?.as_str() {
+        "i" => Volatility::Immutable,
+        "s" => Volatility::Stable,
+        _ => Volatility::Volatile,
+    };
+    let function = Function {
+        name: name.clone(),
+        owner: identifier(get(row, 2, WHAT)?, "role")?,
+        volatility,
+        security_definer: get(row, 4, WHAT)?,
+        public_execute: get(row, 5, WHAT)?,
+        returns: get(row, 6, WHAT)?,
+        returns_set: get(row, 7, WHAT)?,
+    };
+    Ok((name, function))
+}
+
+fn privilege(text: &str) -> Option<Privilege> {
+    match text {
+        "SELECT" => Some(Privilege::Select),
+        "INSERT" => Some(Privilege::Insert),
+        "UPDATE" => Some(Privilege::Update),
+        "DELETE" => Some(Privilege::Delete),
+        "TRUNCATE" => Some(Privilege::Truncate),
+        "EXECUTE" => Some(Privilege::Execute),
+        _ => None,
+    }
+}
+
+fn named<T>(result: Result<T, NameError>, what: &'static str) -> Result<T, IntrospectError> {
+    result.map_err(|source| IntrospectError::Name { what, source })
+}
+
+fn identifier(text: String, what: &'static str) -> Result<Identifier, IntrospectError> {
+    named(Identifier::stored(text), what)
+}
+
+fn identifiers(texts: Vec<String>) -> Result<Vec<Identifier>, IntrospectError> {
+    texts.into_iter().map(|text| identifier(text, "column")).collect()
+}
+
+fn relation_name(schema: String, name: String) -> Result<RelationName, IntrospectError> {
+    named(RelationName::stored(schema, name), "relation")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(relation: &str, column: &str) -> ColumnRef {
+        ColumnRef {
+            relation: RelationName::stored("public", relation).unwrap(),
+            column: Identifier::stored(column).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_view_over_views_reads_the_base_columns() {
+        let name = |text: &str| RelationName::stored("public", text).unwrap();
+        let mut reads = BTreeMap::from([
+            (name("a"), BTreeSet::from([column("users", "email")])),
+            (name("b"), BTreeSet::from([column("a", "mail")])),
+            (name("c"), BTreeSet::from([column("b", "mail"), column("orders", "id")])),
+        ]);
+        close_over(&mut reads);
+        assert!(reads[&name("c")].contains(&column("users", "email")));
+        assert!(reads[&name("c")].contains(&column("orders", "id")));
+        assert_eq!(reads[&name("a")].len(), 1);
+    }
+}

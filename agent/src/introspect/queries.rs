@@ -1,0 +1,148 @@
+//! The catalogue queries and their rows. They work on PostgreSQL 14 and later, with no privilege beyond CONNECT.
+
+use super::IntrospectError;
+use tokio_postgres::types::FromSqlOwned;
+use tokio_postgres::{Row, Transaction};
+
+/// User schemas, as a condition on `n`.
+macro_rules! user_schema {
+    () => {
+        "lower(left(n.nspname::text, 3)) <> 'pg_' AND n.nspname <> 'information_schema'"
+    };
+}
+
+const RELATIONS: &str = concat!(
+    "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text, \
+     obj_description(c.oid, 'pg_class'), \
+     EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), \
+     ARRAY(SELECT a.privilege_type FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a \
+           WHERE a.grantee = 0 \
+           UNION SELECT a.privilege_type FROM pg_attribute t, aclexplode(t.attacl) a \
+           WHERE t.attrelid = c.oid AND NOT t.attisdropped AND a.grantee = 0) \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND ",
+    user_schema!(),
+    " AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid \
+       AND d.deptype = 'e')"
+);
+
+const COLUMNS: &str = concat!(
+    "SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text, \
+     t.typcategory::text, t.typname::text, tn.nspname = 'pg_catalog', a.attnotnull, \
+     a.atthasdef OR a.attidentity <> '', a.attidentity <> '', a.attgenerated <> '', \
+     col_description(a.attrelid, a.attnum), a.attnum::int4 \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+     JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace \
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ",
+    user_schema!(),
+    " ORDER BY a.attrelid, a.attnum"
+);
+
+/// The columns a generated column reads. Up to 14 the dependency hangs on the column, later on its default.
+const GENERATED: &str = "\
+SELECT a.attrelid::int8, a.attnum::int4, s.attname::text \
+FROM pg_attribute a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum \
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid > 0 \
+  AND d.refobjsubid <> a.attnum \
+  AND ((d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid) \
+    OR (d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum)) \
+JOIN pg_attribute s ON s.attrelid = a.attrelid AND s.attnum = d.refobjsubid \
+WHERE a.attgenerated <> '' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+
+/// Sequences: owned by the column (serial, identity), or merely used by its default.
+const SEQUENCES: &str = "\
+SELECT d.refobjid::int8, d.refobjsubid::int4, n.nspname::text, s.relname::text, true \
+FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace \
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 \
+  AND d.deptype IN ('a', 'i') \
+UNION ALL \
+SELECT f.adrelid::int8, f.adnum::int4, n.nspname::text, s.relname::text, false \
+FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid \
+  AND d.refclassid = 'pg_class'::regclass \
+JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace \
+ORDER BY 5, 3, 4";
+
+/// Unique indexes over plain columns, without a predicate.
+const KEYS: &str = "\
+SELECT i.indrelid::int8, i.indisprimary, \
+  ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(n, o) \
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n WHERE k.o <= i.indnkeyatts ORDER BY k.o) \
+FROM pg_index i WHERE i.indisunique AND i.indisvalid AND i.indexprs IS NULL AND i.indpred IS NULL \
+ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid";
+
+const FOREIGN_KEYS: &str = "\
+SELECT c.conrelid::int8, c.confrelid::int8, \
+  ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, o) \
+    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.o), \
+  ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(n, o) \
+    JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o) \
+FROM pg_constraint c WHERE c.contype = 'f' AND c.conparentid = 0 ORDER BY c.conrelid, c.oid";
+
+const PARENTS: &str = "SELECT inhrelid::int8, inhparent::int8 FROM pg_inherits ORDER BY inhrelid, inhseqno";
+
+/// What a view's definition reads. PostgreSQL forgets a whole-row reference beside column references, so a rule
+/// that has one anywhere (attribute 0) counts as reading every column.
+const VIEW_READS: &str = "\
+SELECT r.ev_class::int8, d.refobjid::int8, a.attname::text \
+FROM (SELECT oid, ev_class, position(':varattno 0 ' in ev_action::text) > 0 AS whole FROM pg_rewrite \
+      WHERE rulename = '_RETURN') r \
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass \
+  AND d.refobjid <> r.ev_class \
+JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum > 0 AND NOT a.attisdropped \
+  AND (a.attnum = d.refobjsubid OR r.whole)";
+
+const FUNCTIONS: &str = concat!(
+    "SELECT n.nspname::text, p.proname::text, pg_get_userbyid(p.proowner)::text, p.provolatile::text, \
+     p.prosecdef, \
+     EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0), \
+     coalesce(format_type(nullif(p.prorettype, 0), NULL), 'void'), p.proretset, \
+     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o) \
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ",
+    user_schema!(),
+    " AND (p.prosecdef OR NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass \
+       AND d.objid = p.oid AND d.deptype = 'e'))"
+);
+
+/// All rows of one snapshot.
+pub(super) struct Facts {
+    pub(super) version: i32,
+    pub(super) relations: Vec<Row>,
+    pub(super) columns: Vec<Row>,
+    pub(super) generated: Vec<Row>,
+    pub(super) sequences: Vec<Row>,
+    pub(super) keys: Vec<Row>,
+    pub(super) foreign_keys: Vec<Row>,
+    pub(super) parents: Vec<Row>,
+    pub(super) view_reads: Vec<Row>,
+    pub(super) functions: Vec<Row>,
+}
+
+impl Facts {
+    pub(super) async fn read(transaction: &Transaction<'_>) -> Result<Self, IntrospectError> {
+        let rows = async |what, sql| {
+            transaction.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what, source })
+        };
+        let version = rows("version", "SELECT current_setting('server_version_num')::int4").await?;
+        Ok(Self {
+            version: version.first().map(|row| get(row, 0, "version")).transpose()?.unwrap_or(0),
+            relations: rows("relations", RELATIONS).await?,
+            columns: rows("columns", COLUMNS).await?,
+            generated: rows("generated columns", GENERATED).await?,
+            sequences: rows("sequences", SEQUENCES).await?,
+            keys: rows("keys", KEYS).await?,
+            foreign_keys: rows("foreign keys", FOREIGN_KEYS).await?,
+            parents: rows("partitions", PARENTS).await?,
+            view_reads: rows("views", VIEW_READS).await?,
+            functions: rows("functions", FUNCTIONS).await?,
+        })
+    }
+}
+
+/// A value of a row; a type that does not fit is an error of that query, not a panic.
+pub(super) fn get<T: FromSqlOwned>(
+    row: &Row,
+    index: usize,
+    what: &'static str,
+) -> Result<T, IntrospectError> {
+    row.try_get(index).map_err(|source| IntrospectError::Query { what, source })
+}

@@ -1,0 +1,273 @@
+//! The keeper of the desired state: bundle, catalogue, scope and directory in, one [`PolicyState`] out.
+//!
+//! Whatever changes, the whole state is rebuilt and published once; sessions compare and move. The bundle and the
+//! directory are on disk before they are in force, so the agent goes on enforcing them with the control plane away and
+//! after a restart. Nothing here becomes more open because something is missing: without a bundle, a directory or a
+//! catalogue nobody gets in.
+
+use crate::bundle_store::{Accepted, BundleStore, Rejected};
+use crate::directory::Directory;
+use crate::introspect::FullCatalog;
+use crate::kept_file;
+use crate::scope::{self, Deduplication, ScopedCatalog, Violation};
+use crate::state::{ActiveBundle, PolicyState};
+use daam_api::link::{DirectoryUser, FromAgent};
+use daam_bundle::VerifiedBundle;
+use daam_catalog::Scope;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+
+const DIRECTORY: &str = "directory.json";
+const REVOKED: &str = "revoked.json";
+
+/// Holds the desired state and publishes it.
+#[derive(Debug)]
+pub struct Keeper {
+    inner: Mutex<Inner>,
+    state: watch::Sender<Arc<PolicyState>>,
+    outbox: mpsc::Sender<FromAgent>,
+    state_dir: PathBuf,
+    started: Instant,
+    violations: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: BundleStore,
+    bundle: Option<VerifiedBundle>,
+    full: Option<FullCatalog>,
+    scoped: ScopedCatalog,
+    scope: Arc<Scope>,
+    directory: Arc<Directory>,
+    revoked: BTreeSet<String>,
+    reported: Deduplication,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredDirectory {
+    version: u64,
+    users: Vec<DirectoryUser>,
+}
+
+impl Keeper {
+    /// Starts from what is on disk. A stored bundle that does not verify any more is not used, and said so.
+    pub fn start(
+        store: BundleStore,
+        scope: Scope,
+        state_dir: PathBuf,
+        outbox: mpsc::Sender<FromAgent>,
+        now_unix: i64,
+    ) -> Self {
+        let bundle = store.stored(now_unix).unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the stored bundle is not used; nobody gets in until a good one arrives");
+            None
+        });
+        let directory = match read_json::<StoredDirectory>(&state_dir, DIRECTORY) {
+            Some(stored) => Directory::new(stored.version, stored.users),
+            None => Directory::default(),
+        };
+        let inner = Inner {
+            store,
+            bundle,
+            full: None,
+            scoped: ScopedCatalog::default(),
+            scope: Arc::new(scope),
+            directory: Arc::new(directory),
+            revoked: read_json(&state_dir, REVOKED).unwrap_or_default(),
+            reported: Deduplication::default(),
+        };
+        let keeper = Self {
+            inner: Mutex::new(inner),
+            state: watch::Sender::new(Arc::new(PolicyState::default())),
+            outbox,
+            state_dir,
+            started: Instant::now(),
+            violations: AtomicU64::new(0),
+        };
+        keeper.publish(&keeper.lock());
+        keeper.report_dropped();
+        keeper
+    }
+
+    /// What sessions watch.
+    pub fn watch(&self) -> watch::Receiver<Arc<PolicyState>> {
+        self.state.subscribe()
+    }
+
+    /// The state in force.
+    pub fn current(&self) -> Arc<PolicyState> {
+        self.state.borrow().clone()
+    }
+
+    /// Violations counted since start, repetitions included.
+    pub fn violations(&self) -> u64 {
+        self.violations.load(Ordering::Relaxed)
+    }
+
+    /// Judges an offered bundle; the answer is the status to report.
+    pub fn offer_bundle(&self, bytes: &[u8], now_unix: i64) -> FromAgent {
+        let mut inner = self.lock();
+        let scope = inner.scope.clone();
+        match inner.store.accept(bytes, &scope, now_unix) {
+            Ok(Accepted { bundle, same, dropped }) => {
+                let serial = bundle.statement().serial;
+                inner.bundle = Some(bundle);
+                self.publish(&inner);
+                self.report(&mut inner, dropped);
+                if !same {
+                    tracing::info!(serial, "a new policy bundle is in force");
+                }
+                FromAgent::BundleStatus { serial, state: "active".to_owned(), reason: None }
+            }
+            Err(rejected) => {
+                let reason = rejected.to_string();
+                tracing::error!(%reason, "a policy bundle was refused; the previous one stays in force");
+                if let Rejected::OutOfScope(violations) = rejected {
+                    self.report(&mut inner, violations);
+                }
+                let serial = inner.bundle.as_ref().map_or(0, |bundle| bundle.statement().serial);
+                FromAgent::BundleStatus { serial, state: "refused".to_owned(), reason: Some(reason) }
+            }
+        }
+    }
+
+    /// Takes a directory; an older version than the one held is ignored. Answers the version in force.
+    pub fn set_directory(&self, version: u64, users: Vec<DirectoryUser>) -> u64 {
+        let mut inner = self.lock();
+        if version < inner.directory.version() {
+            tracing::warn!(version, held = inner.directory.version(), "an older directory was ignored");
+            return inner.directory.version();
+        }
+        let directory = Directory::new(version, users);
+        let stored = StoredDirectory { version, users: directory.to_wire() };
+        self.keep_json(DIRECTORY, &stored);
+        inner.directory = Arc::new(directory);
+        self.publish(&inner);
+        version
+    }
+
+    /// Takes what introspection found; true if it differs from before.
+    pub fn set_catalog(&self, full: FullCatalog) -> bool {
+        let mut inner = self.lock();
+        let scoped = full.within(&inner.scope);
+        inner.full = Some(full);
+        let changed = scoped.catalog() != inner.scoped.catalog();
+        if changed {
+            inner.scoped = scoped;
+            self.publish(&inner);
+        }
+        changed
+    }
+
+    /// Takes another scope, applies it to the catalogue and the bundle in force, and publishes.
+    pub fn set_scope(&self, scope: Scope) {
+        let mut inner = self.lock();
+        inner.scope = Arc::new(scope);
+        if let Some(full) = &inner.full {
+            inner.scoped = full.within(&inner.scope);
+        }
+        self.publish(&inner);
+        drop(inner);
+        self.report_dropped();
+    }
+
+    /// Adds certificates that must not be accepted any more; answers all of them.
+    pub fn revoke(&self, serials: BTreeSet<String>) -> BTreeSet<String> {
+        let mut inner = self.lock();
+        inner.revoked.extend(serials);
+        self.keep_json(REVOKED, &inner.revoked);
+        inner.revoked.clone()
+    }
+
+    /// Certificates that must not be accepted.
+    pub fn revoked(&self) -> BTreeSet<String> {
+        self.lock().revoked.clone()
+    }
+
+    /// The in-scope catalogue as a message.
+    pub fn schema_report(&self) -> FromAgent {
+        FromAgent::SchemaReport { snapshot: self.lock().scoped.report() }
+    }
+
+    /// Reports grant targets and filters that the present scope keeps from being granted.
+    pub fn report_dropped(&self) {
+        let mut inner = self.lock();
+        let Some(bundle) = &inner.bundle else { return };
+        let review = scope::review(bundle.policies(), &inner.scope);
+        self.report(&mut inner, review.dropped.into_iter().chain(review.refused).collect());
+    }
+
+    fn report(&self, inner: &mut Inner, violations: BTreeSet<Violation>) {
+        for violation in violations {
+            self.violations.fetch_add(1, Ordering::Relaxed);
+            if !inner.reported.admit(&violation, self.started.elapsed()) {
+                continue;
+            }
+            tracing::warn!(
+                policy = violation.policy,
+                schema = violation.schema,
+                table = violation.table,
+                site = violation.site.as_str(),
+                "a policy reaches outside the scope"
+            );
+            let message = FromAgent::ScopeViolation {
+                policy_id: violation.policy,
+                schema: violation.schema,
+                table: violation.table,
+                site: violation.site.as_str().to_owned(),
+            };
+            if self.outbox.try_send(message).is_err() {
+                tracing::warn!("a scope violation could not be queued for the control plane");
+            }
+        }
+    }
+
+    fn publish(&self, inner: &Inner) {
+        let bundle = inner.bundle.as_ref().map(|bundle| ActiveBundle {
+            serial: bundle.statement().serial,
+            expires_at: Some(bundle.statement().expires_at),
+        });
+        let policies = inner.bundle.as_ref().map(|bundle| scope::narrow(bundle.policies(), &inner.scope));
+        self.state.send_replace(Arc::new(PolicyState {
+            bundle,
+            policies: Arc::new(policies.unwrap_or_default()),
+            catalog: inner.scoped.catalog().clone(),
+            directory: inner.directory.clone(),
+            scope: inner.scope.clone(),
+            requests: Arc::default(),
+        }));
+    }
+
+    fn keep_json(&self, name: &str, value: &impl Serialize) {
+        let written = serde_json::to_vec(value)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| kept_file::replace(&self.state_dir, name, &bytes));
+        if let Err(error) = written {
+            tracing::error!(%error, file = name, "could not be stored; it is in force until the next restart");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_json<T: for<'a> Deserialize<'a>>(dir: &std::path::Path, name: &str) -> Option<T> {
+    match kept_file::read(dir, name) {
+        Ok(None) => None,
+        Ok(Some(bytes)) => serde_json::from_slice(&bytes)
+            .inspect_err(
+                |error| tracing::error!(%error, file = name, "a stored file is damaged and not used"),
+            )
+            .ok(),
+        Err(error) => {
+            tracing::error!(%error, file = name, "a stored file cannot be read and is not used");
+            None
+        }
+    }
+}

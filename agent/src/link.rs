@@ -1,0 +1,281 @@
+//! The link to the control plane: one WebSocket, kept up with growing pauses.
+//!
+//! Everything that comes is judged by the keeper; nothing that comes can widen the scope, and there is no message that
+//! asks for it. A message of an unknown kind is passed over: a newer control plane may know more. Without the link the
+//! agent goes on enforcing what it holds.
+
+use crate::keeper::Keeper;
+use crate::secret::Secret;
+use crate::session_id::SessionId;
+use crate::sessions::Registry;
+use crate::upkeep::Upkeep;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
+use daam_tunnel::{Listener, RelayTarget};
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Silence after which the connection counts as dead; our own heartbeats are answered by pongs.
+const SILENCE: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The largest message; a bundle is at most a few MiB.
+const MAX_MESSAGE: usize = 64 << 20;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Why one connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The URL or token cannot be used.
+    #[error("the control plane's URL or the link token cannot be used")]
+    Request,
+    /// No answer.
+    #[error("the control plane did not answer in time")]
+    Timeout,
+    /// Transport.
+    #[error("the link broke")]
+    Socket(#[source] Box<tungstenite::Error>),
+    /// Closed by the other side.
+    #[error("the control plane closed the link")]
+    Closed,
+}
+
+impl From<tungstenite::Error> for LinkError {
+    fn from(error: tungstenite::Error) -> Self {
+        Self::Socket(Box::new(error))
+    }
+}
+
+/// The agent's end of the link.
+#[derive(Debug)]
+pub struct Link {
+    /// `http(s)://…` of the control plane.
+    pub url: String,
+    /// The bearer token.
+    pub token: Secret,
+    /// Addresses to tell clients.
+    pub addresses: Vec<String>,
+    /// The desired state.
+    pub keeper: Arc<Keeper>,
+    /// Introspection.
+    pub upkeep: Arc<Upkeep>,
+    /// The tunnel.
+    pub listener: Arc<Listener>,
+    /// Live sessions.
+    pub sessions: Arc<Registry>,
+    /// Whether the link is up.
+    pub connected: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Keeps the link up for ever; cancel by dropping.
+    pub async fn run(self, mut outbox: mpsc::Receiver<FromAgent>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let ended = match self.connect().await {
+                Ok(socket) => {
+                    tracing::info!("linked to the control plane");
+                    self.connected.store(true, Ordering::Relaxed);
+                    pause = FIRST_PAUSE;
+                    self.serve(socket, &mut outbox).await
+                }
+                Err(error) => Err(error),
+            };
+            self.connected.store(false, Ordering::Relaxed);
+            if let Err(error) = ended {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, retry_in = ?pause, "no link to the control plane; enforcing what is stored");
+            }
+            tokio::time::sleep(jittered(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn connect(&self) -> Result<Socket, LinkError> {
+        let url = self.url.replacen("http", "ws", 1);
+        let mut request =
+            format!("{url}/v1/agent/link").into_client_request().map_err(|_| LinkError::Request)?;
+        let mut token = HeaderValue::from_str(&format!("Bearer {}", self.token.expose()))
+            .map_err(|_| LinkError::Request)?;
+        token.set_sensitive(true);
+        request.headers_mut().insert("authorization", token);
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+        let (socket, _) =
+            tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| LinkError::Timeout)??;
+        Ok(socket)
+    }
+
+    async fn serve(
+        &self,
+        mut socket: Socket,
+        outbox: &mut mpsc::Receiver<FromAgent>,
+    ) -> Result<(), LinkError> {
+        for message in self.introduction() {
+            send(&mut socket, &message).await?;
+        }
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut heard = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                message = socket.next() => {
+                    heard = tokio::time::Instant::now();
+                    match message.ok_or(LinkError::Closed)?? {
+                        Message::Text(text) => {
+                            for answer in self.take(&text).await {
+                                send(&mut socket, &answer).await?;
+                            }
+                        }
+                        Message::Close(_) => return Err(LinkError::Closed),
+                        _ => {}
+                    }
+                }
+                message = outbox.recv() => match message {
+                    Some(message) => send(&mut socket, &message).await?,
+                    None => return Ok(()),
+                },
+                _ = beat.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(LinkError::Timeout);
+                    }
+                    send(&mut socket, &FromAgent::Heartbeat {}).await?;
+                    socket.send(Message::Ping(tungstenite::Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    /// What the control plane is told first.
+    fn introduction(&self) -> Vec<FromAgent> {
+        let state = self.keeper.current();
+        let serial = state.bundle.as_ref().map_or(0, |bundle| bundle.serial);
+        let version = state.directory.version();
+        let mut messages = vec![
+            FromAgent::Hello {
+                version: VERSION,
+                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+                addresses: self.addresses.clone(),
+                bundle_serial: serial,
+                directory_version: version,
+            },
+            self.keeper.schema_report(),
+        ];
+        if serial > 0 {
+            messages.push(FromAgent::BundleStatus { serial, state: "active".to_owned(), reason: None });
+        }
+        if version > 0 {
+            messages.push(FromAgent::DirectoryStatus { version });
+        }
+        messages
+    }
+
+    /// Does what a message asks and answers what is to be sent back.
+    async fn take(&self, text: &str) -> Vec<FromAgent> {
+        let message = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(%error, "a message of the control plane was not understood and passed over");
+                return Vec::new();
+            }
+        };
+        match message {
+            ToAgent::PolicyUpdate { serial, bundle } => vec![self.policy_update(serial, &bundle)],
+            ToAgent::SchemaRequest {} => {
+                if let Err(error) = self.upkeep.refresh().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "introspection failed; reporting the last result"
+                    );
+                }
+                vec![self.keeper.schema_report()]
+            }
+            ToAgent::DirectoryUpdate { version, users } => {
+                let version = self.keeper.set_directory(version, users);
+                vec![FromAgent::DirectoryStatus { version }]
+            }
+            ToAgent::IdentityRevoked { serials } => {
+                self.listener.set_revoked(self.keeper.revoke(serials));
+                Vec::new()
+            }
+            ToAgent::RelayUpdate { relays } => {
+                self.listener.set_relays(resolve(relays).await);
+                Vec::new()
+            }
+            ToAgent::SessionTerminate { session_id, reason } => {
+                let known = SessionId::parse(&session_id)
+                    .is_some_and(|session| self.sessions.terminate(&session, &reason));
+                tracing::info!(session = session_id, known, reason, "the control plane ended a session");
+                Vec::new()
+            }
+        }
+    }
+
+    fn policy_update(&self, serial: u64, bundle: &str) -> FromAgent {
+        match STANDARD.decode(bundle) {
+            Ok(bytes) => match self.keeper.offer_bundle(&bytes, unix_now()) {
+                // A refusal names the offer, not the bundle that stays in force.
+                FromAgent::BundleStatus { state, reason, .. } if state == "refused" => {
+                    FromAgent::BundleStatus { serial, state, reason }
+                }
+                status => status,
+            },
+            Err(_) => FromAgent::BundleStatus {
+                serial,
+                state: "refused".to_owned(),
+                reason: Some("the offer is not base64".to_owned()),
+            },
+        }
+    }
+}
+
+async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError> {
+    // Our own messages are plain data; one that cannot be written as JSON is left out rather than breaking the link.
+    match serde_json::to_string(message) {
+        Ok(text) => Ok(socket.send(Message::text(text)).await?),
+        Err(error) => {
+            tracing::error!(%error, "a message could not be written");
+            Ok(())
+        }
+    }
+}
+
+/// Relays by address; one whose name does not resolve is left out until the next update.
+async fn resolve(offers: Vec<RelayOffer>) -> Vec<RelayTarget> {
+    let mut targets = Vec::new();
+    for offer in offers {
+        match tokio::net::lookup_host(offer.address.as_str()).await.map(|mut found| found.next()) {
+            Ok(Some(addr)) => targets.push(RelayTarget { addr, ticket: offer.ticket }),
+            Ok(None) => tracing::warn!(relay = offer.address, "the relay's name has no address"),
+            Err(error) => tracing::warn!(relay = offer.address, %error, "the relay's name does not resolve"),
+        }
+    }
+    targets
+}
+
+/// Between half and the whole of a pause, so that a thousand agents do not come back in one instant.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 1];
+    let fraction = if getrandom::fill(&mut random).is_ok() { u32::from(random[0]) } else { 255 };
+    pause / 2 + pause / 510 * fraction
+}
+
+/// Seconds since 1970; a clock before that counts as 0, which no bundle accepts.
+pub(crate) fn unix_now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,19 @@
+//! The one place that writes to standard output and standard error for people.
+
+use std::io::{self, Write as _};
+
+/// Writes to standard output. A reader that has gone away is not our failure.
+pub fn print(text: &str) {
+    forgive(io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// Writes a line to standard error.
+pub fn complain(text: &str) {
+    forgive(writeln!(io::stderr().lock(), "{text}"));
+}
+
+fn forgive(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::trace!(%error, "output went nowhere");
+    }
+}

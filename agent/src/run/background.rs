@@ -1,0 +1,123 @@
+//! Tasks beside the sessions. Whoever holds the [`Background`] owns them; dropping it ends them.
+
+use super::RunError;
+use crate::admin::{Admin, Swept};
+use crate::context::{SessionEvent, SessionEventKind};
+use crate::keeper::Keeper;
+use crate::reload::Reload;
+use crate::upkeep::Upkeep;
+use daam_api::link::FromAgent;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How old the catalogue may be: a new table or column shows after this at the latest.
+const INTROSPECT_EVERY: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Background {
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
+    }
+
+    /// SIGHUP re-reads the scope.
+    pub(super) fn reload_on_signal(&mut self, reload: Reload) -> Result<(), RunError> {
+        let mut hangup = signal(SignalKind::hangup()).map_err(RunError::at("install signal handlers"))?;
+        self.spawn(async move {
+            while hangup.recv().await.is_some() {
+                reload.reload().await;
+            }
+        });
+        Ok(())
+    }
+
+    /// Sweeps orphaned roles and re-reads the catalogue.
+    pub(super) fn regularly(
+        &mut self,
+        admin: Admin,
+        upkeep: Arc<Upkeep>,
+        keeper: Arc<Keeper>,
+        outbox: mpsc::Sender<FromAgent>,
+    ) {
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                match admin.sweep().await {
+                    Ok(swept) => log_sweep(&swept),
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "sweeping orphaned roles failed"
+                        );
+                    }
+                }
+            }
+        });
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(INTROSPECT_EVERY).await;
+                match upkeep.refresh().await {
+                    Ok(true) if outbox.try_send(keeper.schema_report()).is_err() => {
+                        tracing::debug!("the schema report waits for the next link");
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "introspection failed; the last result stays"
+                        );
+                    }
+                }
+            }
+        });
+    }
+
+    /// Turns session events into reports; a start also repeats what the scope keeps from being granted.
+    pub(super) fn forward_events(
+        &mut self,
+        mut events: mpsc::Receiver<SessionEvent>,
+        keeper: Arc<Keeper>,
+        outbox: mpsc::Sender<FromAgent>,
+    ) {
+        self.spawn(async move {
+            while let Some(event) = events.recv().await {
+                if matches!(event.kind, SessionEventKind::Started) {
+                    keeper.report_dropped();
+                }
+                if outbox.try_send(message(event)).is_err() {
+                    tracing::warn!("a session event could not be queued for the control plane");
+                }
+            }
+        });
+    }
+}
+
+fn message(event: SessionEvent) -> FromAgent {
+    let (kind, reason, statements) = match event.kind {
+        SessionEventKind::Started => ("started", None, 0),
+        SessionEventKind::Ended { reason, statements } => ("ended", Some(reason), statements),
+    };
+    FromAgent::SessionEvent {
+        session_id: event.session.to_string(),
+        user_id: event.user.user_id,
+        event: kind.to_owned(),
+        reason,
+        statements,
+    }
+}
+
+pub(super) fn log_sweep(swept: &Swept) {
+    if !swept.dropped.is_empty() {
+        tracing::info!(roles = swept.dropped.len(), "orphaned roles were removed");
+    }
+    for (role, reason) in &swept.kept {
+        tracing::warn!(role, reason, "an orphaned role could not be removed");
+    }
+}

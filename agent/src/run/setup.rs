@@ -1,0 +1,101 @@
+//! What must be there before anything runs: pins, identity, DSN, the key of the `hash` mask.
+
+use super::RunError;
+use crate::config::{self, AgentSection, Config, ControlPlaneSection};
+use crate::enrolment::{self, Credentials, Pins};
+use crate::kept_file;
+use crate::upstream::UpstreamConfig;
+use daam_bundle::TrustFile;
+use daam_enforce::HashKey;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+const HASH_KEY: &str = "hash.key";
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The agent's place in the organization and what it trusts.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) agent: AgentSection,
+    pub(super) control_plane: ControlPlaneSection,
+    pub(super) trust: TrustFile,
+    pub(super) ca_pem: String,
+    pub(super) credentials: Credentials,
+}
+
+pub(super) fn upstream(config: &Config) -> Result<UpstreamConfig, RunError> {
+    let dsn = config::read_secret(&config.upstream.dsn_file).map_err(RunError::at("read the DSN"))?;
+    UpstreamConfig::parse(dsn.expose()).map_err(RunError::at("read the DSN"))
+}
+
+/// Reads the pins and the stored identity; enrols if there is none, as often as it takes while nobody answers.
+pub(super) async fn identity(config: &Config) -> Result<Identity, RunError> {
+    let missing = |key| RunError::at("use the configuration")(format!("`{key}` is missing"));
+    let agent = config.agent.clone().ok_or_else(|| missing("agent"))?;
+    let control_plane = config.control_plane.clone().ok_or_else(|| missing("control_plane"))?;
+    let pinned = config.trust.as_ref().ok_or_else(|| missing("trust"))?;
+    kept_file::open_directory(&agent.state_dir).map_err(RunError::at("open the state directory"))?;
+    let trust = config::read_small(&pinned.file).map_err(RunError::at("read the trust file"))?;
+    let trust = TrustFile::parse(&trust).map_err(RunError::at("read the trust file"))?;
+    let ca_pem = config::read_small(&pinned.identity_ca).map_err(RunError::at("read the identity CA"))?;
+    let pins = Pins { org: trust.org().to_owned(), ca_pem: ca_pem.clone() };
+    let stored = enrolment::stored(&agent).map_err(RunError::at("read the stored identity"))?;
+    let credentials = match stored {
+        Some(credentials) if credentials.org == pins.org => credentials,
+        Some(credentials) => {
+            let why =
+                format!("it is of organization `{}`, the trust file is of `{}`", credentials.org, pins.org);
+            return Err(RunError::at("use the stored identity")(why));
+        }
+        None => enrol(&agent, &control_plane, &pins).await?,
+    };
+    Ok(Identity { agent, control_plane, trust, ca_pem, credentials })
+}
+
+async fn enrol(
+    agent: &AgentSection,
+    control_plane: &ControlPlaneSection,
+    pins: &Pins,
+) -> Result<Credentials, RunError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match enrolment::enrol(agent, control_plane, pins).await {
+            Ok(credentials) => {
+                tracing::info!(agent = credentials.agent_id, org = credentials.org, "enrolled");
+                return Ok(credentials);
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, retry_in = ?pause, "not enrolled yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => return Err(RunError::at("enrol")(error)),
+        }
+    }
+}
+
+/// The key of the `hash` mask: made once, kept, so that hashes compare across sessions and restarts.
+pub(super) fn hash_key(state_dir: &Path) -> Result<HashKey, RunError> {
+    const DOING: &str = "read the key of the `hash` mask";
+    let stored = kept_file::read(state_dir, HASH_KEY).map_err(RunError::at(DOING))?;
+    if let Some(bytes) = stored {
+        let bytes =
+            <[u8; 32]>::try_from(bytes).map_err(|_| RunError::at(DOING)("it does not have 32 bytes"))?;
+        return Ok(HashKey::new(bytes));
+    }
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| RunError::at("make the key of the `hash` mask")(error.to_string()))?;
+    kept_file::replace(state_dir, HASH_KEY, &bytes)
+        .map_err(RunError::at("store the key of the `hash` mask"))?;
+    Ok(HashKey::new(bytes))
+}
+
+pub(super) fn write_ready(path: &Path, tunnel: SocketAddr, health: SocketAddr) -> Result<(), RunError> {
+    let text = serde_json::json!({ "tunnel": tunnel.to_string(), "health": health.to_string() }).to_string();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("ready.json");
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    kept_file::replace(dir, name, text.as_bytes()).map_err(RunError::at("write the ready file"))
+}

@@ -1,0 +1,137 @@
+//! The customer's scope, enforced: the filter over introspection, and the review of policies.
+//!
+//! [`ScopedCatalog`] can only be made by filtering a [`FullCatalog`], and only a [`ScopedCatalog`] can be reported
+//! to the control plane or enforced on. [`review`] refuses a bundle whose masks or row filters name an object
+//! outside; [`narrow`] applies a bundle that was accepted under a wider scope. Patterns never leave the process.
+
+mod review;
+mod violation;
+
+pub use review::{Review, narrow, review};
+pub use violation::{Deduplication, Site, Violation};
+
+use crate::introspect::FullCatalog;
+use daam_catalog::{Catalog, Relation, RelationName, Scope};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The part of a catalogue that is in scope, with every mention of the rest removed.
+#[derive(Debug, Clone, Default)]
+pub struct ScopedCatalog {
+    catalog: Arc<Catalog>,
+}
+
+impl ScopedCatalog {
+    pub(crate) fn new(full: &FullCatalog, scope: &Scope) -> Self {
+        let relations = full
+            .catalog
+            .relations
+            .iter()
+            .filter(|(name, _)| scope.admits(name))
+            .map(|(name, relation)| (name.clone(), cut(relation, scope, &full.owned_sequences)))
+            .collect();
+        let functions = full
+            .catalog
+            .functions
+            .iter()
+            .filter(|(name, _)| {
+                RelationName::stored(name.schema.as_str(), name.name.as_str())
+                    .is_ok_and(|name| scope.admits(&name))
+            })
+            .map(|(name, function)| (name.clone(), function.clone()))
+            .collect();
+        Self { catalog: Arc::new(Catalog { server: full.catalog.server, relations, functions }) }
+    }
+
+    /// For enforcement.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// For the control plane: the snapshot form.
+    pub fn report(&self) -> serde_json::Value {
+        daam_catalog::snapshot::to_json(&self.catalog)
+    }
+
+    /// How many relations are in scope.
+    pub fn len(&self) -> usize {
+        self.catalog.relations.len()
+    }
+
+    /// Whether nothing is in scope.
+    pub fn is_empty(&self) -> bool {
+        self.catalog.relations.is_empty()
+    }
+}
+
+/// A relation without the names of others that are out of scope.
+fn cut(relation: &Relation, scope: &Scope, owned_sequences: &BTreeSet<RelationName>) -> Relation {
+    let mut relation = relation.clone();
+    relation.foreign_keys.retain(|key| scope.admits(&key.references));
+    relation.parents.retain(|parent| scope.admits(parent));
+    relation.reads.retain(|column| scope.admits(&column.relation));
+    for column in &mut relation.columns {
+        column.sequence =
+            column.sequence.take().filter(|name| owned_sequences.contains(name) || scope.admits(name));
+    }
+    relation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daam_catalog::{
+        Column, ColumnRef, DataType, ForeignKey, Generated, Identifier, RelationKind, RelationPattern,
+        TypeClass,
+    };
+
+    fn name(schema: &str, name: &str) -> RelationName {
+        RelationName::stored(schema, name).unwrap()
+    }
+
+    fn table(schema: &str, table: &str) -> Relation {
+        let secret = name("hidden", "secret");
+        Relation {
+            name: name(schema, table),
+            kind: RelationKind::Table,
+            owner: Identifier::stored("owner").unwrap(),
+            columns: vec![Column {
+                name: Identifier::stored("id").unwrap(),
+                data_type: DataType { sql: "integer".into(), class: TypeClass::Integer },
+                not_null: true,
+                has_default: true,
+                generated: Generated::No,
+                sequence: Some(name("hidden", "numbers")),
+                comment: None,
+            }],
+            primary_key: vec![],
+            unique: vec![],
+            foreign_keys: vec![ForeignKey {
+                columns: vec![],
+                references: secret.clone(),
+                referenced: vec![],
+            }],
+            parents: vec![secret.clone()],
+            reads: BTreeSet::from([ColumnRef { relation: secret, column: Identifier::stored("x").unwrap() }]),
+            public: BTreeSet::new(),
+            triggers: false,
+            comment: None,
+        }
+    }
+
+    #[test]
+    fn nothing_out_of_scope_is_mentioned_anywhere_in_the_report() {
+        let relations = [table("public", "users"), table("hidden", "secret")];
+        let catalog = Catalog {
+            relations: relations.into_iter().map(|r| (r.name.clone(), r)).collect(),
+            ..Catalog::default()
+        };
+        let full = FullCatalog { catalog, owned_sequences: BTreeSet::new() };
+        let scope = Scope::Patterns(vec![RelationPattern::parse("public.*").unwrap()]);
+        let scoped = full.within(&scope);
+        assert_eq!(scoped.len(), 1);
+        assert!(!scoped.report().to_string().contains("hidden"));
+        assert!(full.within(&Scope::Patterns(vec![])).is_empty());
+        assert_eq!(full.within(&Scope::Absent).len(), 2);
+    }
+}

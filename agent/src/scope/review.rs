@@ -1,0 +1,188 @@
+//! Policies against the scope: what refuses a bundle, what is dropped from it, what is left of it.
+//!
+//! A mask or row filter that names an object outside refuses the whole bundle: dropping only the mask would leave
+//! the granted column open. A grant that names one loses that target. A pattern with a wildcard reaches only what is in
+//! scope, because the catalogue it is resolved against holds nothing else. A filter that cannot be read refuses too.
+
+use super::violation::{Site, Violation};
+use daam_catalog::{RelationName, RelationPattern, Scope};
+use daam_model::{Grant, Policy, PolicySet};
+use daam_sql::Filter;
+use std::collections::BTreeSet;
+
+/// The outcome of a review.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Review {
+    /// Why the bundle must be refused; empty = it may be loaded.
+    pub refused: BTreeSet<Violation>,
+    /// Grant targets that will not be granted.
+    pub dropped: BTreeSet<Violation>,
+    /// Policies with a row filter that cannot be read, so nobody knows what it names.
+    pub unreadable: BTreeSet<String>,
+}
+
+/// Checks every policy.
+pub fn review(set: &PolicySet, scope: &Scope) -> Review {
+    let mut review = Review::default();
+    if !scope.is_active() {
+        return review;
+    }
+    for policy in &set.policies {
+        for rule in &policy.masks {
+            let literal = rule.on.iter().filter_map(|pattern| pattern.relation().literal());
+            review.refuse(policy, outside(literal, scope));
+        }
+        for grant in &policy.grants {
+            review.drop_targets(policy, outside(targets(grant), scope));
+            for text in grant.rows.iter().chain(&grant.restrict) {
+                match relations(text) {
+                    Some(names) => review.refuse(policy, outside(names, scope)),
+                    None => {
+                        review.unreadable.insert(policy.name.clone());
+                    }
+                }
+            }
+        }
+    }
+    review
+}
+
+impl Review {
+    /// Whether the bundle must be refused.
+    pub fn refuses(&self) -> bool {
+        !self.refused.is_empty() || !self.unreadable.is_empty()
+    }
+
+    fn refuse(&mut self, policy: &Policy, names: impl Iterator<Item = RelationName>) {
+        self.refused.extend(names.map(|name| violation(policy, &name, Site::PolicyLoad)));
+    }
+
+    fn drop_targets(&mut self, policy: &Policy, names: impl Iterator<Item = RelationName>) {
+        self.dropped.extend(names.map(|name| violation(policy, &name, Site::Grant)));
+    }
+}
+
+fn violation(policy: &Policy, name: &RelationName, site: Site) -> Violation {
+    Violation {
+        policy: policy.name.clone(),
+        schema: name.schema.as_str().to_owned(),
+        table: name.name.as_str().to_owned(),
+        site,
+    }
+}
+
+fn targets(grant: &Grant) -> impl Iterator<Item = RelationName> {
+    grant.on.iter().chain(&grant.functions).filter_map(RelationPattern::literal)
+}
+
+/// The relations a filter names; none if it cannot be read.
+fn relations(filter: &str) -> Option<Vec<RelationName>> {
+    let filter = Filter::parse(filter).ok()?;
+    Some(filter.relations().into_iter().map(|used| used.name).collect())
+}
+
+fn outside(
+    names: impl IntoIterator<Item = RelationName>,
+    scope: &Scope,
+) -> impl Iterator<Item = RelationName> {
+    names.into_iter().filter(|name| !scope.admits(name))
+}
+
+/// What an accepted bundle means under a scope that has become narrower since: targets outside go, and a filter that
+/// reads something outside (or cannot be read) becomes `false`. Never wider than before.
+pub fn narrow(set: &PolicySet, scope: &Scope) -> PolicySet {
+    let mut set = set.clone();
+    if !scope.is_active() {
+        return set;
+    }
+    let reads_outside =
+        |text: &String| relations(text).is_none_or(|names| outside(names, scope).next().is_some());
+    let inside = |pattern: &RelationPattern| pattern.literal().is_none_or(|name| scope.admits(&name));
+    for policy in &mut set.policies {
+        for grant in &mut policy.grants {
+            grant.on.retain(inside);
+            grant.functions.retain(inside);
+            if grant.restrict.as_ref().is_some_and(reads_outside) {
+                grant.restrict = Some("false".to_owned());
+            }
+            if grant.rows.as_ref().is_some_and(reads_outside) {
+                grant.rows = Some("false".to_owned());
+            }
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daam_catalog::ColumnPattern;
+    use daam_model::{Mask, MaskRule, Origin, Verb};
+
+    fn scope(patterns: &[&str]) -> Scope {
+        Scope::Patterns(patterns.iter().map(|text| RelationPattern::parse(text).unwrap()).collect())
+    }
+
+    fn grant(on: &str) -> Grant {
+        Grant {
+            on: vec![RelationPattern::parse(on).unwrap()],
+            allow: BTreeSet::from([Verb::Select]),
+            ..Grant::default()
+        }
+    }
+
+    fn set(grants: Vec<Grant>, masks: &[&str]) -> PolicySet {
+        let masks = masks.iter().map(|on| MaskRule {
+            on: vec![ColumnPattern::parse(on).unwrap()],
+            with: Mask::Null,
+            origin: Origin::default(),
+        });
+        let policy = Policy {
+            name: "support".into(),
+            description: String::new(),
+            subjects: daam_model::Subjects::default(),
+            grants,
+            masks: masks.collect(),
+            session: daam_model::SessionLimits::default(),
+            request: None,
+            origin: Origin::default(),
+        };
+        PolicySet { policies: vec![policy], ..PolicySet::default() }
+    }
+
+    #[test]
+    fn a_mask_on_a_relation_outside_refuses_the_bundle() {
+        let review = review(&set(vec![], &["hr.staff.salary"]), &scope(&["public.*"]));
+        let refused: Vec<_> =
+            review.refused.iter().map(|v| (v.schema.as_str(), v.table.as_str(), v.site)).collect();
+        assert_eq!(refused, [("hr", "staff", Site::PolicyLoad)]);
+    }
+
+    #[test]
+    fn a_wildcard_mask_is_not_a_reference() {
+        assert_eq!(
+            review(&set(vec![], &["*.*.email", "hr.*.salary"]), &scope(&["public.*"])),
+            Review::default()
+        );
+    }
+
+    #[test]
+    fn a_grant_outside_is_dropped_and_reported() {
+        let set = set(vec![grant("hr.staff"), grant("public.users"), grant("*.*")], &[]);
+        let scope = scope(&["public.*"]);
+        let review = review(&set, &scope);
+        assert!(review.refused.is_empty());
+        assert_eq!(review.dropped.len(), 1);
+        let narrowed = narrow(&set, &scope);
+        let left: Vec<String> =
+            narrowed.policies[0].grants.iter().flat_map(|g| &g.on).map(ToString::to_string).collect();
+        assert_eq!(left, ["public.users", "*.*"]);
+    }
+
+    #[test]
+    fn without_a_declared_scope_nothing_is_reviewed() {
+        let set = set(vec![grant("hr.staff")], &["hr.staff.salary"]);
+        assert_eq!(review(&set, &Scope::Absent), Review::default());
+        assert_eq!(narrow(&set, &Scope::Absent), set);
+    }
+}

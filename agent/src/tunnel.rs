@@ -1,0 +1,26 @@
+//! Accepting developers' connections from the tunnel and handing each stream to the proxy.
+
+use crate::context::ProxyContext;
+use crate::proxy;
+use daam_tunnel::{Incoming, Listener};
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+
+/// Accepts until the listener closes; every connection and stream is a task of `tasks`.
+pub async fn accept(listener: Arc<Listener>, context: Arc<ProxyContext>, tasks: TaskTracker) {
+    while let Some(incoming) = listener.accept().await {
+        tracing::info!(user = incoming.user.email, path = %incoming.path, "a developer connected");
+        tasks.spawn(connection(incoming, Arc::clone(&context), tasks.clone()));
+    }
+}
+
+async fn connection(incoming: Incoming, context: Arc<ProxyContext>, tasks: TaskTracker) {
+    while let Some(stream) = incoming.accept_stream().await {
+        let (user, context) = (incoming.user.clone(), Arc::clone(&context));
+        tasks.spawn(async move {
+            let email = user.email.clone();
+            let end = proxy::serve(stream, user, context).await;
+            tracing::info!(user = email, reason = end.reason, statements = end.statements, "a session ended");
+        });
+    }
+}
