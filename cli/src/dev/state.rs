@@ -178,6 +178,7 @@ impl OwnedState {
         private_dir(&state.path("logs"))?;
         private_dir(&state.path("ready"))?;
         private_dir(&state.path("enrolment"))?;
+        remove_killed(home, &state);
         write_private(&home.file(POINTER), state.0.as_os_str().as_encoded_bytes())?;
         Ok(Self { state, home: home.clone(), keep_logs: false, _lock: lock })
     }
@@ -241,6 +242,16 @@ impl StateDir {
     }
 }
 
+/// The latest sandbox, if it was killed and left its directory.
+fn remove_killed(home: &Home, present: &StateDir) {
+    let Ok(latest) = StateDir::find(home, None) else { return };
+    let is_sandbox = matches!(latest.stored_facts(), Ok(Some(_)));
+    if latest.0 != present.0 && is_sandbox && latest.is_free().unwrap_or(false) {
+        latest.remove_left_overs();
+        latest.remove();
+    }
+}
+
 /// Only what `daam_postgres` makes is removed on the word of a file.
 fn is_cluster(dir: &Path) -> bool {
     let named = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("daam-pg-"));
@@ -283,6 +294,29 @@ mod tests {
         let error = OwnedState::take(&home, Some(&dir)).unwrap_err();
         assert!(error.sentence().contains("thesis.txt"), "{error}");
         assert!(dir.join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn what_a_killed_sandbox_left_is_removed_by_the_next_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::at(&scratch.path().join("home"));
+        let killed = scratch.path().join("killed");
+        let facts = Facts {
+            pid: 1,
+            control_plane: String::new(),
+            org: String::new(),
+            database: String::new(),
+            project: PathBuf::new(),
+            cluster: None,
+        };
+        home.prepare().unwrap();
+        fs::create_dir(&killed).unwrap();
+        StateDir(killed.clone()).store_facts(&facts).unwrap();
+        fs::write(killed.join("lock"), "").unwrap();
+        write_private(&home.file(POINTER), killed.as_os_str().as_encoded_bytes()).unwrap();
+        let owned = OwnedState::take(&home, None).unwrap();
+        assert!(!killed.exists());
+        assert!(owned.state().dir().exists());
     }
 
     #[test]
