@@ -81,7 +81,7 @@ pub fn table() -> Vec<Route> {
 }
 
 /// A further organization, for the operator of the installation.
-pub(crate) async fn make_organization(app: &App, request: &Bootstrap) -> Result<Bootstrapped, Refusal> {
+pub async fn make_organization(app: &App, request: &Bootstrap) -> Result<Bootstrapped, Refusal> {
     bootstrap::make(app, request, false).await
 }
 

@@ -188,7 +188,7 @@ async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
         None
     } else {
         let token = BootstrapToken::load_or_create(&config.data_dir)?;
-        tracing::info!(file = %token.path().display(), "no organization yet; `daam login --bootstrap` uses the token in this file");
+        tracing::info!(file = %token.path().display(), "no organization yet; `POST /v1/bootstrap` takes the token in this file");
         Some(token)
     };
     if serving && db.is_exclusive() {

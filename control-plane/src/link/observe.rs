@@ -39,7 +39,7 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
             match event.as_str() {
                 "started" => Ok(app.db().session_started(agent, &session_id, &user_id, now).await?),
                 "ended" => {
-                    let reason = reason.map(kept);
+                    let reason = reason.as_deref().map(kept);
                     let session = (session_id.as_str(), user_id.as_str());
                     Ok(app.db().session_ended(agent, session, (reason.as_deref(), statements), now).await?)
                 }
@@ -49,7 +49,7 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
         FromAgent::BundleStatus { serial, state, reason } => match state.as_str() {
             "active" => Ok(app.db().bundle_active(agent, serial).await?),
             "refused" => {
-                let reason = kept(reason.unwrap_or_else(|| "no reason given".to_owned()));
+                let reason = kept(reason.as_deref().unwrap_or("no reason given"));
                 tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
                 Ok(app.db().bundle_refused(agent, &reason).await?)
             }
@@ -69,7 +69,7 @@ fn short(names: &[&str]) -> Result<(), End> {
 }
 
 /// PostgreSQL cannot store NUL in text.
-fn kept(reason: String) -> String {
+fn kept(reason: &str) -> String {
     reason.chars().filter(|c| *c != '\0').take(LONGEST_REASON).collect()
 }
 

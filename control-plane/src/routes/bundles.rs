@@ -18,8 +18,8 @@ use serde::Deserialize;
 use std::error::Error as _;
 use std::sync::Arc;
 
-/// Most bytes of a bundle file.
-pub(crate) const LIMIT: usize = 16 * 1024 * 1024;
+/// Most bytes of a bundle file; in base64 it still fits one WebSocket frame of a default client.
+pub(crate) const LIMIT: usize = 8 * 1024 * 1024;
 
 /// The query of an upload.
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,55 @@
+//! Links and relays.
+
+use crate::engine::{NOW, admin, agent, enrolment};
+use daam_store::{Caller, Db, EnrolmentKind, Hello};
+
+fn hello<'a>(link_id: &'a str, addresses: &'a [String]) -> Hello<'a> {
+    Hello { link_id, addresses, agent_version: "0.0.0", bundle_serial: 3, directory_version: 4 }
+}
+
+pub(crate) async fn an_agent_is_online_while_its_link_is_seen(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    let addresses = vec!["127.0.0.1:6432".to_owned()];
+    assert!(db.online_agents(ana.scope(), "shop", NOW - 60).await.unwrap().is_empty());
+    db.agent_connected(&one, &hello("first", &addresses), NOW).await.unwrap();
+    let online = db.online_agents(ana.scope(), "shop", NOW - 60).await.unwrap();
+    assert_eq!((online.len(), &online[0].addresses), (1, &addresses));
+    assert_eq!(db.databases(ana.scope(), NOW - 60).await.unwrap()[0].agents_online, 1);
+    assert!(db.online_agents(ana.scope(), "shop", NOW).await.unwrap().is_empty(), "not seen since");
+    db.agent_connected(&one, &hello("second", &addresses), NOW).await.unwrap();
+    assert!(!db.agent_seen(&one, "first", NOW).await.unwrap(), "replaced");
+    assert!(db.agent_seen(&one, "second", NOW + 5).await.unwrap());
+    db.agent_disconnected(&one, "first").await.unwrap();
+    assert_eq!(
+        db.online_agents(ana.scope(), "shop", NOW).await.unwrap().len(),
+        1,
+        "the old link says nothing"
+    );
+    db.bundle_refused(&one, "expired").await.unwrap();
+    let listed = db.agents(ana.scope(), NOW, 0).await.unwrap().remove(0);
+    assert!(listed.online);
+    assert_eq!(
+        (listed.bundle_serial, listed.bundle_refused.as_deref(), listed.directory_version),
+        (3, Some("expired"), 4)
+    );
+    db.bundle_active(&one, 9).await.unwrap();
+    db.directory_enforced(&one, 8).await.unwrap();
+    let listed = db.agents(ana.scope(), NOW, 0).await.unwrap().remove(0);
+    assert_eq!((listed.bundle_serial, listed.bundle_refused, listed.directory_version), (9, None, 8));
+    db.forget_links().await.unwrap();
+    assert!(db.online_agents(ana.scope(), "shop", 0).await.unwrap().is_empty());
+}
+
+pub(crate) async fn relays_say_where_they_listen(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let (_, token) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
+    let (_, link) = db.enrol_relay(&token, "r", NOW).await.unwrap().unwrap();
+    let Some(Caller::Relay(relay)) = db.authenticate(&link.reveal(), NOW).await.unwrap() else {
+        panic!("not a relay")
+    };
+    assert!(db.relay_addresses(ana.scope()).await.unwrap().is_empty());
+    assert!(db.set_relay_address(&relay, "relay.example:443", NOW).await.unwrap());
+    assert!(!db.set_relay_address(&relay, "relay.example:443", NOW).await.unwrap(), "no news");
+    assert_eq!(db.relay_addresses(ana.scope()).await.unwrap(), ["relay.example:443"]);
+}

@@ -1,0 +1,65 @@
+//! One contract, two engines: every case runs on the embedded SQLite file and on a real PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail loudly"
+)]
+
+mod agents;
+mod audit;
+mod bundles;
+mod engine;
+mod observations;
+mod organization;
+mod people;
+mod statements;
+mod tenants;
+mod tokens;
+
+/// Each case once per engine; PostgreSQL starts once and gives every case a database of its own.
+macro_rules! contract {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let (db, _dir) = crate::engine::sqlite().await;
+                crate::$module::$case(db).await;
+            })*
+        }
+
+        #[tokio::test]
+        async fn the_same_contract_holds_on_postgresql() {
+            let server = engine::Postgres::start();
+            $(
+                println!("{}", stringify!($module::$case));
+                $module::$case(server.database(stringify!($case)).await).await;
+            )*
+        }
+    };
+}
+
+contract![
+    statements::every_statement_prepares,
+    organization::the_first_organization_is_made_once_whoever_asks,
+    organization::a_taken_slug_is_said_so,
+    tokens::a_token_lives_until_it_expires_or_is_deleted,
+    tokens::members_delete_only_their_own_tokens,
+    tokens::an_enrolment_token_admits_one_agent_however_many_ask,
+    tokens::an_enrolment_token_is_for_its_kind_and_its_time,
+    people::a_change_is_a_new_directory_version,
+    people::disabling_a_user_ends_tokens_and_certificates,
+    people::the_last_admin_stays_even_when_two_leave_at_once,
+    people::writers_do_not_fail_each_other,
+    bundles::publishing_is_compare_and_swap,
+    bundles::a_new_epoch_may_start_with_a_lower_serial,
+    bundles::a_trust_file_does_not_step_back,
+    agents::an_agent_is_online_while_its_link_is_seen,
+    agents::relays_say_where_they_listen,
+    observations::a_schema_report_replaces_everything,
+    observations::repeated_violations_fold_over_five_minutes,
+    observations::a_session_ends_once,
+    tenants::no_tenant_sees_or_changes_another_ones_rows,
+    audit::every_change_is_in_the_audit_and_the_chain_is_whole,
+];

@@ -1,0 +1,41 @@
+//! What agents report.
+
+use crate::engine::{NOW, admin, agent};
+use daam_store::{Db, Violation};
+
+pub(crate) async fn a_schema_report_replaces_everything(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    assert_eq!(db.schema(ana.scope(), "shop").await.unwrap(), None);
+    for snapshot in ["{\"relations\":[1,2]}", "{\"relations\":[2]}"] {
+        db.replace_schema(&one, snapshot, NOW).await.unwrap();
+        assert_eq!(db.schema(ana.scope(), "shop").await.unwrap().as_deref(), Some(snapshot));
+    }
+}
+
+pub(crate) async fn repeated_violations_fold_over_five_minutes(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    let seen = Violation { policy_id: "p", schema: "public", table: "salaries", site: "bundle" };
+    let other = Violation { site: "session", ..seen };
+    // Sliding: each repeat within five minutes of the last one extends it.
+    for (violation, at, new) in
+        [(seen, 0, true), (seen, 299, false), (seen, 598, false), (other, 598, true), (seen, 898, true)]
+    {
+        assert_eq!(db.violation(&one, violation, NOW + at).await.unwrap(), new, "{at}");
+    }
+    assert_eq!(db.agents(ana.scope(), 0, NOW).await.unwrap()[0].scope_violations, 3);
+    assert_eq!(db.agents(ana.scope(), 0, NOW + 700).await.unwrap()[0].scope_violations, 1);
+}
+
+pub(crate) async fn a_session_ends_once(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    db.session_started(&one, "s", "bo", NOW).await.unwrap();
+    db.session_started(&one, "s", "bo", NOW).await.unwrap();
+    assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 1);
+    db.session_ended(&one, ("s", "someone else"), (None, 0), NOW).await.unwrap();
+    assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 1);
+    db.session_ended(&one, ("s", "bo"), (Some("left"), 12), NOW).await.unwrap();
+    assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 0);
+}

@@ -1,0 +1,89 @@
+//! Bearer secrets: whom they speak for, and when they stop.
+
+use crate::engine::{NOW, TOKEN_END, admin, agent, enrolment, put, user};
+use daam_store::{
+    Caller, Db, Enrolment, EnrolmentKind, Holder, NewAgent, NewCertificate, Role, TokenOwner, UserAuth,
+};
+
+async fn token(db: &Db, by: &UserAuth, email: &str, expires_at: i64) -> (String, String) {
+    let owner = TokenOwner { email, name: "ci", expires_at };
+    let (id, secret) = db.create_token(by, &owner, NOW).await.unwrap().unwrap();
+    (id, secret.reveal())
+}
+
+pub(crate) async fn a_token_lives_until_it_expires_or_is_deleted(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    assert_eq!(ana.token_expires_at(), TOKEN_END);
+    let (id, secret) = token(&db, &ana, ana.email(), NOW + 10).await;
+    assert_eq!(user(&db, &secret, NOW + 9).await.unwrap().role(), Role::Admin);
+    assert!(user(&db, &secret, NOW + 10).await.is_none());
+    assert!(db.delete_token(&ana, &id, NOW).await.unwrap());
+    assert!(user(&db, &secret, NOW).await.is_none());
+    assert!(!db.delete_token(&ana, &id, NOW).await.unwrap());
+    assert!(db.authenticate("daam_pat_nonsense", NOW).await.unwrap().is_none());
+    let nobody = TokenOwner { email: "nobody@x.org", name: "ci", expires_at: TOKEN_END };
+    assert!(db.create_token(&ana, &nobody, NOW).await.unwrap().is_none());
+}
+
+pub(crate) async fn members_delete_only_their_own_tokens(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    put(&db, &ana, "bo@x.org", false).await;
+    let (_, secret) = token(&db, &ana, "bo@x.org", TOKEN_END).await;
+    let bo = user(&db, &secret, NOW).await.unwrap();
+    assert_eq!(bo.role(), Role::Member);
+    let (hers, _) = token(&db, &ana, ana.email(), TOKEN_END).await;
+    let (his, _) = token(&db, &bo, bo.email(), TOKEN_END).await;
+    assert!(!db.delete_token(&bo, &hers, NOW).await.unwrap());
+    assert!(db.delete_token(&bo, &his, NOW).await.unwrap());
+    assert!(db.delete_token(&ana, &hers, NOW).await.unwrap());
+}
+
+pub(crate) async fn an_enrolment_token_admits_one_agent_however_many_ask(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let kind = EnrolmentKind::Agent { database: "shop".to_owned() };
+    let (text, auth) = enrolment(&db, &ana, &kind).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let (db, auth) = (db.clone(), auth.clone());
+            tokio::spawn(async move {
+                let (id, serial) = (format!("agent-{n}"), format!("serial-{n}"));
+                let certificate =
+                    NewCertificate { serial: &serial, holder: Holder::Agent(&id), not_after: TOKEN_END };
+                db.enrol_agent(&auth, &NewAgent { id: &id, name: "a", certificate }, NOW)
+                    .await
+                    .unwrap()
+                    .is_some()
+            })
+        })
+        .collect();
+    let mut enrolled = 0;
+    for task in tasks {
+        enrolled += usize::from(task.await.unwrap());
+    }
+    assert_eq!(enrolled, 1);
+    assert!(db.authenticate(&text, NOW).await.unwrap().is_none());
+    assert_eq!(db.agents(ana.scope(), 0, 0).await.unwrap().len(), 1);
+    assert_eq!(db.databases(ana.scope(), 0).await.unwrap()[0].name, "shop");
+}
+
+pub(crate) async fn an_enrolment_token_is_for_its_kind_and_its_time(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let (_, relay) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
+    let certificate = NewCertificate { serial: "s", holder: Holder::Agent("x"), not_after: TOKEN_END };
+    assert!(
+        db.enrol_agent(&relay, &NewAgent { id: "x", name: "x", certificate }, NOW).await.unwrap().is_none()
+    );
+    let kind = EnrolmentKind::Agent { database: "shop".to_owned() };
+    let (_, for_agent) = enrolment(&db, &ana, &kind).await;
+    assert!(db.enrol_relay(&for_agent, "r", NOW).await.unwrap().is_none());
+    assert!(db.enrol_relay(&relay, "r", NOW + 60).await.unwrap().is_none(), "it expired");
+    let (id, link) = db.enrol_relay(&relay, "r", NOW).await.unwrap().unwrap();
+    match db.authenticate(&link.reveal(), NOW).await.unwrap() {
+        Some(Caller::Relay(found)) => assert_eq!(found.relay_id(), id),
+        other => panic!("not a relay: {other:?}"),
+    }
+    let late = Enrolment { kind: &kind, expires_at: NOW };
+    let (_, secret) = db.create_enrolment(&ana, &late, NOW).await.unwrap();
+    assert!(db.authenticate(&secret.reveal(), NOW).await.unwrap().is_none());
+    assert_eq!(agent(&db, &ana, "a", "shop").await.database(), "shop");
+}

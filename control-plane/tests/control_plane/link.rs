@@ -1,0 +1,278 @@
+//! The agent link, from the agent's side.
+
+use crate::bundles::{bundle, publish_first, put_bundle};
+use crate::world::World;
+use base64::Engine as _;
+use daam_api::link::{FromAgent, ToAgent, VERSION};
+use daam_api::v1::{Agent, Enrolled};
+use daam_identity::ticket::{HeldTicket, TicketRole, TicketVerifier};
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// An agent as far as the link is concerned.
+pub(crate) struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+pub(crate) fn hello() -> FromAgent {
+    FromAgent::Hello {
+        version: VERSION,
+        agent_version: "0.0.0".to_owned(),
+        addresses: vec!["127.0.0.1:6432".to_owned()],
+        bundle_serial: 0,
+        directory_version: 0,
+    }
+}
+
+impl Peer {
+    async fn open(world: &World, token: &str, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
+        let mut request =
+            format!("ws://{}/v1/agent/link", world.server.address()).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        tokio_tungstenite::connect_async(request).await.map(|(socket, _)| Self(socket))
+    }
+
+    /// Connected, greeted, and past the first directory.
+    pub(crate) async fn connected(world: &World, agent: &Enrolled) -> Self {
+        let mut peer = Self::open(world, &agent.link_token, &[]).await.unwrap();
+        peer.say(&hello()).await;
+        peer.directory(1).await;
+        peer
+    }
+
+    async fn say(&mut self, message: &FromAgent) {
+        self.raw(Message::Text(serde_json::to_string(message).unwrap().into())).await;
+    }
+
+    async fn raw(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> ToAgent {
+        loop {
+            match timeout(SOON, self.0.next()).await.unwrap().unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The close code and reason.
+    async fn end(&mut self) -> (u16, String) {
+        loop {
+            match timeout(SOON, self.0.next()).await.unwrap() {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Some(Ok(Message::Close(None)) | Err(_)) | None => return (0, String::new()),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Hears until a directory of at least this version.
+    async fn directory(&mut self, at_least: u64) -> Vec<daam_api::link::DirectoryUser> {
+        loop {
+            if let ToAgent::DirectoryUpdate { version, users } = self.hear().await
+                && version >= at_least
+            {
+                return users;
+            }
+        }
+    }
+
+    pub(crate) async fn leave(mut self) {
+        self.0.close(None).await.unwrap();
+    }
+}
+
+impl World {
+    /// Asks until it is so.
+    pub(crate) async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
+        let deadline = tokio::time::Instant::now() + SOON;
+        while !so().await {
+            assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn only_agent(&self, token: &str) -> Agent {
+        self.get("/v1/agents", token).await.json::<Vec<Agent>>(200).remove(0)
+    }
+}
+
+pub(crate) async fn a_new_link_gets_everything_and_changes_at_once(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let (key, first) = publish_first(&world, &org).await;
+    let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+    peer.say(&hello()).await;
+    let users = peer.directory(1).await;
+    assert_eq!(users[0].email, "ana@example.com");
+    let ToAgent::PolicyUpdate { serial: 1, bundle: pushed } = peer.hear().await else { panic!("no bundle") };
+    assert_eq!(base64::engine::general_purpose::STANDARD.decode(pushed).unwrap(), first);
+
+    let second = bundle(&org.slug, "shop", 2, Some(&key));
+    put_bundle(&world, &org, 1, &second).await.ok(200);
+    let ToAgent::PolicyUpdate { serial: 2, bundle: pushed } = peer.hear().await else { panic!("no bundle") };
+    assert_eq!(base64::engine::general_purpose::STANDARD.decode(pushed).unwrap(), second);
+
+    let stored = world.put_user(&org, "bo@example.com", false).await;
+    let users = peer.directory(stored["directory_version"].as_u64().unwrap()).await;
+    let bo = users.iter().find(|user| user.email == "bo@example.com").unwrap();
+    assert_eq!((bo.disabled, bo.attributes["region"].as_str()), (false, Some("eu")));
+
+    let token = world.member(&org, "bo@example.com").await;
+    let (_, csr) = daam_identity::make_csr().unwrap();
+    let request = json!({ "csr_pem": csr, "device": "d" });
+    let issued: daam_api::v1::CertificateIssued =
+        world.call(Method::POST, "/v1/certificates", &token, &request).await.json(200);
+    world.put_user(&org, "bo@example.com", true).await;
+    let serials = loop {
+        if let ToAgent::IdentityRevoked { serials } = peer.hear().await {
+            break serials;
+        }
+    };
+    assert!(serials.contains(&daam_identity::facts_of_pem(&issued.certificate_pem).unwrap().serial_hex));
+    assert!(peer.directory(1).await.iter().any(|user| user.disabled));
+
+    let relay = world.relay(&org).await;
+    let address = json!({ "address": "127.0.0.1:7000" });
+    world.call(Method::PUT, "/v1/relay/address", &relay.link_token, &address).await.ok(204);
+    let ToAgent::RelayUpdate { relays } = peer.hear().await else { panic!("no relay") };
+    assert_eq!(relays[0].address, "127.0.0.1:7000");
+    let verifier = TicketVerifier::from_base64(&relay.ticket_key.unwrap()).unwrap();
+    let held = HeldTicket::parse(&relays[0].ticket).unwrap();
+    let ticket = verifier.verify(held.presented(), world.now()).unwrap();
+    let grant = ticket.proven_by(b"c", &held.prove(b"c")).unwrap().grant().clone();
+    assert_eq!((grant.role, grant.agent_id), (TicketRole::Agent, agent.id));
+    world.pass(1801);
+    let ToAgent::RelayUpdate { relays } = peer.hear().await else { panic!("no renewed ticket") };
+    let held = HeldTicket::parse(&relays[0].ticket).unwrap();
+    assert!(verifier.verify(held.presented(), world.now() + 3500).is_ok());
+}
+
+pub(crate) async fn what_an_agent_reports_is_stored(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    world.get("/v1/databases/shop/schema", &org.token).await.refused(404, "schema.unknown");
+    let mut peer = Peer::connected(&world, &agent).await;
+    let snapshot = daam_catalog::snapshot::to_json(&daam_catalog::Catalog::default());
+    peer.say(&FromAgent::SchemaReport { snapshot: snapshot.clone() }).await;
+    for _ in 0..3 {
+        peer.say(&FromAgent::ScopeViolation {
+            policy_id: "support".to_owned(),
+            schema: "public".to_owned(),
+            table: "salaries".to_owned(),
+            site: "bundle".to_owned(),
+        })
+        .await;
+    }
+    for event in ["started", "ended"] {
+        peer.say(&FromAgent::SessionEvent {
+            session_id: "s1".to_owned(),
+            user_id: org.admin_id.clone(),
+            event: event.to_owned(),
+            reason: Some("left\u{0}".to_owned()),
+            statements: 3,
+        })
+        .await;
+    }
+    peer.say(&FromAgent::Heartbeat {}).await;
+    let status = |state: &str| FromAgent::BundleStatus {
+        serial: 4,
+        state: state.to_owned(),
+        reason: Some("why".to_owned()),
+    };
+    peer.say(&status("refused")).await;
+    peer.say(&FromAgent::DirectoryStatus { version: 1 }).await;
+    world
+        .until("the refusal is shown", async || {
+            let seen = world.only_agent(&org.token).await;
+            seen.bundle_refused.as_deref() == Some("why") && seen.directory_version == 1
+        })
+        .await;
+    let seen = world.only_agent(&org.token).await;
+    assert_eq!((seen.online, seen.scope_violations, seen.bundle_serial), (true, 1, 0));
+    let stored: Value = world.get("/v1/databases/shop/schema", &org.token).await.json(200);
+    assert_eq!(stored, snapshot);
+    peer.say(&status("active")).await;
+    world.until("the bundle is active", async || world.only_agent(&org.token).await.bundle_serial == 4).await;
+    peer.leave().await;
+    world.until("the agent is offline", async || !world.only_agent(&org.token).await.online).await;
+}
+
+pub(crate) async fn impossible_messages_end_the_link_with_a_reason(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let text = |text: &str| Message::Text(text.to_owned().into());
+    let old = FromAgent::Hello {
+        version: VERSION + 1,
+        agent_version: String::new(),
+        addresses: Vec::new(),
+        bundle_serial: 0,
+        directory_version: 0,
+    };
+    for (first, code) in [
+        (text("{\"type\":\"heartbeat\"}"), 4001),
+        (text(&serde_json::to_string(&old).unwrap()), 4002),
+        (text("{\"type\":\"hullo\"}"), 4003),
+        (Message::Binary(vec![1].into()), 4003),
+    ] {
+        let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+        peer.raw(first).await;
+        let (found, reason) = peer.end().await;
+        assert_eq!(found, code, "{reason}");
+        assert!(!reason.is_empty());
+    }
+    for message in [
+        "nonsense".to_owned(),
+        "{\"type\":\"scope\",\"tables\":[]}".to_owned(),
+        "{\"type\":\"scope_violation\",\"policy_id\":\"p\",\"schema\":\"s\",\"table\":\"t\",\"site\":\"x\",\"row\":1}".to_owned(),
+        serde_json::to_string(&hello()).unwrap(),
+        "{\"type\":\"schema_report\",\"snapshot\":{\"rows\":[]}}".to_owned(),
+        "{\"type\":\"bundle_status\",\"serial\":1,\"state\":\"maybe\",\"reason\":null}".to_owned(),
+        format!("{{\"type\":\"scope_violation\",\"policy_id\":\"{}\",\"schema\":\"s\",\"table\":\"t\",\"site\":\"x\"}}", "p".repeat(300)),
+    ] {
+        let mut peer = Peer::connected(&world, &agent).await;
+        peer.raw(text(&message)).await;
+        let (found, reason) = peer.end().await;
+        assert_eq!(found, 4003, "{message}: {reason}");
+    }
+    let refused = Peer::open(&world, &agent.link_token, &[("origin", "https://evil.example")]).await;
+    assert!(matches!(refused.err(), Some(Error::Http(answer)) if answer.status() == 403));
+    let refused = Peer::open(&world, &org.token, &[]).await;
+    assert!(matches!(refused.err(), Some(Error::Http(answer)) if answer.status() == 403));
+    world.get("/v1/agent/link", &agent.link_token).await.refused(426, "link.websocket");
+}
+
+pub(crate) async fn a_second_link_replaces_the_first(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let mut first = Peer::connected(&world, &agent).await;
+    let second = Peer::connected(&world, &agent).await;
+    let (code, _) = first.end().await;
+    assert_eq!(code, 4004);
+    assert!(world.only_agent(&org.token).await.online, "the first link's end says nothing of the second");
+    drop(second);
+}
+
+pub(crate) async fn a_stopping_server_says_so(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let mut peer = Peer::connected(&world, &agent).await;
+    let World { server, dir: _dir, .. } = world;
+    let (ended, ()) = tokio::join!(peer.end(), server.stop());
+    assert_eq!(ended.0, 1001, "{}", ended.1);
+}

@@ -1,0 +1,67 @@
+//! The control plane over HTTP and its agent link, each case on the embedded SQLite file and on a real PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail loudly"
+)]
+
+mod bundles;
+mod certificates;
+mod connect;
+mod enrolment;
+mod lifecycle;
+mod link;
+mod people;
+mod process;
+mod routes;
+mod tls;
+mod world;
+
+/// Each case once per engine; PostgreSQL starts once and gives every case a database of its own.
+macro_rules! contract {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                crate::$module::$case(crate::world::World::start(None).await).await;
+            })*
+        }
+
+        #[tokio::test]
+        async fn the_same_contract_holds_on_postgresql() {
+            let server = world::Postgres::start();
+            $(
+                let url = server.database(stringify!($case)).await;
+                $module::$case(world::World::start(Some(url)).await).await;
+            )*
+        }
+    };
+}
+
+contract![
+    lifecycle::the_first_organization_is_made_once,
+    lifecycle::a_restart_keeps_everything,
+    lifecycle::a_lost_key_file_is_not_papered_over,
+    routes::every_route_refuses_strangers_and_wrong_roles,
+    routes::every_route_keeps_tenants_apart,
+    routes::bodies_are_bounded_and_strict,
+    people::a_token_can_be_made_used_deleted_and_expires,
+    people::members_are_not_admins,
+    people::impossible_people_are_refused,
+    people::a_disabled_user_is_out_at_once,
+    certificates::a_user_certificate_names_its_caller_for_at_most_twelve_hours,
+    certificates::an_agent_renews_its_own_certificate,
+    enrolment::an_agent_enrols_once_and_is_named_by_its_token,
+    enrolment::a_relay_enrols_once_and_can_verify_tickets,
+    bundles::only_signed_bundles_for_this_place_are_published,
+    bundles::the_head_moves_forward_by_compare_and_swap,
+    bundles::trust_files_are_for_this_organization,
+    link::a_new_link_gets_everything_and_changes_at_once,
+    link::what_an_agent_reports_is_stored,
+    link::impossible_messages_end_the_link_with_a_reason,
+    link::a_second_link_replaces_the_first,
+    link::a_stopping_server_says_so,
+    connect::an_offer_has_addresses_and_tickets_for_one_agent,
+];

@@ -1,0 +1,62 @@
+//! The program itself.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_daam-control-plane");
+
+#[test]
+fn help_has_examples() {
+    let help = Command::new(PROGRAM).arg("--help").output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    for expected in ["Examples:", "--behind-tls-proxy", "create-organization", "bootstrap-token"] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn the_program_announces_itself_and_ends_with_its_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let ready = dir.path().join("ready");
+    let mut child = Command::new(PROGRAM)
+        .args(["serve", "--listen", "127.0.0.1:0", "--exit-on-stdin-close"])
+        .arg("--data-dir")
+        .arg(dir.path().join("data"))
+        .arg("--ready-file")
+        .arg(&ready)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !ready.exists() {
+        assert!(Instant::now() < deadline, "not ready in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
+    let mut connection = std::net::TcpStream::connect(said["address"].as_str().unwrap()).unwrap();
+    std::io::Write::write_all(
+        &mut connection,
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    .unwrap();
+    let mut status = String::new();
+    BufReader::new(connection).read_line(&mut status).unwrap();
+    assert!(status.contains("200"), "{status}");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_exposed_address_without_tls_is_refused_with_what_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = Command::new(PROGRAM)
+        .args(["serve", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(dir.path().join("data"))
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--behind-tls-proxy"));
+    assert!(!dir.path().join("data").exists(), "nothing was made before the refusal");
+}

@@ -1,0 +1,195 @@
+//! A running control plane with one organization, its admin, and a clock that moves when told.
+
+use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, TokenCreated};
+use daam_control_plane::{Clock, Config, Server, Transport};
+use daam_postgres::Cluster;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
+
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+pub(crate) struct Postgres(Cluster);
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        Self(Cluster::for_test().unwrap())
+    }
+
+    pub(crate) async fn database(&self, name: &str) -> String {
+        let name: String = name.chars().take(60).collect();
+        let (client, connection) =
+            tokio_postgres::connect(&self.0.superuser_dsn("postgres"), tokio_postgres::NoTls).await.unwrap();
+        let served = tokio::spawn(connection);
+        client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await.unwrap();
+        drop(client);
+        served.await.unwrap().unwrap();
+        self.0.superuser_dsn(&name)
+    }
+}
+
+/// An organization, by its first admin.
+#[derive(Debug, Clone)]
+pub(crate) struct Org {
+    pub(crate) slug: String,
+    pub(crate) admin_id: String,
+    pub(crate) token: String,
+}
+
+impl From<Bootstrapped> for Org {
+    fn from(made: Bootstrapped) -> Self {
+        Self { slug: made.org, admin_id: made.user_id, token: made.token }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) dir: TempDir,
+    pub(crate) config: Config,
+    clock: Arc<AtomicI64>,
+    http: reqwest::Client,
+}
+
+/// An answer, whatever it is.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) kind: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl World {
+    pub(crate) async fn start(database_url: Option<String>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(NOW));
+        let told = Arc::clone(&clock);
+        let config = Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir: dir.path().join("data"),
+            database_url,
+            transport: Transport::Loopback,
+            clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
+        };
+        let server = Server::start(&config).await.unwrap();
+        Self { server, dir, config, clock, http: reqwest::Client::new() }
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        let Self { server, dir, config, clock, http } = self;
+        server.stop().await;
+        let server = Server::start(&config).await.unwrap();
+        Self { server, dir, config, clock, http }
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn bootstrap_file(&self) -> std::path::PathBuf {
+        self.config.data_dir.join("bootstrap-token")
+    }
+
+    pub(crate) async fn bootstrap(&self) -> Org {
+        let token = std::fs::read_to_string(self.bootstrap_file()).unwrap();
+        let request = json!({ "organization": "Shop", "admin_email": "Ana@Example.com" });
+        let answer = self.call(Method::POST, "/v1/bootstrap", token.trim(), &request).await;
+        Org::from(answer.json::<Bootstrapped>(201))
+    }
+
+    /// A further organization.
+    pub(crate) async fn organization(&self, email: &str) -> Org {
+        let request = Bootstrap { organization: "Other".to_owned(), admin_email: email.to_owned() };
+        let app = self.server.app();
+        Org::from(daam_control_plane::routes::make_organization(app, &request).await.unwrap())
+    }
+
+    /// A user of `org` and a token.
+    pub(crate) async fn member(&self, org: &Org, email: &str) -> String {
+        self.put_user(org, email, false).await;
+        let request = json!({ "name": "laptop", "email": email });
+        self.call(Method::POST, "/v1/tokens", &org.token, &request).await.json::<TokenCreated>(201).token
+    }
+
+    pub(crate) async fn put_user(&self, org: &Org, email: &str, disabled: bool) -> Value {
+        let user = json!({ "groups": ["analysts"], "attributes": { "region": "eu" }, "disabled": disabled });
+        self.call(Method::PUT, &format!("/v1/users/{email}"), &org.token, &user).await.json(200)
+    }
+
+    pub(crate) async fn enrolment(&self, org: &Org, request: &Value) -> String {
+        self.call(Method::POST, "/v1/enrolment-tokens", &org.token, request)
+            .await
+            .json::<TokenCreated>(201)
+            .token
+    }
+
+    pub(crate) async fn agent(&self, org: &Org, database: &str) -> Enrolled {
+        let token = self.enrolment(org, &json!({ "kind": "agent", "database": database })).await;
+        let (_, csr) = daam_identity::make_csr().unwrap();
+        self.call(Method::POST, "/v1/enrol", &token, &json!({ "name": "one", "csr_pem": csr }))
+            .await
+            .json(201)
+    }
+
+    pub(crate) async fn relay(&self, org: &Org) -> Enrolled {
+        let token = self.enrolment(org, &json!({ "kind": "relay" })).await;
+        self.call(Method::POST, "/v1/enrol", &token, &json!({ "name": "r" })).await.json(201)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.server.address()))
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path).bearer_auth(token)).await
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
+        self.send(method, path, token, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: Vec<u8>) -> Answer {
+        Answer::of(self.request(method, path).bearer_auth(token).body(body)).await
+    }
+}
+
+impl Answer {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let kind =
+            response.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+        Self { status, kind, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn ok(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(self, status: u16) -> T {
+        let answer = self.ok(status);
+        serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
+    }
+
+    /// A problem document with this status and code.
+    pub(crate) fn refused(self, status: u16, code: &str) -> String {
+        let answer = self.ok(status);
+        assert_eq!(answer.kind, "application/problem+json", "{}", answer.text());
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        problem.to_string()
+    }
+}
