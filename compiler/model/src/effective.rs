@@ -127,7 +127,6 @@ pub fn effective(
     let policies = applicable(set, &subject, active_requests);
     let masks = masks::Masks::of(&policies, catalog);
     let mut granted = grants::collect(&policies, catalog);
-    rows::inherit(&mut granted.relations, catalog);
     views::refuse(&mut granted, &masks, catalog);
     for (name, access) in &mut granted.relations {
         masks.write_into(name, access);

@@ -8,6 +8,7 @@ use crate::subject::{AttributeType, Subject};
 use daam_catalog::Identifier;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// What a grant allows.
@@ -53,6 +54,12 @@ pub struct Origin {
     pub file: String,
     /// 1-based line.
     pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }
 
 /// The policies of one database.

@@ -31,7 +31,7 @@ pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
         };
         granted.functions.extend(catalog.functions.keys().filter(called).cloned());
     }
-    rows.write_into(&mut granted.relations);
+    rows.write_into(&mut granted.relations, catalog);
     granted
 }
 

@@ -8,7 +8,7 @@ use super::RelationAccess;
 use super::rows::ancestors;
 use crate::mask::EffectiveMask;
 use crate::policy::{MaskRule, Origin, Policy};
-use daam_catalog::{Catalog, ColumnRef, Generated, Identifier, Relation, RelationName};
+use daam_catalog::{Catalog, ColumnPattern, ColumnRef, Generated, Identifier, Relation, RelationName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The masks of one subject over the whole catalogue, granted or not.
@@ -75,8 +75,14 @@ impl<'a> Masks<'a> {
     fn apply_rules(&mut self, relation: &Relation) {
         let mut found = Vec::new();
         for rule in &self.rules {
+            // The relation part first: most patterns are not about this relation at all.
+            let near: Vec<&ColumnPattern> =
+                rule.on.iter().filter(|pattern| pattern.relation().matches(&relation.name)).collect();
+            if near.is_empty() {
+                continue;
+            }
             for column in &relation.columns {
-                if rule.on.iter().any(|pattern| pattern.matches(&relation.name, &column.name)) {
+                if near.iter().any(|pattern| pattern.matches(&relation.name, &column.name)) {
                     let mask = EffectiveMask::new(rule.with.clone()).fitted(column.data_type.class);
                     let origins = BTreeSet::from([rule.origin.clone()]);
                     found.push((column.name.clone(), Masked { mask, origins }));

@@ -42,19 +42,36 @@ impl RowCollector {
         }
     }
 
-    /// Writes the filters of the verbs that are granted.
-    pub(super) fn write_into(self, relations: &mut BTreeMap<RelationName, RelationAccess>) {
-        for ((relation, verb), reach) in self.verbs {
-            let Some(access) = relations.get_mut(&relation) else { continue };
-            if !access.verbs.contains_key(&verb) {
-                continue;
-            }
-            let any = if reach.unfiltered { Vec::new() } else { reach.any.into_iter().collect() };
-            let filter = RowFilter { any, all: reach.all.into_iter().collect() };
-            if filter != RowFilter::default() {
-                access.rows.insert(verb, filter);
+    /// Writes the filters of the verbs that are granted, with what their ancestors demand.
+    pub(super) fn write_into(
+        self,
+        relations: &mut BTreeMap<RelationName, RelationAccess>,
+        catalog: &Catalog,
+    ) {
+        for (name, access) in relations {
+            let ancestors = ancestors(name, catalog);
+            for verb in access.verbs.keys() {
+                let own = self.verbs.get(&(name.clone(), *verb));
+                let mut filter = own.map(Reach::filter).unwrap_or_default();
+                for ancestor in &ancestors {
+                    if let Some(reach) = self.verbs.get(&(ancestor.clone(), *verb)) {
+                        require(&mut filter, reach.filter());
+                    }
+                }
+                filter.all.sort();
+                filter.all.dedup();
+                if filter != RowFilter::default() {
+                    access.rows.insert(*verb, filter);
+                }
             }
         }
+    }
+}
+
+impl Reach {
+    fn filter(&self) -> RowFilter {
+        let any = if self.unfiltered { Vec::new() } else { self.any.iter().cloned().collect() };
+        RowFilter { any, all: self.all.iter().cloned().collect() }
     }
 }
 
@@ -62,41 +79,20 @@ fn clause(relation: &Relation, text: &str, grant: &Grant) -> FilterClause {
     FilterClause { relation: relation.name.clone(), text: text.to_owned(), origin: grant.origin.clone() }
 }
 
-/// Gives every granted child the filters of its granted ancestors.
-pub(super) fn inherit(relations: &mut BTreeMap<RelationName, RelationAccess>, catalog: &Catalog) {
-    let mut inherited: Vec<(RelationName, Verb, Vec<FilterClause>)> = Vec::new();
-    for (name, access) in relations.iter() {
-        for parent in ancestors(name, catalog) {
-            let Some(filters) = relations.get(&parent).map(|access| &access.rows) else { continue };
-            for (verb, filter) in filters {
-                if access.verbs.contains_key(verb) {
-                    inherited.push((name.clone(), *verb, required(filter)));
-                }
-            }
-        }
-    }
-    for (name, verb, clauses) in inherited {
-        let Some(access) = relations.get_mut(&name) else { continue };
-        let all = &mut access.rows.entry(verb).or_default().all;
-        all.extend(clauses);
-        all.sort();
-        all.dedup();
-    }
-}
-
-/// A filter as clauses that all must hold.
-fn required(filter: &RowFilter) -> Vec<FilterClause> {
-    let mut clauses = filter.all.clone();
-    match filter.any.as_slice() {
+/// Narrows a child's filter to the rows its ancestor's filter reaches.
+fn require(filter: &mut RowFilter, ancestor: RowFilter) {
+    filter.all.extend(ancestor.all);
+    match ancestor.any.as_slice() {
         [] => {}
-        [only] => clauses.push(only.clone()),
+        [only] => filter.all.push(only.clone()),
+        // Kept apart where possible: a missing attribute then closes one alternative, not all of them.
+        _ if filter.any.is_empty() => filter.any = ancestor.any,
         [first, ..] => {
             // Each text is one complete expression, so the parenthesised alternatives are one as well.
-            let texts: Vec<String> = filter.any.iter().map(|clause| format!("({})", clause.text)).collect();
-            clauses.push(FilterClause { text: texts.join(" OR "), ..first.clone() });
+            let texts: Vec<String> = ancestor.any.iter().map(|clause| format!("({})", clause.text)).collect();
+            filter.all.push(FilterClause { text: texts.join(" OR "), ..first.clone() });
         }
     }
-    clauses
 }
 
 /// Every relation this one is a partition or inheritance child of, directly or not.

@@ -61,6 +61,15 @@ fn of(policies: Vec<Policy>) -> PolicySet {
     PolicySet { policies, ..set([]) }
 }
 
+/// Whether a row is reached for which `id = 1` and `id = 2` have these truths.
+fn reaches(access: &RelationAccess, verb: Verb, truth: [bool; 2]) -> bool {
+    let holds = |clause: &FilterClause| {
+        clause.text.split(" OR ").any(|part| if part.contains("id = 1") { truth[0] } else { truth[1] })
+    };
+    let Some(filter) = access.rows.get(&verb) else { return true };
+    (filter.any.is_empty() || filter.any.iter().any(holds)) && filter.all.iter().all(holds)
+}
+
 /// Masks are compared as applied: on a column that is not granted nothing is.
 fn weakest<'e>(
     e: &'e EffectivePolicy,
@@ -125,6 +134,21 @@ proptest! {
         for name in e.relations.keys() {
             for read in &catalog.relations[name].reads {
                 prop_assert!(weakest(&e, &read.relation, &read.column).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_partition_never_reaches_a_row_its_parents_do_not(policies in any_policies(), truth in any::<[bool; 2]>()) {
+        let catalog = shop();
+        let e = resolve(&of(policies), &catalog);
+        for (child, access) in &e.relations {
+            for parent in crate::effective::rows::ancestors(child, &catalog) {
+                let Some(above) = e.relations.get(&parent) else { continue };
+                for verb in access.verbs.keys().filter(|verb| above.verbs.contains_key(verb)) {
+                    let (inner, outer) = (reaches(access, *verb, truth), reaches(above, *verb, truth));
+                    prop_assert!(!inner || outer, "{child} reaches past {parent} on {verb:?}");
+                }
             }
         }
     }

@@ -83,3 +83,25 @@ fn an_unfiltered_partition_still_keeps_its_parents_filter() {
     assert!(select.any.is_empty());
     assert_eq!(texts(&select.all), ["id = 1"]);
 }
+
+#[test]
+fn alternatives_of_a_parent_stay_apart_in_an_unfiltered_partition() {
+    let a = policy("a")
+        .grant(grant("public.orders", &[Verb::Select]).rows("id = 1"))
+        .grant(grant("public.orders", &[Verb::Select]).rows("customer = subject.email"));
+    let b = policy("b").grant(grant("public.orders_2", &[Verb::Select]));
+    let e = resolve(&set([a, b]), &shop());
+    let select = filter(&e, "public.orders_2", Verb::Select).unwrap();
+    assert_eq!(texts(&select.any), ["customer = subject.email", "id = 1"]);
+    assert!(select.all.is_empty());
+}
+
+#[test]
+fn a_restriction_on_a_parent_holds_in_its_partitions_even_if_the_parent_is_not_granted() {
+    let none = grant("public.orders", &[Verb::Select]).columns(Verb::Select, &["gone"]);
+    let a = policy("a").grant(none.restrict("total > 0"));
+    let b = policy("b").grant(grant("public.orders_1a", &[Verb::Select]));
+    let e = resolve(&set([a, b]), &shop());
+    assert!(!e.relations.contains_key(&name("public.orders")));
+    assert_eq!(texts(&filter(&e, "public.orders_1a", Verb::Select).unwrap().all), ["total > 0"]);
+}
