@@ -11,6 +11,17 @@ use std::time::Duration;
 
 const SLOT_SECONDS: u64 = 60;
 
+/// Whom a cookie is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Where the packet came from.
+    pub from: SocketAddr,
+    /// The number the peer chose.
+    pub instance: u64,
+    /// The ticket it showed.
+    pub ticket: &'a str,
+}
+
 /// Makes and checks cookies.
 pub struct CookieJar {
     secret: [u8; 32],
@@ -29,19 +40,12 @@ impl CookieJar {
     }
 
     /// The cookie for this peer now.
-    pub fn make(&self, from: SocketAddr, instance: u64, ticket: &str, now: Duration) -> [u8; COOKIE_BYTES] {
-        self.cookie(slot(now), from, instance, ticket)
+    pub fn make(&self, asker: Asker<'_>, now: Duration) -> [u8; COOKIE_BYTES] {
+        self.cookie(slot(now), asker)
     }
 
     /// Whether `cookie` was made for this peer within the last minutes.
-    pub fn check(
-        &self,
-        cookie: &[u8; COOKIE_BYTES],
-        from: SocketAddr,
-        instance: u64,
-        ticket: &str,
-        now: Duration,
-    ) -> bool {
+    pub fn check(&self, cookie: &[u8; COOKIE_BYTES], asker: Asker<'_>, now: Duration) -> bool {
         let [a, b, c, d, ..] = *cookie;
         let made = u32::from_be_bytes([a, b, c, d]);
         let current = slot(now);
@@ -49,21 +53,21 @@ impl CookieJar {
             return false;
         }
         // Compared in constant time: the difference of every byte is gathered before the decision.
-        let expected = self.cookie(made, from, instance, ticket);
+        let expected = self.cookie(made, asker);
         expected.iter().zip(cookie).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
     }
 
-    fn cookie(&self, slot: u32, from: SocketAddr, instance: u64, ticket: &str) -> [u8; COOKIE_BYTES] {
-        let ip = match from.ip().to_canonical() {
+    fn cookie(&self, slot: u32, asker: Asker<'_>) -> [u8; COOKIE_BYTES] {
+        let ip = match asker.from.ip().to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
         let mut parts = Vec::with_capacity(64);
         parts.extend_from_slice(&slot.to_be_bytes());
         parts.extend_from_slice(&ip.octets());
-        parts.extend_from_slice(&from.port().to_be_bytes());
-        parts.extend_from_slice(&instance.to_be_bytes());
-        parts.extend_from_slice(&Sha256::digest(ticket.as_bytes()));
+        parts.extend_from_slice(&asker.from.port().to_be_bytes());
+        parts.extend_from_slice(&asker.instance.to_be_bytes());
+        parts.extend_from_slice(&Sha256::digest(asker.ticket.as_bytes()));
         let tag = self.tag(b"cookie", &parts);
         let mut cookie = [0; COOKIE_BYTES];
         let head = slot.to_be_bytes().into_iter().chain(tag);
@@ -73,9 +77,9 @@ impl CookieJar {
         cookie
     }
 
-    /// An unpredictable number for the `n`-th drawing.
-    pub fn draw(&self, n: u64) -> u32 {
-        let [a, b, c, d, ..] = self.tag(b"draw", &n.to_be_bytes());
+    /// An unpredictable number for each drawing.
+    pub fn draw(&self, drawing: u64) -> u32 {
+        let [a, b, c, d, ..] = self.tag(b"draw", &drawing.to_be_bytes());
         u32::from_be_bytes([a, b, c, d])
     }
 
@@ -101,13 +105,17 @@ mod tests {
         let jar = CookieJar::new([7; 32]);
         let here: SocketAddr = "192.0.2.1:5000".parse().unwrap();
         let now = Duration::from_secs(600);
-        let cookie = jar.make(here, 1, "t", now);
-        assert!(jar.check(&cookie, here, 1, "t", now + Duration::from_secs(60)));
-        assert!(!jar.check(&cookie, here, 1, "t", now + Duration::from_secs(120)));
-        assert!(!jar.check(&cookie, "192.0.2.1:5001".parse().unwrap(), 1, "t", now));
-        assert!(!jar.check(&cookie, "192.0.2.2:5000".parse().unwrap(), 1, "t", now));
-        assert!(!jar.check(&cookie, here, 2, "t", now));
-        assert!(!jar.check(&cookie, here, 1, "u", now));
-        assert!(!CookieJar::new([8; 32]).check(&cookie, here, 1, "t", now));
+        let asker = Asker { from: here, instance: 1, ticket: "t" };
+        let cookie = jar.make(asker, now);
+        assert!(jar.check(&cookie, asker, now + Duration::from_secs(60)));
+        assert!(!jar.check(&cookie, asker, now + Duration::from_secs(120)));
+        let port = Asker { from: "192.0.2.1:5001".parse().unwrap(), ..asker };
+        let host = Asker { from: "192.0.2.2:5000".parse().unwrap(), ..asker };
+        let instance = Asker { instance: 2, ..asker };
+        let ticket = Asker { ticket: "u", ..asker };
+        for other in [port, host, instance, ticket] {
+            assert!(!jar.check(&cookie, other, now));
+        }
+        assert!(!CookieJar::new([8; 32]).check(&cookie, asker, now));
     }
 }

@@ -5,7 +5,7 @@
 //! goes to the other end of the session it names, if it came from one of the two ends; isolation between
 //! tenants follows, because a session's two ends are named by one ticket.
 
-use crate::cookie::CookieJar;
+use crate::cookie::{Asker, CookieJar};
 use crate::limits::{Bucket, Limits};
 use daam_identity::ticket::{HeldGrant, TicketError, TicketRole, TicketVerifier};
 use daam_tunnel::wire::{self, Answer, Bind, BindRefusal, ToRelay, challenge_bytes};
@@ -191,12 +191,13 @@ impl Forwarder {
     }
 
     fn bind(&mut self, bind: &Bind, from: SocketAddr, now: Now) -> Action {
+        let asker = Asker { from, instance: bind.instance, ticket: &bind.ticket };
         let Some(proof) = &bind.proof else {
-            let cookie = self.cookies.make(from, bind.instance, &bind.ticket, now.monotonic);
+            let cookie = self.cookies.make(asker, now.monotonic);
             return self.stateless(&Answer::Challenge { instance: bind.instance, cookie }, now);
         };
         // A stale cookie is not answered: the peer starts over by itself, and nobody can play ping-pong.
-        if !self.cookies.check(&proof.cookie, from, bind.instance, &bind.ticket, now.monotonic) {
+        if !self.cookies.check(&proof.cookie, asker, now.monotonic) {
             return Action::Drop;
         }
         let bound = match self.admit(bind, &proof.cookie, &proof.signature, (from, now)) {

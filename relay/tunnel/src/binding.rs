@@ -15,8 +15,10 @@ const QUICK: Duration = Duration::from_millis(100);
 const PATIENT: Duration = Duration::from_secs(2);
 /// After a refusal.
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
-/// NAT mappings live about 30 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// NAT mappings live about 30 s; more often, so that a relay that lost its memory is noticed soon.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// However often we are told that we are unknown, no more keep-alives than this.
+const SOONEST: Duration = Duration::from_millis(250);
 /// Unanswered keep-alives are repeated this often…
 const KEEP_ALIVE_RETRY: Duration = Duration::from_secs(1);
 /// …and after so many the binding is made anew.
@@ -52,12 +54,14 @@ pub struct Binding {
     wanted: u32,
     state: State,
     due: Duration,
+    /// When the last keep-alive went out.
+    asked: Duration,
 }
 
 impl Binding {
     /// Starts; call [`Binding::tick`] at once. `instance` must be random.
     pub fn new(ticket: HeldTicket, instance: u64, now: Duration) -> Self {
-        Self { ticket, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now }
+        Self { ticket, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now, asked: now }
     }
 
     /// A newer ticket, used from the next BIND on. An agent's binding is made anew with it at once.
@@ -89,6 +93,7 @@ impl Binding {
             State::Bound { session, unanswered } => {
                 self.state = State::Bound { session, unanswered: unanswered + 1 };
                 self.due = now + KEEP_ALIVE_RETRY;
+                self.asked = now;
                 vec![Output::Send(keep_alive(session).to_vec())]
             }
             State::Asking { tries } => {
@@ -131,10 +136,14 @@ impl Binding {
                 self.due = now + REFUSED_WAIT;
                 vec![Output::Refused(why)]
             }
-            // Anyone can forge this one, so it only makes us ask earlier: keep-alives decide.
-            (Answer::Unknown { session }, State::Bound { session: ours, unanswered }) if session == ours => {
+            // Anyone can forge this one, so it only makes us ask earlier: keep-alives decide. For an agent it may
+            // name a client's session; the relay may then have forgotten the agent, too.
+            (Answer::Unknown { session }, State::Bound { session: ours, unanswered }) => {
                 if unanswered == 0 {
-                    self.due = now;
+                    self.due = self.due.min(now.max(self.asked + SOONEST));
+                    return Vec::new();
+                }
+                if session != ours {
                     return Vec::new();
                 }
                 self.restart(now);
@@ -207,7 +216,7 @@ mod tests {
     fn a_silent_relay_is_asked_again_and_a_lost_one_bound_anew() {
         let mut binding = Binding::new(ticket(), 7, T0);
         binding.tick(T0);
-        assert_eq!(binding.tick(QUICK - Duration::from_millis(1)), []);
+        assert_eq!(binding.tick(Duration::from_millis(99)), []);
         assert!(matches!(sent(&binding.tick(QUICK)), ToRelay::Bind(_)));
         bound(&mut binding, QUICK);
         let mut now = binding.due();
@@ -236,10 +245,12 @@ mod tests {
         let mut binding = Binding::new(ticket(), 7, T0);
         binding.tick(T0);
         bound(&mut binding, T0);
-        let unknown = Answer::Unknown { session: 42 }.encode();
-        assert_eq!(binding.handle(&unknown, T0), []);
+        let unknown = |session| Answer::Unknown { session }.encode();
+        assert_eq!(binding.handle(&unknown(42), T0), []);
         assert!(binding.is_bound());
-        assert_eq!(sent(&binding.tick(T0)), ToRelay::KeepAlive { session: 42 });
-        assert!(matches!(sent(&binding.handle(&unknown, T0)), ToRelay::Bind(_)));
+        assert_eq!(binding.tick(T0), []);
+        assert_eq!(sent(&binding.tick(SOONEST)), ToRelay::KeepAlive { session: 42 });
+        assert_eq!(binding.handle(&unknown(43), SOONEST), []);
+        assert!(matches!(sent(&binding.handle(&unknown(42), SOONEST)), ToRelay::Bind(_)));
     }
 }

@@ -3,14 +3,15 @@
 //! Refuses before any packet is sent: an expired certificate of our own, an agent of another organization.
 //! Every failure says which path was tried, how far it came and why it ended.
 
-use crate::close::{CloseCode, describe, reason_bytes};
+use crate::close::{CloseCode, describe};
 use crate::path::{PathKind, PathPreference, RelayTarget};
 use crate::race::{Action, Candidate, Event, MAX_DIRECT, MAX_RELAYS, Race};
 use crate::relay_link::{LinkState, RelayLink};
 use crate::socket::{PathSocket, Route};
-use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
+use crate::stream::{HEADER_BYTES, StreamKind};
 use crate::tls::{CredentialError, Credentials, Verdict};
 use crate::transport::endpoint;
+use crate::tunnel::Tunnel;
 use crate::wire::BindRefusal;
 use daam_identity::{AgentPrincipal, Principal};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -30,8 +31,6 @@ use zeroize::Zeroizing;
 const AGENT_GRACE: Duration = Duration::from_secs(3);
 /// Virtual addresses of relays come after those of direct addresses.
 const RELAY_SLOTS: u8 = 100;
-/// How long a close may take to reach the agent.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Whom to reach, as whom, and how.
 pub struct DialPlan {
@@ -117,74 +116,12 @@ fn list(failures: &[PathFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Why the tunnel could not be used any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the tunnel is closed: {reason}")]
-pub struct TunnelError {
-    /// In words.
-    pub reason: String,
-}
-
-/// A live connection to the agent.
-#[derive(Debug)]
-pub struct Tunnel {
-    endpoint: Endpoint,
-    connection: Connection,
-    path: PathKind,
-    /// Kept open as long as the tunnel; the agent's notices will come here.
-    _control: (SendStream, RecvStream),
-    /// Keeps the relay's binding, and follows it when the relay gives us another session.
-    _relay: Option<(RelayLink, AbortOnDropHandle<()>)>,
-}
-
-impl Tunnel {
-    /// Opens a stream for one PostgreSQL connection.
-    pub async fn open_stream(&self) -> Result<TunnelStream, TunnelError> {
-        let closed = |reason: String| TunnelError { reason };
-        let (mut send, recv) = self.connection.open_bi().await.map_err(|e| closed(describe(&e)))?;
-        match send.write_all(&StreamKind::Postgres.header()).await {
-            Ok(()) => Ok(TunnelStream::new(send, recv)),
-            Err(quinn::WriteError::ConnectionLost(error)) => Err(closed(describe(&error))),
-            Err(_) => Err(closed("the agent takes no more streams".to_owned())),
-        }
-    }
-
-    /// The path in use.
-    pub fn path(&self) -> PathKind {
-        self.path
-    }
-
-    /// Waits until the tunnel ends and says why.
-    pub async fn closed(&self) -> String {
-        describe(&self.connection.closed().await)
-    }
-
-    /// Ends the tunnel; streams fail at once. See [`Tunnel::shutdown`] to be sure the agent hears of it.
-    pub fn close(&self, reason: &str) {
-        self.connection.close(CloseCode::Done.wire(), reason_bytes(reason));
-    }
-
-    /// Ends the tunnel and waits, at most a second, until the agent was told.
-    pub async fn shutdown(self, reason: &str) {
-        self.close(reason);
-        if tokio::time::timeout(GOODBYE, self.endpoint.wait_idle()).await.is_err() {
-            tracing::debug!("the agent did not confirm the end of the tunnel");
-        }
-    }
-}
-
 /// Connects to the agent; see [`DialPlan`].
 pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
     let credentials = Credentials::read(&plan.cert_pem, &plan.key_pem, &plan.ca_pem)?;
     check_ourselves(&credentials, &plan.agent)?;
     let socket = PathSocket::dialling().map_err(DialError::Socket)?;
-    let quic = Endpoint::new_with_abstract_socket(
-        endpoint(),
-        None,
-        Arc::clone(&socket) as Arc<dyn quinn::AsyncUdpSocket>,
-        Arc::new(quinn::TokioRuntime),
-    )
-    .map_err(DialError::Socket)?;
+    let quic = endpoint(Arc::clone(&socket), None).map_err(DialError::Socket)?;
     let (mut direct, mut relays) = (plan.direct, plan.relays);
     direct.truncate(if plan.prefer == PathPreference::Relay { 0 } else { MAX_DIRECT });
     relays.truncate(if plan.prefer == PathPreference::Direct { 0 } else { MAX_RELAYS });
@@ -355,7 +292,7 @@ impl Runner {
             Candidate::Direct(_) => (PathKind::Direct, None),
             Candidate::Relay(n) => (PathKind::Relay, self.links.remove(&n).map(|link| self.follow(n, link))),
         };
-        Tunnel { endpoint: self.endpoint.clone(), connection, path, _control: control, _relay: relay }
+        Tunnel { endpoint: self.endpoint.clone(), connection, path, control, relay }
     }
 
     /// When the relay binds us anew under another session, packets go there from then on.
@@ -426,11 +363,9 @@ async fn establish(connecting: quinn::Connecting) -> Result<Established, (&'stat
         let lost = connection.close_reason();
         return Err(lost.map_or(("admission", error.to_string()), |error| admission(&error)));
     }
-    match StreamKind::read(&header) {
-        Some(StreamKind::Control) => Ok(Established { connection, control: (send, recv) }),
-        _ => {
-            connection.close(CloseCode::Protocol.wire(), b"unknown control stream");
-            Err(("admission", "the agent speaks another version".to_owned()))
-        }
+    if StreamKind::read(&header) == Some(StreamKind::Control) {
+        return Ok(Established { connection, control: (send, recv) });
     }
+    connection.close(CloseCode::Protocol.wire(), b"unknown control stream");
+    Err(("admission", "the agent speaks another version".to_owned()))
 }

@@ -19,11 +19,13 @@ mod socket;
 mod stream;
 mod tls;
 mod transport;
+mod tunnel;
 pub mod wire;
 
 pub use close::CloseCode;
-pub use dial::{DialError, DialPlan, PathFailure, Tunnel, TunnelError, dial};
+pub use dial::{DialError, DialPlan, PathFailure, dial};
 pub use listen::{Incoming, ListenConfig, ListenError, Listener, listen};
 pub use path::{PathKind, PathPreference, RelayTarget};
 pub use stream::TunnelStream;
 pub use tls::CredentialError;
+pub use tunnel::{Tunnel, TunnelError};

@@ -118,19 +118,12 @@ impl fmt::Debug for Listener {
 }
 
 /// Starts listening.
-#[expect(clippy::unused_async, reason = "must run inside a tokio runtime, and the signature says so")]
 pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let credentials = Credentials::read(&config.cert_pem, &config.key_pem, &config.ca_pem)?;
     check_ourselves(&credentials, &config.org, &config.database)?;
     let at = |source| ListenError::Bind { addr: config.bind, source };
     let socket = PathSocket::listening(config.bind).map_err(at)?;
-    let endpoint = Endpoint::new_with_abstract_socket(
-        endpoint(),
-        Some(credentials.server()?),
-        Arc::clone(&socket) as Arc<dyn quinn::AsyncUdpSocket>,
-        Arc::new(quinn::TokioRuntime),
-    )
-    .map_err(at)?;
+    let endpoint = endpoint(Arc::clone(&socket), Some(credentials.server()?)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
     let shared = Arc::new(Shared { org: config.org, revoked: watch::Sender::default() });
     let (sender, incoming) = mpsc::channel(WAITING_CONNECTIONS);

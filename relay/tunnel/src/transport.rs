@@ -1,7 +1,8 @@
 //! The QUIC settings, each with its reason.
 
+use crate::socket::PathSocket;
 use quinn::congestion::BbrConfig;
-use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +45,13 @@ pub(crate) fn transport(peer_streams: u32) -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-pub(crate) fn endpoint() -> EndpointConfig {
+/// A QUIC endpoint on our socket. Must be called inside a tokio runtime.
+pub(crate) fn endpoint(
+    socket: Arc<PathSocket>,
+    server: Option<quinn::ServerConfig>,
+) -> std::io::Result<Endpoint> {
     let mut config = EndpointConfig::default();
     // The first byte tells QUIC (>= 0x40) from our relay packets, so the fixed bit must stay fixed.
     config.grease_quic_bit(false);
-    config
+    Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(quinn::TokioRuntime))
 }
