@@ -56,7 +56,7 @@ impl Envelope {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Refused> {
         let wire: WireEnvelope = serde_json::from_slice(bytes).map_err(Refused::Envelope)?;
         if wire.payload_type != PAYLOAD_TYPE {
-            return Err(Refused::PayloadType(wire.payload_type));
+            return Err(Refused::PayloadType(shown(&wire.payload_type)));
         }
         if wire.signatures.len() > MAX_SIGNATURES {
             return Err(Refused::TooManySignatures(wire.signatures.len()));
@@ -93,6 +93,11 @@ impl Envelope {
     pub(crate) fn pae(&self) -> Vec<u8> {
         pae(PAYLOAD_TYPE, &self.payload)
     }
+}
+
+/// Text nobody vouches for, short and without control characters, fit for a log.
+fn shown(text: &str) -> String {
+    text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 /// Standard or URL-safe, always padded.

@@ -130,7 +130,7 @@ impl AttributeValue {
 impl Subject {
     /// A person without groups or attributes.
     pub fn new(id: impl Into<String>, email: &str) -> Self {
-        Self { id: id.into(), email: email.to_lowercase(), ..Self::default() }
+        Self { id: id.into(), email: email.to_ascii_lowercase(), ..Self::default() }
     }
 
     /// The same person in these groups too.
@@ -148,8 +148,10 @@ impl Subject {
     }
 
     /// Whether that is the person's address, without regard to case. No address is nobody's.
+    ///
+    /// Only ASCII letters fold: Unicode folding makes one of different addresses (the Kelvin sign becomes `k`).
     pub fn has_email(&self, email: &str) -> bool {
-        !email.is_empty() && self.email.to_lowercase() == email.to_lowercase()
+        !email.is_empty() && self.email.eq_ignore_ascii_case(email)
     }
 
     /// The same person, with membership of the defined groups as defined and of all others as before.

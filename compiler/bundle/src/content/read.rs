@@ -170,7 +170,7 @@ fn origin(wire: WireOrigin) -> Origin {
 }
 
 fn is_address(text: &str) -> bool {
-    !text.is_empty() && text == text.to_lowercase()
+    !text.is_empty() && !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 fn set(list: Vec<String>) -> BTreeSet<String> {

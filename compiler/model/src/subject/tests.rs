@@ -68,6 +68,11 @@ fn nobody_is_meant_by_an_empty_address() {
 }
 
 #[test]
+fn look_alike_letters_are_other_addresses() {
+    assert!(!Subject::new("1", "mar\u{212a}@b.test").has_email("mark@b.test"));
+}
+
+#[test]
 fn undeclared_and_mistyped_attributes_are_absent() {
     let declared = BTreeMap::from([("region".to_owned(), AttributeType::Text)]);
     let subject = Subject::new("1", "a@b.test")

@@ -47,12 +47,16 @@ fn judge(vector: &Value) -> String {
 }
 
 fn stored() -> BTreeMap<String, Value> {
-    let read = |entry: std::io::Result<std::fs::DirEntry>| {
-        let path = entry.unwrap().path();
+    let read = |path: PathBuf| {
         let value: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         (value["name"].as_str().unwrap().to_owned(), value)
     };
-    std::fs::read_dir(directory()).unwrap().map(read).collect()
+    std::fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(read)
+        .collect()
 }
 
 #[test]
