@@ -6,9 +6,13 @@
 //! Pure: SQL text in, SQL text out; no connection, clock or environment.
 
 pub mod edit;
+mod mask;
 pub mod plan;
 pub mod rewrite;
 
 pub use edit::EditMap;
-pub use plan::{HashKey, PlanError, ProtectedTable, SessionPlan, activate_call, plan, release_call};
+pub use plan::{
+    Access, DirectTable, HashKey, PlanError, ProtectedTable, SessionPlan, ViewKind, activate_call, plan,
+    release_call,
+};
 pub use rewrite::{Refusal, RewriteContext, Rewritten, StatementClass, rewrite};

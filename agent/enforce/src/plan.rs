@@ -1,7 +1,23 @@
 //! What the database must look like for one session.
+//!
+//! An unprotected relation is granted to the permission role itself. A *protected* one — a mask or a row filter
+//! applies — is not granted at all: the session reaches it through views of its own `pg_temp`, owned by the view
+//! owner, and those views are created by a function whose body is plain text, so that nothing depends on the
+//! tables while no view exists. Refused: a stored row filter that does not read back.
 
-use daam_catalog::{Catalog, RelationName};
-use daam_model::{EffectivePolicy, SessionLimits};
+mod access;
+mod compare;
+mod grants;
+mod install;
+mod table;
+mod views;
+
+pub use access::{Access, DirectTable};
+pub use table::{ProtectedTable, ViewKind};
+
+use crate::mask;
+use daam_catalog::{Catalog, FunctionName, RelationName};
+use daam_model::{EffectivePolicy, SessionLimits, Verb};
 use daam_sql::quote;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,16 +36,6 @@ pub enum PlanError {
         /// Why.
         #[source]
         source: daam_sql::FilterError,
-    },
-    /// A mask whose parameters cannot be applied.
-    #[error("the mask of `{relation}.{column}` cannot be applied: {why}")]
-    Mask {
-        /// The relation.
-        relation: RelationName,
-        /// The column.
-        column: String,
-        /// Why.
-        why: String,
     },
 }
 
@@ -50,31 +56,52 @@ impl std::fmt::Debug for HashKey {
     }
 }
 
-/// A relation the session reads and writes through views.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtectedTable {
-    /// Names of masked columns.
-    pub masked: BTreeSet<daam_catalog::Identifier>,
-    /// Whether any row filter applies.
-    pub filtered: bool,
-}
-
 /// What the database must look like for one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionPlan {
     permission_role: String,
     view_owner: Option<String>,
+    direct: BTreeMap<RelationName, DirectTable>,
     protected: BTreeMap<RelationName, ProtectedTable>,
+    functions: BTreeSet<FunctionName>,
+    policies: BTreeSet<String>,
     limits: SessionLimits,
+    notices: Vec<String>,
+    permission_grants: Vec<grants::Grant>,
+    view_owner_grants: Vec<grants::Grant>,
 }
 
 /// Works out the plan.
-pub fn plan(e: &EffectivePolicy, _catalog: &Catalog) -> Result<SessionPlan, PlanError> {
+pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanError> {
+    let mut direct = BTreeMap::new();
+    let mut protected = BTreeMap::new();
+    let mut notices = BTreeSet::new();
+    for (name, access) in &e.relations {
+        let Some(relation) = catalog.relation(name) else { continue };
+        let selected = access.verbs.get(&Verb::Select);
+        let masked =
+            selected.is_some_and(|columns| columns.iter().any(|column| access.masks.contains_key(column)));
+        let filtered = access.verbs.keys().any(|verb| access.rows.contains_key(verb));
+        if masked || filtered {
+            let table = table::protect(relation, access, &e.subject, catalog, &mut notices)?;
+            protected.insert(name.clone(), table);
+        } else if !access.verbs.is_empty() {
+            direct.insert(name.clone(), DirectTable { verbs: access.verbs.clone() });
+        }
+    }
+    let permission_grants = grants::permission(&direct, &protected, &e.functions, catalog);
+    let view_owner_grants = grants::view_owner(&protected, catalog);
     Ok(SessionPlan {
-        permission_role: "daam_p_none".to_owned(),
-        view_owner: None,
-        protected: BTreeMap::new(),
+        permission_role: grants::role_name("daam_p_", &permission_grants),
+        view_owner: (!protected.is_empty()).then(|| grants::role_name("daam_v_", &view_owner_grants)),
+        direct,
+        protected,
+        functions: e.functions.clone(),
+        policies: e.policies.clone(),
         limits: e.limits.clone(),
+        notices: notices.into_iter().collect(),
+        permission_grants,
+        view_owner_grants,
     })
 }
 
@@ -91,17 +118,19 @@ impl SessionPlan {
 
     /// SQL of the administrator: the permission role's grants.
     pub fn permission_grants(&self) -> Vec<String> {
-        Vec::new()
+        self.permission_grants.iter().map(|grant| grant.sql(&self.permission_role)).collect()
     }
 
     /// SQL of the administrator: the view owner's grants.
     pub fn view_owner_grants(&self) -> Vec<String> {
-        Vec::new()
+        let owner = self.view_owner.as_deref().unwrap_or_default();
+        self.view_owner_grants.iter().map(|grant| grant.sql(owner)).collect()
     }
 
-    /// SQL of the session while it acts as the view owner: the key table and the two functions.
-    pub fn install(&self, _key: &HashKey) -> Vec<String> {
-        Vec::new()
+    /// SQL of the session while it acts as the view owner: the key table and the two functions. Empty when
+    /// nothing is protected. Running it again replaces what an earlier run of the same owner left.
+    pub fn install(&self, key: &HashKey) -> Vec<String> {
+        if self.protected.is_empty() { Vec::new() } else { install::statements(&self.protected, key) }
     }
 
     /// Relations that go through views.
@@ -109,14 +138,43 @@ impl SessionPlan {
         &self.protected
     }
 
+    /// What the session may do with a relation.
+    pub fn access(&self, relation: &RelationName) -> Access<'_> {
+        match (self.protected.get(relation), self.direct.get(relation)) {
+            (Some(table), _) => Access::Protected(table),
+            (None, Some(table)) => Access::Direct(table),
+            (None, None) => Access::None,
+        }
+    }
+
+    /// Every relation with at least one granted verb.
+    pub fn relations(&self) -> impl Iterator<Item = &RelationName> {
+        self.direct.keys().chain(self.protected.keys())
+    }
+
+    /// Functions granted by name.
+    pub fn functions(&self) -> &BTreeSet<FunctionName> {
+        &self.functions
+    }
+
+    /// Names of the policies that apply.
+    pub fn policies(&self) -> &BTreeSet<String> {
+        &self.policies
+    }
+
     /// The session's limits.
     pub fn limits(&self) -> &SessionLimits {
         &self.limits
     }
 
+    /// What the person should be told once: filters that are false because an attribute is missing.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Whether moving to `new` takes something away.
     pub fn tightens_to(&self, new: &Self) -> bool {
-        self != new
+        compare::tightens(self, new)
     }
 
     /// Whether both need the same roles.
@@ -132,15 +190,20 @@ impl SessionPlan {
 
 /// SQL that creates the views of these tables, as far as they do not exist.
 pub fn activate_call(tables: &BTreeSet<RelationName>) -> String {
-    call("daam:activate", tables)
+    call(install::ACTIVATE, tables)
 }
 
 /// SQL that drops the views of these tables.
 pub fn release_call(tables: &BTreeSet<RelationName>) -> String {
-    call("daam:release", tables)
+    call(install::RELEASE, tables)
 }
 
 fn call(function: &str, tables: &BTreeSet<RelationName>) -> String {
     let names: Vec<String> = tables.iter().map(|table| quote::literal(&table.quoted())).collect();
     format!("SELECT pg_temp.{}(ARRAY[{}]::pg_catalog.text[])", quote::identifier(function), names.join(", "))
+}
+
+/// Whether any mask of the table reads the hash key.
+fn uses_key(table: &ProtectedTable) -> bool {
+    table.columns().iter().any(|column| column.mask().is_some_and(mask::needs_key))
 }

@@ -1,0 +1,142 @@
+//! The privileges of the two roles.
+
+use super::access::DirectTable;
+use super::table::ProtectedTable;
+use daam_catalog::{Catalog, FunctionName, Identifier, Relation, RelationName};
+use daam_model::Verb;
+use daam_sql::quote;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// One privilege on one object, without the role it goes to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Grant {
+    what: String,
+}
+
+impl Grant {
+    fn new(privilege: &str, object: &str) -> Self {
+        Self { what: format!("{privilege} ON {object}") }
+    }
+
+    pub(crate) fn sql(&self, role: &str) -> String {
+        format!("GRANT {} TO {}", self.what, quote::identifier(role))
+    }
+}
+
+/// A role name that stands for exactly this set of grants.
+pub(crate) fn role_name(prefix: &str, grants: &[Grant]) -> String {
+    let mut digest = Sha256::new();
+    for grant in grants {
+        digest.update(grant.what.as_bytes());
+        digest.update([0]);
+    }
+    digest.finalize().iter().take(8).fold(prefix.to_owned(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+/// What the permission role holds.
+pub(crate) fn permission(
+    direct: &BTreeMap<RelationName, DirectTable>,
+    protected: &BTreeMap<RelationName, ProtectedTable>,
+    functions: &BTreeSet<FunctionName>,
+    catalog: &Catalog,
+) -> Vec<Grant> {
+    let mut grants = BTreeSet::new();
+    for (name, table) in direct {
+        grants.insert(usage(&name.schema));
+        let Some(relation) = catalog.relation(name) else { continue };
+        for (verb, columns) in &table.verbs {
+            grants.extend(privilege(relation, *verb, columns));
+        }
+        sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
+    }
+    for (name, table) in protected {
+        // The session names types and functions of the schema even where it reaches the table through views.
+        grants.insert(usage(&name.schema));
+        let Some(relation) = catalog.relation(name) else { continue };
+        if table.verbs.contains_key(&Verb::Truncate) {
+            grants.insert(Grant::new("TRUNCATE", &format!("TABLE {}", name.quoted())));
+        }
+        // Defaults are evaluated with the writer's rights, also through a view; so are functions of a filter.
+        sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
+        table.filter_functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+    }
+    functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+    grants.into_iter().collect()
+}
+
+/// What the view owner holds.
+pub(crate) fn view_owner(
+    protected: &BTreeMap<RelationName, ProtectedTable>,
+    catalog: &Catalog,
+) -> Vec<Grant> {
+    let mut grants = BTreeSet::new();
+    for (name, table) in protected {
+        let Some(relation) = catalog.relation(name) else { continue };
+        grants.insert(usage(&name.schema));
+        grants.insert(Grant::new("SELECT", &format!("TABLE {}", name.quoted())));
+        for (verb, columns) in &table.verbs {
+            if matches!(verb, Verb::Insert | Verb::Update | Verb::Delete) {
+                grants.extend(privilege(relation, *verb, columns));
+            }
+        }
+        for read in &table.filter_relations {
+            grants.insert(usage(&read.schema));
+            grants.insert(Grant::new("SELECT", &format!("TABLE {}", read.quoted())));
+        }
+        table.filter_functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+        grants.extend(
+            table.columns.iter().filter_map(|column| type_schema(&column.data_type.sql)).map(|it| usage(&it)),
+        );
+    }
+    grants.into_iter().collect()
+}
+
+fn usage(schema: &Identifier) -> Grant {
+    Grant::new("USAGE", &format!("SCHEMA {}", schema.quoted()))
+}
+
+/// A verb, narrowed to columns unless it covers them all.
+fn privilege(relation: &Relation, verb: Verb, columns: &BTreeSet<Identifier>) -> Option<Grant> {
+    let word = verb.as_str().to_ascii_uppercase();
+    let object = format!("TABLE {}", relation.name.quoted());
+    if !verb.has_columns() || relation.columns.iter().all(|column| columns.contains(&column.name)) {
+        return Some(Grant::new(&word, &object));
+    }
+    let names: Vec<String> = columns.iter().map(Identifier::quoted).collect();
+    (!names.is_empty()).then(|| Grant::new(&format!("{word} ({})", names.join(", ")), &object))
+}
+
+fn sequences(relation: &Relation, inserts: Option<&BTreeSet<Identifier>>, grants: &mut BTreeSet<Grant>) {
+    if inserts.is_none() {
+        return;
+    }
+    for sequence in relation.columns.iter().filter_map(|column| column.sequence.as_ref()) {
+        grants.insert(usage(&sequence.schema));
+        grants.insert(Grant::new("USAGE", &format!("SEQUENCE {}", sequence.quoted())));
+    }
+}
+
+/// EXECUTE, unless everyone has it: then there is nothing to grant, and perhaps no right to grant it.
+fn execute(function: &FunctionName, catalog: &Catalog, grants: &mut BTreeSet<Grant>) {
+    grants.insert(usage(&function.schema));
+    if catalog.functions.get(function).is_some_and(|known| !known.public_execute) {
+        let arguments = function.arguments.join(", ");
+        let object = format!("ROUTINE {}.{}({arguments})", function.schema.quoted(), function.name.quoted());
+        grants.insert(Grant::new("EXECUTE", &object));
+    }
+}
+
+/// The schema a type's SQL names, if it is a user's.
+fn type_schema(sql: &str) -> Option<Identifier> {
+    let tokens = daam_sql::token::scan(sql).ok()?;
+    let dot = tokens.next(0).and_then(|at| tokens.get(at)).filter(|token| token.is(sql, "."))?;
+    let written = sql.get(..dot.start)?;
+    let stored = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let name = stored.map_or_else(|| written.to_owned(), |quoted| quoted.replace("\"\"", "\""));
+    Identifier::stored(name).ok().filter(|name| !daam_catalog::pattern::is_system_schema(name.as_str()))
+}

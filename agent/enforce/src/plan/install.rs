@@ -1,0 +1,109 @@
+//! The two functions a session calls, and the table that holds the hash key.
+//!
+//! The functions belong to the view owner and run with its rights. Their bodies hold the view definitions as text,
+//! so that no object depends on a table while its views are released. Calling them by hand gives the same views
+//! and nothing else: the only input is compared with fixed names.
+
+use super::table::{ProtectedTable, ViewKind};
+use super::{HashKey, uses_key, views};
+use crate::mask::KEY_TABLE;
+use daam_catalog::RelationName;
+use daam_sql::quote;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+pub(crate) const ACTIVATE: &str = "daam:activate";
+pub(crate) const RELEASE: &str = "daam:release";
+
+/// Settings under which definitions are read: names resolve in `pg_catalog` first, and string literals mean the
+/// same whatever the session has set.
+const SETTINGS: &str = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp \
+    SET standard_conforming_strings = on SET client_min_messages = warning";
+
+/// What the session runs as the view owner.
+pub(crate) fn statements(tables: &BTreeMap<RelationName, ProtectedTable>, key: &HashKey) -> Vec<String> {
+    let mut statements = Vec::new();
+    if tables.values().any(uses_key) {
+        statements.extend(key_table(key));
+    }
+    statements.push(function(ACTIVATE, &activate_body(tables)));
+    statements.push(function(RELEASE, &release_body(tables)));
+    for name in [ACTIVATE, RELEASE] {
+        let signature = format!("pg_temp.{}(pg_catalog.text[])", quote::identifier(name));
+        statements.push(format!("REVOKE ALL ON FUNCTION {signature} FROM PUBLIC"));
+        statements.push(format!("GRANT EXECUTE ON FUNCTION {signature} TO SESSION_USER"));
+    }
+    statements
+}
+
+/// The key's two padded forms, as HMAC wants them. Views of an earlier installation depend on the table and go
+/// with it; they come back with the next activation.
+fn key_table(key: &HashKey) -> [String; 3] {
+    let padded = |pad: u8| {
+        let bytes = key.0.iter().copied().chain(std::iter::repeat(0)).take(64).map(|byte| byte ^ pad);
+        bytes.fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    [
+        format!("DROP TABLE IF EXISTS {KEY_TABLE} CASCADE"),
+        format!("CREATE TABLE {KEY_TABLE} (inner_key pg_catalog.bytea, outer_key pg_catalog.bytea)"),
+        format!(
+            "INSERT INTO {KEY_TABLE} VALUES (pg_catalog.decode('{}', 'hex'), pg_catalog.decode('{}', 'hex'))",
+            padded(0x36),
+            padded(0x5c)
+        ),
+    ]
+}
+
+fn function(name: &str, body: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION pg_temp.{}(tables pg_catalog.text[]) RETURNS pg_catalog.void \
+         LANGUAGE plpgsql {SETTINGS} AS {}",
+        quote::identifier(name),
+        quote::dollar(body)
+    )
+}
+
+/// A loop over the argument with a branch for every known table.
+fn body(branches: &str) -> String {
+    format!(
+        "DECLARE daam_table pg_catalog.text;\nBEGIN\n  FOREACH daam_table IN ARRAY tables LOOP\n    CASE daam_table\n\
+         {branches}    ELSE NULL;\n    END CASE;\n  END LOOP;\nEND"
+    )
+}
+
+fn activate_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
+    let mut branches = String::new();
+    for (name, table) in tables {
+        let _ = writeln!(branches, "    WHEN {} THEN", quote::literal(&name.quoted()));
+        for (kind, statements) in views::definitions(table) {
+            let view = quote::literal(&views::qualified(kind, name));
+            let _ = writeln!(branches, "      IF pg_catalog.to_regclass({view}) IS NULL THEN");
+            for statement in statements {
+                let _ = writeln!(branches, "        EXECUTE {};", quote::literal(&statement));
+            }
+            branches.push_str("      END IF;\n");
+        }
+        branches.push_str("      NULL;\n");
+    }
+    body(&branches)
+}
+
+fn release_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
+    let mut branches = String::new();
+    for name in tables.keys() {
+        let _ = writeln!(branches, "    WHEN {} THEN", quote::literal(&name.quoted()));
+        for kind in [ViewKind::Read, ViewKind::Write, ViewKind::Insert, ViewKind::Delete] {
+            let drop = quote::literal(&format!("DROP VIEW IF EXISTS {}", views::qualified(kind, name)));
+            // A view something of the session depends on, or that a cursor still reads, stays.
+            let _ = writeln!(
+                branches,
+                "      BEGIN EXECUTE {drop}; EXCEPTION WHEN dependent_objects_still_exist OR object_in_use OR \
+                 insufficient_privilege OR wrong_object_type THEN NULL; END;"
+            );
+        }
+    }
+    body(&branches)
+}
