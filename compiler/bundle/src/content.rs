@@ -9,7 +9,7 @@ mod wire;
 
 use crate::digest::sha256_hex;
 use daam_catalog::{NameError, PatternError};
-use daam_model::PolicySet;
+use daam_model::{Origin, PolicySet};
 
 /// The version this module writes, and the only one it reads.
 pub const VERSION: u32 = 1;
@@ -74,9 +74,29 @@ pub fn decode_content(bytes: &[u8]) -> Result<PolicySet, ContentError> {
     if encode_content(&set) == bytes { Ok(set) } else { Err(ContentError::NotCanonical) }
 }
 
-/// A digest of the policy set: equal for equal policies.
+/// A digest of what the policies say: equal wherever they are written, however they are described, and in
+/// whatever order their clauses stand.
 pub fn fingerprint(set: &PolicySet) -> String {
-    sha256_hex(&encode_content(set))
+    let mut set = set.clone();
+    for policy in &mut set.policies {
+        policy.description.clear();
+        policy.origin = Origin::default();
+        for grant in &mut policy.grants {
+            grant.origin = Origin::default();
+            grant.on.sort();
+            grant.on.dedup();
+            grant.functions.sort();
+            grant.functions.dedup();
+        }
+        for rule in &mut policy.masks {
+            rule.origin = Origin::default();
+            rule.on.sort();
+            rule.on.dedup();
+        }
+        policy.masks.sort_by(|a, b| (&a.on, &a.with).cmp(&(&b.on, &b.with)));
+        policy.grants.sort_by_cached_key(wire::grant_key);
+    }
+    sha256_hex(&encode_content(&set))
 }
 
 #[cfg(test)]

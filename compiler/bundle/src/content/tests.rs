@@ -210,6 +210,23 @@ fn replaced(from: &str, to: &str) -> Result<PolicySet, ContentError> {
 }
 
 #[test]
+fn a_fingerprint_follows_what_is_said_not_how() {
+    let mut said = minimal();
+    let grant =
+        |pattern: &str| Grant { on: vec![RelationPattern::parse(pattern).unwrap()], ..Grant::default() };
+    said.policies[0].grants.push(grant("hr.*"));
+    let mut moved = said.clone();
+    moved.policies[0].description = "rewritten".into();
+    moved.policies[0].grants.reverse();
+    moved.policies[0].grants[0].origin = Origin { file: "elsewhere.yaml".into(), line: 9 };
+    moved.policies[0].masks[0].origin = Origin { file: "elsewhere.yaml".into(), line: 12 };
+    assert_ne!(encode_content(&moved), encode_content(&said));
+    assert_eq!(fingerprint(&moved), fingerprint(&said));
+    moved.policies[0].masks[0].with = Mask::Bucket(11);
+    assert_ne!(fingerprint(&moved), fingerprint(&said));
+}
+
+#[test]
 fn other_spellings_of_the_same_policies_are_refused() {
     for (from, to) in [
         ("{\"version\":1,", "{\"version\":1, "),

@@ -302,3 +302,9 @@ fn list(set: &BTreeSet<String>) -> Vec<String> {
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Something to order grants by that depends on all they say.
+pub(super) fn grant_key(grant: &Grant) -> String {
+    // Plain strings cannot fail to serialise.
+    serde_json::to_string(&WireGrant::from(grant)).unwrap_or_default()
+}
