@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::{Child as Process, Command};
+use tokio::process::{Child as Process, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 const POLL: Duration = Duration::from_millis(20);
@@ -24,6 +24,8 @@ const TAIL: usize = 20;
 pub struct Child {
     name: &'static str,
     process: Process,
+    /// Apart from `process`, because waiting for a process closes the pipe it holds.
+    pipe: Option<ChildStdin>,
     log: PathBuf,
     ready: PathBuf,
 }
@@ -40,7 +42,7 @@ impl Child {
         let ready = state.path("ready").join(name);
         let output = File::create(&log).doing("make a log file")?;
         let errors = output.try_clone().doing("make a log file")?;
-        let process = Command::new(&program)
+        let mut process = Command::new(&program)
             .args(arguments)
             .arg("--ready-file")
             .arg(&ready)
@@ -52,7 +54,8 @@ impl Child {
             .kill_on_drop(true)
             .spawn()
             .doing(format_args!("start `{}`", program.display()))?;
-        Ok(Self { name, process, log, ready })
+        let pipe = process.stdin.take();
+        Ok(Self { name, process, pipe, log, ready })
     }
 
     /// Waits for what it announces.
@@ -84,7 +87,7 @@ impl Child {
 
     /// Closes its pipe and waits; kills it if it does not go.
     pub async fn stop(mut self) {
-        drop(self.process.stdin.take());
+        drop(self.pipe.take());
         if timeout(STOP_DEADLINE, self.process.wait()).await.is_err() {
             tracing::warn!(name = self.name, "did not stop in time and is killed");
             drop(self.process.kill().await);
