@@ -10,6 +10,7 @@ use daam_api::v1::Agent;
 use daam_bundle::{Previous, SigningKey, Source, StatementInput, TrustFile, UnsignedBundle};
 use daam_catalog::{Catalog, lock, snapshot};
 use daam_compiler::CompiledDatabase;
+use daam_diagnostic::Severity;
 use daam_diagnostic::render::text::{Colour, to_text};
 use std::path::Path;
 use std::time::Duration;
@@ -55,8 +56,11 @@ async fn compile(
         files = files.with_lock(&lock_dir, lock);
     }
     let mut checked = daam_compiler::check(&files);
-    if !checked.diagnostics.is_empty() {
-        output::text_err(&to_text(&checked.diagnostics, &checked.sources, colour()));
+    // Remarks belong to `daam policy check`; here they would hide what is wrong.
+    let shown: Vec<_> =
+        checked.diagnostics.iter().filter(|found| found.severity != Severity::Info).cloned().collect();
+    if !shown.is_empty() {
+        output::text_err(&to_text(&shown, &checked.sources, colour()));
     }
     let lacks_lock = checked.lacks_lock();
     let compiled =
