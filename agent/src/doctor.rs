@@ -7,6 +7,7 @@ use crate::introspect::{FullCatalog, IntrospectError};
 use crate::upkeep::{self, UpkeepError};
 use crate::upstream::UpstreamConfig;
 use daam_catalog::Scope;
+use std::fmt::Write as _;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,9 +60,9 @@ pub fn render(findings: &[Finding]) -> String {
             Severity::Open => "open",
             Severity::Advice => "advice",
         };
-        text.push_str(&format!("{word}: {}\n    {}\n", finding.what, finding.remedy.replace('\n', "\n    ")));
+        let _ = writeln!(text, "{word}: {}\n    {}", finding.what, finding.remedy.replace('\n', "\n    "));
     }
     let count = findings.len();
-    text.push_str(&format!("\n{count} finding{}\n", if count == 1 { "" } else { "s" }));
+    let _ = writeln!(text, "\n{count} finding{}", if count == 1 { "" } else { "s" });
     text
 }

@@ -128,7 +128,7 @@ pub async fn enrol(
     let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
     let request = Enrol { name: agent.name.clone(), csr_pem: Some(csr_pem) };
     let answer = ask(&control_plane.url, &token, &request).await?;
-    let credentials = check(answer, key_pem, agent, pins)?;
+    let credentials = check(answer, &key_pem, agent, pins)?;
     keep(agent, &credentials)?;
     Ok(credentials)
 }
@@ -159,7 +159,7 @@ async fn ask(url: &str, token: &Secret, request: &Enrol) -> Result<Enrolled, Enr
 
 fn check(
     answer: Enrolled,
-    key_pem: Zeroizing<String>,
+    key_pem: &Zeroizing<String>,
     agent: &AgentSection,
     pins: &Pins,
 ) -> Result<Credentials, EnrolmentError> {
@@ -192,7 +192,7 @@ fn check(
         agent_id: answer.id,
         org: answer.org,
         certificate_pem,
-        key_pem: Secret::new((*key_pem).clone()),
+        key_pem: Secret::new((**key_pem).clone()),
         link_token: Secret::new(answer.link_token),
     })
 }
@@ -276,13 +276,13 @@ mod tests {
         let pins = |org: &str| Pins { org: org.into(), ca_pem: ours.cert_pem().to_owned() };
         let (key, csr) = daam_identity::make_csr().unwrap();
         let good = answer(&ours, &csr, "shop");
-        assert!(check(good.clone(), key.clone(), &agent, &pins("acme")).is_ok());
+        assert!(check(good.clone(), &key, &agent, &pins("acme")).is_ok());
         for (bad, pins, expected) in [
             (good, pins("other"), "trust file"),
             (answer(&theirs, &csr, "shop"), pins("acme"), "not the pinned one"),
             (answer(&ours, &csr, "hr"), pins("acme"), "its certificate is for"),
         ] {
-            let error = check(bad, key.clone(), &agent, &pins).unwrap_err().to_string();
+            let error = check(bad, &key, &agent, &pins).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,6 +90,8 @@ async fn metrics(State(health): State<Health>) -> String {
         ("daam_control_plane_connected", "gauge", "1 while the link is up", connected),
     ]
     .iter()
-    .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
-    .collect()
+    .fold(String::new(), |mut text, (name, kind, help, value)| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+        text
+    })
 }

@@ -58,7 +58,7 @@ impl FullCatalog {
         transaction.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(failed)?;
         let facts = queries::Facts::read(&transaction).await?;
         transaction.rollback().await.map_err(failed)?;
-        assemble::assemble(facts)
+        assemble::assemble(&facts)
     }
 
     /// Names of all relations, sorted. For local output only.

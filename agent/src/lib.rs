@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod bundle_store;
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod context;

@@ -4,6 +4,7 @@
 //! asks for it. A message of an unknown kind is passed over: a newer control plane may know more. Without the link the
 //! agent goes on enforcing what it holds.
 
+use crate::cause;
 use crate::keeper::Keeper;
 use crate::secret::Secret;
 use crate::session_id::SessionId;
@@ -96,8 +97,7 @@ impl Link {
             };
             self.connected.store(false, Ordering::Relaxed);
             if let Err(error) = ended {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, retry_in = ?pause, "no link to the control plane; enforcing what is stored");
+                tracing::warn!(error = cause::chain(&error), retry_in = ?pause, "no link to the control plane; enforcing what is stored");
             }
             tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -197,7 +197,7 @@ impl Link {
             ToAgent::SchemaRequest {} => {
                 if let Err(error) = self.upkeep.refresh().await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = cause::chain(&error),
                         "introspection failed; reporting the last result"
                     );
                 }

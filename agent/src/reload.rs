@@ -4,6 +4,7 @@
 //! is looked at again, so a slow introspection does not keep a hole open. The old and new patterns are logged here and
 //! nowhere else.
 
+use crate::cause;
 use crate::config::Config;
 use crate::keeper::Keeper;
 use crate::upkeep::Upkeep;
@@ -46,7 +47,7 @@ impl Reload {
         tracing::info!(added = ?difference(&new, &old), removed = ?difference(&old, &new), "the scope was reloaded");
         if let Err(error) = self.upkeep.refresh().await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = cause::chain(&error),
                 "introspection after the reload failed; the last catalogue stays, filtered by the new scope"
             );
         }

@@ -19,7 +19,9 @@ use crate::reload::Reload;
 use crate::sessions::Registry;
 use crate::tunnel;
 use crate::upkeep::Upkeep;
+use crate::upstream::UpstreamConfig;
 use background::Background;
+use daam_api::link::FromAgent;
 use daam_tunnel::{ListenConfig, Listener};
 use setup::Identity;
 use std::error::Error;
@@ -100,81 +102,121 @@ impl Running {
 async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError> {
     let upstream = setup::upstream(&config)?;
     let identity = setup::identity(&config).await?;
-    let tag = AgentTag::new(&identity.credentials.agent_id, &identity.agent.database);
-    let tls = upstream.tls().map_err(RunError::at("use the DSN's TLS settings"))?;
-    let admin = AdminConfig { upstream: upstream.tokio_postgres().clone(), tls, tag };
-    let (admin, facts) = Admin::start(admin).await.map_err(RunError::at("connect to the database"))?;
-    tracing::info!(
-        database = facts.database,
-        role = facts.role,
-        server = facts.server.0,
-        "connected to the database"
-    );
-    background::log_sweep(&admin.sweep().await.map_err(RunError::at("sweep orphaned roles"))?);
-
-    let (outbox, outgoing) = mpsc::channel(OUTBOX);
-    let state_dir = identity.agent.state_dir.clone();
-    let store = BundleStore::open(state_dir.clone(), identity.trust.clone(), identity.agent.database.clone())
-        .map_err(RunError::at("open the bundle store"))?;
-    let scope = config.upstream.scope.clone();
-    let keeper = Arc::new(Keeper::start(store, scope, state_dir, outbox.clone(), unix_now()));
-    let upkeep = Arc::new(Upkeep::new(upstream.clone(), keeper.clone()));
-    upkeep.refresh().await.map_err(RunError::at("introspect the database"))?;
-
+    let admin = connect(&upstream, &identity).await?;
+    let core = Core::start(&config, &identity, &upstream).await?;
     let listener = Arc::new(listen(&identity).await?);
-    listener.set_revoked(keeper.revoked());
-    let sessions = Arc::new(Registry::new());
+    listener.set_revoked(core.keeper.revoked());
     let (events, reported) = mpsc::channel(EVENTS);
     let context = Arc::new(ProxyContext {
         admin: admin.clone(),
-        state: keeper.watch(),
+        state: core.keeper.watch(),
         database: identity.agent.database.clone(),
         upstream,
-        sessions: sessions.clone(),
+        sessions: core.sessions.clone(),
         linger: config.linger,
         hash_key: setup::hash_key(&identity.agent.state_dir)?,
         events,
     });
-    let connected = Arc::new(AtomicBool::new(false));
-    let patterns = Arc::new(Mutex::new(config.upstream.patterns.clone()));
-    let health = Health {
-        keeper: keeper.clone(),
-        sessions: sessions.clone(),
-        connected: connected.clone(),
-        patterns: patterns.clone(),
-    };
     let mut background = Background::default();
-    let health_address = serve_health(identity.agent.health, health, &mut background).await?;
-    let reload = Reload {
-        path: config.path.clone(),
-        keeper: keeper.clone(),
-        upkeep: upkeep.clone(),
-        patterns,
-        outbox: outbox.clone(),
-    };
-    background.reload_on_signal(reload)?;
-    background.regularly(admin, upkeep.clone(), keeper.clone(), outbox.clone());
-    background.forward_events(reported, keeper.clone(), outbox);
-    let link = Link {
-        url: identity.control_plane.url.clone(),
-        token: identity.credentials.link_token.clone(),
-        addresses: identity.agent.advertise.clone(),
-        keeper,
-        upkeep,
-        listener: listener.clone(),
-        sessions: sessions.clone(),
-        connected,
-    };
+    let health = serve_health(identity.agent.health, core.health(), &mut background).await?;
+    background.reload_on_signal(core.reload(&config))?;
+    background.regularly(admin, core.upkeep.clone(), core.keeper.clone(), core.outbox.clone());
+    background.forward_events(reported, core.keeper.clone(), core.outbox.clone());
+    let sessions = core.sessions.clone();
+    let (link, outgoing) = core.link(&identity, listener.clone());
     background.spawn(link.run(outgoing));
     let tasks = TaskTracker::new();
     let mut accepting = Background::default();
     let tunnel = listener.local_addr();
     accepting.spawn(tunnel::accept(listener, context, tasks.clone()));
-    tracing::info!(%tunnel, health = %health_address, "ready");
+    tracing::info!(%tunnel, %health, "ready");
     if let Some(path) = &options.ready_file {
-        setup::write_ready(path, tunnel, health_address)?;
+        setup::write_ready(path, tunnel, health)?;
     }
     Ok(Running { sessions, tasks, background, accepting })
+}
+
+/// The admin connection, with the orphans of an earlier run swept.
+async fn connect(upstream: &UpstreamConfig, identity: &Identity) -> Result<Admin, RunError> {
+    let tag = AgentTag::new(&identity.credentials.agent_id, &identity.agent.database);
+    let tls = upstream.tls().map_err(RunError::at("use the DSN's TLS settings"))?;
+    let config = AdminConfig { upstream: upstream.tokio_postgres().clone(), tls, tag };
+    let (admin, facts) = Admin::start(config).await.map_err(RunError::at("connect to the database"))?;
+    let (database, role, server) = (facts.database, facts.role, facts.server.0);
+    tracing::info!(database, role, server, "connected to the database");
+    background::log_sweep(&admin.sweep().await.map_err(RunError::at("sweep orphaned roles"))?);
+    Ok(admin)
+}
+
+/// The desired state and what hangs on it.
+struct Core {
+    keeper: Arc<Keeper>,
+    upkeep: Arc<Upkeep>,
+    sessions: Arc<Registry>,
+    connected: Arc<AtomicBool>,
+    patterns: Arc<Mutex<Vec<String>>>,
+    outbox: mpsc::Sender<FromAgent>,
+    outgoing: mpsc::Receiver<FromAgent>,
+}
+
+impl Core {
+    async fn start(
+        config: &Config,
+        identity: &Identity,
+        upstream: &UpstreamConfig,
+    ) -> Result<Self, RunError> {
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let state_dir = identity.agent.state_dir.clone();
+        let database = identity.agent.database.clone();
+        let store = BundleStore::open(state_dir.clone(), identity.trust.clone(), database)
+            .map_err(RunError::at("open the bundle store"))?;
+        let scope = config.upstream.scope.clone();
+        let keeper = Arc::new(Keeper::start(store, scope, state_dir, outbox.clone(), unix_now()));
+        let upkeep = Arc::new(Upkeep::new(upstream.clone(), keeper.clone()));
+        upkeep.refresh().await.map_err(RunError::at("introspect the database"))?;
+        Ok(Self {
+            keeper,
+            upkeep,
+            sessions: Arc::new(Registry::new()),
+            connected: Arc::default(),
+            patterns: Arc::new(Mutex::new(config.upstream.patterns.clone())),
+            outbox,
+            outgoing,
+        })
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            keeper: self.keeper.clone(),
+            sessions: self.sessions.clone(),
+            connected: self.connected.clone(),
+            patterns: self.patterns.clone(),
+        }
+    }
+
+    fn reload(&self, config: &Config) -> Reload {
+        Reload {
+            path: config.path.clone(),
+            keeper: self.keeper.clone(),
+            upkeep: self.upkeep.clone(),
+            patterns: self.patterns.clone(),
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    fn link(self, identity: &Identity, listener: Arc<Listener>) -> (Link, mpsc::Receiver<FromAgent>) {
+        let link = Link {
+            url: identity.control_plane.url.clone(),
+            token: identity.credentials.link_token.clone(),
+            addresses: identity.agent.advertise.clone(),
+            keeper: self.keeper,
+            upkeep: self.upkeep,
+            listener,
+            sessions: self.sessions,
+            connected: self.connected,
+        };
+        (link, self.outgoing)
+    }
 }
 
 async fn listen(identity: &Identity) -> Result<Listener, RunError> {

@@ -36,16 +36,13 @@ pub struct Connected {
 /// Connects as the agent's own role.
 pub async fn connect(upstream: &UpstreamConfig) -> Result<Connected, UpkeepError> {
     let config = upstream.tokio_postgres();
-    let (client, driver) = match upstream.tls().map_err(UpkeepError::Tls)? {
-        Some(tls) => {
-            let (client, connection) =
-                config.connect(MakeRustlsConnect::new(tls)).await.map_err(UpkeepError::Connect)?;
-            (client, tokio::spawn(log_end(connection)))
-        }
-        None => {
-            let (client, connection) = config.connect(NoTls).await.map_err(UpkeepError::Connect)?;
-            (client, tokio::spawn(log_end(connection)))
-        }
+    let (client, driver) = if let Some(tls) = upstream.tls().map_err(UpkeepError::Tls)? {
+        let (client, connection) =
+            config.connect(MakeRustlsConnect::new(tls)).await.map_err(UpkeepError::Connect)?;
+        (client, tokio::spawn(log_end(connection)))
+    } else {
+        let (client, connection) = config.connect(NoTls).await.map_err(UpkeepError::Connect)?;
+        (client, tokio::spawn(log_end(connection)))
     };
     Ok(Connected { client, _driver: AbortOnDropHandle::new(driver) })
 }

@@ -68,14 +68,31 @@ pub(super) struct SharedRoles {
 }
 
 impl SharedRoles {
-    pub(super) fn of(plan: &SessionPlan, _tag: &AgentTag) -> Self {
-        let permission =
-            SharedRole { role: plan.permission_role().to_owned(), grants: plan.permission_grants() };
-        let view = plan
-            .view_owner()
-            .map(|role| SharedRole { role: role.to_owned(), grants: plan.view_owner_grants() });
-        Self { permission, view }
+    /// The plan's roles under this agent's names, so that two agents of one cluster never share one.
+    pub(super) fn of(plan: &SessionPlan, tag: &AgentTag) -> Self {
+        Self {
+            permission: SharedRole::named(plan.permission_role(), &plan.permission_grants(), tag),
+            view: plan.view_owner().map(|role| SharedRole::named(role, &plan.view_owner_grants(), tag)),
+        }
     }
+}
+
+impl SharedRole {
+    fn named(planned: &str, grants: &[String], tag: &AgentTag) -> Self {
+        let role = format!("{planned}_{}", tag.short());
+        let (to_planned, to_role) = (recipient(planned), recipient(&role));
+        // A grant that does not end so stays as it is, names a role that does not exist, and fails.
+        let rename = |grant: &String| match grant.strip_suffix(&to_planned) {
+            Some(head) => format!("{head}{to_role}"),
+            None => grant.clone(),
+        };
+        Self { grants: grants.iter().map(rename).collect(), role }
+    }
+}
+
+/// How a GRANT ends.
+fn recipient(role: &str) -> String {
+    format!(" TO {}", daam_sql::quote::identifier(role))
 }
 
 /// A live change of one session.

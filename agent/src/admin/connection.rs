@@ -34,17 +34,13 @@ impl Connection {
         tls: Option<&rustls::ClientConfig>,
     ) -> Result<Self, AdminError> {
         let notices = Arc::new(Mutex::new(Vec::new()));
-        let (client, driver) = match tls {
-            Some(tls) => {
-                let connector = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) =
-                    config.connect(connector).await.map_err(AdminError::Unreachable)?;
-                (client, tokio::spawn(drive(connection, notices.clone())))
-            }
-            None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(AdminError::Unreachable)?;
-                (client, tokio::spawn(drive(connection, notices.clone())))
-            }
+        let (client, driver) = if let Some(tls) = tls {
+            let connector = MakeRustlsConnect::new(tls.clone());
+            let (client, connection) = config.connect(connector).await.map_err(AdminError::Unreachable)?;
+            (client, tokio::spawn(drive(connection, notices.clone())))
+        } else {
+            let (client, connection) = config.connect(NoTls).await.map_err(AdminError::Unreachable)?;
+            (client, tokio::spawn(drive(connection, notices.clone())))
         };
         let this = Self { client, notices, driver };
         // `search_path` decides how types print; the admin connection must not meet user objects by accident.

@@ -5,6 +5,7 @@ use super::command::{Change, SharedRole, UpstreamFacts};
 use super::{AgentTag, label};
 use crate::secret::Secret;
 use crate::session_id::SessionId;
+use std::collections::BTreeSet;
 
 /// How long a session role may still be logged in with.
 const LOGIN_WINDOW: &str = "1 minute";
@@ -18,7 +19,14 @@ pub(super) struct Statements {
 
 impl Statements {
     /// A NOLOGIN role that carries the plan's grants; `exists` = left by an earlier run, so it is reset first.
-    pub(super) fn shared(&self, shared: &SharedRole, exists: bool, now: u64) -> Vec<String> {
+    /// USAGE on the schemas of `open` is left out: PUBLIC has it, and the agent may have no right to grant it.
+    pub(super) fn shared(
+        &self,
+        shared: &SharedRole,
+        exists: bool,
+        open: &BTreeSet<String>,
+        now: u64,
+    ) -> Vec<String> {
         let role = quoted(&shared.role);
         let mut out = Vec::new();
         if exists {
@@ -35,7 +43,9 @@ impl Statements {
         if !self.facts.public_temporary {
             out.push(format!("GRANT TEMPORARY ON DATABASE {database} TO {role}"));
         }
-        out.extend(shared.grants.iter().cloned());
+        let usage: BTreeSet<String> =
+            open.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role}", quoted(schema))).collect();
+        out.extend(shared.grants.iter().filter(|grant| !usage.contains(*grant)).cloned());
         out
     }
 

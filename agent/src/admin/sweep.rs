@@ -3,7 +3,6 @@
 use super::registry::Registry;
 use super::{AdminError, AgentTag, label};
 use crate::session_id::SessionId;
-use std::error::Error as _;
 
 /// A role of this agent as the database shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,21 +56,9 @@ pub(super) fn orphans(found: Vec<Found>, registry: &Registry) -> Vec<String> {
     let own = own.into_iter().filter(|found| !alive(found)).map(|found| found.role);
     let shared = shared
         .into_iter()
-        .filter(|found| !alive(found) && !(survivors && found.members > 0))
+        .filter(|found| !(alive(found) || survivors && found.members > 0))
         .map(|found| found.role);
     own.chain(shared).collect()
-}
-
-/// The chain of causes in one line.
-pub(super) fn reason(error: &AdminError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use super::connection::Connection;
 use super::registry::Registry;
 use super::statements::{self, Statements};
 use super::{AdminError, sweep};
+use crate::cause;
 use crate::secret::Secret;
 use crate::session_id::SessionId;
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -140,7 +142,8 @@ impl Worker {
         for role in std::iter::once(&shared.permission).chain(&shared.view) {
             if !self.registry.holds(&role.role) {
                 let exists = self.exists(&role.role).await?;
-                batch.extend(self.statements.shared(role, exists, now));
+                let open = self.open_schemas().await?;
+                batch.extend(self.statements.shared(role, exists, &open, now));
             }
         }
         Ok(batch)
@@ -224,7 +227,7 @@ impl Worker {
         }
         let batch: Vec<String> = roles.iter().flat_map(|role| self.statements.drop(role)).collect();
         if let Err(error) = self.connection.locked("remove unused shared roles", &batch).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "shared roles are left to the sweep");
+            tracing::warn!(error = cause::chain(&error), "shared roles are left to the sweep");
         }
     }
 
@@ -234,10 +237,19 @@ impl Worker {
         for role in sweep::orphans(roles, &self.registry) {
             match self.connection.locked("remove an orphaned role", &self.statements.drop(&role)).await {
                 Ok(()) => swept.dropped.push(role),
-                Err(error) => swept.kept.push((role, sweep::reason(&error))),
+                Err(error) => swept.kept.push((role, cause::chain(&error))),
             }
         }
         Ok(swept)
+    }
+
+    /// Schemas PUBLIC has USAGE on.
+    async fn open_schemas(&self) -> Result<BTreeSet<String>, AdminError> {
+        const SQL: &str = "SELECT n.nspname::text FROM pg_namespace n, aclexplode(n.nspacl) a \
+             WHERE a.grantee = 0 AND a.privilege_type = 'USAGE'";
+        let rows = self.connection.client.query(SQL, &[]).await;
+        rows.map(|rows| rows.iter().map(|row| row.get(0)).collect())
+            .map_err(|source| AdminError::Refused { doing: "look at the schemas", source })
     }
 
     async fn exists(&self, role: &str) -> Result<bool, AdminError> {

@@ -4,6 +4,7 @@
 use crate::config::UpstreamSection;
 use crate::introspect::FullCatalog;
 use daam_catalog::RelationName;
+use std::fmt::Write as _;
 
 /// The relations as a `scope:` block. None at all is written `scope: []`, so that pasting it can never allow everything.
 pub(super) fn scope_block(full: &FullCatalog) -> String {
@@ -11,9 +12,9 @@ pub(super) fn scope_block(full: &FullCatalog) -> String {
     let mut unmatchable = String::new();
     for name in full.relation_names() {
         if is_matchable(name) {
-            lines.push_str(&format!("  - {}\n", yaml(&name.to_string())));
+            let _ = writeln!(lines, "  - {}", yaml(&name.to_string()));
         } else {
-            unmatchable.push_str(&format!("# no pattern can name {name}\n"));
+            let _ = writeln!(unmatchable, "# no pattern can name {name}");
         }
     }
     if lines.is_empty() {
@@ -31,11 +32,11 @@ pub(super) struct Diff {
 pub(super) fn diff(full: &FullCatalog, upstream: &UpstreamSection) -> Diff {
     let mut text = String::new();
     for name in full.relation_names().filter(|name| is_matchable(name) && !upstream.scope.admits(name)) {
-        text.push_str(&format!("+ {name}\n"));
+        let _ = writeln!(text, "+ {name}");
     }
     for (pattern, written) in upstream.scope.patterns().iter().zip(&upstream.patterns) {
         if !full.relation_names().any(|name| pattern.matches(name)) {
-            text.push_str(&format!("- {written}\n"));
+            let _ = writeln!(text, "- {written}");
         }
     }
     Diff { text }

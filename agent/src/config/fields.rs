@@ -22,14 +22,12 @@ impl<'a> Fields<'a> {
         known: &'static [&'static str],
         faults: &mut Vec<Fault>,
     ) -> Option<Self> {
-        match &node.value {
-            Value::Map(entries) => Some(Self { node, section, known, entries, missing: Vec::new() }),
-            _ => {
-                let what = if section.is_empty() { "the file".to_owned() } else { format!("`{section}`") };
-                faults.push(node.fault(format!("{what} must be a mapping, found {}", node.kind())));
-                None
-            }
+        if let Value::Map(entries) = &node.value {
+            return Some(Self { node, section, known, entries, missing: Vec::new() });
         }
+        let what = if section.is_empty() { "the file".to_owned() } else { format!("`{section}`") };
+        faults.push(node.fault(format!("{what} must be a mapping, found {}", node.kind())));
+        None
     }
 
     pub(super) fn optional(&self, key: &str) -> Option<&'a Node> {
@@ -116,13 +114,11 @@ pub(super) fn parsed<T: std::str::FromStr>(
 }
 
 pub(super) fn list<'a>(node: &'a Node, what: &str, faults: &mut Vec<Fault>) -> Option<&'a [Node]> {
-    match &node.value {
-        Value::List(items) => Some(items),
-        _ => {
-            faults.push(node.fault(format!("`{what}` must be a list, found {}", node.kind())));
-            None
-        }
+    if let Value::List(items) = &node.value {
+        return Some(items);
     }
+    faults.push(node.fault(format!("`{what}` must be a list, found {}", node.kind())));
+    None
 }
 
 /// `500ms`, `1s`, `2m`, `1h`, or `0`.

@@ -81,9 +81,10 @@ SELECT quote_ident(current_user), rolsuper, rolcreaterole, quote_ident(current_d
     OR has_database_privilege('public', current_database(), 'CONNECT') \
 FROM pg_catalog.pg_roles WHERE rolname = current_user";
 
-/// Owners of user relations whose rights the agent does not have.
+/// User relations the agent may not grant on, by owner.
 const OWNERS: &str = "\
-SELECT pg_catalog.quote_ident(o.rolname), pg_catalog.count(*), pg_catalog.min(n.nspname || '.' || c.relname) \
+SELECT pg_catalog.quote_ident(o.rolname), o.rolsuper, \
+  pg_catalog.array_agg(pg_catalog.format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname) \
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
 JOIN pg_catalog.pg_roles o ON o.oid = c.relowner \
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
@@ -91,7 +92,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspna
   AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION') \
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid \
     AND d.deptype = 'e') \
-GROUP BY 1 ORDER BY 1";
+GROUP BY 1, 2 ORDER BY 1";
 
 const SCHEMAS: &str = "\
 SELECT pg_catalog.quote_ident(n.nspname), \
@@ -129,13 +130,18 @@ pub(super) async fn own_role(client: &Client) -> Result<Vec<Finding>, tokio_post
         }
     }
     for row in client.query(OWNERS, &[]).await? {
-        let (owner, count, example): (String, i64, String) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (owner, relations): (String, Vec<String>) = (row.try_get(0)?, row.try_get(2)?);
+        // Membership of a superuser would give the agent everything; the right to pass rights on is enough.
+        let remedy = if row.try_get(1)? {
+            let each = relations.iter().map(|name| format!("GRANT ALL ON {name} TO {role} WITH GRANT OPTION;"));
+            each.collect::<Vec<_>>().join("\n")
+        } else {
+            format!("GRANT {owner} TO {role};")
+        };
+        let (count, example) = (relations.len(), relations.first().map(String::as_str).unwrap_or_default());
         findings.push(broken(
-            format!(
-                "the agent's role {role} may not grant on {count} relation(s) of {owner}, e.g. {example}"
-            ),
-            format!("GRANT {owner} TO {role};"),
+            format!("the agent's role {role} may not grant on {count} relation(s) of {owner}, e.g. {example}"),
+            remedy,
         ));
     }
     findings.extend(schemas(client, &role).await?);

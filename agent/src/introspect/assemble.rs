@@ -18,7 +18,7 @@ struct Work {
     owned_sequences: BTreeSet<RelationName>,
 }
 
-pub(super) fn assemble(facts: Facts) -> Result<FullCatalog, IntrospectError> {
+pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
     let mut work = Work::default();
     work.add(&facts.relations, Work::relation)?;
     work.add(&facts.columns, Work::column)?;
@@ -145,8 +145,9 @@ impl Work {
             return Ok(());
         };
         let Some(relation) = self.relations.get_mut(&get::<i64>(row, 0, WHAT)?) else { return Ok(()) };
-        let (columns, referenced) = (identifiers(get(row, 2, WHAT)?)?, identifiers(get(row, 3, WHAT)?)?);
-        relation.foreign_keys.push(ForeignKey { columns, references, referenced });
+        let columns = identifiers(get(row, 2, WHAT)?)?;
+        let target_columns = identifiers(get(row, 3, WHAT)?)?;
+        relation.foreign_keys.push(ForeignKey { columns, references, referenced: target_columns });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::RunError;
 use crate::admin::{Admin, Swept};
+use crate::cause;
 use crate::context::{SessionEvent, SessionEventKind};
 use crate::keeper::Keeper;
 use crate::reload::Reload;
@@ -52,10 +53,7 @@ impl Background {
                 match admin.sweep().await {
                     Ok(swept) => log_sweep(&swept),
                     Err(error) => {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "sweeping orphaned roles failed"
-                        );
+                        tracing::warn!(error = cause::chain(&error), "sweeping orphaned roles failed");
                     }
                 }
             }
@@ -70,7 +68,7 @@ impl Background {
                     Ok(_) => {}
                     Err(error) => {
                         tracing::warn!(
-                            error = &error as &dyn std::error::Error,
+                            error = cause::chain(&error),
                             "introspection failed; the last result stays"
                         );
                     }

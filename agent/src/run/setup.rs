@@ -1,6 +1,7 @@
 //! What must be there before anything runs: pins, identity, DSN, the key of the `hash` mask.
 
 use super::RunError;
+use crate::cause;
 use crate::config::{self, AgentSection, Config, ControlPlaneSection};
 use crate::enrolment::{self, Credentials, Pins};
 use crate::kept_file;
@@ -67,7 +68,7 @@ async fn enrol(
                 return Ok(credentials);
             }
             Err(error) if error.is_transient() => {
-                tracing::warn!(error = &error as &dyn std::error::Error, retry_in = ?pause, "not enrolled yet");
+                tracing::warn!(error = cause::chain(&error), retry_in = ?pause, "not enrolled yet");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -1,0 +1,232 @@
+//! Bundles on their way into force: accepted, refused, kept over a restart, and narrowed by the scope.
+
+use crate::world::{grant, policies};
+use daam_agent::bundle_store::BundleStore;
+use daam_agent::keeper::Keeper;
+use daam_agent::state::Denied;
+use daam_api::link::{DirectoryUser, FromAgent};
+use daam_bundle::{SigningKey, Source, StatementInput, TrustFile, TrustedKey, build};
+use daam_catalog::{RelationPattern, Scope};
+use daam_identity::UserPrincipal;
+use daam_model::{Mask, PolicySet, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tokio::sync::mpsc;
+
+const NOW: i64 = 1_800_000_000;
+
+struct Author {
+    key: SigningKey,
+}
+
+impl Author {
+    fn new() -> Self {
+        Self { key: SigningKey::generate().unwrap() }
+    }
+
+    fn trust(&self) -> TrustFile {
+        let key = TrustedKey { public: self.key.public(), comment: "test".into() };
+        TrustFile::new("acme", vec![key], 1).unwrap()
+    }
+
+    fn bundle(&self, serial: u64, set: &PolicySet) -> Vec<u8> {
+        let digest = "0".repeat(64);
+        let input = StatementInput {
+            org: "acme".into(),
+            epoch: 1,
+            serial,
+            prev: None,
+            effects_sha256: digest.clone(),
+            lock_sha256: digest,
+            issued_at: NOW,
+            not_before: NOW,
+            expires_at: NOW + 1000,
+            requires: vec![],
+            min_agent: "0.0.0".into(),
+            compiler: "test".into(),
+            source: Source::default(),
+            rollback_of: None,
+            trust_version: 1,
+        };
+        let mut unsigned = build(set, input).unwrap();
+        unsigned.sign(&self.key).unwrap();
+        unsigned.to_bytes()
+    }
+}
+
+fn keeper(dir: &Path, author: &Author, scope: Scope) -> (Keeper, mpsc::Receiver<FromAgent>) {
+    let (outbox, sent) = mpsc::channel(64);
+    let store = BundleStore::open(dir.to_owned(), author.trust(), "shop".into()).unwrap();
+    (Keeper::start(store, scope, dir.to_owned(), outbox, NOW + 1), sent)
+}
+
+fn scope(patterns: &[&str]) -> Scope {
+    Scope::Patterns(patterns.iter().map(|text| RelationPattern::parse(text).unwrap()).collect())
+}
+
+fn serial(keeper: &Keeper) -> u64 {
+    keeper.current().bundle.as_ref().map_or(0, |bundle| bundle.serial)
+}
+
+fn status(message: &FromAgent) -> (&str, Option<&str>) {
+    match message {
+        FromAgent::BundleStatus { state, reason, .. } => (state, reason.as_deref()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read(on: &str) -> daam_model::Grant {
+    grant(on, &[Verb::Select])
+}
+
+fn violations(sent: &mut mpsc::Receiver<FromAgent>) -> Vec<(String, String, String)> {
+    let mut out = Vec::new();
+    while let Ok(message) = sent.try_recv() {
+        if let FromAgent::ScopeViolation { policy_id, schema, table, site } = message {
+            out.push((policy_id, format!("{schema}.{table}"), site));
+        }
+    }
+    out
+}
+
+#[test]
+fn an_accepted_bundle_is_in_force_and_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (first, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(serial(&first), 0);
+    let set = policies(vec![read("public.*")], &[]);
+    assert_eq!(status(&first.offer_bundle(&author.bundle(7, &set), NOW + 1)), ("active", None));
+    drop(first);
+    let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(serial(&again), 7);
+    assert_eq!(again.current().policies.policies, set.policies);
+}
+
+#[test]
+fn a_bundle_edited_on_disk_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (first, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    let bundle = author.bundle(7, &policies(vec![read("public.*")], &[]));
+    first.offer_bundle(&bundle, NOW + 1);
+    drop(first);
+    let stored = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "daam"))
+        .unwrap();
+    let mut bytes = std::fs::read(&stored).unwrap();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    std::fs::write(&stored, bytes).unwrap();
+    let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(serial(&again), 0);
+    // The head still stands guard: what is older does not get in, what was held does.
+    assert_eq!(
+        status(&again.offer_bundle(
+            &author.bundle(6, &PolicySet { database: "shop".into(), ..PolicySet::default() }),
+            NOW + 1
+        ))
+        .0,
+        "refused"
+    );
+    assert_eq!(status(&again.offer_bundle(&bundle, NOW + 1)).0, "active");
+}
+
+#[test]
+fn a_bundle_of_another_author_is_refused_and_the_old_one_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (author, stranger) = (Author::new(), Author::new());
+    let (keeper, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    let set = policies(vec![read("public.*")], &[]);
+    keeper.offer_bundle(&author.bundle(1, &set), NOW + 1);
+    let answer = keeper.offer_bundle(&stranger.bundle(2, &set), NOW + 1);
+    assert_eq!(status(&answer).0, "refused");
+    assert_eq!(serial(&keeper), 1);
+}
+
+#[test]
+fn masks_and_filters_outside_the_scope_refuse_the_whole_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*"]));
+    let masked = policies(vec![read("public.users")], &[("hr.staff.salary", Mask::Null)]);
+    let answer = keeper.offer_bundle(&author.bundle(1, &masked), NOW + 1);
+    assert!(status(&answer).1.unwrap().contains("scope"), "{answer:?}");
+    let mut filtered = read("public.users");
+    filtered.rows = Some("id IN (SELECT s.id FROM hr.staff s)".into());
+    let filtered = policies(vec![filtered], &[]);
+    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &filtered), NOW + 1)).0, "refused");
+    assert_eq!(serial(&keeper), 0);
+    // The second is the same policy and table within five minutes, so it is told once.
+    let told = [("everyone".to_owned(), "hr.staff".to_owned(), "policy_load".to_owned())];
+    assert_eq!(violations(&mut sent), told);
+    assert_eq!(keeper.violations(), 2);
+}
+
+#[test]
+fn a_grant_outside_the_scope_is_dropped_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*"]));
+    let set = policies(vec![read("public.users"), read("hr.staff")], &[]);
+    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)), ("active", None));
+    let told = [("everyone".to_owned(), "hr.staff".to_owned(), "grant_issuance".to_owned())];
+    assert_eq!(violations(&mut sent), told);
+    let left: usize = keeper.current().policies.policies[0].grants.iter().map(|grant| grant.on.len()).sum();
+    assert_eq!(left, 1);
+}
+
+fn jane(disabled: bool) -> DirectoryUser {
+    DirectoryUser {
+        id: "u1".into(),
+        email: "jane@example.com".into(),
+        disabled,
+        groups: BTreeSet::new(),
+        attributes: BTreeMap::new(),
+    }
+}
+
+fn certificate(user_id: &str) -> UserPrincipal {
+    UserPrincipal {
+        org: "acme".into(),
+        user_id: user_id.into(),
+        email: "jane@example.com".into(),
+        device: "laptop".into(),
+    }
+}
+
+#[test]
+fn nobody_gets_in_without_bundle_directory_entry_or_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (keeper, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    let denied = |user: &str| keeper.current().admit(&certificate(user), NOW + 1).map(|_| ()).unwrap_err();
+    assert_eq!(denied("u1"), Denied::NoBundle);
+    keeper.offer_bundle(&author.bundle(1, &policies(vec![read("public.*")], &[])), NOW + 1);
+    assert!(matches!(denied("u1"), Denied::Unknown { .. }));
+    assert_eq!(keeper.set_directory(5, vec![jane(true)]), 5);
+    assert!(matches!(denied("u1"), Denied::Disabled { .. }));
+    // An older directory does not bring her back.
+    assert_eq!(keeper.set_directory(4, vec![jane(false)]), 5);
+    assert!(matches!(denied("u1"), Denied::Disabled { .. }));
+    keeper.set_directory(6, vec![jane(false)]);
+    // Nothing was introspected, so no policy reaches anything.
+    assert!(matches!(denied("u1"), Denied::NoPolicy { .. }));
+    let late = keeper.current().admit(&certificate("u1"), NOW + 1000).map(|_| ()).unwrap_err();
+    assert_eq!(late, Denied::Expired { serial: 1 });
+}
+
+#[test]
+fn the_directory_and_revocations_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (first, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    first.set_directory(3, vec![jane(false)]);
+    first.revoke(BTreeSet::from(["ab".to_owned()]));
+    drop(first);
+    let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(again.current().directory.version(), 3);
+    assert_eq!(again.revoked(), BTreeSet::from(["ab".to_owned()]));
+}

@@ -1,0 +1,113 @@
+//! `daam-agent introspect` and `doctor`, as a person runs them.
+
+use crate::world::World;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn config(dir: &Path, dsn: &str, scope: &str) -> std::path::PathBuf {
+    std::fs::write(dir.join("dsn"), format!("{dsn}\n")).unwrap();
+    let path = dir.join("config.yaml");
+    std::fs::write(&path, format!("upstream:\n  dsn_file: dsn\n{scope}")).unwrap();
+    path
+}
+
+fn agent(arguments: &[&str], config: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_daam-agent"))
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn introspect_prints_a_scope_block_that_covers_the_database() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let plain = config(dir.path(), &world.agent_dsn(), "");
+    let output = agent(&["introspect"], &plain);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let block = text(&output.stdout);
+    assert!(block.starts_with("scope:\n  - hr.staff\n  - public.contacts\n"), "{block}");
+    let indented: String = block.lines().map(|line| format!("  {line}\n")).collect();
+    let pasted = config(dir.path(), &world.agent_dsn(), &indented);
+    let output = agent(&["introspect", "--diff"], &pasted);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_shown_and_told_by_the_exit_status() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), &world.agent_dsn(), "  scope: [public.*, analytics.deprecated_metrics]\n");
+    let output = agent(&["introspect", "--diff"], &path);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "+ hr.staff\n- analytics.deprecated_metrics\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_json_form_reads_back_as_the_same_catalogue() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let output = agent(&["introspect", "--format", "json"], &config(dir.path(), &world.agent_dsn(), ""));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(daam_catalog::snapshot::from_json(&value).unwrap(), *world.full().await.unfiltered());
+}
+
+#[test]
+fn a_database_that_does_not_answer_gives_status_one_and_no_scope() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), "postgresql://agent:hunter2@127.0.0.1:1/shop", "");
+    let output = agent(&["introspect"], &path);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+    assert!(!text(&output.stderr).contains("hunter2"));
+}
+
+#[test]
+fn a_misspelt_scope_stops_every_command_before_it_connects() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), "postgresql://agent@127.0.0.1:1/shop", "  scopes: [public.users]\n");
+    for command in ["introspect", "run", "doctor"] {
+        let output = agent(&[command], &path);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(said.contains("config.yaml:3:3: unknown key `scopes`") && said.contains("`scope`"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_finds_what_policies_cannot_close() {
+    let world = World::start().await;
+    world
+        .superuser
+        .batch_execute("CREATE TABLE public.orphaned (id int); GRANT CREATE ON SCHEMA public TO PUBLIC")
+        .await
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), &world.agent_dsn(), "");
+    let output = agent(&["doctor"], &path);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    for expected in [
+        "REVOKE ALL ON \"public\".\"notice\" FROM PUBLIC;",
+        "REVOKE EXECUTE ON ROUTINE \"public\".\"leak\"() FROM PUBLIC;",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC;",
+        "GRANT ALL ON public.orphaned TO agent WITH GRANT OPTION;",
+    ] {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+    world
+        .superuser
+        .batch_execute(
+            "DROP TABLE public.orphaned; REVOKE ALL ON public.notice FROM PUBLIC; \
+             REVOKE EXECUTE ON ROUTINE public.leak() FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        )
+        .await
+        .unwrap();
+    let output = agent(&["doctor"], &path);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}

@@ -1,0 +1,8 @@
+//! The agent against a real PostgreSQL. One binary; a module per subject.
+
+mod bundles;
+mod command_line;
+mod introspection;
+mod roles;
+mod scope;
+mod world;
