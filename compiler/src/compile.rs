@@ -171,7 +171,7 @@ fn catalog(written: &WrittenDatabase, source: &dyn FileSource, sink: &mut Sink) 
         let Some(name) = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) else {
             continue;
         };
-        if name.contains('/') || !name.ends_with(".json") {
+        if name.contains('/') || name.strip_suffix(".json").is_none() {
             continue;
         }
         match source.read(&path) {

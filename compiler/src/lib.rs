@@ -17,6 +17,7 @@ mod load;
 mod resolve;
 pub mod rule;
 pub mod scenario;
+pub mod schema;
 mod syntax;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, check};

@@ -118,8 +118,8 @@ impl<'a> Reach<'a> {
         outside: &[&Relation],
     ) -> Diagnostic {
         let written = &text.value;
-        let named = outside.first().map(|relation| relation.name.clone()).or_else(|| pattern.literal());
-        if let Some(name) = named.filter(|name| !self.scope.admits(name)) {
+        let meant = outside.first().map(|relation| relation.name.clone()).or_else(|| pattern.literal());
+        if let Some(name) = meant.filter(|name| !self.scope.admits(name)) {
             return rule::OUT_OF_SCOPE_REFERENCE
                 .at(text.at, format!("`{name}` is outside the scope of this database"))
                 .help("the scope file lists what the agent serves; add it there in a change of its own");

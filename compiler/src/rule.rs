@@ -72,7 +72,11 @@ impl Rule {
         );
         for (title, text) in [("Refused", self.bad), ("Accepted", self.good)] {
             if !text.is_empty() {
-                page.push_str(&format!("\n## {title}\n\n```yaml\n{text}\n```\n"));
+                page.push_str("\n## ");
+                page.push_str(title);
+                page.push_str("\n\n```yaml\n");
+                page.push_str(text);
+                page.push_str("\n```\n");
             }
         }
         page
@@ -88,7 +92,7 @@ pub fn find(text: &str) -> Option<&'static Rule> {
 
 /// Every rule, by number.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [document::ALL, name::ALL, mask::ALL, filter::ALL, grant::ALL, request::ALL]
+    [DOCUMENT_RULES, NAME_RULES, MASK_RULES, FILTER_RULES, GRANT_RULES, REQUEST_RULES]
         .into_iter()
         .flatten()
         .copied()

@@ -25,15 +25,21 @@ pub(crate) fn filter(
     let filter = match Filter::parse(&text.value) {
         Ok(filter) => filter,
         Err(error) => {
-            let rule = rule_of(&error.message);
+            let rule = rule_of(&error.message, &text.value);
             sink.push(rule.at(place(error.offset), error.message).maybe_help(error.help));
             return None;
         }
     };
     let before = sink.len();
     for relation in relations {
-        for used in filter.columns().iter().filter(|used| relation.column(&used.name).is_none()) {
-            sink.push(unknown_column_in_filter(place(used.offset), used.name.as_str(), relation));
+        for used in filter.columns() {
+            let other = used.qualifier.as_ref().filter(|table| **table != relation.name.name);
+            if let Some(table) = other {
+                let message = format!("`{table}` is not the filtered table, which is `{}`", relation.name);
+                sink.push(rule::FILTER_UNKNOWN_COLUMN.at(place(used.offset), message));
+            } else if relation.column(&used.name).is_none() {
+                sink.push(unknown_column_in_filter(place(used.offset), used.name.as_str(), relation));
+            }
         }
     }
     for used in filter.attributes() {
@@ -150,19 +156,51 @@ fn not_boolean(filter: &Filter, text: &Spanned<String>, relations: &[&Relation],
 }
 
 /// Which rule a refusal of the filter language belongs to.
-fn rule_of(message: &str) -> &'static Rule {
+fn rule_of(message: &str, text: &str) -> &'static Rule {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["volatile"]) {
-        &rule::FILTER_VOLATILE
-    } else if says(&["comment", "several expressions", "one expression", "more than one", "semicolon"]) {
+    if says(&["comment", "one boolean expression"]) || breaks_out(text) {
         &rule::FILTER_BREAKOUT
-    } else if says(&["not a condition", "not boolean", "boolean"]) {
-        &rule::FILTER_NOT_BOOLEAN
+    } else if VOLATILE.iter().any(|name| says(&[&format!("`{name}`")])) {
+        &rule::FILTER_VOLATILE
     } else if says(&["function"]) {
         &rule::FILTER_UNSAFE_FUNCTION
     } else {
         &rule::FILTER_SYNTAX
     }
+}
+
+/// Functions of PostgreSQL people reach for whose answer changes within a statement.
+const VOLATILE: [&str; 9] = [
+    "random",
+    "random_normal",
+    "clock_timestamp",
+    "timeofday",
+    "nextval",
+    "setval",
+    "currval",
+    "gen_random_uuid",
+    "txid_current",
+];
+
+/// Whether the text closes a parenthesis it did not open, or ends an expression and begins another.
+fn breaks_out(text: &str) -> bool {
+    let mut depth = 0_i64;
+    let mut quote = None;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, ';') => return true,
+            (None, _) => {}
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
 }
 
 /// The word at an offset of the filter's text, where it stands in the file; the whole scalar where escapes or

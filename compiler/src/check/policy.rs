@@ -34,8 +34,7 @@ pub(crate) fn policy<'a>(
         model_masks.push(model);
         masks.push(checked);
     }
-    let nothing = written.grants.is_empty() && written.masks.is_empty();
-    if nothing && written.session == daam_model::SessionLimits::default() {
+    if written.blank {
         let message =
             format!("the policy `{}` grants nothing, masks nothing and limits nothing", written.name.value);
         sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.name.at, message));
@@ -54,7 +53,7 @@ pub(crate) fn policy<'a>(
 }
 
 fn subjects(written: &WrittenSubjects, sink: &mut Sink) -> Subjects {
-    if !written.everyone && written.groups.is_empty() && written.users.is_empty() {
+    if written.nobody {
         sink.push(
             rule::GRANT_WITHOUT_EFFECT
                 .at(written.at, "nobody is meant: `everyone` is not set and no group or user is named"),

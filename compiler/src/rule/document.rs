@@ -118,7 +118,7 @@ pub static CONFLICTING_KEYS: Rule = Rule::error(
     "request: { who: { groups: [dev] } }",
 );
 
-pub(super) static ALL: &[&Rule] = &[
+pub(super) const DOCUMENT_RULES: &[&Rule] = &[
     &INVALID_YAML,
     &DUPLICATE_KEY,
     &UNKNOWN_KEY,

@@ -72,7 +72,7 @@ pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
 )
 .example("rows: region = subject.regio", "rows: region = subject.region");
 
-pub(super) static ALL: &[&Rule] = &[
+pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_SYNTAX,
     &FILTER_NOT_BOOLEAN,
     &FILTER_UNKNOWN_COLUMN,

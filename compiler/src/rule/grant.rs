@@ -28,4 +28,4 @@ pub static WRITE_WITHOUT_SELECT: Rule = Rule::warning(
 )
 .example("allow: [update]", "allow: [select, update]");
 
-pub(super) static ALL: &[&Rule] = &[&SHADOWED_GRANT, &GRANT_WITHOUT_EFFECT, &WRITE_WITHOUT_SELECT];
+pub(super) const GRANT_RULES: &[&Rule] = &[&SHADOWED_GRANT, &GRANT_WITHOUT_EFFECT, &WRITE_WITHOUT_SELECT];

@@ -39,5 +39,5 @@ pub static MASKED_COLUMN_EXPOSED_BY_VIEW: Rule = Rule::error(
 ).locked()
 .example("grants: [{ on: public.user_list, allow: [select] }]\nmasks: [{ on: public.users.email, with: email }]", "masks: [{ on: [public.users.email, public.user_list.email], with: email }]");
 
-pub(super) static ALL: &[&Rule] =
+pub(super) const MASK_RULES: &[&Rule] =
     &[&MASK_TYPE_MISMATCH, &CONFLICTING_MASKS, &MASK_NOT_GRANTED, &MASKED_COLUMN_EXPOSED_BY_VIEW];

@@ -102,7 +102,7 @@ pub static INVALID_PATTERN: Rule = Rule::error(
 )
 .example("on: users", "on: public.users");
 
-pub(super) static ALL: &[&Rule] = &[
+pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_SCHEMA,
     &UNKNOWN_TABLE,
     &UNKNOWN_COLUMN,

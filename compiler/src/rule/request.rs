@@ -49,7 +49,7 @@ pub static LOCK_INVALID: Rule =
     Rule::error(804, "lock-invalid", "The schema lock cannot be read or was edited by hand. Pull it again.")
         .example("a line deleted from schema/shop/public.json", "daam schema pull --dsn … --out schema/shop");
 
-pub(super) static ALL: &[&Rule] = &[
+pub(super) const REQUEST_RULES: &[&Rule] = &[
     &REQUESTABLE_WITHOUT_APPROVER,
     &SELF_APPROVAL,
     &DURATION_TOO_LONG,

@@ -5,7 +5,8 @@ use crate::compile::CompiledDatabase;
 use daam_catalog::{Identifier, RelationName};
 use daam_diagnostic::Location;
 use daam_model::{
-    AttributeValue, EffectivePolicy, Mask, RelationAccess, RowFilter, Subject, Verb, effective::effective,
+    AttributeValue, EffectivePolicy, FilterClause, Mask, RelationAccess, RowFilter, Subject, Verb,
+    effective::effective,
 };
 use daam_sql::{Filter, SubjectValue};
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ fn expect(
     }
     if let Some((wanted, at)) = &expectation.rows {
         let found = access.map_or_else(|| "false".to_owned(), |access| rows(access, &effective.subject));
-        let wanted = bound(wanted, &effective.subject).unwrap_or_else(|| wanted.clone());
+        let wanted = bound(wanted, &effective.subject);
         if found != wanted {
             failures.push(Failure { at: *at, message: format!("the rows of `{name}` are `{found}`") });
         }
@@ -117,35 +118,45 @@ fn rows(access: &RelationAccess, subject: &Subject) -> String {
     joined(filter, subject)
 }
 
+/// One filter of all clauses: any of the permissive ones, and every restrictive one. A clause that lacks an
+/// attribute reaches nothing.
 fn joined(filter: &RowFilter, subject: &Subject) -> String {
-    let texts = |clauses: &[daam_model::FilterClause]| -> BTreeSet<String> {
-        clauses
-            .iter()
-            .map(|clause| bound(&clause.text, subject).unwrap_or_else(|| "false".to_owned()))
-            .collect()
-    };
-    let mut any = texts(&filter.any);
-    if any.len() > 1 {
-        any.remove("false");
-    }
-    let all = texts(&filter.all);
-    let any: Vec<String> = any.into_iter().collect();
-    let mut parts: Vec<String> = all.into_iter().collect();
-    match any.as_slice() {
-        [] => {}
-        [one] => parts.insert(0, one.clone()),
-        many => parts.insert(0, format!("({})", many.join(" OR "))),
-    }
-    if parts.iter().any(|part| part == "false") {
+    let held = |clause: &&FilterClause| bound(&clause.text, subject) != "false";
+    let text = |clause: &FilterClause| format!("({})", clause.text);
+    let any: Vec<String> = filter.any.iter().filter(held).map(text).collect();
+    let all: Vec<String> = filter.all.iter().filter(held).map(text).collect();
+    if all.len() < filter.all.len() || (any.is_empty() && !filter.any.is_empty()) {
         return "false".to_owned();
     }
-    parts.join(" AND ")
+    let any = if any.len() > 1 { vec![format!("({})", any.join(" or "))] } else { any };
+    let parts: Vec<String> = any.into_iter().chain(all).collect();
+    bound(&parts.join(" and "), subject)
 }
 
-/// The condition with the subject's values; nothing if the text is not a filter.
-fn bound(text: &str, subject: &Subject) -> Option<String> {
-    let filter = Filter::parse(text).ok()?;
-    Some(filter.bind("row", &|name| value(subject, name)).sql)
+/// The condition with the subject's values, as people would write it.
+fn bound(text: &str, subject: &Subject) -> String {
+    match Filter::parse(text) {
+        Ok(filter) => readable(&filter.bind("row", &|name| value(subject, name)).sql),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Without what pins names to `pg_catalog`: the type of a literal, the schema of an operator, the table.
+fn readable(sql: &str) -> String {
+    let mut out = String::new();
+    let mut rest = sql.replace("\"row\".", "").replace("::pg_catalog.text", "");
+    while let Some((head, tail)) = rest.split_once("OPERATOR(pg_catalog.") {
+        let Some((operator, after)) = tail.split_once(')') else { break };
+        out.push_str(head);
+        out.push_str(operator);
+        rest = after.to_owned();
+    }
+    out.push_str(&rest);
+    let whole = out.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+    match whole.filter(|inner| !inner.contains(['(', ')'])) {
+        Some(inner) => inner.replace('"', ""),
+        None => out,
+    }
 }
 
 fn value(subject: &Subject, name: &str) -> Option<SubjectValue> {

@@ -67,24 +67,20 @@ impl Decoder<'_> {
 
     /// A mapping with keys of the author's choice.
     pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
-        match &node.value {
-            Value::Mapping(entries) => Some(entries),
-            _ => {
-                self.wrong(node, &format!("{what} has to be a mapping"));
-                None
-            }
+        if let Value::Mapping(entries) = &node.value {
+            return Some(entries);
         }
+        self.wrong(node, &format!("{what} has to be a mapping"));
+        None
     }
 
     /// A list.
     pub(crate) fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
-        match &node.value {
-            Value::List(items) => Some(items),
-            _ => {
-                self.wrong(node, &format!("{what} has to be a list"));
-                None
-            }
+        if let Value::List(items) = &node.value {
+            return Some(items);
         }
+        self.wrong(node, &format!("{what} has to be a list"));
+        None
     }
 
     /// A list of texts.

@@ -18,13 +18,13 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenGrou
     let name = decoder.required(&fields, "a group", "name");
     let members = decoder.required(&fields, "a group", "members");
     let members = members.map(|node| decoder.texts(node, "`members`")).unwrap_or_default();
-    let members = members.into_iter().filter_map(|member| email(decoder, member)).collect();
+    let members = members.iter().filter_map(|member| email(decoder, member)).collect();
     let name = decoder.text(name?, "the name")?;
     Some(WrittenGroup { name, members })
 }
 
 /// An e-mail address in lower case.
-pub(crate) fn email(decoder: &mut Decoder<'_>, text: Spanned<String>) -> Option<Spanned<String>> {
+pub(crate) fn email(decoder: &mut Decoder<'_>, text: &Spanned<String>) -> Option<Spanned<String>> {
     let lower = text.value.to_lowercase();
     let mut halves = lower.split('@');
     let whole = halves.next().is_some_and(|name| !name.is_empty())

@@ -36,13 +36,15 @@ pub(crate) fn mask(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Mas
         // The preset is called `null`, and YAML reads that word as nothing.
         Value::Null if !node.span.is_empty() => Some(Mask::Null),
         Value::Scalar { text, .. } => named(decoder, text, at),
-        Value::Mapping(entries) => match entries.as_slice() {
-            [entry] => shaped(decoder, entry),
-            _ => {
-                decoder.wrong(node, "a preset with parameters is a mapping with one key");
+        Value::Mapping(entries) => {
+            if let [entry] = entries.as_slice() {
+                shaped(decoder, entry)
+            } else {
+                let message = "a preset with parameters is a mapping with one key";
+                decoder.sink.push(rule::UNKNOWN_PRESET.at(at, message));
                 None
             }
-        },
+        }
         _ => {
             decoder.wrong(node, "a mask has to be a preset");
             None
@@ -103,13 +105,11 @@ fn shaped(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<Mask> {
 }
 
 fn constant(decoder: &mut Decoder<'_>, node: &Node) -> Option<Mask> {
-    match &node.value {
-        Value::Scalar { text, .. } => Some(Mask::Constant(text.clone())),
-        _ => {
-            decoder.wrong(node, "a constant has to be a single value");
-            None
-        }
+    if let Value::Scalar { text, .. } = &node.value {
+        return Some(Mask::Constant(text.clone()));
     }
+    decoder.wrong(node, "a constant has to be a single value");
+    None
 }
 
 fn truncate(decoder: &mut Decoder<'_>, node: &Node) -> Option<Mask> {

@@ -3,7 +3,7 @@
 use super::decode::{Decoder, Fields, Spanned};
 use super::group::email;
 use super::mask::mask;
-use super::node::Node;
+use super::node::{Node, Value};
 use super::session::{WrittenRequest, request, session};
 use crate::rule;
 use daam_diagnostic::{Applicability, Location, suggest};
@@ -21,6 +21,8 @@ pub(crate) struct WrittenPolicy {
     pub(crate) masks: Vec<WrittenMask>,
     pub(crate) session: SessionLimits,
     pub(crate) request: Option<WrittenRequest>,
+    /// Nothing was written that could have an effect.
+    pub(crate) blank: bool,
 }
 
 /// `subjects:` or `who:`.
@@ -30,6 +32,8 @@ pub(crate) struct WrittenSubjects {
     pub(crate) everyone: bool,
     pub(crate) groups: Vec<Spanned<String>>,
     pub(crate) users: Vec<Spanned<String>>,
+    /// Nobody was written, as opposed to nobody being readable.
+    pub(crate) nobody: bool,
 }
 
 /// One entry of `grants:`.
@@ -74,6 +78,8 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenPoli
     let subjects = fields.get("subjects").and_then(|node| subjects(decoder, node, "`subjects`"));
     let request = fields.get("request").and_then(|node| request(decoder, node));
     whom(decoder, &fields);
+    let blank =
+        ["grants", "masks"].iter().all(|key| is_blank(fields.get(key))) && fields.get("session").is_none();
     let grants = items(decoder, &fields, "grants");
     let grants = grants.iter().filter_map(|node| grant(decoder, node)).collect();
     let masks = items(decoder, &fields, "masks");
@@ -81,7 +87,11 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenPoli
     let session = fields.get("session").map(|node| session(decoder, node)).unwrap_or_default();
     let description = description.map(|text| text.value).unwrap_or_default();
     let (name, database) = (name?, database?);
-    Some(WrittenPolicy { at, name, database, description, subjects, grants, masks, session, request })
+    Some(WrittenPolicy { at, name, database, description, subjects, grants, masks, session, request, blank })
+}
+
+fn is_blank(node: Option<&Node>) -> bool {
+    node.is_none_or(|node| matches!(&node.value, Value::List(items) if items.is_empty()))
 }
 
 fn items<'n>(decoder: &mut Decoder<'_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {
@@ -130,17 +140,20 @@ fn whom(decoder: &mut Decoder<'_>, fields: &Fields<'_>) {
 
 pub(crate) fn subjects(decoder: &mut Decoder<'_>, node: &Node, what: &str) -> Option<WrittenSubjects> {
     let fields = decoder.mapping(node, what, &["everyone", "groups", "users"])?;
+    let before = decoder.sink.len();
     let everyone = fields.get("everyone").and_then(|node| decoder.boolean(node, "`everyone`"));
     let groups = fields.get("groups").map(|node| decoder.texts(node, "`groups`")).unwrap_or_default();
     let users = fields.get("users").map(|node| decoder.texts(node, "`users`")).unwrap_or_default();
-    let users = users.into_iter().filter_map(|user| email(decoder, user)).collect();
+    let users: Vec<_> = users.iter().filter_map(|user| email(decoder, user)).collect();
     let at = decoder.at(fields.head());
     let given = ["everyone", "groups", "users"].iter().any(|key| fields.get(key).is_some());
     if !given {
         let message = format!("{what} needs `everyone`, `groups` or `users`");
         decoder.sink.push(rule::MISSING_KEY.at(at, message));
     }
-    Some(WrittenSubjects { at, everyone: everyone.unwrap_or(false), groups, users })
+    let everyone = everyone.unwrap_or(false);
+    let nobody = !everyone && groups.is_empty() && users.is_empty() && decoder.sink.len() == before;
+    Some(WrittenSubjects { at, everyone, groups, users, nobody })
 }
 
 fn grant(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenGrant> {

@@ -124,7 +124,7 @@ fn subject(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenSubject> {
         match entry.key.as_str() {
             "email" => {
                 let text = decoder.text(&entry.value, "an e-mail address");
-                let address = text.and_then(|text| email(decoder, text));
+                let address = text.and_then(|text| email(decoder, &text));
                 found.email = address.map(|address| address.value).unwrap_or_default();
             }
             "groups" => found.groups = decoder.texts(&entry.value, "`groups`"),
@@ -136,13 +136,11 @@ fn subject(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenSubject> {
 
 fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<(Spanned<String>, String)> {
     let name = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
-    match &entry.value.value {
-        Value::Scalar { text, .. } => Some((name, text.clone())),
-        _ => {
-            decoder.wrong(&entry.value, "the value of an attribute has to be a single value");
-            None
-        }
+    if let Value::Scalar { text, .. } = &entry.value.value {
+        return Some((name, text.clone()));
     }
+    decoder.wrong(&entry.value, "the value of an attribute has to be a single value");
+    None
 }
 
 fn expectation(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenExpectation> {
@@ -185,15 +183,15 @@ fn sight(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Sight>> {
     let value = match text.value.as_str() {
         "clear" => Sight::Clear,
         "deny" => Sight::Deny,
-        other => match other.strip_prefix("mask:") {
-            Some(preset) => Sight::Mask(preset.trim().to_owned()),
-            None => {
+        other => {
+            let Some(preset) = other.strip_prefix("mask:") else {
                 let message = format!("`{other}` is not an expectation");
                 let help = "write `clear`, `deny` or `\"mask:<preset>\"`";
                 decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help(help));
                 return None;
-            }
-        },
+            };
+            Sight::Mask(preset.trim().to_owned())
+        }
     };
     Some(Spanned { value, at: text.at })
 }

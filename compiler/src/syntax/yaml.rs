@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             ErrorKind::DirectiveDisallowed => rule::TAG_OR_DIRECTIVE
                 .at(at, "directives are not part of the language")
                 .help("remove the line; the language is YAML 1.2 without directives"),
-            ErrorKind::RecursionLimitExceeded { .. } => {
+            ErrorKind::RecursionLimitExceeded => {
                 rule::DOCUMENT_BUDGET.at(at, format!("the document is nested deeper than {MAX_DEPTH} levels"))
             }
             _ => rule::INVALID_YAML

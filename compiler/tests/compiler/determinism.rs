@@ -1,0 +1,67 @@
+//! Equal contents give equal results, in whatever order files are listed.
+
+use crate::catalogue;
+use daam_compiler::{FileSource, MemoryFiles, ReadError, check};
+use daam_diagnostic::render::json;
+use proptest::prelude::*;
+
+/// Lists the files of another source in a given order.
+struct Reordered {
+    files: MemoryFiles,
+    paths: Vec<String>,
+}
+
+impl FileSource for Reordered {
+    fn paths(&self) -> Vec<String> {
+        self.paths.clone()
+    }
+
+    fn read(&self, path: &str) -> Result<String, ReadError> {
+        self.files.read(path)
+    }
+}
+
+fn project() -> MemoryFiles {
+    let catalog = catalogue::parse(
+        "table public.users: id integer, email text, region text\ntable public.orders: id integer, total numeric",
+    );
+    let policy = |name: &str, table: &str| {
+        format!(
+            "kind: policy\nname: {name}\ndatabase: shop\nsubjects: {{ groups: [{name}] }}\n\
+             grants:\n  - {{ on: public.{table}, allow: [select] }}\n"
+        )
+    };
+    let files = MemoryFiles::new()
+        .with(
+            "daam.yaml",
+            "kind: project\ndatabases:\n  shop: { lock: schema/shop, policies: [policies/*.yaml] }\n",
+        )
+        .with("policies/a.yaml", policy("zeta", "users"))
+        .with("policies/b.yaml", policy("alpha", "orders"))
+        .with("policies/c.yaml", policy("mid", "users"))
+        .with("groups/dba.yaml", "kind: group\nname: dba\nmembers: [a@acme.test]\n");
+    catalogue::with_lock(files, "schema/shop", &catalog)
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_files_changes_nothing(paths in Just(project().paths()).prop_shuffle()) {
+        let expected = check(&project());
+        let found = check(&Reordered { files: project(), paths });
+        prop_assert!(!expected.has_errors());
+        prop_assert_eq!(
+            json::to_json(&found.diagnostics, &found.sources),
+            json::to_json(&expected.diagnostics, &expected.sources)
+        );
+        prop_assert_eq!(&found.databases["shop"].policies, &expected.databases["shop"].policies);
+        prop_assert_eq!(&found.databases["shop"].lock_fingerprint, &expected.databases["shop"].lock_fingerprint);
+    }
+}
+
+#[test]
+fn policies_are_sorted_by_name_whatever_file_they_are_in() {
+    let checked = check(&project());
+    let names: Vec<&str> =
+        checked.databases["shop"].policies.policies.iter().map(|policy| policy.name.as_str()).collect();
+    assert_eq!(names, ["alpha", "mid", "zeta"]);
+}
