@@ -13,11 +13,12 @@ mod table;
 mod views;
 
 pub use access::{Access, DirectTable};
-pub use table::{ProtectedTable, ViewKind};
+pub use table::{ProtectedColumn, ProtectedTable, ViewKind};
+pub(crate) use views::{masked_name, qualified as qualified_view};
 
 use crate::mask;
-use daam_catalog::{Catalog, FunctionName, RelationName};
-use daam_model::{EffectivePolicy, SessionLimits, Verb};
+use daam_catalog::{Catalog, FunctionName, Privilege, RelationName};
+use daam_model::{EffectivePolicy, RelationAccess, SessionLimits, Verb};
 use daam_sql::quote;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,11 +79,14 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
     let mut notices = BTreeSet::new();
     for (name, access) in &e.relations {
         let Some(relation) = catalog.relation(name) else { continue };
+        let access = &permitted(access, e.limits.read_only == Some(true));
         let selected = access.verbs.get(&Verb::Select);
-        let masked =
-            selected.is_some_and(|columns| columns.iter().any(|column| access.masks.contains_key(column)));
+        let masked = selected.is_some_and(|columns| columns.iter().any(|column| access.masks.contains_key(column)));
         let filtered = access.verbs.keys().any(|verb| access.rows.contains_key(verb));
-        if masked || filtered {
+        // Where everyone may read the relation, column grants of ours would narrow nothing.
+        let narrowed = relation.columns.iter().any(|column| selected.is_some_and(|all| !all.contains(&column.name)));
+        let open = narrowed && relation.public.contains(&Privilege::Select);
+        if masked || filtered || open {
             let table = table::protect(relation, access, &e.subject, catalog, &mut notices)?;
             protected.insert(name.clone(), table);
         } else if !access.verbs.is_empty() {
@@ -103,6 +107,13 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
         permission_grants,
         view_owner_grants,
     })
+}
+
+/// What is left of an access in a read-only session.
+fn permitted(access: &RelationAccess, read_only: bool) -> RelationAccess {
+    let mut access = access.clone();
+    access.verbs.retain(|verb, _| !read_only || *verb == Verb::Select);
+    access
 }
 
 impl SessionPlan {

@@ -1,9 +1,26 @@
 //! Statements, pointed at the session's views.
+//!
+//! The text is parsed by PostgreSQL's parser, every node is walked, and only the tokens that name a protected
+//! relation (or a masked column of a written one) are replaced; everything else stays byte for byte. The kinds of
+//! statement are a closed list. Refused, each with what would be allowed: relations and functions no policy
+//! grants, anything that would create or change permanent objects, roles and privileges, server files, and the
+//! constructs views cannot carry.
 
-use crate::edit::EditMap;
+mod copy;
+mod function;
+mod name;
+mod refuse;
+mod returning;
+mod statement;
+mod target;
+mod walk;
+
+use crate::edit::{Edit, EditMap};
 use crate::plan::SessionPlan;
 use daam_catalog::{Catalog, Identifier, RelationName};
+use daam_sql::token;
 use std::collections::BTreeSet;
+use walk::Walker;
 
 /// What a statement is read against.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +40,16 @@ pub struct StatementClass {
 }
 
 impl StatementClass {
-    const SEARCH_PATH: u16 = 1;
-    const DISCARDS_TEMP: u16 = 1 << 1;
-    const COPY_IN: u16 = 1 << 2;
-    const MULTI: u16 = 1 << 3;
-    const TRANSACTION: u16 = 1 << 4;
-    const READ_ONLY: u16 = 1 << 5;
+    pub(crate) const SEARCH_PATH: u16 = 1;
+    pub(crate) const DISCARDS_TEMP: u16 = 1 << 1;
+    pub(crate) const COPY_IN: u16 = 1 << 2;
+    pub(crate) const MULTI: u16 = 1 << 3;
+    pub(crate) const TRANSACTION: u16 = 1 << 4;
+    pub(crate) const READ_ONLY: u16 = 1 << 5;
+
+    pub(crate) fn set(&mut self, bit: u16) {
+        self.bits |= bit;
+    }
 
     fn has(self, bit: u16) -> bool {
         self.bits & bit != 0
@@ -96,13 +117,45 @@ pub struct Refusal {
 }
 
 /// Reads a whole Query string or the text of one Parse.
+///
+/// The result is checked by reading it once more: nothing in it may need rewriting.
 pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
-    let _ = (sql, ctx);
-    Err(Refusal {
-        sqlstate: "0A000",
-        message: "statements cannot be checked yet".to_owned(),
-        detail: None,
-        hint: None,
-        position: None,
+    let first = pass(sql, ctx)?;
+    let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
+    if edits.is_empty() {
+        let class = first.class;
+        return Ok(Rewritten { sql: sql.to_owned(), edits, activate: first.activate, notices: first.notices, class });
+    }
+    let text = edits.apply(sql).ok_or_else(|| refuse::confused("a name does not end where it should"))?;
+    let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;
+    if !second.edits.is_empty() || !second.activate.is_empty() {
+        return Err(refuse::confused("a protected table is left in it"));
+    }
+    Ok(Rewritten { sql: text, edits, activate: first.activate, notices: first.notices, class: first.class })
+}
+
+/// What one reading of a text found.
+struct Pass {
+    edits: Vec<Edit>,
+    activate: BTreeSet<RelationName>,
+    notices: Vec<String>,
+    class: StatementClass,
+}
+
+fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
+    let statements = daam_sql::parse(sql).map_err(|error| refuse::unreadable(&error))?;
+    let tokens = token::scan(sql).map_err(|error| refuse::unreadable(&error))?;
+    let mut walker = Walker::new(sql, &tokens, ctx);
+    for statement in &statements {
+        walker.top(statement)?;
+    }
+    if statements.len() > 1 {
+        walker.class.set(StatementClass::MULTI);
+    }
+    Ok(Pass {
+        edits: walker.edits,
+        activate: walker.activate,
+        notices: walker.notices.into_iter().collect(),
+        class: walker.class,
     })
 }

@@ -29,9 +29,9 @@ pub enum Access<'a> {
     Protected(&'a ProtectedTable),
 }
 
-impl Access<'_> {
+impl<'a> Access<'a> {
     /// The granted verbs with their columns.
-    pub fn verbs(&self) -> Option<&BTreeMap<Verb, BTreeSet<Identifier>>> {
+    pub fn verbs(self) -> Option<&'a BTreeMap<Verb, BTreeSet<Identifier>>> {
         match self {
             Self::None => None,
             Self::Direct(table) => Some(&table.verbs),

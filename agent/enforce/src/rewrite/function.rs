@@ -1,0 +1,97 @@
+//! Functions the proxy itself must refuse, because the server lets everyone call them.
+
+use super::walk::Walker;
+use super::{Refusal, StatementClass, refuse};
+use daam_catalog::pattern::is_system_schema;
+use daam_sql::Node;
+
+/// Functions that run text as SQL, whole names.
+const RUN_TEXT: &[&str] = &[
+    "connectby", "crosstab", "cursor_to_xml", "cursor_to_xmlschema", "database_to_xml",
+    "database_to_xml_and_xmlschema", "database_to_xmlschema", "query_to_xml", "query_to_xml_and_xmlschema",
+    "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema", "schema_to_xmlschema", "table_to_xml",
+    "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat", "xpath_table",
+];
+
+/// The same, beginnings of names.
+const RUN_TEXT_PREFIXES: [&str; 2] = ["dblink", "crosstab"];
+
+/// Settings that change who the session is.
+const IDENTITY: [&str; 2] = ["role", "session_authorization"];
+
+impl Walker<'_> {
+    pub(crate) fn function(&mut self, node: &Node) -> Result<(), Refusal> {
+        let parts = node.strings("funcname").unwrap_or_default();
+        let (Some(name), schema) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
+        let runs_text = RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if runs_text && self.ctx.plan.limits().procedural != Some(true) {
+            let message = format!("function `{name}` runs text as SQL, which no policy allows you");
+            let hint = "write the query itself; a policy may allow it with `session: { procedural: true }`";
+            return Err(self.at(node, refuse::denied(message, Some(hint))));
+        }
+        match schema {
+            None => {
+                if *name == "set_config" {
+                    self.set_config(node)?;
+                }
+                self.user_function(node, None, name)
+            }
+            Some(schema) if is_system_schema(schema) => {
+                if *name == "set_config" { self.set_config(node) } else { Ok(()) }
+            }
+            Some(schema) => self.user_function(node, Some(schema), name),
+        }
+    }
+
+    /// A function of a user schema that runs with its owner's rights must be granted by name.
+    fn user_function(&self, node: &Node, schema: Option<&str>, name: &str) -> Result<(), Refusal> {
+        let visible = |found: &str| match schema {
+            Some(schema) => found == schema,
+            None => self.ctx.search_path.iter().any(|searched| searched.as_str() == found),
+        };
+        let overloads = self.ctx.catalog.functions.values();
+        let mut named = overloads
+            .filter(|known| known.name.name.as_str() == name && visible(known.name.schema.as_str()))
+            .peekable();
+        if named.peek().is_none() && schema.is_some() {
+            let message = format!("function `{}.{name}` is not known here", schema.unwrap_or_default());
+            let hint = "a policy can grant it: `functions: [schema.name]`";
+            return Err(self.at(node, refuse::denied(message, Some(hint))));
+        }
+        match named.find(|known| known.security_definer && !self.ctx.plan.functions().contains(&known.name)) {
+            None => Ok(()),
+            Some(known) => {
+                let message = format!(
+                    "function `{}` runs with its owner's rights and is not granted to you by any policy",
+                    known.name
+                );
+                let hint = "a policy can grant it: `functions: [schema.name]`";
+                Err(self.at(node, refuse::denied(message, Some(hint))))
+            }
+        }
+    }
+
+    fn set_config(&mut self, node: &Node) -> Result<(), Refusal> {
+        let first = node.child("args").and_then(|argument| argument.child("sval"));
+        let Some(setting) = first.map(|value| value.text("sval").to_ascii_lowercase()) else {
+            let message = "the setting `set_config` changes must be written as a constant";
+            return Err(self.at(node, refuse::denied(message, None)));
+        };
+        self.setting(node, &setting)
+    }
+
+    /// Notes or refuses the change of a setting.
+    pub(crate) fn setting(&mut self, node: &Node, setting: &str) -> Result<(), Refusal> {
+        if IDENTITY.contains(&setting) {
+            let message = format!("setting `{setting}` cannot be changed here: a session is one person's");
+            return Err(self.at(node, refuse::denied(message, None)));
+        }
+        if setting == "search_path" {
+            self.class.set(StatementClass::SEARCH_PATH);
+        }
+        if matches!(setting, "transaction_read_only" | "default_transaction_read_only") {
+            self.class.set(StatementClass::READ_ONLY);
+        }
+        Ok(())
+    }
+}

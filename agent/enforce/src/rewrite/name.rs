@@ -1,0 +1,63 @@
+//! Which relation a written name means.
+
+use super::RewriteContext;
+use daam_catalog::pattern::is_system_schema;
+use daam_catalog::{Identifier, RelationName};
+use daam_sql::Node;
+
+/// What a written name means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A relation of PostgreSQL itself.
+    System,
+    /// An object of the session's own `pg_temp`, named with its schema.
+    Temporary,
+    /// A relation of the catalogue.
+    Known(RelationName),
+    /// A relation of a user schema that is not in the catalogue: out of scope, new, or not there at all.
+    Unknown(RelationName),
+    /// A bare name that is in no schema of the search path as far as the catalogue knows: the session's own
+    /// temporary object, or nothing.
+    Bare,
+}
+
+/// Reads a schema (empty for none) and a name.
+pub(crate) fn meaning(ctx: &RewriteContext<'_>, schema: &str, name: &str) -> Meaning {
+    if is_temporary(schema) {
+        return Meaning::Temporary;
+    }
+    if !schema.is_empty() {
+        if is_system_schema(schema) {
+            return Meaning::System;
+        }
+        return match RelationName::stored(schema, name) {
+            Ok(known) if ctx.catalog.relation(&known).is_some() => Meaning::Known(known),
+            Ok(unknown) => Meaning::Unknown(unknown),
+            Err(_) => Meaning::Bare,
+        };
+    }
+    let known = |schema: &Identifier| {
+        let full = RelationName { schema: schema.clone(), name: Identifier::stored(name).ok()? };
+        ctx.catalog.relation(&full).is_some().then_some(full)
+    };
+    match ctx.search_path.iter().find_map(known) {
+        Some(full) => Meaning::Known(full),
+        None if name.starts_with("pg_") => Meaning::System,
+        None => Meaning::Bare,
+    }
+}
+
+/// Whether a schema is the session's temporary one, under either of its names.
+pub(crate) fn is_temporary(schema: &str) -> bool {
+    schema == "pg_temp" || schema.starts_with("pg_temp_")
+}
+
+/// Reads a `RangeVar`.
+pub(crate) fn of(ctx: &RewriteContext<'_>, node: &Node) -> Meaning {
+    meaning(ctx, node.text("schemaname"), node.text("relname"))
+}
+
+/// The name a relation has in the rest of its statement.
+pub(crate) fn alias(node: &Node) -> &str {
+    node.child("alias").map_or_else(|| node.text("relname"), |alias| alias.text("aliasname"))
+}

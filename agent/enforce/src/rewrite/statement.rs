@@ -1,0 +1,177 @@
+//! The closed list of statements.
+
+use super::name::{self, Meaning};
+use super::walk::Walker;
+use super::{Refusal, StatementClass, refuse};
+use crate::plan::Access;
+use daam_model::Verb;
+use daam_sql::Node;
+
+impl Walker<'_> {
+    /// One statement of the text.
+    pub(crate) fn top(&mut self, raw: &Node) -> Result<(), Refusal> {
+        self.begin();
+        match raw.child("stmt") {
+            Some(statement) => self.statement(statement).map_err(|refusal| self.named(raw, refusal)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn statement(&mut self, node: &Node) -> Result<(), Refusal> {
+        match node.kind() {
+            "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.walk(node, "", ""),
+            "ExplainStmt" | "PrepareStmt" | "DeclareCursorStmt" => self.wrapped(node),
+            "CreateTableAsStmt" => self.created_from_query(node),
+            "ExecuteStmt" | "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt"
+            | "AlterTableStmt" | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
+            "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt" | "ConstraintsSetStmt"
+            | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
+            "TransactionStmt" => self.transaction(node),
+            "VariableSetStmt" => self.variable(node),
+            "DiscardStmt" => {
+                if matches!(node.choice("target"), "DISCARD_ALL" | "DISCARD_TEMP") {
+                    self.class.set(StatementClass::DISCARDS_TEMP);
+                }
+                if node.choice("target") == "DISCARD_ALL" {
+                    self.class.set(StatementClass::SEARCH_PATH);
+                }
+                Ok(())
+            }
+            "CopyStmt" => self.copy(node),
+            "TruncateStmt" => node.children("relations").try_for_each(|relation| self.truncate(relation)),
+            "DropStmt" => self.dropped(node),
+            "DoStmt" | "CreateFunctionStmt" => self.procedural(node),
+            "CreateEnumStmt" | "CompositeTypeStmt" | "CreateDomainStmt" => self.created_type(node),
+            _ => Err(refuse::denied("this statement is not allowed through daam", Some("ask a database administrator"))),
+        }
+    }
+
+    /// Puts the statement's first words where a refusal speaks of "this statement".
+    fn named(&self, raw: &Node, refusal: Refusal) -> Refusal {
+        let Some(rest) = refusal.message.strip_prefix("this statement") else { return refusal };
+        let start = usize::try_from(raw.number("stmt_location")).unwrap_or(0);
+        let text = self.sql.get(start..).unwrap_or("");
+        let tokens = daam_sql::token::scan(text).unwrap_or_default();
+        let first = tokens.get(0).filter(|token| !token.is_comment()).map(|_| 0).or_else(|| tokens.next(0));
+        let second = first.and_then(|at| tokens.next(at));
+        let words: Vec<String> = [first, second]
+            .into_iter()
+            .flatten()
+            .filter_map(|at| tokens.get(at))
+            .map(|token| token.text(text).to_ascii_uppercase())
+            .collect();
+        Refusal { message: format!("`{}`{rest}", words.join(" ")), ..refusal }
+    }
+
+    fn wrapped(&mut self, node: &Node) -> Result<(), Refusal> {
+        for (field, child) in node.each_child() {
+            if field == "query" {
+                self.statement(child)?;
+            } else {
+                self.field(node, field, child)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn created_from_query(&mut self, node: &Node) -> Result<(), Refusal> {
+        if node.choice("objtype") == "OBJECT_MATVIEW" {
+            let hint = "create a temporary table: `create temp table ... as`";
+            return Err(refuse::denied("a materialized view cannot be created here", Some(hint)));
+        }
+        self.wrapped(node)
+    }
+
+    fn transaction(&mut self, node: &Node) -> Result<(), Refusal> {
+        self.class.set(StatementClass::TRANSACTION);
+        if node.children("options").any(|option| option.text("defname") == "transaction_read_only") {
+            self.class.set(StatementClass::READ_ONLY);
+        }
+        match node.choice("kind") {
+            "TRANS_STMT_PREPARE" | "TRANS_STMT_COMMIT_PREPARED" | "TRANS_STMT_ROLLBACK_PREPARED" => {
+                let message = "two-phase commit is not possible here: the transaction would outlive the session";
+                Err(refuse::denied(message, Some("use `commit`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn variable(&mut self, node: &Node) -> Result<(), Refusal> {
+        let name = node.text("name").to_ascii_lowercase();
+        match node.choice("kind") {
+            "VAR_RESET_ALL" => {
+                self.class.set(StatementClass::SEARCH_PATH);
+                self.class.set(StatementClass::READ_ONLY);
+                Ok(())
+            }
+            // Back to what the session is anyway.
+            "VAR_RESET" | "VAR_SET_DEFAULT" if matches!(name.as_str(), "role" | "session_authorization") => Ok(()),
+            "VAR_SET_MULTI" => {
+                self.class.set(StatementClass::READ_ONLY);
+                Ok(())
+            }
+            _ if name == "role" && is_none(node) => Ok(()),
+            _ => self.setting(node, &name),
+        }
+    }
+
+    fn truncate(&mut self, relation: &Node) -> Result<(), Refusal> {
+        let plan = self.ctx.plan;
+        let Some(name) = self.known(relation)? else { return Ok(()) };
+        let granted = plan.access(&name).verbs().is_some_and(|verbs| verbs.contains_key(&Verb::Truncate));
+        if granted { Ok(()) } else { Err(self.at(relation, refuse::relation(plan, &name, Some(Verb::Truncate)))) }
+    }
+
+    /// DROP names its objects as lists of words. PostgreSQL lets the session drop nothing but its own.
+    fn dropped(&mut self, node: &Node) -> Result<(), Refusal> {
+        for object in node.children("objects") {
+            let words = object.strings("items").unwrap_or_default();
+            let (Some(table), schema) = (words.last(), words.iter().rev().nth(1)) else { continue };
+            if let Meaning::Known(known) = name::meaning(self.ctx, schema.copied().unwrap_or(""), table) {
+                let plan = self.ctx.plan;
+                return Err(match plan.access(&known) {
+                    Access::None => refuse::relation(plan, &known, None),
+                    _ => refuse::denied(format!("`{known}` cannot be dropped through daam"), None),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn procedural(&mut self, node: &Node) -> Result<(), Refusal> {
+        if self.ctx.plan.limits().procedural != Some(true) {
+            let message = "this statement is not allowed: it runs code that no policy allows you";
+            let hint = "a policy may allow it with `session: { procedural: true }`";
+            return Err(refuse::denied(message, Some(hint)));
+        }
+        if node.is("DoStmt") {
+            return Ok(());
+        }
+        let words = node.strings("funcname").unwrap_or_default();
+        if let [schema, _] = words.as_slice()
+            && name::is_temporary(schema)
+        {
+            return self.children(node);
+        }
+        let hint = "create it as `pg_temp.name`";
+        Err(refuse::denied("permanent functions cannot be created here", Some(hint)))
+    }
+
+    fn created_type(&mut self, node: &Node) -> Result<(), Refusal> {
+        let words = node.strings("type_name").or_else(|| node.strings("domainname")).unwrap_or_default();
+        let temporary = words.len() == 2 && words.first().is_some_and(|schema| name::is_temporary(schema));
+        let typevar = node.child("typevar").is_some_and(|name| name::is_temporary(name.text("schemaname")));
+        if !temporary && !typevar {
+            let hint = "create it as `pg_temp.name`";
+            return Err(refuse::denied("permanent types cannot be created here", Some(hint)));
+        }
+        node.each_child()
+            .filter(|(field, _)| *field != "typevar")
+            .try_for_each(|(field, child)| self.field(node, field, child))
+    }
+}
+
+/// `SET ROLE NONE`.
+fn is_none(node: &Node) -> bool {
+    node.child("args").and_then(|argument| argument.child("sval")).is_some_and(|value| value.text("sval") == "none")
+}

@@ -1,0 +1,224 @@
+//! INSERT, UPDATE, DELETE and MERGE: the view that is written, and the masked columns that are read beside it.
+
+use super::name;
+use super::walk::Walker;
+use super::{Refusal, refuse};
+use crate::plan::{Access, ProtectedTable, ViewKind, masked_name, qualified_view};
+use daam_catalog::RelationName;
+use daam_model::Verb;
+use daam_sql::{Node, quote};
+
+/// The protected relation a statement writes, seen from inside the statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Target<'a> {
+    pub(crate) alias: String,
+    pub(crate) table: &'a ProtectedTable,
+    /// In a subquery a bare name may belong to the subquery's own tables.
+    qualified_only: bool,
+    hidden: bool,
+}
+
+impl Target<'_> {
+    /// Goes into a subquery: its own tables may take the target's name.
+    pub(crate) fn enter(&mut self, select: &Node) {
+        self.qualified_only = true;
+        let taken = select.children("from_clause").any(|item| names(item, &self.alias));
+        self.hidden |= taken;
+    }
+}
+
+/// Whether a FROM item, or an item joined in it, has that name.
+fn names(item: &Node, alias: &str) -> bool {
+    match item.kind() {
+        "RangeVar" => name::alias(item) == alias,
+        "JoinExpr" => {
+            item.child("alias").is_some_and(|own| own.text("aliasname") == alias)
+                || item.each_child().any(|(field, side)| matches!(field, "larg" | "rarg") && names(side, alias))
+        }
+        _ => item.child("alias").is_some_and(|own| own.text("aliasname") == alias),
+    }
+}
+
+impl<'a> Walker<'a> {
+    pub(crate) fn write(&mut self, node: &Node) -> Result<(), Refusal> {
+        let outer = self.target.take();
+        let result = self.with(node, |walker| walker.write_inside(node));
+        self.target = outer;
+        result
+    }
+
+    fn write_inside(&mut self, node: &Node) -> Result<(), Refusal> {
+        let target = match node.child("relation") {
+            Some(relation) => self.written(node, relation)?,
+            None => None,
+        };
+        for (field, child) in node.each_child() {
+            match field {
+                "with_clause" | "relation" => {}
+                // The values of SET and the rows to insert read raw columns or none: PostgreSQL decides.
+                "target_list" | "select_stmt" | "from_clause" | "using_clause" | "source_relation" | "cols" => {
+                    self.target = None;
+                    self.field(node, field, child)?;
+                }
+                "on_conflict_clause" => self.conflict(node, child, target.as_ref())?,
+                "merge_when_clauses" => {
+                    self.target.clone_from(&target);
+                    self.merge_clause(child)?;
+                }
+                "returning_clause" => {
+                    self.target.clone_from(&target);
+                    self.returning(node, child)?;
+                }
+                _ => {
+                    self.target.clone_from(&target);
+                    self.field(node, field, child)?;
+                }
+            }
+        }
+        self.target = None;
+        Ok(())
+    }
+
+    /// Checks and replaces the relation that is written.
+    fn written(&mut self, node: &Node, relation: &Node) -> Result<Option<Target<'a>>, Refusal> {
+        let verbs = verbs(node);
+        let plan = self.ctx.plan;
+        let Some(name) = self.known(relation)? else { return Ok(None) };
+        let access = plan.access(&name);
+        for verb in &verbs {
+            if !access.verbs().is_some_and(|granted| granted.contains_key(verb)) {
+                return Err(self.at(relation, refuse::relation(plan, &name, Some(*verb))));
+            }
+        }
+        let Access::Protected(table) = access else { return Ok(None) };
+        if !relation.flag("inh") && table.has_children {
+            let message = format!("`only` is not possible on `{name}`: it has partitions or children");
+            return Err(self.at(relation, refuse::unsupported(message, "leave `only` out")));
+        }
+        let view = self.view(node, relation, table, &verbs)?;
+        self.activate.insert(name.clone());
+        self.replace(relation, &qualified_view(view, &name), None)?;
+        let alias = name::alias(relation).to_owned();
+        Ok(Some(Target { alias, table, qualified_only: false, hidden: false }))
+    }
+
+    fn view(
+        &self,
+        node: &Node,
+        relation: &Node,
+        table: &ProtectedTable,
+        verbs: &[Verb],
+    ) -> Result<ViewKind, Refusal> {
+        let name = &table.name;
+        let filtered = "the rows you may see are filtered";
+        if node.is("MergeStmt") && self.ctx.catalog.server.major() < 17 {
+            let message = format!("`MERGE` into `{name}` needs PostgreSQL 17 or later, because you see it through a view");
+            return Err(self.at(relation, refuse::unsupported(message, "use insert, update and delete")));
+        }
+        let mut kinds = verbs.iter().map(|verb| table.view_for(*verb));
+        let kind = kinds.next().unwrap_or(ViewKind::Write);
+        if kinds.any(|other| other != kind) {
+            let message = format!("one `MERGE` cannot do all of this to `{name}`: {filtered}");
+            return Err(self.at(relation, refuse::unsupported(message, "use separate statements")));
+        }
+        Ok(kind)
+    }
+
+    fn conflict(&mut self, node: &Node, clause: &Node, target: Option<&Target<'a>>) -> Result<(), Refusal> {
+        let updates = clause.choice("action") == "ONCONFLICT_UPDATE";
+        if let Some(target) = target
+            && updates
+        {
+            let name: &RelationName = &target.table.name;
+            if target.table.is_filtered() {
+                let message = format!("`ON CONFLICT DO UPDATE` is not possible on `{name}`: the rows you may see are filtered");
+                let hint = "use `on conflict do nothing`, or a separate update";
+                return Err(self.at(clause, refuse::unsupported(message, hint)));
+            }
+            self.excluded(clause, target.table)?;
+        } else if updates && let Some(relation) = node.child("relation") {
+            self.needs(relation, Verb::Update)?;
+        }
+        for (field, child) in clause.each_child() {
+            self.target = (field == "where_clause").then(|| target.cloned()).flatten();
+            self.field(clause, field, child)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a write the policy does not grant on a relation that is written directly.
+    fn needs(&self, relation: &Node, verb: Verb) -> Result<(), Refusal> {
+        let name::Meaning::Known(known) = name::of(self.ctx, relation) else { return Ok(()) };
+        let granted = self.ctx.plan.access(&known).verbs().is_some_and(|verbs| verbs.contains_key(&verb));
+        if granted { Ok(()) } else { Err(self.at(relation, refuse::relation(self.ctx.plan, &known, Some(verb)))) }
+    }
+
+    fn excluded(&self, node: &Node, table: &ProtectedTable) -> Result<(), Refusal> {
+        if let Some(["excluded", column]) = node.is("ColumnRef").then(|| node.strings("fields")).flatten().as_deref()
+            && table.is_masked(column)
+        {
+            let message = format!("`excluded.{column}` cannot be used: PostgreSQL asks for the right to read `{column}`, which is masked for you");
+            return Err(self.at(node, refuse::denied(message, Some("use a parameter or a constant instead"))));
+        }
+        node.each_child().try_for_each(|(_, child)| self.excluded(child, table))
+    }
+
+    fn merge_clause(&mut self, clause: &Node) -> Result<(), Refusal> {
+        let target = self.target.clone();
+        for (field, child) in clause.each_child() {
+            self.target = (field == "condition").then(|| target.clone()).flatten();
+            self.field(clause, field, child)?;
+        }
+        self.target = target;
+        Ok(())
+    }
+
+    /// Points a reference to a masked column of the written relation at its masked form. Says whether it did.
+    pub(crate) fn masked_column(&mut self, node: &Node, parts: &[&str]) -> Result<bool, Refusal> {
+        let Some(target) = self.target.clone().filter(|target| !target.hidden) else { return Ok(false) };
+        let (Some(column), qualifier) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(false) };
+        let meant = match qualifier {
+            None => !target.qualified_only,
+            Some(qualifier) => *qualifier == target.alias || matches!(*qualifier, "old" | "new"),
+        };
+        if !meant || !target.table.is_masked(column) {
+            return Ok(false);
+        }
+        let lost = || refuse::confused("a column is not where it should be");
+        let first = node.location().and_then(|start| self.tokens.at(start)).ok_or_else(lost)?;
+        let last = self.tokens.end_of_name(self.sql, first, parts.len()).ok_or_else(lost)?;
+        let begin = match parts.len().checked_sub(1) {
+            Some(before) if before > 0 => {
+                let dot = self.tokens.end_of_name(self.sql, first, before).and_then(|at| self.tokens.next(at));
+                dot.and_then(|dot| self.tokens.next(dot)).ok_or_else(lost)?
+            }
+            _ => first,
+        };
+        let (begin, end) = (self.tokens.get(begin).ok_or_else(lost)?, self.tokens.get(last).ok_or_else(lost)?);
+        self.edit(begin.start, end.end, quote::identifier(&masked_name(column)));
+        Ok(true)
+    }
+}
+
+/// What a statement does to its target.
+fn verbs(node: &Node) -> Vec<Verb> {
+    match node.kind() {
+        "InsertStmt" => vec![Verb::Insert],
+        "UpdateStmt" => vec![Verb::Update],
+        "DeleteStmt" => vec![Verb::Delete],
+        _ => {
+            let clauses = node.children("merge_when_clauses");
+            let mut verbs: Vec<Verb> = clauses
+                .filter_map(|clause| match clause.choice("command_type") {
+                    "CMD_INSERT" => Some(Verb::Insert),
+                    "CMD_UPDATE" => Some(Verb::Update),
+                    "CMD_DELETE" => Some(Verb::Delete),
+                    _ => None,
+                })
+                .collect();
+            verbs.sort_unstable();
+            verbs.dedup();
+            verbs
+        }
+    }
+}
