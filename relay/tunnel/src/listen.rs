@@ -26,6 +26,8 @@ use zeroize::Zeroizing;
 
 /// Handshakes under way at once; more are refused.
 const MAX_HANDSHAKES: usize = 256;
+/// Connections open at once; more are refused.
+const MAX_CONNECTIONS: usize = 4096;
 /// From here on, a peer first has to prove that it receives at its address.
 const RETRY_FROM: usize = 64;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -215,6 +217,10 @@ async fn accept_loop(endpoint: Endpoint, shared: Arc<Shared>, sender: mpsc::Send
             if let Err(error) = attempt.retry() {
                 tracing::debug!(%error, "no retry possible");
             }
+            continue;
+        }
+        if endpoint.open_connections() >= MAX_CONNECTIONS {
+            attempt.refuse();
             continue;
         }
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {

@@ -63,7 +63,7 @@ impl Tunnel {
     }
 
     /// Ends the tunnel and waits, at most a second, until the agent was told.
-    pub async fn shutdown(self, reason: &str) {
+    pub async fn shutdown(&self, reason: &str) {
         self.close(reason);
         if tokio::time::timeout(GOODBYE, self.endpoint.wait_idle()).await.is_err() {
             tracing::debug!("the agent did not confirm the end of the tunnel");

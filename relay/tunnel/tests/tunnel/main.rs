@@ -5,4 +5,6 @@ mod certificates;
 #[cfg(test)]
 mod direct;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod world;
