@@ -183,8 +183,15 @@ fn steps(function: &str, n: u64, class: TypeClass, sql: &str, column: &str) -> O
              THEN (pg_catalog.{function}({value} / {step}) * {step})::{sql} END"
         ));
     }
+    // By remainder, not by division: a quotient is rounded to a scale and could land in the next step.
     let step = format!("'{n}'::pg_catalog.numeric");
-    let masked = format!("pg_catalog.{function}({column}::pg_catalog.numeric / {step}) * {step}");
+    let half = format!("'{}.{}'::pg_catalog.numeric", n / 2, if n.is_multiple_of(2) { 0 } else { 5 });
+    let value = match function {
+        "round" => format!("({column}::pg_catalog.numeric + {half})"),
+        _ => format!("{column}::pg_catalog.numeric"),
+    };
+    let rest = format!("pg_catalog.mod({value}, {step})");
+    let masked = format!("({value} - {rest} - CASE WHEN {rest} < 0 THEN {step} ELSE 0 END)");
     let within = match (class, sql) {
         (TypeClass::Integer, "smallint" | "pg_catalog.int2") => "BETWEEN -32768 AND 32767".to_owned(),
         (TypeClass::Integer, "integer" | "pg_catalog.int4") => {

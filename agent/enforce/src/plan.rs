@@ -81,10 +81,12 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
         let Some(relation) = catalog.relation(name) else { continue };
         let access = &permitted(access, e.limits.read_only == Some(true));
         let selected = access.verbs.get(&Verb::Select);
-        let masked = selected.is_some_and(|columns| columns.iter().any(|column| access.masks.contains_key(column)));
+        let masked =
+            selected.is_some_and(|columns| columns.iter().any(|column| access.masks.contains_key(column)));
         let filtered = access.verbs.keys().any(|verb| access.rows.contains_key(verb));
         // Where everyone may read the relation, column grants of ours would narrow nothing.
-        let narrowed = relation.columns.iter().any(|column| selected.is_some_and(|all| !all.contains(&column.name)));
+        let narrowed =
+            relation.columns.iter().any(|column| selected.is_some_and(|all| !all.contains(&column.name)));
         let open = narrowed && relation.public.contains(&Privilege::Select);
         if masked || filtered || open {
             let table = table::protect(relation, access, &e.subject, catalog, &mut notices)?;

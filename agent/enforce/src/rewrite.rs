@@ -124,7 +124,13 @@ pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal
     let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
     if edits.is_empty() {
         let class = first.class;
-        return Ok(Rewritten { sql: sql.to_owned(), edits, activate: first.activate, notices: first.notices, class });
+        return Ok(Rewritten {
+            sql: sql.to_owned(),
+            edits,
+            activate: first.activate,
+            notices: first.notices,
+            class,
+        });
     }
     let text = edits.apply(sql).ok_or_else(|| refuse::confused("a name does not end where it should"))?;
     let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;

@@ -33,7 +33,9 @@ impl Walker<'_> {
         }
         match access {
             Access::Protected(_) if from => {
-                let message = format!("`COPY ... FROM` into `{name}` is not possible, because you see it through a view");
+                let message = format!(
+                    "`COPY ... FROM` into `{name}` is not possible, because you see it through a view"
+                );
                 Err(self.at(relation, refuse::unsupported(message, "use insert")))
             }
             Access::Protected(table) => self.copy_out(node, relation, &name, table),
@@ -60,7 +62,8 @@ impl Walker<'_> {
             let message = "`COPY BINARY` is not possible on a table you see through a view";
             return Err(self.at(relation, refuse::unsupported(message, "use `with (format binary)`")));
         }
-        let parts = 1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
+        let parts =
+            1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
         let mut last = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
         let listed: Vec<&str> = node.children("attlist").map(|column| column.text("sval")).collect();
         if !listed.is_empty() {
@@ -73,8 +76,15 @@ impl Walker<'_> {
         let columns: Vec<String> = if listed.is_empty() {
             // COPY leaves generated columns out.
             let base = self.ctx.catalog.relation(name).ok_or_else(lost)?;
-            let stored = base.columns.iter().filter(|column| !matches!(column.generated, daam_catalog::Generated::From(_)));
-            stored.map(|column| &column.name).filter(|column| table.reads(column)).map(Identifier::quoted).collect()
+            let stored = base
+                .columns
+                .iter()
+                .filter(|column| !matches!(column.generated, daam_catalog::Generated::From(_)));
+            stored
+                .map(|column| &column.name)
+                .filter(|column| table.reads(column))
+                .map(Identifier::quoted)
+                .collect()
         } else {
             listed.into_iter().map(quote::identifier).collect()
         };

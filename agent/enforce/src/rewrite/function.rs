@@ -7,10 +7,25 @@ use daam_sql::Node;
 
 /// Functions that run text as SQL, whole names.
 const RUN_TEXT: &[&str] = &[
-    "connectby", "crosstab", "cursor_to_xml", "cursor_to_xmlschema", "database_to_xml",
-    "database_to_xml_and_xmlschema", "database_to_xmlschema", "query_to_xml", "query_to_xml_and_xmlschema",
-    "query_to_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema", "schema_to_xmlschema", "table_to_xml",
-    "table_to_xml_and_xmlschema", "table_to_xmlschema", "ts_rewrite", "ts_stat", "xpath_table",
+    "connectby",
+    "crosstab",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "database_to_xmlschema",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "schema_to_xmlschema",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "table_to_xmlschema",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
 ];
 
 /// The same, beginnings of names.
@@ -23,7 +38,8 @@ impl Walker<'_> {
     pub(crate) fn function(&mut self, node: &Node) -> Result<(), Refusal> {
         let parts = node.strings("funcname").unwrap_or_default();
         let (Some(name), schema) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
-        let runs_text = RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let runs_text =
+            RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if runs_text && self.ctx.plan.limits().procedural != Some(true) {
             let message = format!("function `{name}` runs text as SQL, which no policy allows you");
             let hint = "write the query itself; a policy may allow it with `session: { procedural: true }`";
@@ -37,7 +53,11 @@ impl Walker<'_> {
                 self.user_function(node, None, name)
             }
             Some(schema) if is_system_schema(schema) => {
-                if *name == "set_config" { self.set_config(node) } else { Ok(()) }
+                if *name == "set_config" {
+                    self.set_config(node)
+                } else {
+                    Ok(())
+                }
             }
             Some(schema) => self.user_function(node, Some(schema), name),
         }

@@ -51,7 +51,13 @@ impl Walker<'_> {
     }
 
     /// What a bare `*` means: the target's columns and those of the other tables.
-    fn all(&self, statement: &Node, star: &Node, alias: &str, table: &ProtectedTable) -> Result<String, Refusal> {
+    fn all(
+        &self,
+        statement: &Node,
+        star: &Node,
+        alias: &str,
+        table: &ProtectedTable,
+    ) -> Result<String, Refusal> {
         let own = columns(table, alias);
         let mut others = Vec::new();
         for (_, item) in statement

@@ -19,13 +19,15 @@ impl Walker<'_> {
 
     pub(crate) fn statement(&mut self, node: &Node) -> Result<(), Refusal> {
         match node.kind() {
-            "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => self.walk(node, "", ""),
+            "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
+                self.walk(node, "", "")
+            }
             "ExplainStmt" | "PrepareStmt" | "DeclareCursorStmt" => self.wrapped(node),
             "CreateTableAsStmt" => self.created_from_query(node),
             "ExecuteStmt" | "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt"
             | "AlterTableStmt" | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
-            "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt" | "ConstraintsSetStmt"
-            | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
+            "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt"
+            | "ConstraintsSetStmt" | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
             "TransactionStmt" => self.transaction(node),
             "VariableSetStmt" => self.variable(node),
             "DiscardStmt" => {
@@ -42,7 +44,10 @@ impl Walker<'_> {
             "DropStmt" => self.dropped(node),
             "DoStmt" | "CreateFunctionStmt" => self.procedural(node),
             "CreateEnumStmt" | "CompositeTypeStmt" | "CreateDomainStmt" => self.created_type(node),
-            _ => Err(refuse::denied("this statement is not allowed through daam", Some("ask a database administrator"))),
+            _ => Err(refuse::denied(
+                "this statement is not allowed through daam",
+                Some("ask a database administrator"),
+            )),
         }
     }
 
@@ -89,7 +94,8 @@ impl Walker<'_> {
         }
         match node.choice("kind") {
             "TRANS_STMT_PREPARE" | "TRANS_STMT_COMMIT_PREPARED" | "TRANS_STMT_ROLLBACK_PREPARED" => {
-                let message = "two-phase commit is not possible here: the transaction would outlive the session";
+                let message =
+                    "two-phase commit is not possible here: the transaction would outlive the session";
                 Err(refuse::denied(message, Some("use `commit`")))
             }
             _ => Ok(()),
@@ -105,7 +111,9 @@ impl Walker<'_> {
                 Ok(())
             }
             // Back to what the session is anyway.
-            "VAR_RESET" | "VAR_SET_DEFAULT" if matches!(name.as_str(), "role" | "session_authorization") => Ok(()),
+            "VAR_RESET" | "VAR_SET_DEFAULT" if matches!(name.as_str(), "role" | "session_authorization") => {
+                Ok(())
+            }
             "VAR_SET_MULTI" => {
                 self.class.set(StatementClass::READ_ONLY);
                 Ok(())
@@ -119,7 +127,11 @@ impl Walker<'_> {
         let plan = self.ctx.plan;
         let Some(name) = self.known(relation)? else { return Ok(()) };
         let granted = plan.access(&name).verbs().is_some_and(|verbs| verbs.contains_key(&Verb::Truncate));
-        if granted { Ok(()) } else { Err(self.at(relation, refuse::relation(plan, &name, Some(Verb::Truncate)))) }
+        if granted {
+            Ok(())
+        } else {
+            Err(self.at(relation, refuse::relation(plan, &name, Some(Verb::Truncate))))
+        }
     }
 
     /// DROP names its objects as lists of words. PostgreSQL lets the session drop nothing but its own.
@@ -173,5 +185,7 @@ impl Walker<'_> {
 
 /// `SET ROLE NONE`.
 fn is_none(node: &Node) -> bool {
-    node.child("args").and_then(|argument| argument.child("sval")).is_some_and(|value| value.text("sval") == "none")
+    node.child("args")
+        .and_then(|argument| argument.child("sval"))
+        .is_some_and(|value| value.text("sval") == "none")
 }

@@ -33,7 +33,9 @@ fn names(item: &Node, alias: &str) -> bool {
         "RangeVar" => name::alias(item) == alias,
         "JoinExpr" => {
             item.child("alias").is_some_and(|own| own.text("aliasname") == alias)
-                || item.each_child().any(|(field, side)| matches!(field, "larg" | "rarg") && names(side, alias))
+                || item
+                    .each_child()
+                    .any(|(field, side)| matches!(field, "larg" | "rarg") && names(side, alias))
         }
         _ => item.child("alias").is_some_and(|own| own.text("aliasname") == alias),
     }
@@ -56,7 +58,8 @@ impl<'a> Walker<'a> {
             match field {
                 "with_clause" | "relation" => {}
                 // The values of SET and the rows to insert read raw columns or none: PostgreSQL decides.
-                "target_list" | "select_stmt" | "from_clause" | "using_clause" | "source_relation" | "cols" => {
+                "target_list" | "select_stmt" | "from_clause" | "using_clause" | "source_relation"
+                | "cols" => {
                     self.target = None;
                     self.field(node, field, child)?;
                 }
@@ -112,7 +115,9 @@ impl<'a> Walker<'a> {
         let name = &table.name;
         let filtered = "the rows you may see are filtered";
         if node.is("MergeStmt") && self.ctx.catalog.server.major() < 17 {
-            let message = format!("`MERGE` into `{name}` needs PostgreSQL 17 or later, because you see it through a view");
+            let message = format!(
+                "`MERGE` into `{name}` needs PostgreSQL 17 or later, because you see it through a view"
+            );
             return Err(self.at(relation, refuse::unsupported(message, "use insert, update and delete")));
         }
         let mut kinds = verbs.iter().map(|verb| table.view_for(*verb));
@@ -131,7 +136,9 @@ impl<'a> Walker<'a> {
         {
             let name: &RelationName = &target.table.name;
             if target.table.is_filtered() {
-                let message = format!("`ON CONFLICT DO UPDATE` is not possible on `{name}`: the rows you may see are filtered");
+                let message = format!(
+                    "`ON CONFLICT DO UPDATE` is not possible on `{name}`: the rows you may see are filtered"
+                );
                 let hint = "use `on conflict do nothing`, or a separate update";
                 return Err(self.at(clause, refuse::unsupported(message, hint)));
             }
@@ -150,14 +157,21 @@ impl<'a> Walker<'a> {
     fn needs(&self, relation: &Node, verb: Verb) -> Result<(), Refusal> {
         let name::Meaning::Known(known) = name::of(self.ctx, relation) else { return Ok(()) };
         let granted = self.ctx.plan.access(&known).verbs().is_some_and(|verbs| verbs.contains_key(&verb));
-        if granted { Ok(()) } else { Err(self.at(relation, refuse::relation(self.ctx.plan, &known, Some(verb)))) }
+        if granted {
+            Ok(())
+        } else {
+            Err(self.at(relation, refuse::relation(self.ctx.plan, &known, Some(verb))))
+        }
     }
 
     fn excluded(&self, node: &Node, table: &ProtectedTable) -> Result<(), Refusal> {
-        if let Some(["excluded", column]) = node.is("ColumnRef").then(|| node.strings("fields")).flatten().as_deref()
+        if let Some(["excluded", column]) =
+            node.is("ColumnRef").then(|| node.strings("fields")).flatten().as_deref()
             && table.is_masked(column)
         {
-            let message = format!("`excluded.{column}` cannot be used: PostgreSQL asks for the right to read `{column}`, which is masked for you");
+            let message = format!(
+                "`excluded.{column}` cannot be used: PostgreSQL asks for the right to read `{column}`, which is masked for you"
+            );
             return Err(self.at(node, refuse::denied(message, Some("use a parameter or a constant instead"))));
         }
         node.each_child().try_for_each(|(_, child)| self.excluded(child, table))
@@ -189,12 +203,14 @@ impl<'a> Walker<'a> {
         let last = self.tokens.end_of_name(self.sql, first, parts.len()).ok_or_else(lost)?;
         let begin = match parts.len().checked_sub(1) {
             Some(before) if before > 0 => {
-                let dot = self.tokens.end_of_name(self.sql, first, before).and_then(|at| self.tokens.next(at));
+                let dot =
+                    self.tokens.end_of_name(self.sql, first, before).and_then(|at| self.tokens.next(at));
                 dot.and_then(|dot| self.tokens.next(dot)).ok_or_else(lost)?
             }
             _ => first,
         };
-        let (begin, end) = (self.tokens.get(begin).ok_or_else(lost)?, self.tokens.get(last).ok_or_else(lost)?);
+        let (begin, end) =
+            (self.tokens.get(begin).ok_or_else(lost)?, self.tokens.get(last).ok_or_else(lost)?);
         self.edit(begin.start, end.end, quote::identifier(&masked_name(column)));
         Ok(true)
     }

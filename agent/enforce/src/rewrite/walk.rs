@@ -15,8 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 /// Fields in which a masked column surprises: it is the masked value that is compared.
-const COMPARED: [&str; 7] =
-    ["where_clause", "quals", "join_condition", "sort_clause", "group_clause", "having_clause", "distinct_clause"];
+const COMPARED: [&str; 7] = [
+    "where_clause",
+    "quals",
+    "join_condition",
+    "sort_clause",
+    "group_clause",
+    "having_clause",
+    "distinct_clause",
+];
 
 /// One reading of a text.
 pub(crate) struct Walker<'a> {
@@ -69,7 +76,8 @@ impl<'a> Walker<'a> {
 
     /// The refusal, with the place of the node it is about.
     pub(crate) fn at(&self, node: &Node, refusal: Refusal) -> Refusal {
-        let position = node.location().and_then(|byte| self.sql.get(..byte)).map(|text| text.chars().count() + 1);
+        let position =
+            node.location().and_then(|byte| self.sql.get(..byte)).map(|text| text.chars().count() + 1);
         Refusal { position, ..refusal }
     }
 
@@ -161,9 +169,10 @@ impl<'a> Walker<'a> {
                 | ("RangeTableSample", "relation")
         );
         match (parent, field) {
-            ("IntoClause", "rel") | ("CreateStmt", "relation") | ("ViewStmt", "view") | ("CreateSeqStmt", "sequence") => {
-                self.creates(node)
-            }
+            ("IntoClause", "rel")
+            | ("CreateStmt", "relation")
+            | ("ViewStmt", "view")
+            | ("CreateSeqStmt", "sequence") => self.creates(node),
             _ if read && self.is_cte(node) => {
                 self.mixed = true;
                 Ok(())
@@ -188,7 +197,8 @@ impl<'a> Walker<'a> {
             return Ok(());
         };
         if sampled {
-            let message = format!("`TABLESAMPLE` is not possible on `{name}`, because you see it through a view");
+            let message =
+                format!("`TABLESAMPLE` is not possible on `{name}`, because you see it through a view");
             return Err(self.at(node, refuse::unsupported(message, "use `order by random() limit n`")));
         }
         if !node.flag("inh") && table.has_children {
@@ -249,7 +259,8 @@ impl<'a> Walker<'a> {
         let lost = || refuse::confused("a name is not where it should be");
         let start = node.location().ok_or_else(lost)?;
         let first = self.tokens.at(start).ok_or_else(lost)?;
-        let parts = 1 + ["schemaname", "catalogname"].iter().filter(|part| !node.text(part).is_empty()).count();
+        let parts =
+            1 + ["schemaname", "catalogname"].iter().filter(|part| !node.text(part).is_empty()).count();
         let last = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
         let end = self.tokens.get(last).ok_or_else(lost)?.end;
         if let Some(table) = command.and_then(|index| self.tokens.get(index)) {
@@ -289,13 +300,19 @@ impl<'a> Walker<'a> {
         self.masked_column(node, &parts).map(drop)
     }
 
-    fn refuse_system_column(&self, node: &Node, column: &str, qualifier: Option<&str>) -> Result<(), Refusal> {
+    fn refuse_system_column(
+        &self,
+        node: &Node,
+        column: &str,
+        qualifier: Option<&str>,
+    ) -> Result<(), Refusal> {
         let protected = match qualifier {
             Some(qualifier) => self.read.contains_key(qualifier),
             None => !self.read.is_empty() && !self.mixed,
         };
         if protected && SYSTEM_COLUMNS.contains(&column) {
-            let message = format!("system column `{column}` is not available on a table you see through a view");
+            let message =
+                format!("system column `{column}` is not available on a table you see through a view");
             return Err(self.at(node, refuse::unsupported(message, "use the primary key")));
         }
         Ok(())
@@ -306,7 +323,9 @@ impl<'a> Walker<'a> {
         let read = self.read.iter().map(|(alias, table)| (alias.as_str(), *table));
         let masked: Vec<&ProtectedTable> = read
             .chain(written)
-            .filter(|(alias, table)| qualifier.is_none_or(|wanted| wanted == *alias) && table.is_masked(column))
+            .filter(|(alias, table)| {
+                qualifier.is_none_or(|wanted| wanted == *alias) && table.is_masked(column)
+            })
             .map(|(_, table)| table)
             .collect();
         for table in masked {
@@ -324,8 +343,11 @@ impl<'a> Walker<'a> {
         let star = node.children("fields").any(|part| part.is("A_Star"));
         let before = names.len().saturating_sub(usize::from(!star));
         let Some(skipped) = before.checked_sub(1).filter(|skipped| *skipped > 0) else { return Ok(false) };
-        let (Some(schema), Some(table)) = (names.get(skipped - 1), names.get(skipped)) else { return Ok(false) };
-        let protected = RelationName::stored(*schema, *table).is_ok_and(|name| self.ctx.plan.protected().contains_key(&name));
+        let (Some(schema), Some(table)) = (names.get(skipped - 1), names.get(skipped)) else {
+            return Ok(false);
+        };
+        let protected = RelationName::stored(*schema, *table)
+            .is_ok_and(|name| self.ctx.plan.protected().contains_key(&name));
         if !protected {
             return Ok(false);
         }
@@ -333,7 +355,8 @@ impl<'a> Walker<'a> {
         let start = node.location().ok_or_else(lost)?;
         let first = self.tokens.at(start).ok_or_else(lost)?;
         let dot = self.tokens.end_of_name(self.sql, first, skipped).and_then(|last| self.tokens.next(last));
-        let kept = dot.and_then(|dot| self.tokens.next(dot)).and_then(|at| self.tokens.get(at)).ok_or_else(lost)?;
+        let kept =
+            dot.and_then(|dot| self.tokens.next(dot)).and_then(|at| self.tokens.get(at)).ok_or_else(lost)?;
         self.edit(start, kept.start, "");
         Ok(true)
     }
