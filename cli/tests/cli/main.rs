@@ -3,4 +3,5 @@
 mod command;
 mod endpoint;
 mod help;
+mod policy;
 mod refusal;
