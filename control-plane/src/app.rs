@@ -4,7 +4,7 @@ use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::vault::Vault;
-use daam_store::Db;
+use daam_store::{Db, TenantScope};
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,15 @@ impl App {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// Wakes the links of an organization, here and at other servers over the same database.
+    pub(crate) async fn changed(&self, scope: &TenantScope) {
+        self.hub.wake(scope.org());
+        if let Err(error) = self.db.announce(scope.org()).await {
+            // The change is stored; other servers find it with their next tick.
+            tracing::warn!(%error, "could not tell other servers of a change");
+        }
     }
 
     /// Cancelled when the server stops.

@@ -20,6 +20,14 @@ impl Hub {
         }
     }
 
+    /// Anything may have changed.
+    pub fn wake_all(&self) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in channels.values() {
+            channel.send_replace(());
+        }
+    }
+
     /// Learn of changes from now on.
     pub fn subscribe(&self, org: &str) -> watch::Receiver<()> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -170,6 +170,7 @@ impl Link {
                 }
                 changed = wake.changed() => {
                     changed.map_err(|_| End::close(code::STOPPING, "the control plane stops; connect again"))?;
+                    self.still_mine().await?;
                     self.push(&mut pushed).await?;
                 }
             }

@@ -75,6 +75,7 @@ pub fn table() -> Vec<Route> {
         route("GET", "/v1/databases", Who::User, get(databases::list)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/agents", Who::Admin, get(agents::list)),
+        route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agent/link", Who::Agent, get(agents::link)),
         route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
     ]

@@ -10,7 +10,7 @@ use crate::tls::{TlsError, TlsListener, server_config};
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
 use daam_api::v1::{Bootstrap, Bootstrapped};
-use daam_store::{Db, StoreError};
+use daam_store::{Db, StoreError, Wakeup};
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::io;
@@ -24,6 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 const DRAIN: Duration = Duration::from_secs(5);
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// How clients reach the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,7 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     task: AbortOnDropHandle<io::Result<()>>,
+    listening: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -132,7 +134,8 @@ impl Server {
                 AbortOnDropHandle::new(tokio::spawn(async move { serve.await }))
             }
         };
-        Ok(Self { address, app, task })
+        let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
+        Ok(Self { address, app, task, listening })
     }
 
     /// Where it listens.
@@ -162,7 +165,38 @@ impl Server {
             tracing::warn!("some connections did not end within 5 seconds and were dropped");
         }
         drop(self.task);
+        drop(self.listening);
         drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
+    }
+}
+
+/// Passes on what other servers over the same database changed.
+async fn listen_to_others(app: Arc<App>) {
+    while !app.stop().is_cancelled() {
+        if let Err(error) = pass_on(&app).await {
+            tracing::warn!(%error, "not hearing other servers; trying again");
+        }
+        tokio::select! {
+            () = app.stop().cancelled() => {}
+            () = tokio::time::sleep(LISTEN_AGAIN) => app.hub().wake_all(),
+        }
+    }
+}
+
+async fn pass_on(app: &App) -> Result<(), StoreError> {
+    let Some(mut wakeups) = app.db().wakeups().await? else {
+        app.stop().cancelled().await;
+        return Ok(());
+    };
+    loop {
+        let wakeup = tokio::select! {
+            () = app.stop().cancelled() => return Ok(()),
+            wakeup = wakeups.next() => wakeup?,
+        };
+        match wakeup {
+            Wakeup::Organization(org) => app.hub().wake(&org),
+            Wakeup::Everything => app.hub().wake_all(),
+        }
     }
 }
 

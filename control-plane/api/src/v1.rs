@@ -19,6 +19,7 @@
 //! | GET `/v1/databases` | | [`Database`] list | user |
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
 //! | GET `/v1/agents` | | [`Agent`] list | admin |
+//! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
 //! | PUT `/v1/relay/address` | [`RelayAddress`] | | relay link token |
 //! | GET `/v1/ca` | | the CA, PEM | any token |

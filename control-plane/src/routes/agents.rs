@@ -3,9 +3,9 @@
 use crate::app::App;
 use crate::link::{self, ONLINE_SECONDS};
 use crate::problem::Refusal;
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -22,6 +22,18 @@ pub(crate) async fn list(
     let now = app.now();
     let (seen, week) = (now.saturating_sub(ONLINE_SECONDS), now.saturating_sub(WEEK_SECONDS));
     Ok(Json(app.db().agents(user.scope(), seen, week).await?))
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    if app.db().remove_agent(user.scope(), &id, app.now()).await? {
+        app.changed(user.scope()).await;
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Refusal::missing("agent.unknown", "there is no such agent").allowed("an id from `GET /v1/agents`"))
 }
 
 pub(crate) async fn link(

@@ -54,7 +54,7 @@ pub(crate) async fn publish(
             bytes: &bytes,
         };
         match app.db().publish(scope, &new, expect_head, app.now()).await? {
-            Published::Done => app.hub().wake(scope.org()),
+            Published::Done => app.changed(scope).await,
             Published::HeadMoved { serial } => {
                 let title =
                     format!("the published head of `{database}` is serial {serial}, not {expect_head}");

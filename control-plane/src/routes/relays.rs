@@ -21,7 +21,7 @@ pub(crate) async fn set_address(
         return Err(Refusal::bad("relay.address", title).allowed("`host:port` with a port of 1 to 65535"));
     }
     if app.db().set_relay_address(&relay, &request.address, app.now()).await? {
-        app.hub().wake(relay.scope().org());
+        app.changed(relay.scope()).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -46,7 +46,7 @@ pub(crate) async fn store(
     };
     match app.db().put_user(user.scope(), &change, app.now()).await? {
         Stored::Done(stored) => {
-            app.hub().wake(user.scope().org());
+            app.changed(user.scope()).await;
             Ok(Json(stored))
         }
         Stored::LastAdmin => {

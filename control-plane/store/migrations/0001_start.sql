@@ -74,6 +74,7 @@ CREATE TABLE agents (
     name TEXT NOT NULL,
     link_sha256 TEXT NOT NULL UNIQUE,
     created_at BIGINT NOT NULL,
+    removed_at BIGINT,
     link_id TEXT,
     seen_at BIGINT NOT NULL DEFAULT 0,
     addresses TEXT NOT NULL DEFAULT '[]',

@@ -10,18 +10,21 @@ use daam_api::v1::Agent;
 statements! {
     CONNECTED = "UPDATE agents SET link_id = $3, seen_at = $4, addresses = $5, agent_version = $6, bundle_serial = $7, \
                  bundle_refused = NULL, directory_version = $8 WHERE org_id = $1 AND id = $2";
-    SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3";
+    SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3 AND removed_at IS NULL";
     DISCONNECTED = "UPDATE agents SET link_id = NULL WHERE org_id = $1 AND id = $2 AND link_id = $3";
     ALL_DISCONNECTED = "UPDATE agents SET link_id = NULL";
     ACTIVE = "UPDATE agents SET bundle_serial = $3, bundle_refused = NULL WHERE org_id = $1 AND id = $2";
     REFUSED = "UPDATE agents SET bundle_refused = $3 WHERE org_id = $1 AND id = $2";
     DIRECTORY = "UPDATE agents SET directory_version = $3 WHERE org_id = $1 AND id = $2";
-    ONLINE = "SELECT id, addresses FROM agents WHERE org_id = $1 AND database_name = $2 AND link_id IS NOT NULL \
+    REMOVE = "UPDATE agents SET removed_at = $3, link_id = NULL WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
+    REVOKE = "UPDATE certificates SET revoked_at = $3 \
+              WHERE org_id = $1 AND holder_kind = 'agent' AND holder_id = $2 AND revoked_at IS NULL";
+    ONLINE = "SELECT id, addresses FROM agents WHERE org_id = $1 AND database_name = $2 AND link_id IS NOT NULL AND removed_at IS NULL \
               AND seen_at > $3 ORDER BY bundle_serial DESC, seen_at DESC, id";
     LIST = "SELECT a.id, a.name, a.database_name, a.link_id IS NOT NULL AND a.seen_at > $2, a.bundle_serial, \
             a.bundle_refused, a.directory_version, \
             (SELECT COUNT(*) FROM scope_violations v WHERE v.agent_id = a.id AND v.org_id = a.org_id AND v.last_at > $3) \
-            FROM agents a WHERE a.org_id = $1 ORDER BY a.database_name, a.name, a.id";
+            FROM agents a WHERE a.org_id = $1 AND a.removed_at IS NULL ORDER BY a.database_name, a.name, a.id";
 }
 
 /// What an agent says first.
@@ -82,6 +85,18 @@ impl Db {
         let mut tx = self.write_tx().await?;
         run!(&mut tx, execute DISCONNECTED, &agent.scope().org_id, agent.agent_id(), link_id)?;
         tx.commit().await
+    }
+
+    /// Removes an agent for good: its link token and certificates end, its history stays. `false` if there is none.
+    pub async fn remove_agent(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
+        let mut tx = self.write_tx().await?;
+        if run!(&mut tx, execute REMOVE, &scope.org_id, id, now)? == 0 {
+            return Ok(false);
+        }
+        run!(&mut tx, execute REVOKE, &scope.org_id, id, now)?;
+        append(&mut tx, scope, Happened { action: "agent.remove", target: id, detail: "" }, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Forgets every link; for a server that starts and is the only one.

@@ -12,7 +12,7 @@ statements! {
                  FROM enrolment_tokens e JOIN organizations o ON o.id = e.org_id \
                  WHERE e.sha256 = $1 AND e.expires_at > $2 AND e.used_at IS NULL";
     AGENT = "SELECT a.link_sha256, a.id, a.name, a.database_name, o.id, o.slug \
-             FROM agents a JOIN organizations o ON o.id = a.org_id WHERE a.link_sha256 = $1";
+             FROM agents a JOIN organizations o ON o.id = a.org_id WHERE a.link_sha256 = $1 AND a.removed_at IS NULL";
     RELAY = "SELECT r.link_sha256, r.id, r.name, o.id, o.slug \
              FROM relays r JOIN organizations o ON o.id = r.org_id WHERE r.link_sha256 = $1";
 }

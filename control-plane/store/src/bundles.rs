@@ -20,7 +20,7 @@ statements! {
                WHERE d.org_id = $1 AND d.name = $2 ORDER BY b.epoch DESC LIMIT 1";
     LIST = "SELECT d.name, d.head_serial, \
             (SELECT COUNT(*) FROM agents a WHERE a.org_id = d.org_id AND a.database_name = d.name \
-             AND a.link_id IS NOT NULL AND a.seen_at > $2) \
+             AND a.removed_at IS NULL AND a.link_id IS NOT NULL AND a.seen_at > $2) \
             FROM databases d WHERE d.org_id = $1 ORDER BY d.name";
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 statements! {
     INSERT = "INSERT INTO certificates (org_id, serial, holder_kind, holder_id, not_after) VALUES ($1, $2, $3, $4, $5)";
+    PRUNE = "DELETE FROM certificates WHERE org_id = $1 AND not_after <= $2";
     REVOKED = "SELECT serial FROM certificates WHERE org_id = $1 AND revoked_at IS NOT NULL AND not_after > $2";
 }
 
@@ -31,7 +32,7 @@ pub struct NewCertificate<'a> {
 }
 
 impl Db {
-    /// Records a certificate before it is handed out.
+    /// Records a certificate before it is handed out, and forgets those that have ended.
     pub async fn record_certificate(
         &self,
         scope: &TenantScope,
@@ -39,6 +40,7 @@ impl Db {
         now: i64,
     ) -> Result<(), StoreError> {
         let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute PRUNE, &scope.org_id, now)?;
         insert(&mut tx, scope, new).await?;
         let what = Happened { action: "certificate.issue", target: new.serial, detail: "" };
         append(&mut tx, scope, what, now).await?;

@@ -103,6 +103,13 @@ impl Db {
         matches!(self.0, Engine::Sqlite(..))
     }
 
+    pub(crate) fn postgres(&self) -> Option<&PgPool> {
+        match &self.0 {
+            Engine::Sqlite(..) => None,
+            Engine::Pg(pool) => Some(pool),
+        }
+    }
+
     /// Waits for running transactions and closes every connection.
     pub async fn close(&self) {
         match &self.0 {

@@ -21,6 +21,7 @@ mod secret;
 mod tokens;
 mod trust;
 mod users;
+mod wakeups;
 
 pub use agents::{Hello, OnlineAgent};
 pub use audit::AuditEntry;
@@ -36,6 +37,7 @@ pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
 pub use tokens::TokenOwner;
 pub use users::{Stored, UserChange};
+pub use wakeups::{Wakeup, Wakeups};
 
 /// Every statement of this crate by name, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<(&'static str, &'static str)> {

@@ -268,6 +268,18 @@ pub(crate) async fn a_second_link_replaces_the_first(world: World) {
     drop(second);
 }
 
+pub(crate) async fn a_removed_agent_is_out_at_once(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let mut peer = Peer::connected(&world, &agent).await;
+    let path = format!("/v1/agents/{}", agent.id);
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.ok(204);
+    assert_eq!(peer.end().await.0, 4004);
+    world.get("/v1/whoami", &agent.link_token).await.refused(401, "auth.required");
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.refused(404, "agent.unknown");
+    assert_eq!(world.get("/v1/agents", &org.token).await.json::<Vec<Agent>>(200).len(), 0);
+}
+
 pub(crate) async fn a_stopping_server_says_so(world: World) {
     let org = world.bootstrap().await;
     let agent = world.agent(&org, "shop").await;

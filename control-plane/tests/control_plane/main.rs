@@ -63,5 +63,6 @@ contract![
     link::impossible_messages_end_the_link_with_a_reason,
     link::a_second_link_replaces_the_first,
     link::a_stopping_server_says_so,
+    link::a_removed_agent_is_out_at_once,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
 ];

@@ -98,13 +98,21 @@ fn foreign(route: &Route) -> Foreign {
     match (route.method, route.path) {
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
+        ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
         ("POST", "/v1/databases/{db}/connect") => Foreign::Missing("database.unknown"),
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust") => Foreign::Missing("trust.missing"),
         ("GET", "/v1/users" | "/v1/agents" | "/v1/databases" | "/v1/ca" | "/v1/whoami") => Foreign::Silent,
         ("PUT", "/v1/users/{email}" | "/v1/trust" | "/v1/relay/address")
-        | ("POST", "/v1/tokens" | "/v1/enrolment-tokens" | "/v1/enrol" | "/v1/bootstrap")
-        | ("POST", "/v1/certificates" | "/v1/agent/certificate")
+        | (
+            "POST",
+            "/v1/tokens"
+            | "/v1/enrolment-tokens"
+            | "/v1/enrol"
+            | "/v1/bootstrap"
+            | "/v1/certificates"
+            | "/v1/agent/certificate",
+        )
         | ("GET", "/v1/agent/link" | "/healthz") => Foreign::Own,
         (method, path) => panic!("{method} {path} has no wrong-tenant case"),
     }
@@ -113,14 +121,15 @@ fn foreign(route: &Route) -> Foreign {
 pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
     let ours = world.bootstrap().await;
     let theirs = world.organization("eve@evil.example").await;
-    world.agent(&ours, "shop").await;
+    let agent_id = world.agent(&ours, "shop").await.id;
     let token = world.call(Method::POST, "/v1/tokens", &ours.token, &json!({ "name": "ci" })).await;
     let token_id = token.json::<serde_json::Value>(201)["id"].as_str().unwrap().to_owned();
     crate::bundles::publish_first(&world, &ours).await;
     let eve = &theirs.token;
     for route in table() {
         let query = if route.path.ends_with("/bundle") { "?expect_head=1" } else { "" };
-        let path = filled(&route).replace("some-id", &token_id) + query;
+        let id = if route.path.starts_with("/v1/agents") { &agent_id } else { &token_id };
+        let path = filled(&route).replace("some-id", id) + query;
         match foreign(&route) {
             Foreign::Missing(code) => {
                 visit(&world, &route, &path, Some(eve)).await.refused(404, code);

@@ -1,7 +1,7 @@
 //! Links and relays.
 
 use crate::engine::{NOW, admin, agent, enrolment};
-use daam_store::{Caller, Db, EnrolmentKind, Hello};
+use daam_store::{Caller, Db, EnrolmentKind, Hello, Wakeup};
 
 fn hello<'a>(link_id: &'a str, addresses: &'a [String]) -> Hello<'a> {
     Hello { link_id, addresses, agent_version: "0.0.0", bundle_serial: 3, directory_version: 4 }
@@ -39,6 +39,31 @@ pub(crate) async fn an_agent_is_online_while_its_link_is_seen(db: Db) {
     assert_eq!((listed.bundle_serial, listed.bundle_refused, listed.directory_version), (9, None, 8));
     db.forget_links().await.unwrap();
     assert!(db.online_agents(ana.scope(), "shop", 0).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_removed_agent_is_gone_but_its_certificates_stay_revoked(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let eve = admin(&db, "sly-fox").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    db.agent_connected(&one, &hello("link", &[]), NOW).await.unwrap();
+    assert!(!db.remove_agent(eve.scope(), "one", NOW).await.unwrap(), "not hers");
+    assert!(db.agent_seen(&one, "link", NOW).await.unwrap());
+    assert!(db.remove_agent(ana.scope(), "one", NOW).await.unwrap());
+    assert!(!db.remove_agent(ana.scope(), "one", NOW).await.unwrap());
+    assert!(!db.agent_seen(&one, "link", NOW).await.unwrap());
+    assert!(db.agents(ana.scope(), 0, 0).await.unwrap().is_empty());
+    assert!(db.online_agents(ana.scope(), "shop", 0).await.unwrap().is_empty());
+    assert_eq!(db.revoked_serials(ana.scope(), NOW).await.unwrap().len(), 1);
+}
+
+/// Over PostgreSQL one server hears of another one's change; over SQLite there is no other.
+pub(crate) async fn servers_wake_each_other(db: Db) {
+    let Some(mut wakeups) = db.wakeups().await.unwrap() else {
+        assert!(db.is_exclusive());
+        return;
+    };
+    db.clone().announce("calm-otter").await.unwrap();
+    assert_eq!(wakeups.next().await.unwrap(), Wakeup::Organization("calm-otter".to_owned()));
 }
 
 pub(crate) async fn relays_say_where_they_listen(db: Db) {
