@@ -256,7 +256,7 @@ mod tests {
             agent_id: "a1".into(),
             database: database.into(),
         });
-        let issued = ca.issue(csr, &principal, 0, 4_000_000_000).unwrap();
+        let issued = ca.issue(csr, &principal, 1_700_000_000, 1_700_086_400).unwrap();
         Enrolled {
             id: "a1".into(),
             org: "acme".into(),

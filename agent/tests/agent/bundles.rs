@@ -3,7 +3,10 @@
 use crate::world::{grant, policies};
 use daam_agent::bundle_store::BundleStore;
 use daam_agent::keeper::Keeper;
+use daam_agent::reload::Reload;
 use daam_agent::state::Denied;
+use daam_agent::upkeep::Upkeep;
+use daam_agent::upstream::UpstreamConfig;
 use daam_api::link::{DirectoryUser, FromAgent};
 use daam_bundle::{SigningKey, Source, StatementInput, TrustFile, TrustedKey, build};
 use daam_catalog::{RelationPattern, Scope};
@@ -11,25 +14,30 @@ use daam_identity::UserPrincipal;
 use daam_model::{Mask, PolicySet, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 const NOW: i64 = 1_800_000_000;
 
-struct Author {
+pub(crate) struct Author {
     key: SigningKey,
 }
 
 impl Author {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { key: SigningKey::generate().unwrap() }
     }
 
-    fn trust(&self) -> TrustFile {
+    pub(crate) fn trust(&self) -> TrustFile {
         let key = TrustedKey { public: self.key.public(), comment: "test".into() };
         TrustFile::new("acme", vec![key], 1).unwrap()
     }
 
     fn bundle(&self, serial: u64, set: &PolicySet) -> Vec<u8> {
+        self.bundle_at(NOW, serial, set)
+    }
+
+    pub(crate) fn bundle_at(&self, now: i64, serial: u64, set: &PolicySet) -> Vec<u8> {
         let digest = "0".repeat(64);
         let input = StatementInput {
             org: "acme".into(),
@@ -38,9 +46,9 @@ impl Author {
             prev: None,
             effects_sha256: digest.clone(),
             lock_sha256: digest,
-            issued_at: NOW,
-            not_before: NOW,
-            expires_at: NOW + 1000,
+            issued_at: now,
+            not_before: now,
+            expires_at: now + 1000,
             requires: vec![],
             min_agent: "0.0.0".into(),
             compiler: "test".into(),
@@ -178,7 +186,7 @@ fn a_grant_outside_the_scope_is_dropped_and_reported() {
     assert_eq!(left, 1);
 }
 
-fn jane(disabled: bool) -> DirectoryUser {
+pub(crate) fn jane(disabled: bool) -> DirectoryUser {
     DirectoryUser {
         id: "u1".into(),
         email: "jane@example.com".into(),
@@ -229,4 +237,34 @@ fn the_directory_and_revocations_survive_a_restart() {
     let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
     assert_eq!(again.current().directory.version(), 3);
     assert_eq!(again.revoked(), BTreeSet::from(["ab".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_invalid_edit_leaves_the_scope_as_it_was_and_a_valid_one_narrows_the_bundle_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*", "hr.*"]));
+    let set = policies(vec![read("public.users"), read("hr.staff")], &[("hr.staff.salary", Mask::Null)]);
+    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)).0, "active");
+    let keeper = Arc::new(keeper);
+    let path = dir.path().join("config.yaml");
+    // Nothing listens there: a reload must narrow even when the database does not answer.
+    let upstream = UpstreamConfig::parse("postgresql://agent@127.0.0.1:1/shop").unwrap();
+    let reload = Reload {
+        path: path.clone(),
+        keeper: keeper.clone(),
+        upkeep: Arc::new(Upkeep::new(upstream, keeper.clone())),
+        patterns: Arc::new(Mutex::new(vec!["public.*".to_owned(), "hr.*".to_owned()])),
+        outbox: mpsc::channel(8).0,
+    };
+    std::fs::write(&path, "upstream: { dsn_file: dsn, scope: }\n").unwrap();
+    assert!(!reload.reload().await);
+    assert_eq!(keeper.current().scope.patterns().len(), 2);
+    std::fs::write(&path, "upstream: { dsn_file: dsn, scope: [public.*] }\n").unwrap();
+    assert!(reload.reload().await);
+    let state = keeper.current();
+    let left: usize = state.policies.policies[0].grants.iter().map(|grant| grant.on.len()).sum();
+    assert_eq!((state.scope.patterns().len(), left, serial(&keeper)), (1, 1, 1));
+    let told = violations(&mut sent);
+    assert!(told.iter().all(|(_, table, _)| table == "hr.staff") && !told.is_empty(), "{told:?}");
 }

@@ -3,6 +3,8 @@
 mod bundles;
 mod command_line;
 mod introspection;
+mod plane;
 mod roles;
 mod scope;
+mod whole;
 mod world;
