@@ -1,9 +1,10 @@
 //! Streams over the direct path, and how connections end.
 
-use crate::world::{DEADLINE, ada, authority, echo, echoes, listener, papers, plan};
+use crate::world::{DEADLINE, ada, agent, authority, echo, echoes, listener, listener_at, papers, plan};
 use daam_identity::Principal;
-use daam_tunnel::{CloseCode, DialError, PathKind, PathPreference, dial};
+use daam_tunnel::{CloseCode, DialError, DialPlan, PathKind, PathPreference, dial};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 #[tokio::test]
@@ -17,6 +18,34 @@ async fn many_streams_carry_their_own_bytes() {
     let large = vec![7_u8; 3_000_000];
     tokio::join!(echoes(&tunnel, b"one"), echoes(&tunnel, &large), echoes(&tunnel, b"three"));
     tunnel.shutdown("done").await;
+}
+
+#[tokio::test]
+async fn both_address_families_work() {
+    let ca = authority();
+    for bind in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+        let own = papers(&ca, &Principal::Agent(agent()), 3600);
+        let listener = Arc::new(listener_at(bind, own, ca.cert_pem()).await);
+        echo(Arc::clone(&listener));
+        let own = papers(&ca, &Principal::User(ada()), 3600);
+        let port = listener.local_addr().port();
+        let host = if bind == "127.0.0.1:0" { "127.0.0.1" } else { "::1" };
+        let direct = vec![SocketAddr::new(host.parse().unwrap(), port)];
+        let tunnel = dial(DialPlan { direct, ..plan(&ca, &own, &listener) }).await.unwrap();
+        echoes(&tunnel, b"hello").await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_skips_the_first_address_reaches_the_second() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let dead = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let direct = vec![dead.local_addr().unwrap(), listener.local_addr()];
+    let tunnel = dial(DialPlan { direct, ..plan(&ca, &own, &listener) }).await.unwrap();
+    echoes(&tunnel, b"hello").await;
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ async fn ended(listener: &Listener, shown: Shown<'_>) -> String {
 async fn nobody_gets_in_without_a_certificate() {
     let listener = listener(&authority()).await;
     let said = ended(&listener, Shown { identity: None, alpn: b"daam/1" }).await;
-    assert!(said.contains("CertificateRequired") || said.contains("certificate_required"), "{said}");
+    assert!(said.contains("no certificates"), "{said}");
 }
 
 #[tokio::test]
@@ -121,8 +121,7 @@ async fn an_agents_certificate_is_refused_as_a_users() {
     let own = papers(&ca, &Principal::Agent(agent()), 3600);
     let shown = Shown { identity: Some((&own.cert_pem, &own.key_pem)), alpn: b"daam/1" };
     let said = ended(&listener, shown).await;
-    // webpki refuses it already: the certificate may not be used by a client.
-    assert!(!said.contains("timed out"), "{said}");
+    assert!(said.contains("does not allow"), "{said}");
 }
 
 /// A certificate the real CA's key signed, but with names of our choosing.
@@ -181,5 +180,5 @@ async fn a_certificate_of_a_home_made_ca_is_refused() {
     let leaf = leaf.signed_by(&leaf_key, &own_ca).unwrap();
     let (cert, key) = (leaf.pem(), leaf_key.serialize_pem());
     let said = ended(&listener, Shown { identity: Some((&cert, &key)), alpn: b"daam/1" }).await;
-    assert!(!said.contains("timed out"), "{said}");
+    assert!(said.contains("UnknownIssuer"), "{said}");
 }

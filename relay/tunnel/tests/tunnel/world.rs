@@ -50,8 +50,12 @@ pub(crate) async fn listener(ca: &CertificateAuthority) -> Listener {
 }
 
 pub(crate) async fn listener_with(own: Papers, ca_pem: &str) -> Listener {
+    listener_at("127.0.0.1:0", own, ca_pem).await
+}
+
+pub(crate) async fn listener_at(bind: &str, own: Papers, ca_pem: &str) -> Listener {
     listen(ListenConfig {
-        bind: "127.0.0.1:0".parse().unwrap(),
+        bind: bind.parse().unwrap(),
         cert_pem: own.cert_pem,
         key_pem: own.key_pem,
         ca_pem: ca_pem.to_owned(),
