@@ -104,7 +104,7 @@ pub async fn psql(args: PsqlArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = endpoint(&args.database, &args.way).await?;
     link.tunnel().await?;
     let exit = client::psql(endpoint.address(), &args.arguments).await;
-    drop(endpoint);
+    endpoint.close().await;
     link.close().await;
     exit
 }
@@ -114,7 +114,7 @@ pub async fn run(args: RunArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = endpoint(&args.database, &args.way).await?;
     link.tunnel().await?;
     let exit = program(&endpoint, &args.command).await;
-    drop(endpoint);
+    endpoint.close().await;
     link.close().await;
     exit
 }

@@ -97,7 +97,11 @@ impl ControlPlane {
     /// How to reach an agent of that database.
     pub async fn connect(&self, database: &str) -> Result<v1::ConnectOffer, CliError> {
         let path = format!("v1/databases/{}/connect", percent(database));
-        self.exchange(Method::POST, &path, None::<&()>).await
+        let answer = self.find(self.request(Method::POST, &path)?).await?.ok_or_else(|| {
+            CliError::usage(format!("there is no database `{database}`, or you may not see it"))
+                .remedy("`daam databases` lists what you can connect to")
+        })?;
+        answer.json().await.doing("understand the control plane's answer")
     }
 
     /// The agents of the organization.
@@ -122,17 +126,15 @@ impl ControlPlane {
 
     /// The catalogue the agent reported, as a snapshot; `None` before the first report.
     pub async fn schema(&self, database: &str) -> Result<Option<serde_json::Value>, CliError> {
-        let Some(answer) = self.find(&format!("v1/databases/{}/schema", percent(database))).await? else {
-            return Ok(None);
-        };
+        let path = format!("v1/databases/{}/schema", percent(database));
+        let Some(answer) = self.find(self.request(Method::GET, &path)?).await? else { return Ok(None) };
         answer.json().await.map(Some).doing("understand the control plane's answer")
     }
 
     /// The published bundle file; `None` if there is none yet.
     pub async fn bundle(&self, database: &str) -> Result<Option<Vec<u8>>, CliError> {
-        let Some(answer) = self.find(&format!("v1/databases/{}/bundle", percent(database))).await? else {
-            return Ok(None);
-        };
+        let path = format!("v1/databases/{}/bundle", percent(database));
+        let Some(answer) = self.find(self.request(Method::GET, &path)?).await? else { return Ok(None) };
         let bytes = answer.bytes().await.doing("read the control plane's answer")?;
         Ok(Some(bytes.to_vec()))
     }
@@ -171,8 +173,9 @@ impl ControlPlane {
         Ok(self.http.request(method, url).bearer_auth(&self.token))
     }
 
-    async fn find(&self, path: &str) -> Result<Option<reqwest::Response>, CliError> {
-        let answer = self.dispatch(self.request(Method::GET, path)?).await?;
+    /// `None` when it is not there.
+    async fn find(&self, request: RequestBuilder) -> Result<Option<reqwest::Response>, CliError> {
+        let answer = self.dispatch(request).await?;
         if answer.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }

@@ -57,7 +57,7 @@ pub struct RunArgs {
 pub async fn psql(args: PsqlArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = args.target.open().await?;
     let exit = client::psql(endpoint.address(), &args.arguments).await;
-    drop(endpoint);
+    endpoint.close().await;
     link.close().await;
     exit
 }
@@ -66,7 +66,7 @@ pub async fn psql(args: PsqlArgs) -> Result<Exit, CliError> {
 pub async fn run(args: RunArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = args.target.open().await?;
     let exit = program(&endpoint, &args.command).await;
-    drop(endpoint);
+    endpoint.close().await;
     link.close().await;
     exit
 }

@@ -226,13 +226,19 @@ async fn start_agent(
 ) -> Result<String, CliError> {
     plane::enrolment(state, admin, "agent", Some(&project.database)).await?;
     let config = state.path("agent.yaml");
-    write_private(&config, agent_config(state, url, project))?;
+    write_private(&config, agent_config(state, url, project, &free_udp_address()?))?;
     let agent = running.agent.insert(Child::start("agent", state, &words(&["run", "--config"], &config))?);
     Ok(agent.ready::<AgentAnnounced>().await?.health)
 }
 
+/// What is advertised is configured, so the port has to be known before the agent has it.
+fn free_udp_address() -> Result<String, CliError> {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").doing("find a free port")?;
+    Ok(socket.local_addr().doing("find a free port")?.to_string())
+}
+
 /// JSON is YAML; written this way no name needs thinking about quotes.
-fn agent_config(state: &StateDir, url: &str, project: &ProjectFacts) -> String {
+fn agent_config(state: &StateDir, url: &str, project: &ProjectFacts, listen: &str) -> String {
     let mut upstream = serde_json::json!({ "dsn_file": state.path("dsn") });
     if let (Some(scope), Some(fields)) = (&project.scope, upstream.as_object_mut()) {
         fields.insert("scope".to_owned(), serde_json::json!(scope));
@@ -241,7 +247,8 @@ fn agent_config(state: &StateDir, url: &str, project: &ProjectFacts) -> String {
         "agent": {
             "name": "sandbox",
             "database": project.database,
-            "listen": "127.0.0.1:0",
+            "listen": listen,
+            "advertise": [listen],
             "state_dir": state.path("agent"),
             "health": "127.0.0.1:0",
         },

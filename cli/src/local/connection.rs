@@ -17,6 +17,8 @@ use tokio::time::timeout;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
 /// After a stream ended: how long to wait for the tunnel to say that it ended too, and why.
 const REASON_WAIT: Duration = Duration::from_millis(250);
+/// After the client left: how long the agent may take to end the session.
+const LEAVE: Duration = Duration::from_secs(5);
 const PIECE: usize = 64 * 1024;
 
 /// Serves one local client until either side is done.
@@ -71,7 +73,7 @@ where
             match tokio::io::copy(&mut from_client, &mut to_agent).await {
                 Ok(_) => {
                     drop(to_agent.shutdown().await);
-                    return Ended::ByClient;
+                    return;
                 }
                 Err(error) => tracing::debug!(%error, "sending to the agent ended"),
             }
@@ -92,11 +94,15 @@ where
         }
         if boundary.is_between_messages() { Ended::BetweenMessages } else { Ended::InsideMessage }
     };
+    tokio::pin!(downwards);
     tokio::select! {
         biased;
-        ended = downwards => ended,
-        ended = upwards => ended,
+        ended = &mut downwards => return ended,
+        () = upwards => {}
     }
+    // The agent takes leave in its own time: a stream torn away would look to it like a lost client.
+    drop(timeout(LEAVE, downwards).await);
+    Ended::ByClient
 }
 
 async fn open(link: &Link) -> Result<(Arc<Tunnel>, TunnelStream), Report> {

@@ -1,6 +1,7 @@
 //! The listening socket and the clients behind it.
 //!
-//! Dropping an endpoint closes the socket, ends its clients and removes its directory.
+//! Dropping an endpoint closes the socket, ends its clients and removes its directory; closing it lets clients that
+//! are leaving finish.
 
 use crate::error::{CliError, Doing as _};
 use crate::link::Link;
@@ -11,11 +12,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use daam_pgwire::scram::{self, Verifier};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long closing waits for clients.
+const LEAVE: Duration = Duration::from_secs(3);
 /// Clients look for `.s.PGSQL.<port>` in the directory.
 const SOCKET_PORT: u16 = 5432;
 
@@ -33,13 +40,15 @@ pub enum Listen {
 pub struct Endpoint {
     address: Address,
     _directory: Option<TempDir>,
-    _clients: AbortOnDropHandle<()>,
+    clients: AbortOnDropHandle<()>,
+    closing: CancellationToken,
 }
 
 impl Endpoint {
     /// Listens and serves every client through the link.
     pub async fn open(listen: Listen, user: &str, link: Arc<Link>) -> Result<Self, CliError> {
         let (user, database) = (user.to_owned(), link.database().to_owned());
+        let closing = CancellationToken::new();
         match listen {
             Listen::Socket => {
                 // `TempDir` makes the directory 0700; that is what stands between the socket and other users.
@@ -51,11 +60,12 @@ impl Endpoint {
                 let listener =
                     UnixListener::bind(&path).doing(format_args!("listen on `{}`", path.display()))?;
                 let host = Host::Directory(directory.path().to_owned());
-                let clients = tokio::spawn(accept_socket(listener, link));
+                let clients = tokio::spawn(accept_socket(listener, link, closing.clone()));
                 Ok(Self {
                     address: Address { host, port: SOCKET_PORT, user, database },
                     _directory: Some(directory),
-                    _clients: AbortOnDropHandle::new(clients),
+                    clients: AbortOnDropHandle::new(clients),
+                    closing,
                 })
             }
             Listen::Tcp(port) => {
@@ -65,11 +75,12 @@ impl Endpoint {
                     .doing(format_args!("listen on 127.0.0.1:{port}"))
                     .map_err(|error| error.remedy("leave the port out to take a free one"))?;
                 let port = listener.local_addr().doing("learn the port")?.port();
-                let clients = tokio::spawn(accept_tcp(listener, link, verifier));
+                let clients = tokio::spawn(accept_tcp(listener, link, verifier, closing.clone()));
                 Ok(Self {
                     address: Address { host: Host::Loopback(password), port, user, database },
                     _directory: None,
-                    _clients: AbortOnDropHandle::new(clients),
+                    clients: AbortOnDropHandle::new(clients),
+                    closing,
                 })
             }
         }
@@ -78,6 +89,14 @@ impl Endpoint {
     /// Where it is.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Takes no more clients and waits a moment for those that are leaving.
+    pub async fn close(self) {
+        self.closing.cancel();
+        if timeout(LEAVE, self.clients).await.is_err() {
+            tracing::debug!("some clients were still connected");
+        }
     }
 }
 
@@ -90,7 +109,7 @@ pub fn random_password() -> Result<(String, Arc<Verifier>), CliError> {
     Ok((password, Arc::new(verifier)))
 }
 
-async fn accept_socket(listener: UnixListener, link: Arc<Link>) {
+async fn accept_socket(listener: UnixListener, link: Arc<Link>, closing: CancellationToken) {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
@@ -102,11 +121,19 @@ async fn accept_socket(listener: UnixListener, link: Arc<Link>) {
                 Err(error) => pause(&error).await,
             },
             Some(_) = clients.join_next() => {}
+            () = closing.cancelled() => break,
         }
     }
+    drop(listener);
+    while clients.join_next().await.is_some() {}
 }
 
-async fn accept_tcp(listener: TcpListener, link: Arc<Link>, verifier: Arc<Verifier>) {
+async fn accept_tcp(
+    listener: TcpListener,
+    link: Arc<Link>,
+    verifier: Arc<Verifier>,
+    closing: CancellationToken,
+) {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
@@ -118,8 +145,11 @@ async fn accept_tcp(listener: TcpListener, link: Arc<Link>, verifier: Arc<Verifi
                 Err(error) => pause(&error).await,
             },
             Some(_) = clients.join_next() => {}
+            () = closing.cancelled() => break,
         }
     }
+    drop(listener);
+    while clients.join_next().await.is_some() {}
 }
 
 /// The directory keeps others out already; this holds even if its mode is changed.
@@ -131,5 +161,5 @@ fn is_ours(client: &UnixStream) -> bool {
 /// Out of file descriptors, mostly: clients that end will free some.
 async fn pause(error: &std::io::Error) {
     tracing::warn!(%error, "could not accept a local connection");
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(PAUSE).await;
 }

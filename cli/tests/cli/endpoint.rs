@@ -155,5 +155,6 @@ async fn the_agent_gets_the_start_and_then_what_the_client_says() {
     let mut received = Vec::new();
     remote.read_to_end(&mut received).await.unwrap();
     assert_eq!(received, b"startX\0\0\0\x04");
+    drop(remote);
     assert_eq!(joined.await.unwrap(), Ended::ByClient);
 }
