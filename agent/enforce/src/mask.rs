@@ -24,9 +24,9 @@ pub(crate) fn needs_key(mask: &Mask) -> bool {
 pub(crate) fn expression(mask: &Mask, data_type: &DataType, column: &str) -> String {
     let sql = &data_type.sql;
     let null = || {
-        // A domain may refuse NULL as a constant, but not as the result of an untaken branch.
+        // A domain may refuse NULL as a constant, but not as the result of a query without rows.
         if data_type.class == TypeClass::Domain {
-            format!("CASE WHEN false THEN {column} END")
+            format!("(SELECT {column} WHERE false)")
         } else {
             format!("NULL::{sql}")
         }
@@ -191,7 +191,7 @@ fn steps(function: &str, n: u64, class: TypeClass, sql: &str, column: &str) -> O
         _ => format!("{column}::pg_catalog.numeric"),
     };
     let rest = format!("pg_catalog.mod({value}, {step})");
-    let masked = format!("({value} - {rest} - CASE WHEN {rest} < 0 THEN {step} ELSE 0 END)");
+    let masked = format!("pg_catalog.trunc({value} - {rest} - CASE WHEN {rest} < 0 THEN {step} ELSE 0 END)");
     let within = match (class, sql) {
         (TypeClass::Integer, "smallint" | "pg_catalog.int2") => "BETWEEN -32768 AND 32767".to_owned(),
         (TypeClass::Integer, "integer" | "pg_catalog.int4") => {
