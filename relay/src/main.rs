@@ -9,6 +9,7 @@ use daam_relay::control::{ControlPlane, write_private};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
 use daam_relay::serve::RelaySocket;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,7 +65,8 @@ struct Serve {
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
     let Command::Serve(arguments) = Arguments::parse().command;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -109,7 +111,12 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let forwarder = Forwarder::new(&enrolment.org, verifier, secret, Limits::default());
     let advertised = arguments.advertise.unwrap_or_else(|| local.clone());
     let ready = async {
-        control.announce(&enrolment, &advertised).await?;
+        control.announce(&enrolment, &advertised).await.with_context(|| {
+            let state = arguments.state_dir.display();
+            format!(
+                "cannot announce our address; if this relay was removed there, empty `{state}` to enrol again"
+            )
+        })?;
         tracing::info!(id = enrolment.id, org = enrolment.org, address = advertised, "forwarding");
         if let Some(path) = &arguments.ready_file {
             let text = serde_json::json!({ "address": local }).to_string();

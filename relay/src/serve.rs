@@ -55,7 +55,7 @@ impl RelaySocket {
         let started = Instant::now();
         let mut storage = vec![0_u8; BATCH_BYTES * BATCHES];
         let mut expire = tokio::time::interval(EXPIRE_EVERY);
-        let mut report = tokio::time::interval(REPORT_EVERY);
+        let mut report = tokio::time::interval_at(started + REPORT_EVERY, REPORT_EVERY);
         loop {
             tokio::select! {
                 ready = self.io.readable() => {

@@ -11,6 +11,7 @@
 pub mod binding;
 pub mod close;
 mod dial;
+mod incoming;
 mod listen;
 pub mod path;
 pub mod race;
@@ -24,7 +25,8 @@ pub mod wire;
 
 pub use close::CloseCode;
 pub use dial::{DialError, DialPlan, PathFailure, dial};
-pub use listen::{Incoming, ListenConfig, ListenError, Listener, listen};
+pub use incoming::Incoming;
+pub use listen::{ListenConfig, ListenError, Listener, listen};
 pub use path::{PathKind, PathPreference, RelayTarget};
 pub use stream::TunnelStream;
 pub use tls::CredentialError;

@@ -5,21 +5,21 @@
 //! taken, streams waiting to be taken, and the time each step may take.
 
 use crate::close::{CloseCode, describe, reason_bytes};
-use crate::path::{PathKind, RelayTarget};
+use crate::incoming::{Incoming, Revoked, guard};
+use crate::path::RelayTarget;
 use crate::relay_link::RelayLink;
-use crate::socket::{PathSocket, is_relayed};
-use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
+use crate::socket::PathSocket;
+use crate::stream::StreamKind;
 use crate::tls::{CredentialError, Credentials};
 use crate::transport::endpoint;
 use daam_identity::{CertificateFacts, Principal, UserPrincipal, facts_of};
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, Endpoint};
 use rustls_pki_types::CertificateDer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use time::OffsetDateTime;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
@@ -31,11 +31,7 @@ const MAX_CONNECTIONS: usize = 4096;
 /// From here on, a peer first has to prove that it receives at its address.
 const RETRY_FROM: usize = 64;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const WAITING_CONNECTIONS: usize = 64;
-const WAITING_STREAMS: usize = 16;
-/// The wall clock may be set while we sleep, so look again at least this often.
-const CLOCK_CHECK: Duration = Duration::from_secs(30);
 
 /// How to listen.
 pub struct ListenConfig {
@@ -92,7 +88,7 @@ pub enum ListenError {
 
 struct Shared {
     org: String,
-    revoked: watch::Sender<Arc<BTreeSet<String>>>,
+    revoked: watch::Sender<Revoked>,
 }
 
 /// Listens until dropped.
@@ -261,18 +257,8 @@ async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incomin
     if control.0.write_all(&StreamKind::Control.header()).await.is_err() {
         return Err(connection.close_reason().map_or_else(String::new, |error| lost(&error)));
     }
-    let (sender, streams) = mpsc::channel(WAITING_STREAMS);
-    tokio::spawn(take_streams(connection.clone(), sender));
-    tokio::spawn(guard(connection.clone(), facts.clone(), Arc::clone(shared), control));
-    let relayed = is_relayed(connection.remote_address());
-    Ok(Incoming {
-        user,
-        path: if relayed { PathKind::Relay } else { PathKind::Direct },
-        not_after: facts.not_after,
-        cert_serial: facts.serial_hex,
-        connection,
-        streams: Mutex::new(streams),
-    })
+    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), control));
+    Ok(Incoming::new(user, &facts, connection))
 }
 
 fn identify(
@@ -296,100 +282,4 @@ fn identify(
         return Err((CloseCode::CertificateRevoked, "your certificate was revoked".to_owned()));
     }
     Ok((user.clone(), facts))
-}
-
-/// Ends the connection when its certificate runs out or is revoked.
-async fn guard(
-    connection: Connection,
-    facts: CertificateFacts,
-    shared: Arc<Shared>,
-    _control: (SendStream, RecvStream),
-) {
-    let mut revoked = shared.revoked.subscribe();
-    loop {
-        let left = facts.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());
-        let Ok(left @ 0..) = u64::try_from(left) else {
-            let reason = b"your certificate has expired; log in again";
-            connection.close(CloseCode::CertificateExpired.wire(), reason);
-            return;
-        };
-        if revoked.borrow_and_update().contains(&facts.serial_hex) {
-            connection.close(CloseCode::CertificateRevoked.wire(), b"your certificate was revoked");
-            return;
-        }
-        // One second more, so that the clock has passed the last valid second.
-        let nap = Duration::from_secs(left.saturating_add(1)).min(CLOCK_CHECK);
-        tokio::select! {
-            _ = connection.closed() => return,
-            changed = revoked.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(nap) => {}
-        }
-    }
-}
-
-/// Reads each stream's header beside the others, so that a slow one holds up nobody.
-async fn take_streams(connection: Connection, sender: mpsc::Sender<TunnelStream>) {
-    while let Ok((send, mut recv)) = connection.accept_bi().await {
-        let (connection, sender) = (connection.clone(), sender.clone());
-        tokio::spawn(async move {
-            let mut header = [0; HEADER_BYTES];
-            let read = tokio::time::timeout(HEADER_TIMEOUT, recv.read_exact(&mut header)).await;
-            if !matches!(read, Ok(Ok(()))) {
-                return;
-            }
-            if StreamKind::read(&header) == Some(StreamKind::Postgres) {
-                // Fails only when the connection's owner is gone, which ends the stream too.
-                sender.send(TunnelStream::new(send, recv)).await.unwrap_or_default();
-            } else {
-                connection.close(CloseCode::Protocol.wire(), b"unknown stream header; update daam");
-            }
-        });
-    }
-}
-
-/// A developer's connection. Dropping it ends it.
-pub struct Incoming {
-    /// Who.
-    pub user: UserPrincipal,
-    /// How its packets came when it connected.
-    pub path: PathKind,
-    /// Last second the certificate is valid, Unix time; the connection is closed then.
-    pub not_after: i64,
-    /// Serial number, lower-case hexadecimal.
-    pub cert_serial: String,
-    connection: Connection,
-    streams: Mutex<mpsc::Receiver<TunnelStream>>,
-}
-
-impl fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("user", &self.user)
-            .field("path", &self.path)
-            .field("cert_serial", &self.cert_serial)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Incoming {
-    /// The next stream; `None` once the connection has ended. Safe to cancel.
-    pub async fn accept_stream(&self) -> Option<TunnelStream> {
-        self.streams.lock().await.recv().await
-    }
-
-    /// Waits until the connection ends and says why.
-    pub async fn closed(&self) -> String {
-        describe(&self.connection.closed().await)
-    }
-
-    /// Ends the connection and tells the developer why.
-    pub fn close(&self, code: CloseCode, reason: &str) {
-        self.connection.close(code.wire(), reason_bytes(reason));
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.connection.close(CloseCode::Done.wire(), b"the agent ended the connection");
-    }
 }

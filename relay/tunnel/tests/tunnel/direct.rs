@@ -86,7 +86,7 @@ async fn a_connection_ends_when_its_certificate_does() {
     let ca = authority();
     let listener = Arc::new(listener(&ca).await);
     echo(Arc::clone(&listener));
-    let own = papers(&ca, &Principal::User(ada()), 2);
+    let own = papers(&ca, &Principal::User(ada()), 4);
     let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
     echoes(&tunnel, b"still fine").await;
     let reason = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
