@@ -7,6 +7,7 @@
 use daam_catalog::{DataType, TypeClass};
 use daam_model::{JsonMask, Mask, TruncateUnit};
 use daam_sql::quote;
+use std::fmt::Write as _;
 
 /// Where the key of the `hash` preset lies.
 pub(crate) const KEY_TABLE: &str = "pg_temp.\"daam:key\"";
@@ -267,10 +268,11 @@ fn json_path(value: &str, path: &[String], with: &Mask) -> String {
         format!("WHEN pg_catalog.jsonb_typeof({source}) = 'array' THEN 'null'::pg_catalog.jsonb ");
     for length in 1..path.len() {
         let prefix = at(length);
-        branches.push_str(&format!(
+        let _ = write!(
+            branches,
             "WHEN pg_catalog.jsonb_typeof({source} #> {prefix}) = 'array' \
              THEN pg_catalog.jsonb_set({source}, {prefix}, 'null'::pg_catalog.jsonb, false) "
-        ));
+        );
     }
     format!(
         "(SELECT CASE {branches}WHEN ({source} #>> {whole}) IS NULL THEN {source} \

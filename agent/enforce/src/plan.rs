@@ -36,7 +36,7 @@ pub enum PlanError {
         line: u32,
         /// Why.
         #[source]
-        source: daam_sql::FilterError,
+        source: Box<daam_sql::FilterError>,
     },
 }
 

@@ -3,7 +3,7 @@
 //! `grammar.txt` is generated from the parser's `pg_query.proto` (one line per message or enum) and a test
 //! compares the two. A message, field or enum value that is not listed does not exist as far as we are concerned.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const TEXT: &str = include_str!("grammar.txt");
@@ -18,8 +18,8 @@ pub(crate) struct Field {
 /// All messages and enums.
 #[derive(Debug, Default)]
 pub(crate) struct Grammar {
-    messages: HashMap<&'static str, HashMap<u32, Field>>,
-    enums: HashMap<&'static str, HashMap<i64, &'static str>>,
+    messages: BTreeMap<&'static str, BTreeMap<u32, Field>>,
+    enums: BTreeMap<&'static str, BTreeMap<i64, &'static str>>,
 }
 
 /// The table, read once.
@@ -107,7 +107,7 @@ mod tests {
                 line.split([' ', ';', '[', '\t']).filter(|word| !word.is_empty()).collect();
             match words.as_slice() {
                 [kind @ ("message" | "enum"), name, ..] if depth == 0 => {
-                    open = Some(format!("{kind} {name}"))
+                    open = Some(format!("{kind} {name}"));
                 }
                 ["repeated", kind, name, "=", number, ..] | [kind, name, "=", number, ..] => {
                     if let Some(text) = &mut open {

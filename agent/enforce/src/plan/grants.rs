@@ -63,9 +63,13 @@ pub(crate) fn permission(
         }
         // Defaults are evaluated with the writer's rights, also through a view; so are functions of a filter.
         sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
-        table.filter_functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+        for function in &table.filter_functions {
+            execute(function, catalog, &mut grants);
+        }
     }
-    functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+    for function in functions {
+        execute(function, catalog, &mut grants);
+    }
     grants.into_iter().collect()
 }
 
@@ -88,7 +92,9 @@ pub(crate) fn view_owner(
             grants.insert(usage(&read.schema));
             grants.insert(Grant::new("SELECT", &format!("TABLE {}", read.quoted())));
         }
-        table.filter_functions.iter().for_each(|function| execute(function, catalog, &mut grants));
+        for function in &table.filter_functions {
+            execute(function, catalog, &mut grants);
+        }
         grants.extend(
             table.columns.iter().filter_map(|column| type_schema(&column.data_type.sql)).map(|it| usage(&it)),
         );

@@ -166,7 +166,7 @@ fn condition(
                 relation: table.name.clone(),
                 file: clause.origin.file.clone(),
                 line: clause.origin.line,
-                source,
+                source: Box::new(source),
             })?;
             table.filter_relations.extend(parsed.relations().into_iter().map(|used| used.name));
             for used in parsed.functions() {

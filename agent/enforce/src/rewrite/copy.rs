@@ -64,15 +64,15 @@ impl Walker<'_> {
         }
         let parts =
             1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
-        let mut last = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
+        let mut closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
         let listed: Vec<&str> = node.children("attlist").map(|column| column.text("sval")).collect();
         if !listed.is_empty() {
             // The list has no nested parentheses: it ends with the first closing one.
-            while !self.tokens.get(last).ok_or_else(lost)?.is(self.sql, ")") {
-                last = self.tokens.next(last).ok_or_else(lost)?;
+            while !self.tokens.get(closing).ok_or_else(lost)?.is(self.sql, ")") {
+                closing = self.tokens.next(closing).ok_or_else(lost)?;
             }
         }
-        let end = self.tokens.get(last).ok_or_else(lost)?.end;
+        let end = self.tokens.get(closing).ok_or_else(lost)?.end;
         let columns: Vec<String> = if listed.is_empty() {
             // COPY leaves generated columns out.
             let base = self.ctx.catalog.relation(name).ok_or_else(lost)?;

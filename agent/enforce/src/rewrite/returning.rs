@@ -82,13 +82,13 @@ impl Walker<'_> {
         Ok(others.join(", "))
     }
 
-    fn star(&mut self, node: &Node, parts: usize, list: &str) -> Result<(), Refusal> {
+    fn star(&mut self, node: &Node, parts: usize, columns: &str) -> Result<(), Refusal> {
         let lost = || refuse::confused("a column is not where it should be");
         let start = node.location().ok_or_else(lost)?;
         let first = self.tokens.at(start).ok_or_else(lost)?;
-        let last = if parts == 1 { Some(first) } else { self.tokens.end_of_name(self.sql, first, parts) };
-        let end = last.and_then(|last| self.tokens.get(last)).ok_or_else(lost)?.end;
-        self.edit(start, end, list);
+        let closing = if parts == 1 { Some(first) } else { self.tokens.end_of_name(self.sql, first, parts) };
+        let end = closing.and_then(|at| self.tokens.get(at)).ok_or_else(lost)?.end;
+        self.edit(start, end, columns);
         Ok(())
     }
 }
@@ -100,12 +100,12 @@ fn columns(table: &ProtectedTable, alias: &str) -> String {
         .columns()
         .iter()
         .filter(|column| table.reads(column.name()))
-        .map(|column| match column.mask() {
-            None => format!("{alias}.{}", column.name().quoted()),
-            Some(_) => {
-                let masked = quote::identifier(&masked_name(column.name().as_str()));
-                format!("{alias}.{masked} AS {}", column.name().quoted())
+        .map(|column| {
+            let name = column.name().quoted();
+            if column.mask().is_none() {
+                return format!("{alias}.{name}");
             }
+            format!("{alias}.{} AS {name}", quote::identifier(&masked_name(column.name().as_str())))
         })
         .collect();
     list.join(", ")

@@ -200,7 +200,7 @@ impl<'a> Walker<'a> {
         }
         let lost = || refuse::confused("a column is not where it should be");
         let first = node.location().and_then(|start| self.tokens.at(start)).ok_or_else(lost)?;
-        let last = self.tokens.end_of_name(self.sql, first, parts.len()).ok_or_else(lost)?;
+        let closing = self.tokens.end_of_name(self.sql, first, parts.len()).ok_or_else(lost)?;
         let begin = match parts.len().checked_sub(1) {
             Some(before) if before > 0 => {
                 let dot =
@@ -210,7 +210,7 @@ impl<'a> Walker<'a> {
             _ => first,
         };
         let (begin, end) =
-            (self.tokens.get(begin).ok_or_else(lost)?, self.tokens.get(last).ok_or_else(lost)?);
+            (self.tokens.get(begin).ok_or_else(lost)?, self.tokens.get(closing).ok_or_else(lost)?);
         self.edit(begin.start, end.end, quote::identifier(&masked_name(column)));
         Ok(true)
     }

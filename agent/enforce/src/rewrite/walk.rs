@@ -261,8 +261,8 @@ impl<'a> Walker<'a> {
         let first = self.tokens.at(start).ok_or_else(lost)?;
         let parts =
             1 + ["schemaname", "catalogname"].iter().filter(|part| !node.text(part).is_empty()).count();
-        let last = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
-        let end = self.tokens.get(last).ok_or_else(lost)?.end;
+        let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
+        let end = self.tokens.get(closing).ok_or_else(lost)?.end;
         if let Some(table) = command.and_then(|index| self.tokens.get(index)) {
             self.edit(table.start, table.end, "SELECT * FROM");
         }
@@ -271,7 +271,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let alias = format!(" AS {}", quote::identifier(node.text("relname")));
-        let next = self.tokens.next(last).and_then(|at| self.tokens.get(at));
+        let next = self.tokens.next(closing).and_then(|at| self.tokens.get(at));
         let before = self.tokens.previous(first);
         let only = before.and_then(|at| self.tokens.previous(at)).and_then(|at| self.tokens.get(at));
         let opened = before.and_then(|at| self.tokens.get(at)).is_some_and(|token| token.is(self.sql, "("));

@@ -1,6 +1,10 @@
 //! The plan and the rewriter, as text and against a real PostgreSQL.
 
+#[cfg(test)]
 mod database;
+#[cfg(test)]
 mod masks;
+#[cfg(test)]
 mod rewriting;
+#[cfg(test)]
 mod shop;

@@ -124,6 +124,11 @@ fn other_cases() -> Vec<Case> {
             &[("48.5", "40"), ("'NaN'", "∅"), ("'Infinity'", "∅"), ("1e308", "∅")],
         ),
         case(Mask::Bucket(10), "real", &[("48.5", "40"), ("3e38", "∅")]),
+    ]
+}
+
+fn structured_cases() -> Vec<Case> {
+    vec![
         case(
             Mask::Network(24),
             "inet",
@@ -206,6 +211,11 @@ async fn check(cases: Vec<Case>) {
 #[tokio::test]
 async fn text_masks_are_total_and_keep_the_type() {
     check(text_cases()).await;
+}
+
+#[tokio::test]
+async fn masks_inside_values_are_total_and_keep_the_type() {
+    check(structured_cases()).await;
 }
 
 #[tokio::test]

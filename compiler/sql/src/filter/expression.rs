@@ -153,7 +153,11 @@ impl Expression {
             | Self::Special { arguments: list, .. }
             | Self::And(list)
             | Self::Or(list)
-            | Self::Array(list) => list.iter().for_each(|item| item.visit(seen)),
+            | Self::Array(list) => {
+                for item in list {
+                    item.visit(seen);
+                }
+            }
             Self::Binary { left, right, .. }
             | Self::Distinct { left, right, .. }
             | Self::Quantified { left, array: right, .. }
@@ -163,18 +167,26 @@ impl Expression {
             }
             Self::In { value, list, .. } => {
                 value.visit(seen);
-                list.iter().for_each(|item| item.visit(seen));
+                for item in list {
+                    item.visit(seen);
+                }
             }
             Self::Between { value, low, high, .. } => {
-                [value, low, high].into_iter().for_each(|part| part.visit(seen));
+                for part in [value, low, high] {
+                    part.visit(seen);
+                }
             }
             Self::Case { operand, branches, otherwise } => {
-                operand.iter().for_each(|part| part.visit(seen));
+                if let Some(part) = operand {
+                    part.visit(seen);
+                }
                 for (condition, result) in branches {
                     condition.visit(seen);
                     result.visit(seen);
                 }
-                otherwise.iter().for_each(|part| part.visit(seen));
+                if let Some(part) = otherwise {
+                    part.visit(seen);
+                }
             }
             Self::Exists(query) | Self::Scalar(query) => query.visit(seen),
             Self::InQuery { value, query, .. } => {
@@ -205,7 +217,11 @@ impl Expression {
 
 impl Query {
     fn visit(&self, seen: &mut dyn FnMut(&Expression)) {
-        self.select.iter().for_each(|part| part.visit(seen));
-        self.condition.iter().for_each(|part| part.visit(seen));
+        if let Some(part) = &self.select {
+            part.visit(seen);
+        }
+        if let Some(part) = &self.condition {
+            part.visit(seen);
+        }
     }
 }

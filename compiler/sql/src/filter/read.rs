@@ -77,7 +77,7 @@ impl Reader {
             "A_Const" => constant(node),
             "TypeCast" => {
                 only(node, &["arg", "type_name", "location"])?;
-                let to = type_name(self.part(node, "type_name")?)?;
+                let to = type_name(part(node, "type_name")?)?;
                 Ok(Expression::Cast { value: self.boxed(node, "arg")?, to })
             }
             "FuncCall" => self.call(node),
@@ -107,13 +107,8 @@ impl Reader {
         }
     }
 
-    fn part<'n>(&self, node: &'n Node, field: &str) -> Result<&'n Node, FilterError> {
-        node.child(field).ok_or_else(|| refused(offset(node), "the expression is incomplete", None))
-    }
-
     pub(super) fn boxed(&mut self, node: &Node, field: &str) -> Result<Box<Expression>, FilterError> {
-        let part = self.part(node, field)?;
-        self.expression(part).map(Box::new)
+        self.expression(part(node, field)?).map(Box::new)
     }
 
     fn list(&mut self, node: &Node, field: &str) -> Result<Vec<Expression>, FilterError> {
@@ -204,12 +199,12 @@ impl Reader {
             }
             "AEXPR_IN" => {
                 let value = self.boxed(node, "lexpr")?;
-                let list = self.list(self.part(node, "rexpr")?, "items")?;
+                let list = self.list(part(node, "rexpr")?, "items")?;
                 Ok(Expression::In { negated: operator == "<>", value, list })
             }
             "AEXPR_BETWEEN" | "AEXPR_NOT_BETWEEN" => {
                 let value = self.boxed(node, "lexpr")?;
-                let mut bounds = self.list(self.part(node, "rexpr")?, "items")?.into_iter().map(Box::new);
+                let mut bounds = self.list(part(node, "rexpr")?, "items")?.into_iter().map(Box::new);
                 let (Some(low), Some(high)) = (bounds.next(), bounds.next()) else {
                     return Err(refused(at, "the expression is incomplete", None));
                 };
@@ -273,6 +268,10 @@ impl Reader {
         }
         Ok(value)
     }
+}
+
+fn part<'n>(node: &'n Node, field: &str) -> Result<&'n Node, FilterError> {
+    node.child(field).ok_or_else(|| refused(offset(node), "the expression is incomplete", None))
 }
 
 /// An operator of `pg_catalog`.

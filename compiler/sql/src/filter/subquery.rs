@@ -38,7 +38,7 @@ impl Reader {
         let mut from = Vec::new();
         let mut joins = Vec::new();
         for item in select.children("from_clause") {
-            self.from_item(item, at, &mut from, &mut joins)?;
+            self.add_item(item, at, &mut from, &mut joins)?;
         }
         if from.is_empty() {
             return Err(refused(at, "a subquery of a row filter reads at least one table", None));
@@ -72,7 +72,7 @@ impl Reader {
         Ok((target.map(|target| *target), condition))
     }
 
-    fn from_item<'n>(
+    fn add_item<'n>(
         &mut self,
         node: &'n Node,
         at: usize,
@@ -81,7 +81,7 @@ impl Reader {
     ) -> Result<(), FilterError> {
         match node.kind() {
             "RangeVar" => {
-                let item = self.table(node)?;
+                let item = table(node)?;
                 if from.iter().any(|index| self.items.get(*index).is_some_and(|it| it.alias == item.alias)) {
                     return Err(refused(item.offset, "a table name is used twice", Some("give it an alias")));
                 }
@@ -94,7 +94,7 @@ impl Reader {
                     .map_err(|error| FilterError { offset: at, ..error })?;
                 for side in ["larg", "rarg"] {
                     if let Some(side) = node.child(side) {
-                        self.from_item(side, at, from, joins)?;
+                        self.add_item(side, at, from, joins)?;
                     }
                 }
                 joins.extend(node.child("quals"));
@@ -103,30 +103,30 @@ impl Reader {
             _ => Err(refused(at, "a subquery of a row filter reads tables, joined by conditions only", None)),
         }
     }
+}
 
-    fn table(&self, node: &Node) -> Result<Item, FilterError> {
-        let at = offset(node);
-        only(node, &["schemaname", "relname", "inh", "relpersistence", "alias", "location"])?;
-        if !node.flag("inh") {
-            return Err(refused(at, "`only` is not allowed in a row filter", None));
-        }
-        let schema = if node.text("schemaname").is_empty() { "public" } else { node.text("schemaname") };
-        if daam_catalog::pattern::is_system_schema(schema) || schema == "subject" {
-            return Err(refused(at, "system tables are not allowed in a row filter", None));
-        }
-        let relation =
-            RelationName { schema: identifier(schema, at)?, name: identifier(node.text("relname"), at)? };
-        let alias = match node.child("alias") {
-            None => relation.name.clone(),
-            Some(alias) if alias.has("colnames") => {
-                return Err(refused(at, "column aliases are not allowed in a row filter", None));
-            }
-            Some(alias) => identifier(alias.text("aliasname"), at)?,
-        };
-        if alias.as_str() == "subject" {
-            let message = "`subject` always means the person; it cannot name a table";
-            return Err(refused(at, message, Some("give the table an alias")));
-        }
-        Ok(Item { relation, alias, offset: at })
+fn table(node: &Node) -> Result<Item, FilterError> {
+    let at = offset(node);
+    only(node, &["schemaname", "relname", "inh", "relpersistence", "alias", "location"])?;
+    if !node.flag("inh") {
+        return Err(refused(at, "`only` is not allowed in a row filter", None));
     }
+    let schema = if node.text("schemaname").is_empty() { "public" } else { node.text("schemaname") };
+    if daam_catalog::pattern::is_system_schema(schema) || schema == "subject" {
+        return Err(refused(at, "system tables are not allowed in a row filter", None));
+    }
+    let relation =
+        RelationName { schema: identifier(schema, at)?, name: identifier(node.text("relname"), at)? };
+    let alias = match node.child("alias") {
+        None => relation.name.clone(),
+        Some(alias) if alias.has("colnames") => {
+            return Err(refused(at, "column aliases are not allowed in a row filter", None));
+        }
+        Some(alias) => identifier(alias.text("aliasname"), at)?,
+    };
+    if alias.as_str() == "subject" {
+        let message = "`subject` always means the person; it cannot name a table";
+        return Err(refused(at, message, Some("give the table an alias")));
+    }
+    Ok(Item { relation, alias, offset: at })
 }

@@ -103,13 +103,11 @@ impl Writer<'_> {
             Expression::Scalar(query) => format!("({})", self.query(query)),
             Expression::InQuery { operator, any, value, query } => {
                 let value = self.operand(value);
-                match (&self.style, *any && operator == "=") {
-                    (Style::Canonical, true) => format!("{value} IN ({})", self.query(query)),
-                    _ => {
-                        let word = if *any { "ANY" } else { "ALL" };
-                        format!("{value} {} {word} ({})", self.plain_operator(operator), self.query(query))
-                    }
+                if matches!(self.style, Style::Canonical) && *any && operator == "=" {
+                    return format!("{value} IN ({})", self.query(query));
                 }
+                let word = if *any { "ANY" } else { "ALL" };
+                format!("{value} {} {word} ({})", self.plain_operator(operator), self.query(query))
             }
         }
     }
