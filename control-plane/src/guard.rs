@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::problem::Refusal;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use daam_store::{Caller, Role};
@@ -65,10 +65,14 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match check(&app, who, &mut request).await {
+    let mut response = match check(&app, who, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
-    }
+    };
+    // Answers carry secrets shown once and other people's data.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal> {

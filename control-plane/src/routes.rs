@@ -59,6 +59,7 @@ pub fn table() -> Vec<Route> {
         route("POST", "/v1/bootstrap", Who::Operator, post(bootstrap::create)),
         route("GET", "/v1/whoami", Who::AnyToken, get(users::whoami)),
         route("POST", "/v1/tokens", Who::User, post(tokens::create)),
+        route("GET", "/v1/tokens", Who::User, get(tokens::list)),
         route("DELETE", "/v1/tokens/{id}", Who::User, delete(tokens::remove)),
         route("PUT", "/v1/users/{email}", Who::Admin, put(users::store)),
         route("GET", "/v1/users", Who::Admin, get(users::list)),

@@ -5,6 +5,7 @@
 //! | POST `/v1/bootstrap` | [`Bootstrap`] | [`Bootstrapped`] | bearer: the bootstrap token, once |
 //! | GET `/v1/whoami` | | [`WhoAmI`] | any token |
 //! | POST `/v1/tokens` | [`NewToken`] | [`TokenCreated`] | user; admin for others |
+//! | GET `/v1/tokens` | | [`Token`] list | user; admins see everyone's |
 //! | DELETE `/v1/tokens/{id}` | | | owner or admin |
 //! | PUT `/v1/users/{email}` | [`PutUser`] | [`UserStored`] | admin |
 //! | GET `/v1/users` | | [`User`] list | admin |
@@ -82,6 +83,19 @@ pub struct TokenCreated {
     pub id: String,
     /// The secret.
     pub token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A token as listed, without its secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Token {
+    /// Id, for deleting it.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// For whom it speaks.
+    pub email: String,
     /// RFC 3339.
     pub expires_at: String,
 }

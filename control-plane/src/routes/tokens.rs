@@ -8,8 +8,8 @@ use crate::problem::Refusal;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use daam_api::v1::{NewToken, TokenCreated};
-use daam_store::{Role, TokenOwner, UserAuth};
+use daam_api::v1::{NewToken, Token, TokenCreated};
+use daam_store::{ListedToken, Role, TokenOwner, UserAuth};
 use std::sync::Arc;
 
 const DEFAULT_SECONDS: u64 = 30 * 86_400;
@@ -35,6 +35,20 @@ pub(crate) async fn create(
     })?;
     let created = TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) };
     Ok((StatusCode::CREATED, Json(created)))
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+) -> Result<Json<Vec<Token>>, Refusal> {
+    let tokens = app.db().tokens(&user, app.now()).await?;
+    let shown = |ListedToken { id, name, email, expires_at }| Token {
+        id,
+        name,
+        email,
+        expires_at: rfc3339(expires_at),
+    };
+    Ok(Json(tokens.into_iter().map(shown).collect()))
 }
 
 pub(crate) async fn remove(

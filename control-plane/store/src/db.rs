@@ -5,6 +5,7 @@ use crate::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, postgres::PgPoolOptions};
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,7 @@ impl Db {
     /// as the value lives.
     pub async fn open_sqlite(file: &Path) -> Result<Self, StoreError> {
         let lock = lock(&file.with_extension("lock"))?;
+        only_ours(file)?;
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -162,6 +164,12 @@ impl Tx {
         }
         .map_err(StoreError::Query)
     }
+}
+
+/// Creates the file readable by nobody else; SQLite gives its companions the same mode.
+fn only_ours(path: &Path) -> Result<(), StoreError> {
+    let created = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    created.map(drop).map_err(|source| StoreError::Lock { path: path.to_owned(), source })
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

@@ -15,10 +15,10 @@ pub enum StoreError {
         "another control plane is using `{0}`; stop it, or give this one another --data-dir or a PostgreSQL --database-url"
     )]
     Busy(PathBuf),
-    /// The lock file could not be opened or locked.
-    #[error("could not lock `{path}`")]
+    /// The embedded file or its lock could not be opened.
+    #[error("could not open or lock `{path}`")]
     Lock {
-        /// The lock file.
+        /// The file.
         path: PathBuf,
         /// The cause.
         #[source]

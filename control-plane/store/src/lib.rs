@@ -35,7 +35,7 @@ pub use observations::Violation;
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
-pub use tokens::TokenOwner;
+pub use tokens::{ListedToken, TokenOwner};
 pub use users::{Stored, UserChange};
 pub use wakeups::{Wakeup, Wakeups};
 

@@ -9,6 +9,10 @@ statements! {
     USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
     INSERT = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at) \
               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    LIST_ANY = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
+                WHERE t.org_id = $1 AND t.expires_at > $2 ORDER BY u.email, t.expires_at, t.id";
+    LIST_OWN = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
+                WHERE t.org_id = $1 AND t.expires_at > $2 AND t.user_id = $3 ORDER BY u.email, t.expires_at, t.id";
     DELETE_ANY = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2";
     DELETE_OWN = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2 AND user_id = $3";
 }
@@ -24,7 +28,33 @@ pub struct TokenOwner<'a> {
     pub expires_at: i64,
 }
 
+/// A token without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedToken {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// For whom it speaks.
+    pub email: String,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
 impl Db {
+    /// The caller's tokens that have not expired, or everyone's if an admin asks.
+    pub async fn tokens(&self, by: &UserAuth, now: i64) -> Result<Vec<ListedToken>, StoreError> {
+        type Row = (String, String, String, i64);
+        let org = &by.scope().org_id;
+        let mut tx = self.read_tx().await?;
+        let rows = match by.role() {
+            Role::Admin => run!(&mut tx, all: Row, LIST_ANY, org, now)?,
+            Role::Member => run!(&mut tx, all: Row, LIST_OWN, org, now, by.user_id())?,
+        };
+        let listed = |(id, name, email, expires_at)| ListedToken { id, name, email, expires_at };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
     /// Makes a token; `None` if there is no such enabled user. Whether the caller may is the caller's business.
     pub async fn create_token(
         &self,

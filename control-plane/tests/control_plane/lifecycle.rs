@@ -40,6 +40,11 @@ pub(crate) async fn a_restart_keeps_everything(world: World) {
     assert_eq!(world.get("/v1/ca", &org.token).await.ok(200).text(), ca);
     // The sealed keys open again.
     assert!(world.agent(&org, "shop").await.certificate_pem.is_some());
+    let database = std::fs::metadata(world.config.data_dir.join("daam.db"));
+    assert!(
+        database.is_ok_and(|file| file.permissions().mode() & 0o777 == 0o600)
+            || world.config.database_url.is_some()
+    );
     // No key and no secret lies in the data directory's database in the clear.
     for entry in std::fs::read_dir(&world.config.data_dir).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();

@@ -1,7 +1,7 @@
 //! Users and their tokens.
 
 use crate::world::World;
-use daam_api::v1::{TokenCreated, User, WhoAmI};
+use daam_api::v1::{Token, TokenCreated, User, WhoAmI};
 use reqwest::Method;
 use serde_json::json;
 
@@ -38,6 +38,10 @@ pub(crate) async fn members_are_not_admins(world: World) {
     let delete = async |token: &str, id: &str| {
         world.call(Method::DELETE, &format!("/v1/tokens/{id}"), token, &json!({})).await
     };
+    let listed = async |token: &str| -> Vec<Token> { world.get("/v1/tokens", token).await.json(200) };
+    assert!(listed(&bo).await.iter().all(|token| token.email == "bo@example.com"));
+    assert!(listed(&org.token).await.iter().any(|token| token.id == own.id));
+    assert!(!world.get("/v1/tokens", &org.token).await.text().contains("daam_pat_"));
     delete(&bo, &hers.id).await.refused(404, "token.unknown");
     delete(&bo, &own.id).await.ok(204);
     let users: Vec<User> = world.get("/v1/users", &org.token).await.json(200);

@@ -102,7 +102,9 @@ fn foreign(route: &Route) -> Foreign {
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
         ("POST", "/v1/databases/{db}/connect") => Foreign::Missing("database.unknown"),
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust") => Foreign::Missing("trust.missing"),
-        ("GET", "/v1/users" | "/v1/agents" | "/v1/databases" | "/v1/ca" | "/v1/whoami") => Foreign::Silent,
+        ("GET", "/v1/users" | "/v1/tokens" | "/v1/agents" | "/v1/databases" | "/v1/ca" | "/v1/whoami") => {
+            Foreign::Silent
+        }
         ("PUT", "/v1/users/{email}" | "/v1/trust" | "/v1/relay/address")
         | (
             "POST",
