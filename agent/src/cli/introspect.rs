@@ -115,7 +115,7 @@ mod tests {
             block,
             "scope:\n  - analytics.events\n  - 'public.\"It''s Odd\"'\n  - public.users\n# no pattern can name public.\"a.b\"\n"
         );
-        let indented: String = block.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = format!("  {}\n", block.trim_end().replace('\n', "\n  "));
         assert_eq!(diff(&full, &scope(&indented)).text, "");
     }
 

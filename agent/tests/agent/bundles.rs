@@ -158,7 +158,7 @@ fn a_bundle_of_another_author_is_refused_and_the_old_one_stays() {
 fn masks_and_filters_outside_the_scope_refuse_the_whole_bundle() {
     let dir = tempfile::tempdir().unwrap();
     let author = Author::new();
-    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*"]));
+    let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*"]));
     let masked = policies(vec![read("public.users")], &[("hr.staff.salary", Mask::Null)]);
     let answer = keeper.offer_bundle(&author.bundle(1, &masked), NOW + 1);
     assert!(status(&answer).1.unwrap().contains("scope"), "{answer:?}");
@@ -169,7 +169,7 @@ fn masks_and_filters_outside_the_scope_refuse_the_whole_bundle() {
     assert_eq!(serial(&keeper), 0);
     // The second is the same policy and table within five minutes, so it is told once.
     let told = [("everyone".to_owned(), "hr.staff".to_owned(), "policy_load".to_owned())];
-    assert_eq!(violations(&mut sent), told);
+    assert_eq!(violations(&mut outbox), told);
     assert_eq!(keeper.violations(), 2);
 }
 
@@ -177,11 +177,11 @@ fn masks_and_filters_outside_the_scope_refuse_the_whole_bundle() {
 fn a_grant_outside_the_scope_is_dropped_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let author = Author::new();
-    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*"]));
+    let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*"]));
     let set = policies(vec![read("public.users"), read("hr.staff")], &[]);
     assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)), ("active", None));
     let told = [("everyone".to_owned(), "hr.staff".to_owned(), "grant_issuance".to_owned())];
-    assert_eq!(violations(&mut sent), told);
+    assert_eq!(violations(&mut outbox), told);
     let left: usize = keeper.current().policies.policies[0].grants.iter().map(|grant| grant.on.len()).sum();
     assert_eq!(left, 1);
 }
@@ -243,7 +243,7 @@ fn the_directory_and_revocations_survive_a_restart() {
 async fn an_invalid_edit_leaves_the_scope_as_it_was_and_a_valid_one_narrows_the_bundle_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let author = Author::new();
-    let (keeper, mut sent) = keeper(dir.path(), &author, scope(&["public.*", "hr.*"]));
+    let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*", "hr.*"]));
     let set = policies(vec![read("public.users"), read("hr.staff")], &[("hr.staff.salary", Mask::Null)]);
     assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)).0, "active");
     let keeper = Arc::new(keeper);
@@ -265,6 +265,6 @@ async fn an_invalid_edit_leaves_the_scope_as_it_was_and_a_valid_one_narrows_the_
     let state = keeper.current();
     let left: usize = state.policies.policies[0].grants.iter().map(|grant| grant.on.len()).sum();
     assert_eq!((state.scope.patterns().len(), left, serial(&keeper)), (1, 1, 1));
-    let told = violations(&mut sent);
+    let told = violations(&mut outbox);
     assert!(told.iter().all(|(_, table, _)| table == "hr.staff") && !told.is_empty(), "{told:?}");
 }

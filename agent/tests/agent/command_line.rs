@@ -33,7 +33,7 @@ async fn introspect_prints_a_scope_block_that_covers_the_database() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let block = text(&output.stdout);
     assert!(block.starts_with("scope:\n  - hr.staff\n  - public.contacts\n"), "{block}");
-    let indented: String = block.lines().map(|line| format!("  {line}\n")).collect();
+    let indented = format!("  {}\n", block.trim_end().replace('\n', "\n  "));
     let pasted = config(dir.path(), &world.agent_dsn(), &indented);
     let output = agent(&["introspect", "--diff"], &pasted);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""));

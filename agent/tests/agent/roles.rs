@@ -49,7 +49,7 @@ async fn install(
 async fn a_session_can_do_what_was_granted_and_leaves_nothing_behind() {
     let world = World::start().await;
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     let grant = admin.open(&SessionId::fresh(), &plan).await.unwrap();
     let client = log_in(&world, &grant).await;
     assert_eq!(code(client.execute("SELECT * FROM public.orders", &[]).await), None);
@@ -68,7 +68,7 @@ async fn a_session_can_do_what_was_granted_and_leaves_nothing_behind() {
 async fn a_sealed_role_cannot_log_in_again() {
     let world = World::start().await;
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     let grant = admin.open(&SessionId::fresh(), &plan).await.unwrap();
     let client = log_in(&world, &grant).await;
     let second = world.login(grant.role(), grant.password().expose()).await.err().unwrap();
@@ -90,7 +90,7 @@ async fn a_sealed_role_cannot_log_in_again() {
 async fn sessions_under_one_policy_share_a_role_that_goes_with_the_last_of_them() {
     let world = World::start().await;
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     let first = admin.open(&SessionId::fresh(), &plan).await.unwrap();
     let second = admin.open(&SessionId::fresh(), &plan).await.unwrap();
     assert_eq!(world.roles().await.iter().filter(|role| role.starts_with("daam_p_")).count(), 1);
@@ -105,7 +105,7 @@ async fn sessions_under_one_policy_share_a_role_that_goes_with_the_last_of_them(
 async fn two_agents_of_one_cluster_do_not_share_roles() {
     let world = World::start().await;
     let (one, two) = (world.admin("a1").await, world.admin("a2").await);
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     let first = one.open(&SessionId::fresh(), &plan).await.unwrap();
     let second = two.open(&SessionId::fresh(), &plan).await.unwrap();
     one.close(first).await.unwrap();
@@ -173,7 +173,7 @@ async fn roles_of_a_crashed_agent_are_swept_by_the_same_agent_only() {
     let world = World::start().await;
     let plan = plan(
         &policies(vec![grant("public.users", READ)], &[("public.users.email", Mask::Null)]),
-        &world.catalog().await,
+        &*world.catalog().await,
     );
     let crashed = world.admin("a1").await;
     let grant = crashed.open(&SessionId::fresh(), &plan).await.unwrap();
@@ -199,7 +199,7 @@ async fn roles_of_a_crashed_agent_are_swept_by_the_same_agent_only() {
 async fn a_grant_that_is_dropped_without_close_is_swept() {
     let world = World::start().await;
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     let grant = admin.open(&SessionId::fresh(), &plan).await.unwrap();
     assert!(admin.sweep().await.unwrap().dropped.is_empty());
     drop(grant);
@@ -218,7 +218,7 @@ async fn a_grant_the_agent_may_not_give_is_an_error_and_leaves_nothing() {
         .await
         .unwrap();
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.foreign_owned", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.foreign_owned", READ)], &[]), &*world.catalog().await);
     let error = admin.open(&SessionId::fresh(), &plan).await.unwrap_err();
     assert!(
         matches!(&error, AdminError::MissingRight { warning } if warning.contains("foreign_owned")),
@@ -231,7 +231,7 @@ async fn a_grant_the_agent_may_not_give_is_an_error_and_leaves_nothing() {
 async fn the_admin_connection_comes_back_after_it_was_lost() {
     let world = World::start().await;
     let admin = world.admin("a1").await;
-    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &world.catalog().await);
+    let plan = plan(&policies(vec![grant("public.orders", READ)], &[]), &*world.catalog().await);
     world
         .superuser
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'agent'", &[])
@@ -250,7 +250,7 @@ async fn fifty_sessions_opened_at_once_do_not_collide() {
     let admin = world.admin("a1").await;
     let plan = plan(
         &policies(vec![grant("public.*", READ)], &[("public.users.email", Mask::Null)]),
-        &world.catalog().await,
+        &*world.catalog().await,
     );
     let opening = (0..50).map(|_| {
         let (admin, plan) = (admin.clone(), plan.clone());

@@ -10,6 +10,7 @@ use daam_enforce::SessionPlan;
 use daam_model::{Grant, Mask, MaskRule, Origin, Policy, PolicySet, SessionLimits, Subject, Subjects, Verb};
 use daam_postgres::Cluster;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls};
 
@@ -75,8 +76,8 @@ impl World {
         upkeep::introspect(&self.upstream()).await.unwrap()
     }
 
-    pub(crate) async fn catalog(&self) -> Catalog {
-        Catalog::clone(self.full().await.within(&Scope::Absent).catalog())
+    pub(crate) async fn catalog(&self) -> Arc<Catalog> {
+        self.full().await.within(&Scope::Absent).catalog().clone()
     }
 
     pub(crate) async fn admin(&self, agent: &str) -> Admin {
