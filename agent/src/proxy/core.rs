@@ -62,7 +62,7 @@ impl End {
     }
 
     /// The database broke the protocol.
-    pub(super) fn out_of_step(error: &OutOfStep) -> Self {
+    pub(super) fn out_of_step(error: OutOfStep) -> Self {
         let text = format!("the connection to the database was given up: {error}");
         Self::fatal(sqlstate::CONNECTION_FAILURE, &text)
     }
@@ -367,7 +367,7 @@ impl Core {
     /// Takes note of a setting the server reports, and tells the client.
     pub(super) fn reported(&mut self, body: &[u8]) -> Result<(), End> {
         let (name, value) =
-            backend::parse_parameter_status(body).map_err(|error| End::out_of_step(&error.into()))?;
+            backend::parse_parameter_status(body).map_err(|error| End::out_of_step(error.into()))?;
         super::settings::refuse_reported(name, value).map_err(End::Fatal)?;
         if name == "search_path" {
             self.path.changed();

@@ -88,9 +88,10 @@ pub(super) fn admit(
     ctx: &ProxyContext,
 ) -> Result<Admitted, End> {
     let settings = settings::of_startup(asked).map_err(End::Fatal)?;
-    let ours = ctx.upstream.database();
+    // People know the database by its name in the policies; tools that introspect may know its real one.
+    let ours = ctx.database.as_str();
     match asked.database() {
-        Some(name) if name == ours => {}
+        Some(name) if name == ours || name == ctx.upstream.database() => {}
         Some(name) => {
             let report = Report::fatal(
                 sqlstate::INVALID_CATALOG_NAME,

@@ -28,7 +28,7 @@ impl Core {
 
     fn bulk(&mut self, bytes: &[u8]) -> Result<(), End> {
         match self.pipeline.current() {
-            None => Err(End::out_of_step(&OutOfStep::Unexpected(b'D'))),
+            None => Err(End::out_of_step(OutOfStep::Unexpected(b'D'))),
             Some(note) if !note.is_clients() => Ok(()),
             Some(_) => {
                 match &mut self.interruption {
@@ -44,8 +44,7 @@ impl Core {
         if frame.tag() == b'S' {
             return self.reported(frame.body());
         }
-        let reply =
-            self.pipeline.reply(frame.tag(), frame.body()).map_err(|error| End::out_of_step(&error))?;
+        let reply = self.pipeline.reply(frame.tag(), frame.body()).map_err(End::out_of_step)?;
         for note in &reply.skipped {
             self.was_skipped(note);
         }
@@ -71,7 +70,7 @@ impl Core {
                 self.tell_client(frame.as_bytes());
             }
             // A text made to fail has not failed.
-            Purpose::Refused(_) => return Err(End::out_of_step(&OutOfStep::Unexpected(frame.tag()))),
+            Purpose::Refused(_) => return Err(End::out_of_step(OutOfStep::Unexpected(frame.tag()))),
             Purpose::Activate(tables) if reply.finished && self.rest.activation_error.is_none() => {
                 self.views.created(&tables.clone());
             }
@@ -112,7 +111,7 @@ impl Core {
     }
 
     fn completed(&mut self, body: &[u8]) -> Result<(), End> {
-        let tag = backend::parse_command_complete(body).map_err(|error| End::out_of_step(&error.into()))?;
+        let tag = backend::parse_command_complete(body).map_err(|error| End::out_of_step(error.into()))?;
         if tag == b"ROLLBACK" {
             self.views.rolled_back();
             self.path.transaction_control();
@@ -135,7 +134,7 @@ impl Core {
     fn path_reply(&mut self, frame: &Frame, finished: bool) -> Result<(), End> {
         if frame.tag() == b'D' {
             let row =
-                backend::parse_data_row(frame.body()).map_err(|error| End::out_of_step(&error.into()))?;
+                backend::parse_data_row(frame.body()).map_err(|error| End::out_of_step(error.into()))?;
             if let [Some(name)] = row.as_slice() {
                 self.path.row(name);
             }
@@ -147,7 +146,7 @@ impl Core {
     }
 
     fn failed(&mut self, frame: &Frame, reply: &Reply<Note>) -> Result<(), End> {
-        let report = Report::parse(frame.body()).map_err(|error| End::out_of_step(&error.into()))?;
+        let report = Report::parse(frame.body()).map_err(|error| End::out_of_step(error.into()))?;
         if report.is_fatal() {
             self.tell_client(frame.as_bytes());
             return Err(End::UpstreamEnded(format!("the database ended the session: {}", report.text())));

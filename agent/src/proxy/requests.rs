@@ -20,7 +20,7 @@ impl Core {
                 return Ok(true);
             }
             let Some(frame) = self.wires.inbox.take().map_err(End::bad_frame)? else { break };
-            self.client_message(frame)?;
+            self.client_message(&frame)?;
             moved = true;
         }
         Ok(moved)
@@ -36,14 +36,14 @@ impl Core {
         text && !lost && self.path.must_ask()
     }
 
-    fn client_message(&mut self, frame: Frame) -> Result<(), End> {
+    fn client_message(&mut self, frame: &Frame) -> Result<(), End> {
         let tag = frame.tag();
-        let message = frontend::parse(&frame).map_err(|error| End::violation(error, tag))?;
+        let message = frontend::parse(frame).map_err(|error| End::violation(error, tag))?;
         if matches!(message, Message::Terminate) {
             return Err(End::Quit);
         }
         if self.pipeline.copy_in() {
-            return self.copy_message(&message, &frame);
+            return self.copy_message(&message, frame);
         }
         if self.rest.skipping && !matches!(message, Message::Sync) {
             return Ok(());
@@ -51,17 +51,17 @@ impl Core {
         match message {
             Message::Query(sql) => self.query(sql),
             Message::Parse(parse) => self.parse(parse.name, parse.sql, parse.types),
-            Message::Bind(bind) => self.bind(bind.portal, bind.statement, &frame),
-            Message::Describe(target) => self.describe(target, &frame),
-            Message::Execute(execute) => self.execute(execute.portal, &frame),
-            Message::Close(target) => self.close(target, &frame),
-            Message::Sync => self.sync(&frame),
+            Message::Bind(bind) => self.bind(bind.portal, bind.statement, frame),
+            Message::Describe(target) => self.describe(target, frame),
+            Message::Execute(execute) => self.execute(execute.portal, frame),
+            Message::Close(target) => self.close(target, frame),
+            Message::Sync => self.sync(frame),
             Message::Flush => {
                 if !self.pipeline.skipping() {
                     self.wires.to_upstream.extend_from_slice(frame.as_bytes());
                 }
             }
-            Message::FunctionCall { .. } => self.function_call(&frame),
+            Message::FunctionCall { .. } => self.function_call(frame),
             // Left over from a COPY the server has given up; it would ignore them, too.
             Message::CopyData | Message::CopyDone | Message::CopyFail(_) => {}
             Message::Password(_) | Message::Terminate => {
@@ -143,7 +143,7 @@ impl Core {
             self.names.bind(portal, name);
             return self.send(Request::Bind, Note::client(), frame.as_bytes());
         };
-        let text = match self.renewed(name, statement) {
+        let text = match self.renewed(name, &statement) {
             Ok(text) => text,
             Err(report) => return self.refuse_parse(b"daam", *report),
         };
@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// The text of a prepared statement under the policy now in force: prepared again if that has changed since.
-    fn renewed(&mut self, name: &[u8], statement: Arc<Statement>) -> Result<Arc<Checked>, Box<Report>> {
+    fn renewed(&mut self, name: &[u8], statement: &Statement) -> Result<Arc<Checked>, Box<Report>> {
         if self.checker.is_current(&statement.text) || self.pipeline.skipping() {
             return Ok(Arc::clone(&statement.text));
         }

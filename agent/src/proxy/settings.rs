@@ -38,11 +38,13 @@ const IDENTITY: [&str; 3] = ["role", "session_authorization", "is_superuser"];
 /// The settings to log in upstream with, from what the client asked for.
 pub(super) fn of_startup(asked: &StartupParameters) -> Result<Vec<(String, String)>, Box<Report>> {
     if asked.get("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
-        return Err(fatal(sqlstate::FEATURE_NOT_SUPPORTED, "replication connections are not possible here"));
+        return Err(
+            fatal(sqlstate::FEATURE_NOT_SUPPORTED, "replication connections are not possible here").into()
+        );
     }
     let options = asked
         .option_settings()
-        .map_err(|error| fatal(sqlstate::FEATURE_NOT_SUPPORTED, &error.to_string()))?;
+        .map_err(|error| Box::new(fatal(sqlstate::FEATURE_NOT_SUPPORTED, &error.to_string())))?;
     // As in PostgreSQL, parameters of the packet come after `options` and win.
     let named = asked
         .parameters
@@ -55,9 +57,9 @@ pub(super) fn of_startup(asked: &StartupParameters) -> Result<Vec<(String, Strin
             let text = format!(
                 "the setting `{name}` cannot be given at start-up: the policy decides who a session is"
             );
-            return Err(fatal(sqlstate::INSUFFICIENT_PRIVILEGE, &text));
+            return Err(fatal(sqlstate::INSUFFICIENT_PRIVILEGE, &text).into());
         }
-        refuse_value(&name, value).map_err(|text| fatal(sqlstate::FEATURE_NOT_SUPPORTED, &text))?;
+        refuse_value(&name, value).map_err(|text| Box::new(fatal(sqlstate::FEATURE_NOT_SUPPORTED, &text)))?;
     }
     Ok(settings)
 }
@@ -94,12 +96,13 @@ pub(super) fn refuse_statement(text: &str, limits: &SessionLimits) -> Result<(),
     let has = |word: &str| words.iter().any(|other| other == word);
     let encoding = has("client_encoding") || (has("set") && has("names"));
     if let Some(word) = words.iter().find(|word| encoding && is_unsafe_encoding(word)) {
-        return Err(error(&format!("client_encoding `{word}` is not supported; use UTF8")));
+        return Err(error(&format!("client_encoding `{word}` is not supported; use UTF8")).into());
     }
     if has("standard_conforming_strings") && words.iter().any(|word| is_false(word)) {
         return Err(error(
             "standard_conforming_strings cannot be off; write E'…' for strings with backslashes",
-        ));
+        )
+        .into());
     }
     let writes = words.windows(2).any(|pair| matches!(pair, [a, b] if a == "read" && b == "write"));
     let switches = has("transaction_read_only") || has("default_transaction_read_only");
@@ -144,12 +147,12 @@ fn is_false(value: &str) -> bool {
     )
 }
 
-fn fatal(code: &str, text: &str) -> Box<Report> {
-    Box::new(Report::fatal(code, text))
+fn fatal(code: &str, text: &str) -> Report {
+    Report::fatal(code, text)
 }
 
-fn error(text: &str) -> Box<Report> {
-    Box::new(Report::error(sqlstate::FEATURE_NOT_SUPPORTED, text))
+fn error(text: &str) -> Report {
+    Report::error(sqlstate::FEATURE_NOT_SUPPORTED, text)
 }
 
 #[cfg(test)]

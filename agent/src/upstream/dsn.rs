@@ -192,8 +192,7 @@ fn ssl_mode(mode: Option<&str>, host: &Host) -> Result<SslMode, DsnError> {
     let unix = matches!(host, Host::Unix(_));
     match mode {
         Some("disable") => Ok(SslMode::Disable),
-        None if unix => Ok(SslMode::Disable),
-        Some("prefer" | "allow") if unix => Ok(SslMode::Disable),
+        None | Some("prefer" | "allow") if unix => Ok(SslMode::Disable),
         None | Some("prefer" | "allow") => Ok(SslMode::Prefer),
         Some(mode @ ("require" | "verify-ca" | "verify-full")) if unix => {
             Err(DsnError::SocketTls(mode.to_owned()))
@@ -250,7 +249,9 @@ fn split_pairs(text: &str) -> Result<(String, Ours), DsnError> {
         let key = key.trim();
         if !ours.take(key, &value) {
             let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            kept.push_str(&format!("{key}='{value}' "));
+            for part in [key, "='", &value, "' "] {
+                kept.push_str(part);
+            }
         }
     }
     Ok((kept, ours))

@@ -1,0 +1,7 @@
+//! Sessions through the proxy, as clients live them.
+
+mod hostile;
+mod live;
+mod protocol;
+mod stage;
+mod statements;
