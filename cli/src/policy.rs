@@ -25,6 +25,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Works on policies.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  daam policy check
+  daam policy test
+  daam policy build --trust trust.json
+  daam policy sign shop.daam --key file:policy.key
+  daam policy publish shop.daam --to https://daam.example")]
 pub enum PolicyCommand {
     /// Check every file of the project and report everything that is wrong.
     Check(check::CheckArgs),
@@ -46,6 +52,8 @@ pub enum PolicyCommand {
 
 /// Works on the schema lock.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:
+  daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop")]
 pub enum SchemaCommand {
     /// Write the schema lock of a database.
     Pull(schema::PullArgs),
@@ -53,6 +61,9 @@ pub enum SchemaCommand {
 
 /// Works on the trust file.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  daam trust init --org brave-otter
+  daam trust show trust.json")]
 pub enum TrustCommand {
     /// Make a policy key and a trust file that trusts it.
     Init(trust::InitArgs),

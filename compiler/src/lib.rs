@@ -14,6 +14,7 @@ mod compile;
 mod file_source;
 mod glob;
 mod load;
+pub mod preset;
 mod resolve;
 pub mod rule;
 pub mod scenario;

@@ -8,7 +8,7 @@ use crate::error::{CliError, Exit};
 use crate::output;
 use clap::Args;
 use daam_catalog::{RelationName, RelationPattern};
-use daam_compiler::{Checked, CompiledDatabase};
+use daam_compiler::{Checked, CompiledDatabase, preset};
 use daam_model::effective::effective;
 use daam_model::{AttributeValue, EffectivePolicy, Origin, RelationAccess, Subject, Verb};
 use std::collections::BTreeSet;
@@ -123,7 +123,7 @@ fn describe(name: &RelationName, access: &RelationAccess, database: &CompiledDat
     }
     for (column, mask) in &access.masks {
         let origins = access.mask_origins.get(column).cloned().unwrap_or_default();
-        output::line(format!("  masked    {column}: {}{}", mask.mask().preset(), places(&origins)));
+        output::line(format!("  masked    {column}: {}{}", preset::written(mask.mask()), places(&origins)));
     }
 }
 

@@ -3,5 +3,6 @@
 mod command;
 mod endpoint;
 mod help;
+#[cfg(test)]
 mod policy;
 mod refusal;

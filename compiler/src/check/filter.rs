@@ -189,12 +189,11 @@ fn breaks_out(text: &str) -> bool {
     for c in text.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '(') => depth += 1,
             (None, ')') => depth -= 1,
             (None, ';') => return true,
-            (None, _) => {}
+            _ => {}
         }
         if depth < 0 {
             return true;

@@ -14,7 +14,7 @@ pub(crate) fn mask_rule<'a>(
     let reach = database.reach();
     let on: Vec<_> =
         written.on.iter().filter_map(|text| reach.and_then(|reach| reach.columns(text, sink))).collect();
-    let checked = CheckedMask { at: written.at, with: written.with.value.clone(), on };
+    let checked = CheckedMask { at: written.with.at, with: written.with.value.clone(), on };
     fits(written, &checked, sink);
     let rule = MaskRule {
         on: checked.on.iter().map(|found| found.pattern.clone()).collect(),
@@ -26,7 +26,7 @@ pub(crate) fn mask_rule<'a>(
 
 /// A preset that does not fit shows NULL: an error where the column is named, a warning where a wildcard met it.
 fn fits(written: &WrittenMask, checked: &CheckedMask<'_>, sink: &mut Sink) {
-    let preset = checked.with.preset();
+    let preset = crate::preset::written(&checked.with);
     for found in &checked.on {
         let literal =
             found.pattern.relation().literal().is_some() && found.pattern.literal_column().is_some();

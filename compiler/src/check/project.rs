@@ -1,6 +1,7 @@
 //! Rules that compare clauses of several policies of one database.
 
 use super::{CheckedMask, CheckedPolicy};
+use crate::preset::written;
 use crate::rule;
 use daam_catalog::{ColumnRef, Relation, RelationKind, RelationName};
 use daam_diagnostic::{Severity, Sink};
@@ -70,9 +71,9 @@ fn conflicting_masks(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
                     "`{}.{}` is masked with `{}` here and `{}` elsewhere; who both apply to sees `{}`",
                     column.relation,
                     column.column,
-                    b.with.preset(),
-                    a.with.preset(),
-                    winner.mask().preset()
+                    written(&b.with),
+                    written(&a.with),
+                    written(winner.mask())
                 );
                 sink.push(rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule"));
             }

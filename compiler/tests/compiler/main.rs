@@ -1,8 +1,14 @@
 //! The compiler from outside: Markdown specifications, determinism, hostile input, schemas, examples.
 
+#[cfg(test)]
 mod catalogue;
+#[cfg(test)]
 mod determinism;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod schemas;
+#[cfg(test)]
 mod spec;
