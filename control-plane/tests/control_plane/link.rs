@@ -5,6 +5,7 @@ use crate::world::World;
 use base64::Engine as _;
 use daam_api::link::{FromAgent, ToAgent, VERSION};
 use daam_api::v1::{Agent, Enrolled};
+use daam_control_plane::{Config, Server};
 use daam_identity::ticket::{HeldTicket, TicketRole, TicketVerifier};
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
@@ -278,6 +279,28 @@ pub(crate) async fn a_removed_agent_is_out_at_once(world: World) {
     world.get("/v1/whoami", &agent.link_token).await.refused(401, "auth.required");
     world.call(Method::DELETE, &path, &org.token, &json!({})).await.refused(404, "agent.unknown");
     assert_eq!(world.get("/v1/agents", &org.token).await.json::<Vec<Agent>>(200).len(), 0);
+}
+
+/// Over PostgreSQL a second server with the same key file serves the same data; an embedded file has one server.
+pub(crate) async fn servers_over_one_database_push_for_each_other(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    if world.config.database_url.is_none() {
+        assert!(Server::start(&world.config).await.unwrap_err().to_string().contains("store"));
+        return;
+    }
+    let data_dir = world.dir.path().join("second");
+    std::fs::create_dir(&data_dir).unwrap();
+    std::fs::copy(world.config.data_dir.join("keys.key"), data_dir.join("keys.key")).unwrap();
+    let second = Server::start(&Config { data_dir, ..world.config.clone() }).await.unwrap();
+    let mut peer = Peer::connected(&world, &agent).await;
+    let url = format!("http://{}/v1/users/bo@example.com", second.address());
+    let user = json!({ "groups": [], "attributes": {} }).to_string();
+    let stored = reqwest::Client::new().put(url).bearer_auth(&org.token).body(user).send().await.unwrap();
+    let stored: Value = serde_json::from_str(&stored.text().await.unwrap()).unwrap();
+    let users = peer.directory(stored["directory_version"].as_u64().unwrap()).await;
+    assert!(users.iter().any(|user| user.email == "bo@example.com"));
+    second.stop().await;
 }
 
 pub(crate) async fn a_stopping_server_says_so(world: World) {

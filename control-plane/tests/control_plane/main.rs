@@ -62,6 +62,7 @@ contract![
     link::what_an_agent_reports_is_stored,
     link::impossible_messages_end_the_link_with_a_reason,
     link::a_second_link_replaces_the_first,
+    link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
     link::a_removed_agent_is_out_at_once,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
