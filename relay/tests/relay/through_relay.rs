@@ -236,3 +236,22 @@ async fn a_restarted_relay_is_joined_again_and_sessions_go_on() {
     echoes(&tunnel, b"after").await;
     forwarding.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_relay_in_use_dies_the_other_one_takes_over() {
+    let world = World::new().await;
+    // Nobody answers there yet, so the first relay is the one in use.
+    let second = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let target = |addr, role| RelayTarget { addr, ticket: world.ticket(role, now() + 300) };
+    let both = |role| vec![target(world.relay, role), target(second, role)];
+    world.listener.set_relays(both(TicketRole::Agent));
+    let tunnel =
+        dial(DialPlan { relays: both(TicketRole::Client), ..world.plan(world.relay) }).await.unwrap();
+    echoes(&tunnel, b"before").await;
+    let (_, forwarding) = start_relay(&world.signer, second);
+    world.forwarding.abort();
+    world.forwarding.await.unwrap_err();
+    echoes(&tunnel, b"after").await;
+    forwarding.abort();
+    assert_eq!(tunnel.path(), PathKind::Relay);
+}

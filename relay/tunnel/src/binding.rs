@@ -15,14 +15,26 @@ const QUICK: Duration = Duration::from_millis(100);
 const PATIENT: Duration = Duration::from_secs(2);
 /// After a refusal.
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
-/// NAT mappings live about 30 s; more often, so that a relay that lost its memory is noticed soon.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// However often we are told that we are unknown, no more keep-alives than this.
 const SOONEST: Duration = Duration::from_millis(250);
-/// Unanswered keep-alives are repeated this often…
-const KEEP_ALIVE_RETRY: Duration = Duration::from_secs(1);
-/// …and after so many the binding is made anew.
+/// After so many unanswered keep-alives the binding is made anew.
 const MAX_UNANSWERED: u32 = 3;
+
+/// How often a bound peer asks whether the relay still knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between answered keep-alives. NAT mappings live about 30 s; more often, to notice a dead relay.
+    pub every: Duration,
+    /// Between unanswered ones.
+    pub retry: Duration,
+}
+
+impl Pace {
+    /// Agents wait for clients, and have many.
+    pub const AGENT: Self = Self { every: Duration::from_secs(5), retry: Duration::from_secs(1) };
+    /// A client's session stands still while its relay is dead, so it looks more often.
+    pub const CLIENT: Self = Self { every: Duration::from_secs(2), retry: Duration::from_millis(300) };
+}
 
 /// What the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +48,8 @@ pub enum Output {
         /// The address the relay sees us at.
         observed: SocketAddr,
     },
+    /// The relay went quiet or forgot us; it is being asked again.
+    Lost,
     /// The relay refused; it will be asked again later.
     Refused(BindRefusal),
 }
@@ -50,6 +64,7 @@ enum State {
 #[derive(Debug)]
 pub struct Binding {
     ticket: HeldTicket,
+    pace: Pace,
     instance: u64,
     wanted: u32,
     state: State,
@@ -60,8 +75,8 @@ pub struct Binding {
 
 impl Binding {
     /// Starts; call [`Binding::tick`] at once. `instance` must be random.
-    pub fn new(ticket: HeldTicket, instance: u64, now: Duration) -> Self {
-        Self { ticket, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now, asked: now }
+    pub fn new(ticket: HeldTicket, pace: Pace, instance: u64, now: Duration) -> Self {
+        Self { ticket, pace, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now, asked: now }
     }
 
     /// A newer ticket, used from the next BIND on. An agent's binding is made anew with it at once.
@@ -86,13 +101,10 @@ impl Binding {
             return Vec::new();
         }
         match self.state {
-            State::Bound { unanswered: MAX_UNANSWERED.., .. } => {
-                self.restart(now);
-                self.tick(now)
-            }
+            State::Bound { unanswered: MAX_UNANSWERED.., .. } => self.lose(now),
             State::Bound { session, unanswered } => {
                 self.state = State::Bound { session, unanswered: unanswered + 1 };
-                self.due = now + KEEP_ALIVE_RETRY;
+                self.due = now + self.pace.retry;
                 self.asked = now;
                 vec![Output::Send(keep_alive(session).to_vec())]
             }
@@ -110,7 +122,7 @@ impl Binding {
         match (packet, self.state) {
             (FromRelay::Alive { session }, State::Bound { session: ours, .. }) if session == ours => {
                 self.state = State::Bound { session, unanswered: 0 };
-                self.due = now + KEEP_ALIVE;
+                self.due = now + self.pace.every;
                 Vec::new()
             }
             (FromRelay::Answer(answer), state) => self.answer(answer, state, now),
@@ -129,7 +141,7 @@ impl Binding {
             {
                 self.state = State::Bound { session, unanswered: 0 };
                 self.wanted = session;
-                self.due = now + KEEP_ALIVE;
+                self.due = now + self.pace.every;
                 vec![Output::Bound { session, observed }]
             }
             (Answer::Refused { instance, why }, State::Asking { .. }) if instance == self.instance => {
@@ -146,11 +158,17 @@ impl Binding {
                 if session != ours {
                     return Vec::new();
                 }
-                self.restart(now);
-                self.tick(now)
+                self.lose(now)
             }
             _ => Vec::new(),
         }
+    }
+
+    fn lose(&mut self, now: Duration) -> Vec<Output> {
+        self.restart(now);
+        let mut outputs = vec![Output::Lost];
+        outputs.extend(self.tick(now));
+        outputs
     }
 
     fn restart(&mut self, now: Duration) {
@@ -189,14 +207,14 @@ mod tests {
 
     fn sent(outputs: &[Output]) -> ToRelay {
         match outputs {
-            [Output::Send(bytes)] => ToRelay::read(bytes).unwrap(),
+            [Output::Send(bytes)] | [Output::Lost, Output::Send(bytes)] => ToRelay::read(bytes).unwrap(),
             other => panic!("one packet expected: {other:?}"),
         }
     }
 
     #[test]
     fn a_challenge_is_answered_with_a_proof() {
-        let mut binding = Binding::new(ticket(), 7, T0);
+        let mut binding = Binding::new(ticket(), Pace::AGENT, 7, T0);
         assert!(matches!(sent(&binding.tick(T0)), ToRelay::Bind(Bind { proof: None, .. })));
         let challenge = Answer::Challenge { instance: 7, cookie: [1; 24] }.encode();
         assert!(matches!(sent(&binding.handle(&challenge, T0)), ToRelay::Bind(Bind { proof: Some(_), .. })));
@@ -206,7 +224,7 @@ mod tests {
 
     #[test]
     fn answers_for_another_instance_are_ignored() {
-        let mut binding = Binding::new(ticket(), 8, T0);
+        let mut binding = Binding::new(ticket(), Pace::AGENT, 8, T0);
         binding.tick(T0);
         assert_eq!(bound(&mut binding, T0), []);
         assert!(!binding.is_bound());
@@ -214,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_silent_relay_is_asked_again_and_a_lost_one_bound_anew() {
-        let mut binding = Binding::new(ticket(), 7, T0);
+        let mut binding = Binding::new(ticket(), Pace::AGENT, 7, T0);
         binding.tick(T0);
         assert_eq!(binding.tick(Duration::from_millis(99)), []);
         assert!(matches!(sent(&binding.tick(QUICK)), ToRelay::Bind(_)));
@@ -224,12 +242,14 @@ mod tests {
             assert_eq!(sent(&binding.tick(now)), ToRelay::KeepAlive { session: 42 });
             now = binding.due();
         }
-        assert!(matches!(sent(&binding.tick(now)), ToRelay::Bind(Bind { wanted: 42, .. })));
+        let lost = binding.tick(now);
+        assert_eq!(lost.first(), Some(&Output::Lost));
+        assert!(matches!(sent(&lost), ToRelay::Bind(Bind { wanted: 42, .. })));
     }
 
     #[test]
     fn answered_keep_alives_keep_the_binding() {
-        let mut binding = Binding::new(ticket(), 7, T0);
+        let mut binding = Binding::new(ticket(), Pace::AGENT, 7, T0);
         binding.tick(T0);
         bound(&mut binding, T0);
         for _ in 0..10 {
@@ -242,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_forged_unknown_only_causes_a_question() {
-        let mut binding = Binding::new(ticket(), 7, T0);
+        let mut binding = Binding::new(ticket(), Pace::AGENT, 7, T0);
         binding.tick(T0);
         bound(&mut binding, T0);
         let unknown = |session| Answer::Unknown { session }.encode();

@@ -3,11 +3,13 @@
 //! Refuses before any packet is sent: an expired certificate of our own, an agent of another organization.
 //! Every failure says which path was tried, how far it came and why it ended.
 
+use crate::binding::Pace;
 use crate::close::{CloseCode, describe};
 use crate::path::{PathKind, PathPreference, RelayTarget};
 use crate::race::{Action, Candidate, Event, MAX_DIRECT, MAX_RELAYS, Race};
 use crate::relay_link::{LinkState, RelayLink};
 use crate::socket::{PathSocket, Route};
+use crate::standby::Standby;
 use crate::stream::{HEADER_BYTES, StreamKind};
 use crate::tls::{CredentialError, Credentials, Verdict};
 use crate::transport::endpoint;
@@ -24,7 +26,6 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 /// How long an agent may be unknown to its relay before we believe it: both may just have started.
@@ -231,7 +232,7 @@ impl Runner {
 
     fn bind(&mut self, n: usize) {
         let Some(target) = self.relays.get(n) else { return };
-        let started = RelayLink::start(&self.socket, target).map(|link| {
+        let started = RelayLink::start(&self.socket, target, Pace::CLIENT).map(|link| {
             let state = link.state();
             self.links.insert(n, link);
             state
@@ -290,23 +291,16 @@ impl Runner {
         let Established { connection, control } = established;
         let (path, relay) = match candidate {
             Candidate::Direct(_) => (PathKind::Direct, None),
-            Candidate::Relay(n) => (PathKind::Relay, self.links.remove(&n).map(|link| self.follow(n, link))),
+            Candidate::Relay(n) => (PathKind::Relay, Some(self.keep_relays(n))),
         };
         Tunnel { endpoint: self.endpoint.clone(), connection, path, control, relay }
     }
 
-    /// When the relay binds us anew under another session, packets go there from then on.
-    fn follow(&self, n: usize, link: RelayLink) -> (RelayLink, AbortOnDropHandle<()>) {
-        let (socket, mut state, relay) = (Arc::clone(&self.socket), link.state(), link.relay());
-        let slot = slot(n).saturating_add(RELAY_SLOTS);
-        let following = tokio::spawn(async move {
-            while state.changed().await.is_ok() {
-                if let LinkState::Bound { session, .. } = *state.borrow_and_update() {
-                    socket.point(slot, Route::Relay { relay, session });
-                }
-            }
-        });
-        (link, AbortOnDropHandle::new(following))
+    /// All relays stay bound, the one in use first.
+    fn keep_relays(&mut self, used: usize) -> Standby {
+        let mut links: Vec<RelayLink> = self.links.remove(&used).into_iter().collect();
+        links.extend(std::mem::take(&mut self.links).into_values());
+        Standby::start(Arc::clone(&self.socket), slot(used).saturating_add(RELAY_SLOTS), links)
     }
 
     fn is_bound(&self, relay: SocketAddr) -> bool {

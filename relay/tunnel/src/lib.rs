@@ -17,6 +17,7 @@ pub mod path;
 pub mod race;
 mod relay_link;
 mod socket;
+mod standby;
 mod stream;
 mod tls;
 mod transport;

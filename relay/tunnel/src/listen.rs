@@ -4,6 +4,7 @@
 //! — at the second it happens — ones that run out. Bounded everywhere: handshakes, connections waiting to be
 //! taken, streams waiting to be taken, and the time each step may take.
 
+use crate::binding::Pace;
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::incoming::{Incoming, Revoked, guard};
 use crate::path::RelayTarget;
@@ -173,7 +174,7 @@ impl Listener {
                     let renewed = known.link.renew(&relay.ticket);
                     renewed.map(|()| known.ticket.clone_from(&relay.ticket))
                 }
-                None => RelayLink::start(&self.socket, &relay).map(|link| {
+                None => RelayLink::start(&self.socket, &relay, Pace::AGENT).map(|link| {
                     joined.insert(relay.addr, Joined { ticket: relay.ticket.clone(), link });
                 }),
             };

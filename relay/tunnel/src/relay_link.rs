@@ -1,6 +1,6 @@
 //! Drives one [`Binding`] over the shared socket: moves packets and time, nothing else.
 
-use crate::binding::{Binding, Output};
+use crate::binding::{Binding, Output, Pace};
 use crate::path::RelayTarget;
 use crate::socket::PathSocket;
 use crate::wire::BindRefusal;
@@ -33,7 +33,11 @@ pub(crate) struct RelayLink {
 }
 
 impl RelayLink {
-    pub(crate) fn start(socket: &Arc<PathSocket>, target: &RelayTarget) -> Result<Self, TicketError> {
+    pub(crate) fn start(
+        socket: &Arc<PathSocket>,
+        target: &RelayTarget,
+        pace: Pace,
+    ) -> Result<Self, TicketError> {
         let ticket = HeldTicket::parse(&target.ticket)?;
         let mut instance = [0; 8];
         getrandom::fill(&mut instance).map_err(|_| TicketError::Randomness)?;
@@ -43,7 +47,7 @@ impl RelayLink {
         let (tickets, renewed) = watch::channel(None);
         let started = Instant::now();
         let driver = Driver {
-            binding: Binding::new(ticket, u64::from_be_bytes(instance), started.elapsed()),
+            binding: Binding::new(ticket, pace, u64::from_be_bytes(instance), started.elapsed()),
             started,
             relay: target.addr,
             socket: Arc::clone(socket),
@@ -120,6 +124,10 @@ impl Driver {
             Output::Bound { session, observed } => {
                 tracing::info!(relay = %self.relay, %observed, "relay bound");
                 self.report.send_replace(LinkState::Bound { session, observed });
+            }
+            Output::Lost => {
+                tracing::warn!(relay = %self.relay, "relay lost");
+                self.report.send_replace(LinkState::Asking);
             }
             Output::Refused(why) => {
                 tracing::warn!(relay = %self.relay, %why, "relay refused");

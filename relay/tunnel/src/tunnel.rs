@@ -4,11 +4,10 @@
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::PathKind;
-use crate::relay_link::RelayLink;
+use crate::standby::Standby;
 use crate::stream::{StreamKind, TunnelStream};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use std::time::Duration;
-use tokio_util::task::AbortOnDropHandle;
 
 /// How long a close may take to reach the agent.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -30,9 +29,9 @@ pub struct Tunnel {
     /// Kept open as long as the tunnel; the agent's notices will come here.
     #[expect(dead_code, reason = "held, not read: dropping it would end it")]
     pub(crate) control: (SendStream, RecvStream),
-    /// Keeps the relay's binding, and follows it when the relay gives us another session.
+    /// Keeps the relays' bindings, and moves to the other relay when the one in use is lost.
     #[expect(dead_code, reason = "held, not read: dropping it would end it")]
-    pub(crate) relay: Option<(RelayLink, AbortOnDropHandle<()>)>,
+    pub(crate) relay: Option<Standby>,
 }
 
 impl Tunnel {
