@@ -1,6 +1,7 @@
 //! Written policies → checked ones. One module per part; each reports and carries on.
 
 pub(crate) mod filter;
+mod filter_type;
 pub(crate) mod grant;
 pub(crate) mod mask;
 pub(crate) mod policy;

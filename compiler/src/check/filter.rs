@@ -4,6 +4,7 @@
 //! places carried back to where the text stands in the YAML file.
 
 use super::Database;
+use super::filter_type::{self, Fault};
 use crate::resolve::unknown_column;
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
@@ -52,7 +53,7 @@ pub(crate) fn filter(
         function(&used, place(used.offset), database, sink);
     }
     constant(&filter, text, sink);
-    not_boolean(&filter, text, relations, sink);
+    types(text, relations, database, sink);
     (!sink.errors_since(before)).then(|| filter.canonical())
 }
 
@@ -131,26 +132,25 @@ fn constant(filter: &Filter, text: &Spanned<String>, sink: &mut Sink) {
     sink.push(rule::FILTER_CONSTANT.at(text.at, format!("the filter is constant and reaches {says}")));
 }
 
-/// The one shape that is certain without type inference: a bare column.
-fn not_boolean(filter: &Filter, text: &Spanned<String>, relations: &[&Relation], sink: &mut Sink) {
-    let written = text.value.trim();
+/// Conditions that are none, and comparisons PostgreSQL has no operator for; once per place, whatever relation
+/// shows it.
+fn types(text: &Spanned<String>, relations: &[&Relation], database: &Database<'_>, sink: &mut Sink) {
+    let tree = filter_type::tree(&text.value);
+    let mut told = BTreeSet::new();
     for relation in relations {
-        let bare = filter
-            .columns()
-            .into_iter()
-            .find(|used| used.name.as_str().eq_ignore_ascii_case(written))
-            .and_then(|used| relation.column(&used.name));
-        if let Some(column) = bare
-            && column.data_type.class != daam_catalog::TypeClass::Boolean
-            && column.data_type.class != daam_catalog::TypeClass::Domain
-        {
-            let message = format!("the filter is `{}`, not a condition", column.data_type.sql);
-            sink.push(
-                rule::FILTER_NOT_BOOLEAN
-                    .at(text.at, message)
-                    .help(format!("compare it with something: `{written} = subject.{written}`")),
-            );
-            return;
+        for mistake in filter_type::mistakes(&tree, relation, database.attributes) {
+            if !told.insert(mistake.offset) {
+                continue;
+            }
+            let at = place(database.sources, text, mistake.offset);
+            sink.push(match mistake.fault {
+                Fault::NotBoolean(kind) => rule::FILTER_NOT_BOOLEAN
+                    .at(at, format!("this is {kind} on `{}`, not a condition", relation.name))
+                    .help("compare it with something, e.g. `region = subject.region`"),
+                Fault::Mismatch(left, right) => rule::FILTER_TYPE_MISMATCH
+                    .at(at, format!("{left} is compared with {right} on `{}`", relation.name))
+                    .help("PostgreSQL has no such operator; cast one side, e.g. `tenant_id = subject.tenant::uuid`"),
+            });
         }
     }
 }

@@ -72,6 +72,14 @@ pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
 )
 .example("rows: region = subject.regio", "rows: region = subject.region");
 
+/// The filter compares values of types PostgreSQL has no operator for.
+pub static FILTER_TYPE_MISMATCH: Rule = Rule::error(
+    417,
+    "filter-type-mismatch",
+    "The filter compares values of types PostgreSQL has no operator for. No session could start with it, so it is refused here. Cast one side, or declare the attribute with the type of the column.",
+)
+.example("rows: tenant_id = subject.region", "rows: tenant_id = subject.tenant_id");
+
 pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_SYNTAX,
     &FILTER_NOT_BOOLEAN,
@@ -82,4 +90,5 @@ pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_BREAKOUT,
     &FILTER_CONSTANT,
     &UNKNOWN_ATTRIBUTE,
+    &FILTER_TYPE_MISMATCH,
 ];
