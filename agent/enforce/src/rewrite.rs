@@ -121,31 +121,33 @@ pub struct Refusal {
 /// The result is checked by reading it once more: nothing in it may need rewriting.
 pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
     let first = pass(sql, ctx)?;
+    let activate = first.activated(ctx);
     let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
-    if edits.is_empty() {
-        let class = first.class;
-        return Ok(Rewritten {
-            sql: sql.to_owned(),
-            edits,
-            activate: first.activate,
-            notices: first.notices,
-            class,
-        });
-    }
     let text = edits.apply(sql).ok_or_else(|| refuse::confused("a name does not end where it should"))?;
-    let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;
-    if !second.edits.is_empty() || !second.activate.is_empty() {
-        return Err(refuse::confused("a protected table is left in it"));
+    if !edits.is_empty() {
+        let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;
+        if !second.edits.is_empty() || !second.activate.is_empty() {
+            return Err(refuse::confused("a protected table is left in it"));
+        }
     }
-    Ok(Rewritten { sql: text, edits, activate: first.activate, notices: first.notices, class: first.class })
+    Ok(Rewritten { sql: text, edits, activate, notices: first.notices, class: first.class })
 }
 
 /// What one reading of a text found.
 struct Pass {
     edits: Vec<Edit>,
     activate: BTreeSet<RelationName>,
+    executes: bool,
     notices: Vec<String>,
     class: StatementClass,
+}
+
+impl Pass {
+    /// What EXECUTE reads was decided when the statement was prepared, perhaps long ago: it gets every view.
+    fn activated(&self, ctx: &RewriteContext<'_>) -> BTreeSet<RelationName> {
+        let every = ctx.plan.protected().keys().filter(|_| self.executes);
+        self.activate.iter().chain(every).cloned().collect()
+    }
 }
 
 fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
@@ -161,6 +163,7 @@ fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
     Ok(Pass {
         edits: walker.edits,
         activate: walker.activate,
+        executes: walker.executes,
         notices: walker.notices.into_iter().collect(),
         class: walker.class,
     })

@@ -7,7 +7,7 @@
 use super::table::{ProtectedTable, ViewKind};
 use super::{HashKey, uses_key, views};
 use crate::mask::KEY_TABLE;
-use daam_catalog::RelationName;
+use daam_catalog::{RelationKind, RelationName};
 use daam_sql::quote;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -80,11 +80,17 @@ fn activate_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
         let _ = writeln!(branches, "    WHEN {} THEN", quote::literal(&name.quoted()));
         for (kind, statements) in views::definitions(table) {
             let view = quote::literal(&views::qualified(kind, name));
-            let _ = writeln!(branches, "      IF pg_catalog.to_regclass({view}) IS NULL THEN");
+            let _ = writeln!(branches, "      IF pg_catalog.to_regclass({view}) IS NULL THEN BEGIN");
             for statement in statements {
                 let _ = writeln!(branches, "        EXECUTE {};", quote::literal(&statement));
             }
-            branches.push_str("      END IF;\n");
+            // A view of the customer's may not be updatable; then it can be read and not written.
+            let handler = if table.kind == RelationKind::View && kind != ViewKind::Read {
+                " EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state THEN NULL;"
+            } else {
+                ""
+            };
+            let _ = writeln!(branches, "     {handler} END; END IF;");
         }
         branches.push_str("      NULL;\n");
     }

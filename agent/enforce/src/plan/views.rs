@@ -3,7 +3,7 @@
 use super::table::{ALIAS, ProtectedColumn, ProtectedTable, ViewKind};
 use crate::mask;
 use daam_catalog::name::MAX_IDENTIFIER_BYTES;
-use daam_catalog::{Identifier, RelationName};
+use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::quote;
 use sha2::{Digest as _, Sha256};
@@ -98,13 +98,32 @@ fn read_view(table: &ProtectedTable) -> Vec<String> {
             format!("{value} AS {}", column.name.quoted())
         })
         .collect();
+    let mut privileges = vec!["SELECT".to_owned()];
+    let lockable = lockable(table);
+    if !lockable.is_empty() {
+        privileges.push(format!("UPDATE {}", columns(&lockable)));
+    }
+    let check = if lockable.is_empty() || condition.is_none() { "" } else { " WITH CASCADED CHECK OPTION" };
     let create = format!(
-        "CREATE VIEW {view}{} AS SELECT {}{}",
+        "CREATE VIEW {view}{} AS SELECT {}{}{check}",
         options(condition.as_ref()),
         list.join(", "),
         tail(table, condition.as_ref())
     );
-    std::iter::once(create).chain(grant(&["SELECT".to_owned()], &view)).collect()
+    std::iter::once(create).chain(grant(&privileges, &view)).collect()
+}
+
+/// Columns that may be updated through the read view too, so that `SELECT ... FOR UPDATE` works on it: only where
+/// that is no more than the write view allows.
+fn lockable(table: &ProtectedTable) -> Vec<String> {
+    let stored = matches!(table.kind, RelationKind::Table | RelationKind::PartitionedTable);
+    let Some(updates) = table.verbs.get(&Verb::Update).filter(|_| stored) else { return Vec::new() };
+    if table.condition(Verb::Update) != table.condition(Verb::Select) {
+        return Vec::new();
+    }
+    let plain = |column: &&ProtectedColumn| column.mask.is_none() && table.reads(&column.name);
+    let columns = table.columns.iter().filter(plain).filter(|column| updates.contains(&column.name));
+    columns.map(|column| column.name.quoted()).collect()
 }
 
 fn write_view(table: &ProtectedTable, kind: ViewKind, verbs: &[Verb]) -> Vec<String> {

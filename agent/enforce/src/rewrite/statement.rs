@@ -24,8 +24,12 @@ impl Walker<'_> {
             }
             "ExplainStmt" | "PrepareStmt" | "DeclareCursorStmt" => self.wrapped(node),
             "CreateTableAsStmt" => self.created_from_query(node),
-            "ExecuteStmt" | "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt"
-            | "AlterTableStmt" | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
+            "ExecuteStmt" => {
+                self.executes = true;
+                self.children(node)
+            }
+            "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
+            | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
             "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt"
             | "ConstraintsSetStmt" | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
             "TransactionStmt" => self.transaction(node),

@@ -32,6 +32,8 @@ pub(crate) struct Walker<'a> {
     pub(crate) ctx: &'a RewriteContext<'a>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) activate: BTreeSet<RelationName>,
+    /// Whether a prepared statement is executed.
+    pub(crate) executes: bool,
     pub(crate) notices: BTreeSet<String>,
     pub(crate) class: StatementClass,
     /// Names of the common table expressions visible here.
@@ -53,6 +55,7 @@ impl<'a> Walker<'a> {
             ctx,
             edits: Vec::new(),
             activate: BTreeSet::new(),
+            executes: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),
             ctes: Vec::new(),

@@ -138,11 +138,14 @@ async fn the_server_refuses_without_any_rewriting() {
         "INSERT INTO pg_temp.\"w:public.orders\" VALUES (12, 1, 1, 'eu')",
         "UPDATE pg_temp.\"i:public.orders\" SET amount = 1",
         "INSERT INTO pg_temp.\"i:public.orders\" VALUES (2, 1, 1, 'eu') ON CONFLICT (id) DO UPDATE SET region = 'eu'",
+        "INSERT INTO pg_temp.\"public.orders\" VALUES (12, 1, 1, 'eu')",
         "ALTER ROLE s LOGIN",
     ] {
         let result = session.raw(sql).await;
         assert!(result.as_ref().is_err_and(|error| error.starts_with("42501")), "{sql}: {result:?}");
     }
+    let masked = session.raw("UPDATE pg_temp.\"public.users\" SET email = 'x'").await;
+    assert!(masked.unwrap_err().starts_with("0A000: cannot update column"));
     let stats = "SELECT count(*) FROM pg_stats WHERE tablename IN ('users', 'orders')";
     session.owner.batch_execute("ANALYZE").await.unwrap();
     assert_eq!(session.raw(stats).await.unwrap(), "0");
@@ -169,6 +172,9 @@ async fn reads_are_masked_and_filtered() {
         ("SELECT public.users.email FROM public.users WHERE public.users.id = 1", "j***@e***.com"),
         ("SELECT count(*) FROM ONLY (users)", "2"),
         ("SELECT count(*) FROM users *", "2"),
+        ("SELECT id FROM orders ORDER BY id FOR UPDATE", "1;3"),
+        ("SELECT email FROM users WHERE id = 1 FOR SHARE", "j***@e***.com"),
+        ("PREPARE p AS SELECT email FROM users WHERE id = $1; EXECUTE p(2)", "b***@c***.org"),
     ] {
         assert_eq!(session.run(sql).await.as_deref(), Ok(rows), "{sql}");
     }

@@ -3,6 +3,7 @@
 use crate::shop;
 use daam_catalog::Identifier;
 use daam_enforce::{Refusal, RewriteContext, Rewritten, rewrite};
+use proptest::prelude::*;
 
 fn rewritten(sql: &str) -> Result<Rewritten, Refusal> {
     let catalog = shop::catalog(170_000);
@@ -327,6 +328,7 @@ fn the_class_says_what_a_statement_does_to_the_session() {
 
 #[test]
 fn activation_and_notices_name_what_is_used() {
+    assert_eq!(rewritten("EXECUTE p").unwrap().activate.len(), 3);
     let result = rewritten(
         "SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.email = 'x' ORDER BY region",
     )
@@ -339,4 +341,69 @@ fn activation_and_notices_name_what_is_used() {
             "column `email` of `public.users` is masked for you: comparisons, ordering and grouping use the masked value"
         ]
     );
+}
+
+/// Pieces that, put together, are often SQL and often almost SQL.
+const PIECES: &[&str] = &[
+    "SELECT ",
+    "* ",
+    "email ",
+    "users.email ",
+    "public.users.email ",
+    "FROM ",
+    "users ",
+    "public.users ",
+    "ONLY ",
+    "(",
+    ") ",
+    ", ",
+    "orders o ",
+    "JOIN ",
+    "ON true ",
+    "WHERE ",
+    "= ",
+    "'é' ",
+    "WITH users AS (",
+    "TABLE ",
+    "UPDATE ",
+    "SET name = ",
+    "DELETE ",
+    "USING ",
+    "RETURNING ",
+    "INSERT INTO ",
+    "VALUES (1) ",
+    "/* users */ ",
+    "-- x\n",
+    "U&\"\\0075sers\" ",
+    "\"users\" ",
+    "; ",
+    "COPY ",
+    "TO STDOUT ",
+    "MERGE INTO ",
+    "ORDER BY ",
+    "FOR UPDATE ",
+    "scratch ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever is accepted names no protected table any more, and refusals are refusals, not panics.
+    #[test]
+    fn nothing_protected_is_left_in_what_is_accepted(pieces in prop::collection::vec(prop::sample::select(PIECES), 1..14)) {
+        let sql: String = pieces.concat();
+        if let Ok(result) = rewritten(&sql) {
+            let again = rewritten(&result.sql).unwrap();
+            prop_assert_eq!(&again.sql, &result.sql);
+            prop_assert!(again.activate.is_empty());
+        }
+    }
+
+    /// The text may be anything at all.
+    #[test]
+    fn any_text_gets_an_answer(sql in "\\PC{0,60}") {
+        if let Ok(result) = rewritten(&sql) {
+            prop_assert!(result.edits.is_empty() || result.sql != sql);
+        }
+    }
 }
