@@ -98,7 +98,7 @@ fn a_tcp_endpoint_asks_for_its_own_password_and_never_shows_an_upstream_one() {
     let output = fabric.daam(&args).unwrap().args(["sh", "-c", script]).output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("j***@e***.com\n"), "{text}{errors}");
-    assert!(errors.contains("password authentication failed"), "{errors}");
+    assert!(errors.contains("the password for this connection is wrong"), "{errors}");
     let (_, rest) = fabric.ready().upstream.split_once("://").unwrap();
     let (credentials, _) = rest.split_once('@').unwrap();
     let (_, password) = credentials.split_once(':').unwrap();

@@ -33,12 +33,18 @@ fn broken_messages_close_the_session_and_nothing_else() {
     let no_terminator = [&b"Q"[..], &12_i32.to_be_bytes(), b"select 1"].concat();
     let short_bind = [&b"B"[..], &6_i32.to_be_bytes(), b"\0\0"].concat();
     let unknown = [&b"?"[..], &4_i32.to_be_bytes()].concat();
-    for message in [oversized, negative, no_terminator, short_bind, unknown] {
+    for (message, code) in [
+        (oversized, "54000"),
+        (negative, "08P01"),
+        (no_terminator, "08P01"),
+        (short_bind, "08P01"),
+        (unknown, "08P01"),
+    ] {
         let mut session = sam.connect().unwrap();
         session.send_raw(&message).unwrap();
         session.send(b'S', b"").ok();
         let answer = session.collect();
-        assert_eq!(answer.sqlstate(), Some("08P01"), "{message:?}: {:?}", answer.errors);
+        assert_eq!(answer.sqlstate(), Some(code), "{message:?}: {:?}", answer.errors);
     }
     let mut cut = sam.connect().unwrap();
     cut.send_raw(b"Q\0\0").unwrap();
