@@ -35,6 +35,8 @@ use zeroize::Zeroizing;
 
 /// How long sessions may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+const FAREWELL: &str = "the agent is shutting down";
 const OUTBOX: usize = 4096;
 const EVENTS: usize = 1024;
 
@@ -84,13 +86,24 @@ struct Running {
     tasks: TaskTracker,
     background: Background,
     accepting: Background,
+    listener: Arc<Listener>,
 }
 
 impl Running {
     async fn stop(self) {
         tracing::info!("shutting down");
         drop(self.accepting);
-        self.sessions.terminate_all("the agent is shutting down");
+        self.sessions.terminate_all(FAREWELL);
+        // Sessions take leave of their clients first; then the tunnels, which clients may hold open without any.
+        let idle = async {
+            while self.sessions.count() > 0 {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, idle).await.is_err() {
+            tracing::warn!("some sessions do not end and are cut off");
+        }
+        self.listener.close(FAREWELL).await;
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some sessions did not end in time; their roles are swept at the next start");
@@ -128,12 +141,12 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     let tasks = TaskTracker::new();
     let mut accepting = Background::default();
     let tunnel = listener.local_addr();
-    accepting.spawn(tunnel::accept(listener, context, tasks.clone()));
+    accepting.spawn(tunnel::accept(Arc::clone(&listener), context, tasks.clone()));
     tracing::info!(%tunnel, %health, "ready");
     if let Some(path) = &options.ready_file {
         setup::write_ready(path, tunnel, health)?;
     }
-    Ok(Running { sessions, tasks, background, accepting })
+    Ok(Running { sessions, tasks, background, accepting, listener })
 }
 
 /// The admin connection, with the orphans of an earlier run swept.
