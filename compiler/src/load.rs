@@ -66,7 +66,33 @@ pub(crate) fn load(source: &dyn FileSource, sources: &mut SourceMap, sink: &mut 
             documents.take(id, &node, sink);
         }
     }
+    let rest = paths.iter().filter(|path| *path != PROJECT_FILE && !belongs(&documents.project, path));
+    for path in rest {
+        not_used(path, source, sources, sink);
+    }
     documents
+}
+
+/// A document that nothing reads would otherwise look like one that is in force.
+fn not_used(path: &str, source: &dyn FileSource, sources: &mut SourceMap, sink: &mut Sink) {
+    if ![".yaml", ".yml"].iter().any(|extension| path.ends_with(extension)) {
+        return;
+    }
+    let Ok(text) = source.read(path) else { return };
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let kind = line.strip_prefix("kind:").map(str::trim);
+        if kind.is_some_and(|kind| KINDS.contains(&kind)) {
+            let id = sources.add(path, text.clone());
+            let at = Location::new(id, Span::new(offset, offset + line.trim_end().len()));
+            let message = format!("`{path}` has no effect: nothing in `{PROJECT_FILE}` names it");
+            sink.push(
+                rule::FILE_NOT_USED.at(at, message).help("rename the file, or add a glob that covers it"),
+            );
+            return;
+        }
+        offset += line.len();
+    }
 }
 
 impl Documents {

@@ -102,6 +102,14 @@ pub static INVALID_PATTERN: Rule = Rule::error(
 )
 .example("on: users", "on: public.users");
 
+/// A file with a document for daam that nothing in `daam.yaml` names.
+pub static FILE_NOT_USED: Rule = Rule::warning(
+    219,
+    "file-not-used",
+    "The file holds a document of the language, but no glob of `daam.yaml` covers it, so it has no effect. Often the extension or the directory is not the one the glob says.",
+)
+.example("policies/support.yml   # with policies: [policies/**/*.yaml]", "policies/support.yaml");
+
 pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_SCHEMA,
     &UNKNOWN_TABLE,
@@ -116,4 +124,5 @@ pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_VERB,
     &UNKNOWN_DATABASE,
     &INVALID_PATTERN,
+    &FILE_NOT_USED,
 ];
