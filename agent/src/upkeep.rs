@@ -1,6 +1,9 @@
 //! Keeping the catalogue true: introspection at start, on request, on SIGHUP and regularly.
 //!
-//! One introspection at a time, each on a connection of its own. A failure keeps the last catalogue.
+//! One introspection at a time, each on a connection of its own. A failure keeps the last catalogue. In between a cheap
+//! query tells every two seconds whether anything changed.
+
+mod drift;
 
 use crate::introspect::{FullCatalog, IntrospectError};
 use crate::keeper::Keeper;
@@ -65,12 +68,20 @@ pub struct Upkeep {
     upstream: UpstreamConfig,
     keeper: Arc<Keeper>,
     turn: Mutex<()>,
+    drift: Mutex<Drift>,
+}
+
+/// The standing connection of the cheap query and its last answer.
+#[derive(Debug, Default)]
+struct Drift {
+    connected: Option<Connected>,
+    seen: Option<String>,
 }
 
 impl Upkeep {
     /// For one database.
     pub fn new(upstream: UpstreamConfig, keeper: Arc<Keeper>) -> Self {
-        Self { upstream, keeper, turn: Mutex::new(()) }
+        Self { upstream, keeper, turn: Mutex::new(()), drift: Mutex::default() }
     }
 
     /// Introspects and publishes; true if something in scope changed.
@@ -78,5 +89,28 @@ impl Upkeep {
         let _turn = self.turn.lock().await;
         let full = introspect(&self.upstream).await?;
         Ok(self.keeper.set_catalog(full))
+    }
+
+    /// Introspects if a definition has changed since the last call; true if something in scope is different now.
+    pub async fn refresh_if_changed(&self) -> Result<bool, UpkeepError> {
+        let now = self.fingerprint().await?;
+        if self.drift.lock().await.seen.as_ref() == Some(&now) {
+            return Ok(false);
+        }
+        // Read after the fingerprint, so a change in between is seen by the next call.
+        let changed = self.refresh().await?;
+        self.drift.lock().await.seen = Some(now);
+        Ok(changed)
+    }
+
+    async fn fingerprint(&self) -> Result<String, UpkeepError> {
+        let mut drift = self.drift.lock().await;
+        let connected = match drift.connected.take().filter(|connected| !connected.client.is_closed()) {
+            Some(connected) => connected,
+            None => connect(&self.upstream).await?,
+        };
+        let fingerprint = drift::fingerprint(&connected.client).await;
+        drift.connected = Some(connected);
+        Ok(fingerprint.map_err(|source| IntrospectError::Query { what: "definitions", source })?)
     }
 }

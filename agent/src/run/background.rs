@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How old the catalogue may be: a new table or column shows after this at the latest.
-const INTROSPECT_EVERY: Duration = Duration::from_secs(30);
+/// How old the catalogue may be: a new column is masked, a new table granted, after this at the latest.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Background {
@@ -60,8 +60,8 @@ impl Background {
         });
         self.spawn(async move {
             loop {
-                tokio::time::sleep(INTROSPECT_EVERY).await;
-                match upkeep.refresh().await {
+                tokio::time::sleep(LOOK_EVERY).await;
+                match upkeep.refresh_if_changed().await {
                     Ok(true) if outbox.try_send(keeper.schema_report()).is_err() => {
                         tracing::debug!("the schema report waits for the next link");
                     }

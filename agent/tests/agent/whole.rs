@@ -177,6 +177,16 @@ async fn a_schema_request_and_a_hang_up_report_again_through_the_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_database_is_noticed_without_being_asked_for() {
+    let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
+    let program = Program::start(files(&world, &plane, &author, "  scope: [hr.*]\n")).await;
+    assert_eq!(plane.hear("first report", report).await, ["hr.staff"]);
+    world.superuser.batch_execute("CREATE TABLE hr.leave (id int)").await.unwrap();
+    assert_eq!(plane.hear("report after the change", report).await, ["hr.leave", "hr.staff"]);
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_control_plane_the_agent_starts_from_what_it_holds() {
     let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
     let program = Program::start(files(&world, &plane, &author, "")).await;
