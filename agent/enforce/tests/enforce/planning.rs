@@ -92,7 +92,7 @@ fn tightening_is_told_from_widening() {
         rows.insert(Verb::Select, shop::filter("public.tickets", "region = 'us'"));
     });
     let unfiltered = planned(|policy| {
-        policy.relations.get_mut(&shop::relation_name("public.tickets")).unwrap().rows.clear()
+        policy.relations.get_mut(&shop::relation_name("public.tickets")).unwrap().rows.clear();
     });
     for (from, to, tightens) in [
         (&base, &base, false),
