@@ -55,7 +55,7 @@ impl Stage {
         let state = PolicyState {
             bundle: Some(ActiveBundle { serial: 1, expires_at: None }),
             policies: Arc::new(set),
-            catalog: catalog.into(),
+            catalog,
             directory: Arc::new(Directory::new(1, vec![jane(false)])),
             scope: Arc::new(Scope::Absent),
             ..PolicyState::default()
