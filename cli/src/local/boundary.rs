@@ -8,6 +8,7 @@
 pub struct Boundary {
     header: Vec<u8>,
     remaining: usize,
+    latest: Option<u8>,
     broken: bool,
 }
 
@@ -40,8 +41,14 @@ impl Boundary {
         !self.broken && self.remaining == 0 && self.header.is_empty()
     }
 
+    /// Whether the latest message was an error: a server that ends a session says why with its last message.
+    pub fn ends_with_error(&self) -> bool {
+        self.is_between_messages() && self.latest == Some(b'E')
+    }
+
     fn finish_header(&mut self) {
-        let Ok([_, a, b, c, d]) = <[u8; HEADER]>::try_from(self.header.as_slice()) else { return };
+        let Ok([tag, a, b, c, d]) = <[u8; HEADER]>::try_from(self.header.as_slice()) else { return };
+        self.latest = Some(tag);
         let body = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok().and_then(|n| n.checked_sub(4));
         match body {
             Some(body) => self.remaining = body,
@@ -76,6 +83,17 @@ mod tests {
             })
             .collect();
         assert_eq!(ends, [14, 20]);
+    }
+
+    #[test]
+    fn a_stream_that_ended_with_an_error_has_explained_itself() {
+        let mut boundary = Boundary::new();
+        boundary.feed(b"E\0\0\0\x05");
+        assert!(!boundary.ends_with_error());
+        boundary.feed(b"\0");
+        assert!(boundary.ends_with_error());
+        boundary.feed(b"Z\0\0\0\x05I");
+        assert!(!boundary.ends_with_error());
     }
 
     #[test]

@@ -54,6 +54,8 @@ where
 pub enum Ended {
     /// The client left, or cannot be written to.
     ByClient,
+    /// The agent's stream ended after it had said why.
+    Explained,
     /// The agent's stream ended and the client could be told something.
     BetweenMessages,
     /// The agent's stream ended in the middle of a message.
@@ -92,7 +94,11 @@ where
                 return Ended::ByClient;
             }
         }
-        if boundary.is_between_messages() { Ended::BetweenMessages } else { Ended::InsideMessage }
+        match (boundary.ends_with_error(), boundary.is_between_messages()) {
+            (true, _) => Ended::Explained,
+            (false, true) => Ended::BetweenMessages,
+            (false, false) => Ended::InsideMessage,
+        }
     };
     tokio::pin!(downwards);
     tokio::select! {
