@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -50,8 +50,8 @@ pub enum LinkError {
     #[error("the link broke")]
     Socket(#[source] Box<tungstenite::Error>),
     /// Closed by the other side.
-    #[error("the control plane closed the link")]
-    Closed,
+    #[error("the control plane closed the link: {0}")]
+    Closed(String),
 }
 
 impl From<tungstenite::Error> for LinkError {
@@ -134,13 +134,13 @@ impl Link {
             tokio::select! {
                 message = socket.next() => {
                     heard = tokio::time::Instant::now();
-                    match message.ok_or(LinkError::Closed)?? {
+                    match message.ok_or_else(|| closed(None))?? {
                         Message::Text(text) => {
                             for answer in self.take(&text).await {
                                 send(&mut socket, &answer).await?;
                             }
                         }
-                        Message::Close(_) => return Err(LinkError::Closed),
+                        Message::Close(frame) => return Err(closed(frame)),
                         _ => {}
                     }
                 }
@@ -240,6 +240,13 @@ impl Link {
             },
         }
     }
+}
+
+/// What a close frame says, fit for a log.
+fn closed(frame: Option<CloseFrame>) -> LinkError {
+    let said = frame.map(|frame| format!("{} {}", u16::from(frame.code), frame.reason)).unwrap_or_default();
+    let printable: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
+    LinkError::Closed(if printable.is_empty() { "no reason given".to_owned() } else { printable })
 }
 
 async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError> {
