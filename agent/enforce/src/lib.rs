@@ -4,6 +4,11 @@
 //! policy does not permit. [`rewrite()`] makes the permitted part convenient: it points statements at the session's
 //! views. A fault in the second half is an error message, never a leak, because the first half does not need it.
 //! Pure: SQL text in, SQL text out; no connection, clock or environment.
+//!
+//! What remains visible, because PostgreSQL shows it to everyone or must act on it: names, comments, defaults and
+//! constraint texts in the catalogues; whether a unique or referenced value exists; and row counts that
+//! `EXPLAIN ANALYZE` prints for a row filter. A statement nested deeper than 100 parse-tree levels is refused
+//! (SQLSTATE 54001).
 
 pub mod edit;
 mod mask;

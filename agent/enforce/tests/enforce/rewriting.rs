@@ -166,6 +166,15 @@ fn writes_go_to_write_views_and_return_masked_values() {
             "INSERT INTO users VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
             "INSERT INTO {w} AS \"users\" VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
         ),
+        (
+            "DELETE FROM public.users WHERE public.users.email = 'x' RETURNING public.users.email",
+            "DELETE FROM {w} AS \"users\" WHERE users.\"masked:email\" = 'x' RETURNING users.\"masked:email\" AS \"email\"",
+        ),
+        (
+            "WITH gone AS (DELETE FROM users RETURNING email) INSERT INTO notes SELECT 1, email FROM gone",
+            "WITH gone AS (DELETE FROM {w} AS \"users\" RETURNING \"masked:email\" AS \"email\") \
+             INSERT INTO notes SELECT 1, email FROM gone",
+        ),
         ("UPDATE users SET name = email", "UPDATE {w} AS \"users\" SET name = email"),
         (
             "INSERT INTO orders VALUES (1) ON CONFLICT DO NOTHING",
