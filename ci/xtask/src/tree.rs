@@ -26,6 +26,13 @@ impl SourceFile {
         }
         lines
     }
+
+    /// Whether it holds tests only: a `tests` folder, or a `tests.rs` beside what it tests.
+    pub(crate) fn is_test(&self) -> bool {
+        let named =
+            |part: std::path::Component<'_>| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs";
+        self.path.components().any(named)
+    }
 }
 
 /// The repository's root.
