@@ -160,8 +160,6 @@ pub(super) struct Rest {
     pub(super) skipping: bool,
     /// Views could not be created; the statement that needed them fails with this.
     pub(super) activation_error: Option<Report>,
-    /// Tables of statements prepared with SQL's own PREPARE.
-    pub(super) prepared: BTreeSet<RelationName>,
     /// Statements since the counter was last asked.
     pub(super) statements: u64,
 }
@@ -179,14 +177,7 @@ impl Core {
             maintenance: Maintenance::default(),
             interruption: None,
             copy: CopyIn::default(),
-            rest: Rest {
-                clocks,
-                parameters,
-                skipping: false,
-                activation_error: None,
-                prepared: BTreeSet::new(),
-                statements: 0,
-            },
+            rest: Rest { clocks, parameters, skipping: false, activation_error: None, statements: 0 },
         }
     }
 

@@ -139,7 +139,7 @@ impl Core {
         self.busy();
         let Some(statement) = self.names.statement(name) else {
             // Prepared by SQL's PREPARE, or not at all.
-            self.activate(&self.rest.prepared.clone());
+            self.activate(&self.policy.plan.protected().keys().cloned().collect());
             self.names.bind(portal, name);
             return self.send(Request::Bind, Note::client(), frame.as_bytes());
         };
@@ -177,6 +177,10 @@ impl Core {
             Target::Statement(name) => (Request::DescribeStatement, self.names.statement(name)),
             Target::Portal(name) => (Request::DescribePortal, self.names.portal(name)),
         };
+        // Describing may plan again, for which the views must be there.
+        if let Some(statement) = &statement {
+            self.activate(&statement.text.rewritten.activate.clone());
+        }
         let note = statement.map_or_else(Note::client, |known| Note::with_text(Arc::clone(&known.text)));
         self.send(request, note, frame.as_bytes());
     }
@@ -260,13 +264,6 @@ impl Core {
     fn prepare_for(&mut self, text: &Checked) {
         let class = text.rewritten.class;
         let mut needed: BTreeSet<_> = text.rewritten.activate.clone();
-        let sql = text.original.as_bytes();
-        if !self.rest.prepared.is_empty() && mentions(sql, b"execute") {
-            needed.extend(self.rest.prepared.iter().cloned());
-        }
-        if !needed.is_empty() && mentions(sql, b"prepare") {
-            self.rest.prepared.extend(needed.iter().cloned());
-        }
         let begins = class.transaction_control() && self.reads_only_by_default();
         if class.may_begin_read_only() || begins {
             needed.extend(self.policy.plan.protected().keys().cloned());
@@ -306,8 +303,4 @@ impl Core {
             self.tell_client(&message);
         }
     }
-}
-
-fn mentions(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }

@@ -93,7 +93,7 @@ async fn a_database_that_dies_in_a_statement_is_reported() {
     while let Some(frame) = raw.next().await {
         seen.push(summary(&frame));
     }
-    assert_eq!(seen, ["E:57P01"]);
+    assert_eq!(seen, ["T", "E:57P01"]);
     assert!(raw.session.await.unwrap().reason.contains("database"));
     eventually("the roles are gone", async || stage.world.roles().await.is_empty()).await;
 }

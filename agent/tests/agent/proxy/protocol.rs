@@ -1,6 +1,6 @@
 //! What drivers notice: the order of messages, batches, cancelling, start-up.
 
-use super::stage::{Stage, code, masked, message, one, summary};
+use super::stage::{Stage, code, masked, message, one, open, summary};
 use crate::world::{eventually, grant, policies};
 use daam_model::{SessionLimits, Verb};
 use daam_pgwire::frontend::{Target, bind, close, execute, flush, parse_statement, query, sync};
@@ -73,7 +73,7 @@ async fn a_flush_without_sync_is_answered_and_a_path_change_in_a_batch_is_seen()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_in_through_the_extended_protocol_stays_in_step() {
-    let stage = Stage::new(masked()).await;
+    let stage = Stage::new(open()).await;
     let mut raw = stage.raw().await;
     // As libpq does it: everything including Sync in one go, then the data, then Sync again.
     let copy = batch(&[
