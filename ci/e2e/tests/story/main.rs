@@ -6,6 +6,7 @@
 
 mod bypass;
 mod connecting;
+mod documents;
 mod live_policy;
 mod masking;
 mod misfortune;
