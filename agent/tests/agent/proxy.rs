@@ -2,6 +2,7 @@
 
 mod hostile;
 mod live;
+mod login;
 mod protocol;
 mod stage;
 mod statements;
