@@ -265,3 +265,27 @@ async fn fifty_sessions_opened_at_once_do_not_collide() {
     }
     assert!(world.roles().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_work_where_public_may_neither_connect_nor_make_temporary_objects() {
+    let world = World::start().await;
+    world
+        .superuser
+        .batch_execute(
+            "REVOKE ALL ON DATABASE shop FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE shop TO agent WITH GRANT OPTION",
+        )
+        .await
+        .unwrap();
+    let admin = world.admin("a1").await;
+    let set = policies(vec![grant("public.users", READ)], &[("public.users.email", Mask::Redact)]);
+    let plan = plan(&set, &*world.catalog().await);
+    let mut session = admin.open(&SessionId::fresh(), &plan).await.unwrap();
+    let client = log_in(&world, &session).await;
+    install(&world, &admin, &mut session, &plan, &client).await;
+    client.batch_execute(&activate_call(&plan.protected().keys().cloned().collect())).await.unwrap();
+    let read = "SELECT email FROM pg_temp.\"public.users\" LIMIT 1";
+    let email: Option<String> = client.query_one(read, &[]).await.unwrap().get(0);
+    assert_eq!(email.as_deref(), Some("***"));
+    admin.close(session).await.unwrap();
+    assert!(world.roles().await.is_empty());
+}
