@@ -114,17 +114,30 @@ impl Running {
         drop(tokio::task::spawn_blocking(move || drop(self.upstream)).await);
     }
 
-    /// Resolves with the first child that ends by itself.
-    async fn first_to_end(&mut self) -> CliError {
-        let Self { control_plane: Some(control_plane), relay: Some(relay), agent: Some(agent), .. } = self
-        else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            error = control_plane.ended() => error,
-            error = relay.ended() => error,
-            error = agent.ended() => error,
+    /// Resolves when the agent ends by itself. Without relay or control plane the sandbox goes on: enforcement does
+    /// not depend on them, and how that looks is worth trying.
+    async fn agent_ended(&mut self) -> CliError {
+        loop {
+            let error = tokio::select! {
+                error = ended(self.agent.as_mut()) => return error,
+                error = ended(self.relay.as_mut()) => {
+                    self.relay = None;
+                    error
+                }
+                error = ended(self.control_plane.as_mut()) => {
+                    self.control_plane = None;
+                    error
+                }
+            };
+            output::failure(&error.remedy("the sandbox goes on without it; `daam dev down` ends the rest"));
         }
+    }
+}
+
+async fn ended(child: Option<&mut Child>) -> CliError {
+    match child {
+        Some(child) => child.ended().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -175,7 +188,7 @@ async fn sandbox(
         "ready: database `{}`, policy {serial}; try `daam dev psql --as you@example.test --groups …`; Ctrl-C ends it",
         facts.database
     ));
-    Err(running.first_to_end().await)
+    Err(running.agent_ended().await)
 }
 
 struct StartedPlane {
