@@ -8,36 +8,36 @@ fn frame(tag: u8, body: &[u8]) -> Frame {
     FrameBuffer::with_bytes(&bytes).take().unwrap().unwrap()
 }
 
-fn check(tag: u8, body: &[u8], expected: Result<Message<'_>, DecodeError>) {
+fn check(tag: u8, body: &[u8], expected: &Result<Message<'_>, DecodeError>) {
     let frame = frame(tag, body);
-    assert_eq!(parse(&frame), expected, "{body:?}");
+    assert_eq!(&parse(&frame), expected, "{body:?}");
 }
 
 #[test]
 fn messages_read_as_they_are_written() {
-    check(b'Q', b"SELECT \xe9\0", Ok(Message::Query(b"SELECT \xe9")));
+    check(b'Q', b"SELECT \xe9\0", &Ok(Message::Query(b"SELECT \xe9")));
     let sql = Parse { name: b"s", sql: b"SELECT 1", types: b"\0\x01\0\0\0\x17" };
-    check(b'P', b"s\0SELECT 1\0\0\x01\0\0\0\x17", Ok(Message::Parse(sql)));
+    check(b'P', b"s\0SELECT 1\0\0\x01\0\0\0\x17", &Ok(Message::Parse(sql)));
     let bound = Bind { portal: b"p", statement: b"s", parameters: 2 };
-    check(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0", Ok(Message::Bind(bound)));
-    check(b'E', b"p\0\0\0\0\x05", Ok(Message::Execute(Execute { portal: b"p", rows: 5 })));
-    check(b'D', b"Ss\0", Ok(Message::Describe(Target::Statement(b"s"))));
-    check(b'C', b"Pp\0", Ok(Message::Close(Target::Portal(b"p"))));
-    check(b'F', b"\0\0\0\x2a\0\0\0\x01\0\0\0\x01x\0\0", Ok(Message::FunctionCall { function: 42 }));
-    check(b'X', b"", Ok(Message::Terminate));
+    check(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0", &Ok(Message::Bind(bound)));
+    check(b'E', b"p\0\0\0\0\x05", &Ok(Message::Execute(Execute { portal: b"p", rows: 5 })));
+    check(b'D', b"Ss\0", &Ok(Message::Describe(Target::Statement(b"s"))));
+    check(b'C', b"Pp\0", &Ok(Message::Close(Target::Portal(b"p"))));
+    check(b'F', b"\0\0\0\x2a\0\0\0\x01\0\0\0\x01x\0\0", &Ok(Message::FunctionCall { function: 42 }));
+    check(b'X', b"", &Ok(Message::Terminate));
 }
 
 #[test]
 fn what_is_cut_short_or_goes_on_is_refused() {
-    check(b'Q', b"SELECT 1", Err(DecodeError::Unterminated));
-    check(b'Q', b"SELECT 1\0DROP", Err(DecodeError::Trailing));
-    check(b'P', b"\0\0\0\x02\0\0\0\x17", Err(DecodeError::Short));
-    check(b'B', b"\0\0\0\0\0\x01\0\0\0\x09x", Err(DecodeError::Short));
-    check(b'B', b"\0\0\0\0\0\x01\xff\xff\xff\xfe\0\0", Err(DecodeError::Negative));
-    check(b'B', b"\0\0\xff\xff", Err(DecodeError::Short));
-    check(b'D', b"Xs\0", Err(DecodeError::UnknownValue));
-    check(b'S', b"x", Err(DecodeError::Trailing));
-    check(b'?', b"", Err(DecodeError::UnknownType));
+    check(b'Q', b"SELECT 1", &Err(DecodeError::Unterminated));
+    check(b'Q', b"SELECT 1\0DROP", &Err(DecodeError::Trailing));
+    check(b'P', b"\0\0\0\x02\0\0\0\x17", &Err(DecodeError::Short));
+    check(b'B', b"\0\0\0\0\0\x01\0\0\0\x09x", &Err(DecodeError::Short));
+    check(b'B', b"\0\0\0\0\0\x01\xff\xff\xff\xfe\0\0", &Err(DecodeError::Negative));
+    check(b'B', b"\0\0\xff\xff", &Err(DecodeError::Short));
+    check(b'D', b"Xs\0", &Err(DecodeError::UnknownValue));
+    check(b'S', b"x", &Err(DecodeError::Trailing));
+    check(b'?', b"", &Err(DecodeError::UnknownType));
 }
 
 #[test]

@@ -74,7 +74,10 @@ proptest! {
             let send = turns.next().unwrap_or(false) || more.is_none();
             if send {
                 let Some((number, (request, fails))) = waiting.next() else {
-                    if more.is_none() { break } else { continue };
+                    if more.is_none() {
+                        break;
+                    }
+                    continue;
                 };
                 if pipeline.sent(*request, number) == Sent::Expected {
                     sent.push((*request, *fails));

@@ -37,7 +37,7 @@ async fn impostor(answer: &'static [u8]) -> ConnectError {
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut seen = [0; 1024];
-        stream.read(&mut seen).await.unwrap();
+        assert!(stream.read(&mut seen).await.unwrap() > 0);
         stream.write_all(answer).await.unwrap();
         // Until the agent gives up.
         while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {}

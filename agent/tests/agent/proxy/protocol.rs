@@ -88,8 +88,8 @@ async fn copy_in_through_the_extended_protocol_stays_in_step() {
         seen.push_str(&summary(&raw.next().await.unwrap()));
     }
     assert_eq!(seen, "12G");
-    let data = b"d\0\0\0\x0fzoe@x.net\tZ\nc\0\0\0\x04";
-    assert_eq!(data.len(), 21);
+    let data = b"d\0\0\0\x10zoe@x.net\tZ\nc\0\0\0\x04";
+    assert_eq!(data.len(), 22);
     raw.send(data).await;
     raw.send(&sync()).await;
     assert_eq!(raw.summary().await, "C ZI");
