@@ -14,7 +14,7 @@ use daam_api::v1;
 use daam_model::AttributeType;
 use daam_tunnel::PathPreference;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -72,16 +72,17 @@ impl Person {
         let given = attributes(&self.attributes, &attribute_types(project)?)?;
         let known =
             admin.users().await?.into_iter().find(|user| user.email.eq_ignore_ascii_case(&self.email));
-        let (role, groups, mut attributes) = match known {
-            Some(user) => (Some(user.role), user.groups, user.attributes),
-            None => (None, BTreeSet::new(), BTreeMap::new()),
-        };
-        let groups = match &self.groups {
-            Some(groups) => groups.iter().filter(|group| !group.is_empty()).cloned().collect(),
-            None => groups,
-        };
-        attributes.extend(given);
-        Ok(v1::PutUser { role, groups, attributes, disabled: false })
+        let mut user = known.map_or_else(v1::PutUser::default, |user| v1::PutUser {
+            role: Some(user.role),
+            groups: user.groups,
+            attributes: user.attributes,
+            disabled: user.disabled,
+        });
+        if let Some(groups) = &self.groups {
+            user.groups = groups.iter().filter(|group| !group.is_empty()).cloned().collect();
+        }
+        user.attributes.extend(given);
+        Ok(user)
     }
 }
 

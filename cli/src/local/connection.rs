@@ -81,7 +81,7 @@ where
             }
         }
         // The other direction finds out that the stream is gone, after whatever the agent still said.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let downwards = async {
         let mut boundary = Boundary::new();
