@@ -33,9 +33,17 @@ pub struct Person {
     /// An attribute of the person; without this option they stay as they are.
     #[arg(long = "attr", value_name = "KEY=VALUE")]
     attributes: Vec<String>,
+    /// Whether attributes that are not given are taken away rather than kept.
+    #[arg(skip)]
+    exact: bool,
 }
 
 impl Person {
+    /// Somebody a test names, with exactly these groups and attributes.
+    pub fn new(email: &str, groups: Vec<String>, attributes: Vec<String>) -> Self {
+        Self { email: email.to_owned(), groups: Some(groups), attributes, exact: true }
+    }
+
     /// The e-mail address.
     pub fn email(&self) -> &str {
         &self.email
@@ -80,6 +88,9 @@ impl Person {
         });
         if let Some(groups) = &self.groups {
             user.groups = groups.iter().filter(|group| !group.is_empty()).cloned().collect();
+        }
+        if self.exact {
+            user.attributes.clear();
         }
         user.attributes.extend(given);
         Ok(user)

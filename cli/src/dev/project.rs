@@ -156,7 +156,7 @@ fn choose<'n>(names: &[&'n str], wanted: Option<&str>) -> Result<&'n str, CliErr
 fn scope_of(path: &Path, database: &str) -> Result<Vec<String>, CliError> {
     let missing =
         || CliError::usage(format!("`{}` has no scope for `{database}`", path.display())).remedy(WRITE_SCOPE);
-    let document = documents(path)?
+    let document = yaml_documents(path)?
         .into_iter()
         .find(|document| document.get("database").and_then(Value::as_str) == Some(database))
         .ok_or_else(missing)?;
@@ -165,11 +165,12 @@ fn scope_of(path: &Path, database: &str) -> Result<Vec<String>, CliError> {
 }
 
 fn yaml(path: &Path) -> Result<Value, CliError> {
-    let first = documents(path)?.into_iter().next();
+    let first = yaml_documents(path)?.into_iter().next();
     Ok(first.unwrap_or_default())
 }
 
-fn documents(path: &Path) -> Result<Vec<Value>, CliError> {
+/// All documents of a file, without judging.
+pub fn yaml_documents(path: &Path) -> Result<Vec<Value>, CliError> {
     use serde::Deserialize as _;
     let text = fs::read_to_string(path).map_err(|error| {
         CliError::usage(format!("could not read `{}`", path.display()))

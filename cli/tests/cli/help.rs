@@ -2,7 +2,7 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["login"],
     &["databases"],
@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["dev", "psql"],
     &["dev", "run"],
     &["dev", "publish"],
+    &["dev", "test"],
     &["dev", "down"],
 ];
 
