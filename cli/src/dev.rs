@@ -7,6 +7,7 @@
 pub mod children;
 pub mod down;
 pub mod fabric;
+pub mod live_test;
 pub mod person;
 pub mod plane;
 pub mod project;
@@ -30,6 +31,8 @@ pub enum DevCommand {
     Run(session::RunArgs),
     /// Build, sign and push the edited project.
     Publish(publish::PublishArgs),
+    /// Run the project's tests that need real rows.
+    Test(live_test::TestArgs),
     /// End the running sandbox.
     Down(down::DownArgs),
 }
@@ -41,6 +44,7 @@ pub async fn run(command: DevCommand) -> Result<Exit, CliError> {
         DevCommand::Psql(args) => session::psql(args).await,
         DevCommand::Run(args) => session::run(args).await,
         DevCommand::Publish(args) => publish::run(&args).await.map(|()| Exit::Passed(0)),
+        DevCommand::Test(args) => live_test::run(&args).await,
         DevCommand::Down(args) => down::run(&args).await.map(|()| Exit::Passed(0)),
     }
 }
