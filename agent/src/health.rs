@@ -62,7 +62,7 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
         "scope": {
             "active": state.scope.is_active(),
             "patterns": patterns,
-            "in_scope_object_count": state.catalog.relations.len(),
+            "in_scope_object_count": health.keeper.in_scope(),
         },
         "bundle": bundle,
         "directory": { "version": state.directory.version(), "users": state.directory.len() },
@@ -80,7 +80,7 @@ async fn metrics(State(health): State<Health>) -> String {
         ("daam_sessions", "gauge", "live sessions", number(health.sessions.count())),
         ("daam_bundle_serial", "gauge", "serial of the bundle in force, 0 if none", serial),
         ("daam_directory_version", "gauge", "directory version in force", state.directory.version()),
-        ("daam_in_scope_relations", "gauge", "relations in scope", number(state.catalog.relations.len())),
+        ("daam_in_scope_relations", "gauge", "relations in scope", number(health.keeper.in_scope())),
         (
             "daam_scope_violations_total",
             "counter",

@@ -157,7 +157,7 @@ impl Keeper {
         let scoped = full.within(&inner.scope);
         inner.full = Some(full);
         let changed = scoped.catalog() != inner.scoped.catalog();
-        if changed {
+        if changed || scoped.known() != inner.scoped.known() {
             inner.scoped = scoped;
             self.publish(&inner);
         }
@@ -187,6 +187,11 @@ impl Keeper {
     /// Certificates that must not be accepted.
     pub fn revoked(&self) -> BTreeSet<String> {
         self.lock().revoked.clone()
+    }
+
+    /// How many relations are in scope.
+    pub fn in_scope(&self) -> usize {
+        self.lock().scoped.len()
     }
 
     /// The in-scope catalogue as a message.
@@ -236,7 +241,7 @@ impl Keeper {
         self.state.send_replace(Arc::new(PolicyState {
             bundle,
             policies: Arc::new(policies.unwrap_or_default()),
-            catalog: inner.scoped.catalog().clone(),
+            catalog: inner.scoped.known().clone(),
             directory: inner.directory.clone(),
             scope: inner.scope.clone(),
             requests: Arc::default(),

@@ -11,14 +11,16 @@ pub use review::{Review, narrow, review};
 pub use violation::{Deduplication, Site, Violation};
 
 use crate::introspect::FullCatalog;
-use daam_catalog::{Catalog, Relation, RelationName, Scope};
+use daam_catalog::{Catalog, FunctionName, Relation, RelationName, Scope};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The part of a catalogue that is in scope, with every mention of the rest removed.
+/// The part of a catalogue that is in scope, with every mention of the rest removed; and beside it, for this process
+/// only, what sessions must know in order to refuse it.
 #[derive(Debug, Clone, Default)]
 pub struct ScopedCatalog {
     catalog: Arc<Catalog>,
+    known: Arc<Catalog>,
 }
 
 impl ScopedCatalog {
@@ -34,18 +36,23 @@ impl ScopedCatalog {
             .catalog
             .functions
             .iter()
-            .filter(|(name, _)| {
-                RelationName::stored(name.schema.as_str(), name.name.as_str())
-                    .is_ok_and(|name| scope.admits(&name))
-            })
+            .filter(|(name, _)| admits_function(scope, name))
             .map(|(name, function)| (name.clone(), function.clone()))
             .collect();
-        Self { catalog: Arc::new(Catalog { server: full.catalog.server, relations, functions }) }
+        let catalog = Arc::new(Catalog { server: full.catalog.server, relations, functions });
+        let known = if scope.is_active() { Arc::new(guarded(&catalog, full)) } else { Arc::clone(&catalog) };
+        Self { catalog, known }
     }
 
-    /// For enforcement.
+    /// What is in scope.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// For sessions: what is in scope, and what everyone can reach in the database although it is not. A name the
+    /// rewriter does not know could be somebody's own; a name it knows and no policy grants is refused.
+    pub fn known(&self) -> &Arc<Catalog> {
+        &self.known
     }
 
     /// For the control plane: the snapshot form.
@@ -61,6 +68,42 @@ impl ScopedCatalog {
     /// Whether nothing is in scope.
     pub fn is_empty(&self) -> bool {
         self.catalog.relations.is_empty()
+    }
+}
+
+/// Whether a function is inside.
+pub(crate) fn admits_function(scope: &Scope, function: &FunctionName) -> bool {
+    RelationName::stored(function.schema.as_str(), function.name.as_str())
+        .is_ok_and(|name| scope.admits(&name))
+}
+
+/// Adds what is out of scope but open to PUBLIC: relations by name alone, and functions that run with their owner's
+/// rights. Other functions run with the session's rights and reach nothing that it does not.
+fn guarded(inside: &Catalog, full: &FullCatalog) -> Catalog {
+    let mut known = inside.clone();
+    for (name, relation) in full.catalog.relations.iter().filter(|(_, relation)| !relation.public.is_empty())
+    {
+        known.relations.entry(name.clone()).or_insert_with(|| bare(relation));
+    }
+    for (name, function) in &full.catalog.functions {
+        if function.security_definer && function.public_execute {
+            known.functions.entry(name.clone()).or_insert_with(|| function.clone());
+        }
+    }
+    known
+}
+
+/// A relation without anything in it.
+fn bare(relation: &Relation) -> Relation {
+    Relation {
+        columns: Vec::new(),
+        primary_key: Vec::new(),
+        unique: Vec::new(),
+        foreign_keys: Vec::new(),
+        parents: Vec::new(),
+        reads: BTreeSet::new(),
+        comment: None,
+        ..relation.clone()
     }
 }
 

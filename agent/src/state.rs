@@ -4,6 +4,10 @@
 //! session asks it the same question again and moves to the new answer. What it refuses: anybody the directory
 //! does not list, disabled people, people no policy concerns, and new sessions past the bundle's expiry.
 
+mod ceiling;
+
+pub use ceiling::Ceiling;
+
 use crate::directory::Directory;
 use daam_catalog::{Catalog, Scope};
 use daam_enforce::SessionPlan;
@@ -28,7 +32,8 @@ pub struct PolicyState {
     pub bundle: Option<ActiveBundle>,
     /// Its policies, narrowed to the scope.
     pub policies: Arc<PolicySet>,
-    /// The database as far as it is in scope.
+    /// The database as sessions must know it: what is in scope, and what is out of it but open to everyone, so that
+    /// it can be refused.
     pub catalog: Arc<Catalog>,
     /// Who is who.
     pub directory: Arc<Directory>,
@@ -47,6 +52,8 @@ pub struct Decision {
     pub effective: EffectivePolicy,
     /// What to do in the database about it.
     pub plan: SessionPlan,
+    /// What a session that begins with it must ask under from now on.
+    pub ceiling: Ceiling,
 }
 
 /// Why a user gets no session (a live one ends with it).
@@ -126,21 +133,29 @@ impl PolicyState {
 
     /// What the user may do, for a session that runs already (an expired bundle stays in force for it).
     pub fn decide(&self, user: &UserPrincipal) -> Result<Decision, Denied> {
+        self.decide_under(user, &mut Ceiling::default())
+    }
+
+    /// The same for a session that began under another scope: nothing that a scope of its life left out.
+    pub fn decide_under(&self, user: &UserPrincipal, ceiling: &mut Ceiling) -> Result<Decision, Denied> {
         if self.bundle.is_none() {
             return Err(Denied::NoBundle);
         }
+        ceiling.lower(&self.scope);
         let subject = self.subject(user)?;
         let none = BTreeSet::new();
         let active = self.requests.get(&user.user_id).unwrap_or(&none);
-        let mut effective = daam_model::effective::effective(&self.policies, &self.catalog, &subject, active);
-        // The catalogue holds nothing out of scope, so neither can this; the grant site checks for itself.
-        effective.relations.retain(|name, _| self.scope.admits(name));
+        let policies = ceiling.narrow(&self.policies, &self.scope);
+        let mut effective = daam_model::effective::effective(&policies, &self.catalog, &subject, active);
+        // The catalogue knows more than the scope admits; this is where targets outside end, whatever named them.
+        effective.relations.retain(|name, _| ceiling.admits(name));
+        effective.functions.retain(|name| ceiling.admits_function(name));
         if effective.relations.is_empty() && effective.functions.is_empty() {
             return Err(Denied::NoPolicy { email: subject.email });
         }
         let plan = daam_enforce::plan(&effective, &self.catalog)
             .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?;
-        Ok(Decision { subject, effective, plan })
+        Ok(Decision { subject, effective, plan, ceiling: ceiling.clone() })
     }
 
     fn subject(&self, user: &UserPrincipal) -> Result<Subject, Denied> {

@@ -133,14 +133,17 @@ pub(super) async fn own_role(client: &Client) -> Result<Vec<Finding>, tokio_post
         let (owner, relations): (String, Vec<String>) = (row.try_get(0)?, row.try_get(2)?);
         // Membership of a superuser would give the agent everything; the right to pass rights on is enough.
         let remedy = if row.try_get(1)? {
-            let each = relations.iter().map(|name| format!("GRANT ALL ON {name} TO {role} WITH GRANT OPTION;"));
+            let each =
+                relations.iter().map(|name| format!("GRANT ALL ON {name} TO {role} WITH GRANT OPTION;"));
             each.collect::<Vec<_>>().join("\n")
         } else {
             format!("GRANT {owner} TO {role};")
         };
         let (count, example) = (relations.len(), relations.first().map(String::as_str).unwrap_or_default());
         findings.push(broken(
-            format!("the agent's role {role} may not grant on {count} relation(s) of {owner}, e.g. {example}"),
+            format!(
+                "the agent's role {role} may not grant on {count} relation(s) of {owner}, e.g. {example}"
+            ),
             remedy,
         ));
     }

@@ -9,6 +9,7 @@ use super::limits::Clocks;
 use super::note::{Names, Note, Purpose};
 use super::path::SearchPath;
 use super::views::Views;
+use crate::state::Ceiling;
 use bytes::{Bytes, BytesMut};
 use daam_catalog::{Catalog, RelationName};
 use daam_enforce::SessionPlan;
@@ -143,6 +144,8 @@ pub(super) struct Core {
     pub(super) views: Views,
     pub(super) checker: Checker,
     pub(super) policy: Policy,
+    /// The scopes since the session began; a wider one does not reach it.
+    pub(super) ceiling: Ceiling,
     pub(super) path: SearchPath,
     pub(super) maintenance: Maintenance,
     pub(super) interruption: Option<Interruption>,
@@ -173,6 +176,7 @@ impl Core {
             views: Views::default(),
             checker: Checker::new(),
             policy,
+            ceiling: Ceiling::default(),
             path: SearchPath::default(),
             maintenance: Maintenance::default(),
             interruption: None,

@@ -20,7 +20,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     /// Decides again, and moves to the answer.
     pub(super) async fn policy_changed(&mut self) -> Result<(), End> {
         let state = Arc::clone(&self.state.borrow_and_update());
-        let decision = state.decide(&self.user).map_err(|denied| {
+        let decision = state.decide_under(&self.user, &mut self.core.ceiling).map_err(|denied| {
             let report = Report::fatal(sqlstate::ADMIN_SHUTDOWN, &format!("the session was ended: {denied}"));
             End::Fatal(Box::new(report.hint(denied.hint().to_owned())))
         })?;

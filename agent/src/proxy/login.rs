@@ -178,6 +178,7 @@ impl SetUp {
         let policy = Policy { plan: admitted.decision.plan, catalog: admitted.catalog };
         let clocks = Clocks::new(Instant::now(), self.ctx.linger);
         let mut core = Core::new(policy, clocks, upstream.parameters);
+        core.ceiling = admitted.decision.ceiling;
         core.wires.from_upstream = upstream.buffer;
         let mut line = Line::new(upstream.stream);
         match self.arrange(&mut core, &mut line, caller).await {

@@ -5,6 +5,7 @@
 //! scope, because the catalogue it is resolved against holds nothing else. A filter that cannot be read refuses too.
 
 use super::violation::{Site, Violation};
+use daam_catalog::pattern::is_system_schema;
 use daam_catalog::{RelationName, RelationPattern, Scope};
 use daam_model::{Grant, Policy, PolicySet};
 use daam_sql::Filter;
@@ -35,7 +36,7 @@ pub fn review(set: &PolicySet, scope: &Scope) -> Review {
         for grant in &policy.grants {
             review.drop_targets(policy, outside(targets(grant), scope));
             for text in grant.rows.iter().chain(&grant.restrict) {
-                match relations(text) {
+                match names(text) {
                     Some(names) => review.refuse(policy, outside(names, scope)),
                     None => {
                         review.unreadable.insert(policy.name.clone());
@@ -75,10 +76,15 @@ fn targets(grant: &Grant) -> impl Iterator<Item = RelationName> {
     grant.on.iter().chain(&grant.functions).filter_map(RelationPattern::literal)
 }
 
-/// The relations a filter names; none if it cannot be read.
-fn relations(filter: &str) -> Option<Vec<RelationName>> {
+/// The relations and functions of user schemas that a filter names; none if it cannot be read.
+fn names(filter: &str) -> Option<Vec<RelationName>> {
     let filter = Filter::parse(filter).ok()?;
-    Some(filter.relations().into_iter().map(|used| used.name).collect())
+    let relations = filter.relations().into_iter().map(|used| Some(used.name));
+    let called = filter.functions().into_iter();
+    let functions = called
+        .filter(|used| !is_system_schema(used.schema.as_str()))
+        .map(|used| RelationName::stored(used.schema.as_str(), used.name.as_str()).ok());
+    relations.chain(functions).collect()
 }
 
 fn outside(
@@ -96,7 +102,7 @@ pub fn narrow(set: &PolicySet, scope: &Scope) -> PolicySet {
         return set;
     }
     let reads_outside =
-        |text: &String| relations(text).is_none_or(|names| outside(names, scope).next().is_some());
+        |text: &String| names(text).is_none_or(|names| outside(names, scope).next().is_some());
     let inside = |pattern: &RelationPattern| pattern.literal().is_none_or(|name| scope.admits(&name));
     for policy in &mut set.policies {
         for grant in &mut policy.grants {
@@ -177,6 +183,39 @@ mod tests {
         let left: Vec<String> =
             narrowed.policies[0].grants.iter().flat_map(|g| &g.on).map(ToString::to_string).collect();
         assert_eq!(left, ["public.users", "*.*"]);
+    }
+
+    #[test]
+    fn a_filter_that_names_something_outside_refuses_the_bundle_and_becomes_false_once_accepted() {
+        let scope = scope(&["public.*"]);
+        for (filter, object) in [
+            ("id IN (SELECT s.id FROM hr.staff s)", "staff"),
+            ("hr.may_see(id)", "may_see"),
+            ("id > 0 OR EXISTS (SELECT 1 FROM public.orders o WHERE o.id = hr.chief(o.id))", "chief"),
+        ] {
+            for restrictive in [false, true] {
+                let mut grant = grant("public.users");
+                let clause = if restrictive { &mut grant.restrict } else { &mut grant.rows };
+                *clause = Some(filter.to_owned());
+                let set = set(vec![grant], &[]);
+                let review = review(&set, &scope);
+                let refused: Vec<_> = review.refused.iter().map(|v| (v.table.as_str(), v.site)).collect();
+                assert_eq!(refused, [(object, Site::PolicyLoad)], "{filter}");
+                let narrowed = narrow(&set, &scope);
+                let [grant] = narrowed.policies[0].grants.as_slice() else { panic!("{narrowed:?}") };
+                assert_eq!(grant.rows.as_deref().or(grant.restrict.as_deref()), Some("false"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_within_the_scope_and_on_the_server_itself_is_left_alone() {
+        let mut grant = grant("public.users");
+        grant.rows = Some("lower(email) = subject.email AND id IN (SELECT o.id FROM public.orders o)".into());
+        let set = set(vec![grant], &[]);
+        let scope = scope(&["public.*"]);
+        assert_eq!(review(&set, &scope), Review::default());
+        assert_eq!(narrow(&set, &scope), set);
     }
 
     #[test]
