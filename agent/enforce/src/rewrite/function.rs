@@ -2,6 +2,7 @@
 
 use super::walk::Walker;
 use super::{Refusal, StatementClass, refuse};
+use daam_catalog::Function;
 use daam_catalog::pattern::is_system_schema;
 use daam_sql::Node;
 
@@ -65,9 +66,12 @@ impl Walker<'_> {
 
     /// A function of a user schema that runs with its owner's rights must be granted by name.
     fn user_function(&self, node: &Node, schema: Option<&str>, name: &str) -> Result<(), Refusal> {
+        // A bare name is looked up when the statement runs: by then the path may be another one.
+        let class = self.class;
+        let any_schema = class.may_change_search_path() || class.transaction_control() || self.prepares;
         let visible = |found: &str| match schema {
             Some(schema) => found == schema,
-            None => self.ctx.search_path.iter().any(|searched| searched.as_str() == found),
+            None => any_schema || self.ctx.search_path.iter().any(|searched| searched.as_str() == found),
         };
         let overloads = self.ctx.catalog.functions.values();
         let mut named = overloads
@@ -78,17 +82,47 @@ impl Walker<'_> {
             let hint = "a policy can grant it: `functions: [schema.name]`";
             return Err(self.at(node, refuse::denied(message, Some(hint))));
         }
-        match named.find(|known| known.security_definer && !self.ctx.plan.functions().contains(&known.name)) {
+        match named.find(|known| self.is_closed(known)) {
             None => Ok(()),
-            Some(known) => {
-                let message = format!(
-                    "function `{}` runs with its owner's rights and is not granted to you by any policy",
-                    known.name
-                );
-                let hint = "a policy can grant it: `functions: [schema.name]`";
-                Err(self.at(node, refuse::denied(message, Some(hint))))
-            }
+            Some(known) => Err(self.closed(node, known)),
         }
+    }
+
+    /// Whether a function runs with its owner's rights and no policy grants it.
+    fn is_closed(&self, function: &Function) -> bool {
+        function.security_definer && !self.ctx.plan.functions().contains(&function.name)
+    }
+
+    fn closed(&self, node: &Node, function: &Function) -> Refusal {
+        let message = format!(
+            "function `{}` runs with its owner's rights and is not granted to you by any policy",
+            function.name
+        );
+        let hint = "a policy can grant it: `functions: [schema.name]`";
+        self.at(node, refuse::denied(message, Some(hint)))
+    }
+
+    /// `row.name` may call a function of one argument, the row.
+    pub(crate) fn attribute(&self, node: &Node, name: &str) -> Result<(), Refusal> {
+        let takes_a_row = |function: &Function| match function.name.arguments.as_slice() {
+            [only] => matches!(only.as_str(), "record" | "anyelement" | "anycompatible") || self.is_row(only),
+            _ => false,
+        };
+        let functions = self.ctx.catalog.functions.values();
+        let mut named = functions.filter(|known| known.name.name.as_str() == name);
+        match named.find(|known| takes_a_row(known) && self.is_closed(known)) {
+            None => Ok(()),
+            Some(known) => Err(self.closed(node, known)),
+        }
+    }
+
+    /// Whether a type, as the catalogue writes it, is the row of a relation that it knows.
+    fn is_row(&self, data_type: &str) -> bool {
+        let plain = data_type.replace('"', "");
+        self.ctx.catalog.relations.keys().any(|relation| {
+            let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
+            plain == name || plain.strip_suffix(name).and_then(|rest| rest.strip_suffix('.')) == Some(schema)
+        })
     }
 
     fn set_config(&mut self, node: &Node) -> Result<(), Refusal> {

@@ -22,7 +22,11 @@ impl Walker<'_> {
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.walk(node, "", "")
             }
-            "ExplainStmt" | "PrepareStmt" | "DeclareCursorStmt" => self.wrapped(node),
+            "ExplainStmt" | "DeclareCursorStmt" => self.wrapped(node),
+            "PrepareStmt" => {
+                self.prepares = true;
+                self.wrapped(node)
+            }
             "CreateTableAsStmt" => self.created_from_query(node),
             "ExecuteStmt" => {
                 self.executes = true;
@@ -31,7 +35,15 @@ impl Walker<'_> {
             "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
             | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
             "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt"
-            | "ConstraintsSetStmt" | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
+            | "ConstraintsSetStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
+            "ListenStmt" if self.ctx.plan.limits().procedural != Some(true) => {
+                // Triggers send whole rows this way, and everyone who listens gets them as they are.
+                let message =
+                    "this statement is not allowed: notifications carry what others send, of whatever rows";
+                let hint = "a policy may allow it with `session: { procedural: true }`";
+                Err(refuse::denied(message, Some(hint)))
+            }
+            "ListenStmt" => Ok(()),
             "TransactionStmt" => self.transaction(node),
             "VariableSetStmt" => self.variable(node),
             "DiscardStmt" => {

@@ -86,6 +86,10 @@ impl<'a> Walker<'a> {
     fn written(&mut self, node: &Node, relation: &Node) -> Result<Option<Target<'a>>, Refusal> {
         let verbs = verbs(node);
         let plan = self.ctx.plan;
+        if relation.text("relname") == "pg_settings" {
+            let message = "settings cannot be changed through `pg_settings` here";
+            return Err(self.at(relation, refuse::denied(message, Some("use `set`"))));
+        }
         let Some(name) = self.known(relation)? else { return Ok(None) };
         let access = plan.access(&name);
         for verb in &verbs {

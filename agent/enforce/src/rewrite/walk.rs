@@ -34,6 +34,8 @@ pub(crate) struct Walker<'a> {
     pub(crate) activate: BTreeSet<RelationName>,
     /// Whether a prepared statement is executed.
     pub(crate) executes: bool,
+    /// Whether the statement is kept and run later.
+    pub(crate) prepares: bool,
     pub(crate) notices: BTreeSet<String>,
     pub(crate) class: StatementClass,
     /// Names of the common table expressions visible here.
@@ -56,6 +58,7 @@ impl<'a> Walker<'a> {
             edits: Vec::new(),
             activate: BTreeSet::new(),
             executes: false,
+            prepares: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),
             ctes: Vec::new(),
@@ -71,6 +74,7 @@ impl<'a> Walker<'a> {
         self.read.clear();
         self.mixed = false;
         self.target = None;
+        self.prepares = false;
     }
 
     pub(crate) fn edit(&mut self, start: usize, end: usize, text: impl Into<String>) {
@@ -95,6 +99,12 @@ impl<'a> Walker<'a> {
                 self.children(node)
             }
             "ColumnRef" => self.column(node),
+            "A_Indirection" => {
+                for part in node.children("indirection").filter(|part| part.is("String")) {
+                    self.attribute(node, part.text("sval"))?;
+                }
+                self.children(node)
+            }
             // Names of relations of the same statement, not relations themselves.
             "LockingClause" => Ok(()),
             _ => self.children(node),
@@ -296,6 +306,9 @@ impl<'a> Walker<'a> {
         let Some(parts) = node.strings("fields") else { return self.children(node) };
         let (Some(column), qualifier) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
         self.refuse_system_column(node, column, qualifier.copied())?;
+        if qualifier.is_some() {
+            self.attribute(node, column)?;
+        }
         if self.compared {
             self.notice(column, qualifier.copied());
         }

@@ -5,6 +5,8 @@ mod database;
 #[cfg(test)]
 mod masks;
 #[cfg(test)]
+mod owner_rights;
+#[cfg(test)]
 mod planning;
 #[cfg(test)]
 mod rewriting;
