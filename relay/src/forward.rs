@@ -82,6 +82,7 @@ pub struct Forwarder {
     agent_numbers: HashMap<AgentKey, u32>,
     sessions: HashMap<u32, Session>,
     networks: HashMap<IpAddr, Bucket>,
+    challenges: Bucket,
     answers: Bucket,
     drawings: u64,
     counters: Counters,
@@ -94,6 +95,7 @@ impl Forwarder {
             org: org.to_owned(),
             verifier,
             cookies: CookieJar::new(secret),
+            challenges: Bucket::new(limits.challenges_per_second, Duration::ZERO),
             answers: Bucket::new(limits.answers_per_second, Duration::ZERO),
             limits,
             agents: HashMap::new(),
@@ -194,7 +196,9 @@ impl Forwarder {
         let asker = Asker { from, instance: bind.instance, ticket: &bind.ticket };
         let Some(proof) = &bind.proof else {
             let cookie = self.cookies.make(asker, now.monotonic);
-            return self.stateless(&Answer::Challenge { instance: bind.instance, cookie }, now);
+            // Of its own, so that a flood of stray packets keeps nobody from binding.
+            let allowed = self.challenges.take(1, self.limits.challenges_per_second, now.monotonic);
+            return self.stateless(allowed, &Answer::Challenge { instance: bind.instance, cookie });
         };
         // A stale cookie is not answered: the peer starts over by itself, and nobody can play ping-pong.
         if !self.cookies.check(&proof.cookie, asker, now.monotonic) {
@@ -335,12 +339,13 @@ impl Forwarder {
     }
 
     fn unknown(&mut self, session: u32, now: Now) -> Action {
-        self.stateless(&Answer::Unknown { session }, now)
+        let allowed = self.answers.take(1, self.limits.answers_per_second, now.monotonic);
+        self.stateless(allowed, &Answer::Unknown { session })
     }
 
     /// Answers to unproven addresses are smaller than what caused them, and limited in number.
-    fn stateless(&mut self, answer: &Answer, now: Now) -> Action {
-        if self.answers.take(1, self.limits.answers_per_second, now.monotonic) {
+    fn stateless(&mut self, allowed: bool, answer: &Answer) -> Action {
+        if allowed {
             Action::Reply(answer.encode())
         } else {
             self.counters.limited += 1;

@@ -17,8 +17,10 @@ pub struct Limits {
     pub networks: usize,
     /// BINDs per second from one network, after it proved its address.
     pub binds_per_second: u64,
-    /// Challenges and other stateless answers per second, to everyone together.
+    /// Answers about unknown sessions per second, to everyone together.
     pub answers_per_second: u64,
+    /// Challenges per second, to everyone together: each costs two hashes and is smaller than the question.
+    pub challenges_per_second: u64,
     /// Bytes per second of one session, both directions together.
     pub session_bytes_per_second: u64,
     /// Silence after which a binding or session is forgotten.
@@ -37,6 +39,7 @@ impl Default for Limits {
             networks: 8_192,
             binds_per_second: 20,
             answers_per_second: 5_000,
+            challenges_per_second: 50_000,
             session_bytes_per_second: 128_000_000,
             idle: Duration::from_secs(60),
             session_life: Duration::from_secs(13 * 3600),

@@ -236,6 +236,7 @@ fn rates_and_numbers_are_bounded() {
         binds_per_second: 4,
         session_bytes_per_second: 3000,
         answers_per_second: 50,
+        challenges_per_second: 7,
         ..Limits::default()
     };
     let mut world = World::with(limits);
@@ -252,7 +253,13 @@ fn rates_and_numbers_are_bounded() {
     assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Drop);
     let stranger = at("203.0.113.9:1");
     let answered = (0..100).filter(|_| world.send(&data(1), stranger) != Action::Drop).count();
-    assert!(answered < 50, "{answered} answers to a stranger");
+    assert_eq!(answered, 50, "answers to a stranger");
+    // His flood keeps nobody else from binding.
+    let other = world.ticket("acme", TicketRole::Client, "shop-1");
+    world.bound(&other, "198.51.101.7:50000", 1);
+    let ask = Bind { instance: 9, wanted: 0, ticket: String::new(), proof: None }.encode();
+    let challenged = (0..100).filter(|_| world.send(&ask, stranger) != Action::Drop).count();
+    assert_eq!(challenged, 0, "the challenges of this second are used up");
     world.wait(1);
     assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
 }

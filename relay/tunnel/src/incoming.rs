@@ -5,6 +5,7 @@
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::PathKind;
+use crate::seats::Seat;
 use crate::socket::is_relayed;
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
 use daam_identity::{CertificateFacts, UserPrincipal};
@@ -29,7 +30,7 @@ pub(crate) async fn guard(
     connection: Connection,
     facts: CertificateFacts,
     mut revoked: watch::Receiver<Revoked>,
-    _control: (SendStream, RecvStream),
+    _held: ((SendStream, RecvStream), Seat),
 ) {
     loop {
         let left = facts.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());

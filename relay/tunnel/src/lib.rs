@@ -17,6 +17,7 @@ mod listen;
 pub mod path;
 pub mod race;
 mod relay_link;
+mod seats;
 mod socket;
 mod standby;
 mod stream;

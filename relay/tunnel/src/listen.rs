@@ -9,6 +9,7 @@ use crate::close::{CloseCode, describe, reason_bytes};
 use crate::incoming::{Incoming, Revoked, guard};
 use crate::path::RelayTarget;
 use crate::relay_link::RelayLink;
+use crate::seats::Seats;
 use crate::socket::PathSocket;
 use crate::stream::StreamKind;
 use crate::tls::{CredentialError, Credentials};
@@ -24,6 +25,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
+
+/// Connections of one person; each carries many streams.
+const MAX_PER_USER: usize = 64;
 
 /// Handshakes under way at once; more are refused.
 const MAX_HANDSHAKES: usize = 256;
@@ -90,6 +94,7 @@ pub enum ListenError {
 struct Shared {
     org: String,
     revoked: watch::Sender<Revoked>,
+    seats: Arc<Seats>,
 }
 
 /// Listens until dropped.
@@ -124,7 +129,11 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let socket = PathSocket::listening(config.bind).map_err(at)?;
     let endpoint = endpoint(Arc::clone(&socket), Some(credentials.server()?)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
-    let shared = Arc::new(Shared { org: config.org, revoked: watch::Sender::default() });
+    let shared = Arc::new(Shared {
+        org: config.org,
+        revoked: watch::Sender::default(),
+        seats: Seats::new(MAX_PER_USER),
+    });
     let (sender, incoming) = mpsc::channel(WAITING_CONNECTIONS);
     let accepting = tokio::spawn(accept_loop(endpoint.clone(), Arc::clone(&shared), sender));
     Ok(Listener {
@@ -253,12 +262,17 @@ async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incomin
             return Err(reason);
         }
     };
+    let Some(seat) = shared.seats.take(&user.user_id) else {
+        let reason = format!("you hold {MAX_PER_USER} connections to this agent; close some first");
+        connection.close(CloseCode::Busy.wire(), reason_bytes(&reason));
+        return Err(reason);
+    };
     let lost = |error: &quinn::ConnectionError| describe(error);
     let mut control = connection.open_bi().await.map_err(|error| lost(&error))?;
     if control.0.write_all(&StreamKind::Control.header()).await.is_err() {
         return Err(connection.close_reason().map_or_else(String::new, |error| lost(&error)));
     }
-    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), control));
+    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), (control, seat)));
     Ok(Incoming::new(user, &facts, connection))
 }
 

@@ -113,3 +113,25 @@ async fn having_no_path_is_said_at_once() {
     nowhere.prefer = PathPreference::Relay;
     assert!(matches!(dial(nowhere).await, Err(DialError::NoPath(_))));
 }
+
+#[tokio::test]
+async fn one_person_cannot_take_every_place() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.push(dial(plan(&ca, &own, &listener)).await.unwrap());
+    }
+    let refused = dial(plan(&ca, &own, &listener)).await.unwrap_err().to_string();
+    assert!(refused.contains("you hold 64 connections"), "{refused}");
+    let bo = daam_identity::UserPrincipal { user_id: "u-bo".into(), ..ada() };
+    let his = papers(&ca, &Principal::User(bo), 3600);
+    echoes(&dial(plan(&ca, &his, &listener)).await.unwrap(), b"hello").await;
+    held.pop().unwrap().shutdown("done").await;
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while dial(plan(&ca, &own, &listener)).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline);
+    }
+}
