@@ -8,6 +8,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use daam_store::{Caller, Role};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// For reading the body and answering; a bundle of 8 MiB at 600 kbit/s fits.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Who a route is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub enum Who {
     Enrolment,
     /// Any user, agent or relay.
     AnyToken,
+    /// A user or an agent: relays stand on the open internet and have no business with policies.
+    Reader,
     /// Any user.
     User,
     /// Admins.
@@ -38,6 +45,7 @@ impl Who {
             Self::Operator => "the bootstrap token",
             Self::Enrolment => "an unused enrolment token",
             Self::AnyToken => "the token of a user, agent or relay",
+            Self::Reader => "the token of a user or agent",
             Self::User => "a user's API token",
             Self::Admin => "an admin's API token",
             Self::Agent => "an agent's link token",
@@ -49,6 +57,7 @@ impl Who {
         match (self, caller) {
             (Self::Anyone, _)
             | (Self::AnyToken, Caller::User(_) | Caller::Agent(_) | Caller::Relay(_))
+            | (Self::Reader, Caller::User(_) | Caller::Agent(_))
             | (Self::User, Caller::User(_))
             | (Self::Agent, Caller::Agent(_))
             | (Self::Relay, Caller::Relay(_))
@@ -66,7 +75,10 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let mut response = match check(&app, who, &mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+            let title = "the request did not arrive or was not answered in time";
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title).into_response()
+        }),
         Err(refusal) => refusal.into_response(),
     };
     // Answers carry secrets shown once and other people's data.
@@ -76,6 +88,10 @@ pub(crate) async fn guard(
 }
 
 async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal> {
+    // No name contains NUL, and PostgreSQL would fail on it rather than find nothing.
+    if request.uri().path().contains("%00") {
+        return Err(Refusal::missing("route.unknown", "no name contains a NUL character"));
+    }
     if who == Who::Anyone {
         return Ok(());
     }

@@ -20,6 +20,7 @@ mod bootstrap_token;
 mod clock;
 mod keys;
 mod name;
+mod serve;
 mod slug;
 mod tls;
 mod vault;

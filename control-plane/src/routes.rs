@@ -20,7 +20,7 @@ mod certificates;
 mod connect;
 mod databases;
 mod enrolment;
-mod relays;
+pub(crate) mod relays;
 mod tokens;
 mod trust;
 mod users;
@@ -71,13 +71,15 @@ pub fn table() -> Vec<Route> {
         large("PUT", "/v1/trust", Who::Admin, (TRUST, put(trust::store))),
         route("GET", "/v1/trust", Who::AnyToken, get(trust::show)),
         large("PUT", "/v1/databases/{db}/bundle", Who::Admin, (bundles::LIMIT, put(bundles::publish))),
-        route("GET", "/v1/databases/{db}/bundle", Who::AnyToken, get(bundles::show)),
+        route("GET", "/v1/databases/{db}/bundle", Who::Reader, get(bundles::show)),
         route("GET", "/v1/databases/{db}/schema", Who::Admin, get(databases::schema)),
         route("GET", "/v1/databases", Who::User, get(databases::list)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/agents", Who::Admin, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agent/link", Who::Agent, get(agents::link)),
+        route("GET", "/v1/relays", Who::Admin, get(relays::list)),
+        route("DELETE", "/v1/relays/{id}", Who::Admin, delete(relays::remove)),
         route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
     ]
 }

@@ -6,6 +6,7 @@ use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
 use crate::problem::Refusal;
 use crate::routes::{self, router};
+use crate::serve::{Limits, serve};
 use crate::tls::{TlsError, TlsListener, server_config};
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
@@ -105,7 +106,7 @@ pub enum StartError {
 pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
-    task: AbortOnDropHandle<io::Result<()>>,
+    task: AbortOnDropHandle<()>,
     listening: AbortOnDropHandle<()>,
 }
 
@@ -122,16 +123,14 @@ impl Server {
         let service = router(&app).layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Refusal::internal("answer a request", &io::Error::other("a handler panicked")).into_response()
         }));
-        let stop = app.stop().clone().cancelled_owned();
+        let stop = app.stop().clone();
         let task = match &config.transport {
             Transport::Tls { cert, key } => {
                 let listener = TlsListener::new(listener, address, server_config(cert, key)?);
-                let serve = axum::serve(listener, service).with_graceful_shutdown(stop);
-                AbortOnDropHandle::new(tokio::spawn(async move { serve.await }))
+                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, Limits::default())))
             }
             Transport::Loopback | Transport::BehindTlsProxy => {
-                let serve = axum::serve(listener, service).with_graceful_shutdown(stop);
-                AbortOnDropHandle::new(tokio::spawn(async move { serve.await }))
+                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, Limits::default())))
             }
         };
         let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
@@ -151,7 +150,7 @@ impl Server {
     /// Ends when the server ended by itself, or after `until` and an orderly stop.
     pub async fn run(mut self, until: impl Future<Output = ()>) -> io::Result<()> {
         tokio::select! {
-            ended = &mut self.task => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+            ended = &mut self.task => return ended.map_err(io::Error::other),
             () = until => {}
         }
         self.stop().await;

@@ -4,4 +4,5 @@
 //! added to answers, never repurposed; messages carry a version so that an older peer can refuse.
 
 pub mod link;
+mod once;
 pub mod v1;

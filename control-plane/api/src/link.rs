@@ -123,7 +123,8 @@ pub struct DirectoryUser {
     pub disabled: bool,
     /// Groups.
     pub groups: BTreeSet<String>,
-    /// Attributes as JSON scalars; the agent types them by the bundle's declaration.
+    /// Attributes as JSON scalars, each name once; the agent types them by the bundle's declaration.
+    #[serde(deserialize_with = "crate::once::map")]
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 

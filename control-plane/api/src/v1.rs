@@ -15,13 +15,15 @@
 //! | POST `/v1/agent/certificate` | [`AgentCertificateRequest`] | [`CertificateIssued`] | agent link token |
 //! | PUT/GET `/v1/trust` | trust file JSON | the same | admin / any |
 //! | PUT `/v1/databases/{db}/bundle?expect_head=N` | bundle bytes | [`BundleAccepted`] | admin |
-//! | GET `/v1/databases/{db}/bundle` | | bundle bytes | any token |
+//! | GET `/v1/databases/{db}/bundle` | | bundle bytes | user or agent |
 //! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin |
 //! | GET `/v1/databases` | | [`Database`] list | user |
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
 //! | GET `/v1/agents` | | [`Agent`] list | admin |
 //! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
+//! | GET `/v1/relays` | | [`Relay`] list | admin |
+//! | DELETE `/v1/relays/{id}` | | | admin |
 //! | PUT `/v1/relay/address` | [`RelayAddress`] | | relay link token |
 //! | GET `/v1/ca` | | the CA, PEM | any token |
 //! | GET `/healthz` | | | anyone |
@@ -108,7 +110,8 @@ pub struct PutUser {
     pub role: Option<String>,
     /// Groups.
     pub groups: BTreeSet<String>,
-    /// Attributes: JSON strings, integers, booleans.
+    /// Attributes: JSON strings, integers, booleans; each name once.
+    #[serde(deserialize_with = "crate::once::map")]
     pub attributes: BTreeMap<String, serde_json::Value>,
     /// A disabled user loses every session.
     #[serde(default)]
@@ -263,6 +266,19 @@ pub struct Agent {
     pub directory_version: u64,
     /// Scope violations in the last 7 days.
     pub scope_violations: u64,
+}
+
+/// A relay as listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Relay {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Where it listens, once it has said so.
+    pub address: Option<String>,
+    /// Whether it said so lately; only then is anybody sent to it.
+    pub online: bool,
 }
 
 /// Where a relay can be reached.

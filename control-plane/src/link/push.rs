@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::keys;
 use crate::link::{End, relay_offers};
+use crate::routes::relays::announced_after;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::link::ToAgent;
@@ -10,9 +11,10 @@ use daam_identity::ticket::{TicketGrant, TicketRole};
 use daam_store::AgentAuth;
 use std::collections::BTreeSet;
 
-const TICKET_SECONDS: i64 = 3600;
-/// Tickets are renewed when this much of their life is left.
-const RENEW_SECONDS: i64 = TICKET_SECONDS / 2;
+/// Relays drop an agent whose ticket ended, so a ticket outlasts an outage of the control plane.
+const TICKET_SECONDS: i64 = 86_400;
+/// Tickets are renewed when this much of their life is left: every half hour.
+const RENEW_SECONDS: i64 = TICKET_SECONDS - 1800;
 
 /// Nothing has been told at first: a new link gets everything, whatever the agent says it holds, and refuses or
 /// ignores what it has.
@@ -65,8 +67,8 @@ impl Pushed {
     }
 
     async fn relays(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {
-        let addresses = app.db().relay_addresses(agent.scope()).await?;
         let now = app.now();
+        let addresses = app.db().relay_addresses(agent.scope(), announced_after(now)).await?;
         let told = match &self.relays {
             None => addresses.is_empty(),
             Some((told, expires)) => *told == addresses && expires.saturating_sub(RENEW_SECONDS) > now,

@@ -36,7 +36,7 @@ pub(crate) async fn for_user(
         device: request.device,
     });
     let issued = issue(&ca, &request.csr_pem, &principal, user_validity(app.now(), user.token_expires_at()))?;
-    answer(&app, scope, (&ca, issued), Holder::User(user.user_id())).await
+    answer(&app, scope, (&ca, issued), Holder::User(&user)).await
 }
 
 pub(crate) async fn for_agent(
@@ -103,7 +103,10 @@ async fn answer(
     holder: Holder<'_>,
 ) -> Result<Json<CertificateIssued>, Refusal> {
     let new = NewCertificate { serial: &issued.serial_hex, holder, not_after: issued.not_after };
-    app.db().record_certificate(scope, &new, app.now()).await?;
+    if !app.db().record_certificate(scope, &new, app.now()).await? {
+        let title = "the token was deleted, or its holder disabled or removed, meanwhile";
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "auth.required", title).allowed("a valid token"));
+    }
     Ok(Json(CertificateIssued {
         certificate_pem: issued.pem,
         ca_pem: ca.cert_pem().to_owned(),

@@ -5,6 +5,7 @@ use crate::keys;
 use crate::link::{ONLINE_SECONDS, relay_offers};
 use crate::name::shown;
 use crate::problem::Refusal;
+use crate::routes::relays::announced_after;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -41,7 +42,7 @@ pub(crate) async fn offer(
         agent_id: agent.id.clone(),
         expires: app.now().saturating_add(TICKET_SECONDS),
     };
-    let addresses = app.db().relay_addresses(scope).await?;
+    let addresses = app.db().relay_addresses(scope, announced_after(app.now())).await?;
     let relays = relay_offers(&keys::ticket_signer(&app, scope).await?, addresses, &grant)?;
     Ok(Json(ConnectOffer {
         org: scope.org().to_owned(),

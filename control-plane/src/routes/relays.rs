@@ -1,15 +1,43 @@
-//! Where a relay listens. Agents learn of a new address at once.
+//! Where a relay listens. Agents learn of a new address at once, and nobody is sent to a relay that was removed or has
+//! not announced itself for a while.
 
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::name;
 use crate::problem::Refusal;
-use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use daam_api::v1::RelayAddress;
-use daam_store::RelayAuth;
+use axum::{Extension, Json};
+use daam_api::v1::{Relay, RelayAddress};
+use daam_store::{RelayAuth, UserAuth};
 use std::sync::Arc;
+
+/// Three of a relay's announcements.
+const SILENT_SECONDS: i64 = 900;
+
+/// A relay that announced itself after this is alive.
+pub(crate) fn announced_after(now: i64) -> i64 {
+    now.saturating_sub(SILENT_SECONDS)
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+) -> Result<Json<Vec<Relay>>, Refusal> {
+    Ok(Json(app.db().relays(user.scope(), announced_after(app.now())).await?))
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    if app.db().remove_relay(user.scope(), &id, app.now()).await? {
+        app.changed(user.scope()).await;
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Refusal::missing("relay.unknown", "there is no such relay").allowed("an id from `GET /v1/relays`"))
+}
 
 pub(crate) async fn set_address(
     State(app): State<Arc<App>>,

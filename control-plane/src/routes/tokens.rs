@@ -1,4 +1,4 @@
-//! API tokens. A deleted token stops working with its next request.
+//! API tokens. A deleted token stops working with its next request, and the certificates it asked for at once.
 
 use crate::app::App;
 use crate::body::JsonBody;
@@ -27,7 +27,7 @@ pub(crate) async fn create(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title)
             .allowed("a token for yourself, without `email`"));
     }
-    let expires_at = expiry(app.now(), request.expires_in, DEFAULT_SECONDS, MOST_SECONDS)?;
+    let expires_at = end(&user, app.now(), request.expires_in)?;
     let owner = TokenOwner { email: &email, name: &request.name, expires_at };
     let (id, secret) = app.db().create_token(&user, &owner, app.now()).await?.ok_or_else(|| {
         Refusal::missing("user.unknown", format!("there is no enabled user `{email}`"))
@@ -35,6 +35,21 @@ pub(crate) async fn create(
     })?;
     let created = TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) };
     Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// A member's token cannot make one that outlives it, or an end would be none. Admins prolong theirs and others'.
+fn end(user: &UserAuth, now: i64, wanted: Option<u64>) -> Result<i64, Refusal> {
+    let expires_at = expiry(now, wanted, DEFAULT_SECONDS, MOST_SECONDS)?;
+    let ours = user.token_expires_at();
+    if user.role() == Role::Admin || expires_at <= ours {
+        return Ok(expires_at);
+    }
+    if wanted.is_none() {
+        return Ok(ours);
+    }
+    let title = "a token cannot make one that outlives it";
+    let allowed = format!("an end by {}, or a token from an admin", rfc3339(ours));
+    Err(Refusal::bad("request.expiry", title).allowed(allowed))
 }
 
 pub(crate) async fn list(
@@ -57,6 +72,7 @@ pub(crate) async fn remove(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     if app.db().delete_token(&user, &id, app.now()).await? {
+        app.changed(user.scope()).await;
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Refusal::missing("token.unknown", "there is no such token of yours"))

@@ -90,11 +90,12 @@ impl Db {
     /// Removes an agent for good: its link token and certificates end, its history stays. `false` if there is none.
     pub async fn remove_agent(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
         let mut tx = self.write_tx().await?;
+        // First of all, because it locks the organization: no certificate is recorded between the two changes.
+        append(&mut tx, scope, Happened { action: "agent.remove", target: id, detail: "" }, now).await?;
         if run!(&mut tx, execute REMOVE, &scope.org_id, id, now)? == 0 {
             return Ok(false);
         }
         run!(&mut tx, execute REVOKE, &scope.org_id, id, now)?;
-        append(&mut tx, scope, Happened { action: "agent.remove", target: id, detail: "" }, now).await?;
         tx.commit().await?;
         Ok(true)
     }

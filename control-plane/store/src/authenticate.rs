@@ -10,11 +10,12 @@ statements! {
             WHERE t.sha256 = $1 AND t.expires_at > $2 AND NOT u.disabled AND u.org_id = t.org_id";
     ENROLMENT = "SELECT e.sha256, e.id, e.kind, e.database_name, o.id, o.slug \
                  FROM enrolment_tokens e JOIN organizations o ON o.id = e.org_id \
-                 WHERE e.sha256 = $1 AND e.expires_at > $2 AND e.used_at IS NULL";
+                 JOIN users u ON u.id = e.created_by AND u.org_id = e.org_id \
+                 WHERE e.sha256 = $1 AND e.expires_at > $2 AND e.used_at IS NULL AND u.role = 'admin' AND NOT u.disabled";
     AGENT = "SELECT a.link_sha256, a.id, a.name, a.database_name, o.id, o.slug \
              FROM agents a JOIN organizations o ON o.id = a.org_id WHERE a.link_sha256 = $1 AND a.removed_at IS NULL";
     RELAY = "SELECT r.link_sha256, r.id, r.name, o.id, o.slug \
-             FROM relays r JOIN organizations o ON o.id = r.org_id WHERE r.link_sha256 = $1";
+             FROM relays r JOIN organizations o ON o.id = r.org_id WHERE r.link_sha256 = $1 AND r.removed_at IS NULL";
 }
 
 /// Whoever a verified secret speaks for.
@@ -61,6 +62,7 @@ pub struct UserAuth {
     user_id: String,
     email: String,
     role: Role,
+    token_id: String,
     token_expires_at: i64,
 }
 
@@ -80,6 +82,10 @@ impl UserAuth {
     /// The user's role.
     pub fn role(&self) -> Role {
         self.role
+    }
+    /// The presented token's id.
+    pub fn token_id(&self) -> &str {
+        &self.token_id
     }
     /// When the presented token ends, unix seconds.
     pub fn token_expires_at(&self) -> i64 {
@@ -201,7 +207,7 @@ impl Db {
         type Row = (String, String, i64, String, String, String, String, String);
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
-        let Some((stored, _token_id, token_expires_at, user_id, email, role, org_id, slug)) =
+        let Some((stored, token_id, token_expires_at, user_id, email, role, org_id, slug)) =
             run!(&mut tx, optional: Row, USER, &wanted, now)?
         else {
             return Ok(None);
@@ -213,6 +219,7 @@ impl Db {
             user_id,
             email,
             role,
+            token_id,
             token_expires_at,
         })))
     }

@@ -2,20 +2,24 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
-use crate::{StoreError, TenantScope};
+use crate::{StoreError, TenantScope, UserAuth};
 use std::collections::BTreeSet;
 
 statements! {
-    INSERT = "INSERT INTO certificates (org_id, serial, holder_kind, holder_id, not_after) VALUES ($1, $2, $3, $4, $5)";
+    INSERT = "INSERT INTO certificates (org_id, serial, holder_kind, holder_id, not_after, token_id) \
+              VALUES ($1, $2, $3, $4, $5, $6)";
+    TOKEN_STANDS = "SELECT t.id FROM api_tokens t JOIN users u ON u.id = t.user_id \
+                    WHERE t.org_id = $1 AND t.id = $2 AND NOT u.disabled";
+    AGENT_STANDS = "SELECT id FROM agents WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
     PRUNE = "DELETE FROM certificates WHERE org_id = $1 AND not_after <= $2";
     REVOKED = "SELECT serial FROM certificates WHERE org_id = $1 AND revoked_at IS NOT NULL AND not_after > $2";
 }
 
 /// Whom a certificate names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Holder<'a> {
-    /// A user, by id.
-    User(&'a str),
+    /// A user, by the token that asks; the certificate ends with that token.
+    User(&'a UserAuth),
     /// An agent, by id.
     Agent(&'a str),
 }
@@ -32,19 +36,31 @@ pub struct NewCertificate<'a> {
 }
 
 impl Db {
-    /// Records a certificate before it is handed out, and forgets those that have ended.
+    /// Records a certificate before it is handed out, and forgets those that have ended. `false` if its holder was
+    /// disabled or removed, or the token deleted, meanwhile: then it must not be handed out.
     pub async fn record_certificate(
         &self,
         scope: &TenantScope,
         new: &NewCertificate<'_>,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write_tx().await?;
-        run!(&mut tx, execute PRUNE, &scope.org_id, now)?;
-        insert(&mut tx, scope, new).await?;
+        // First of all, because it locks the organization: whatever revokes comes wholly before or wholly after.
         let what = Happened { action: "certificate.issue", target: new.serial, detail: "" };
         append(&mut tx, scope, what, now).await?;
-        tx.commit().await
+        let stands = match new.holder {
+            Holder::User(user) => {
+                run!(&mut tx, optional: (String,), TOKEN_STANDS, &scope.org_id, user.token_id())?
+            }
+            Holder::Agent(id) => run!(&mut tx, optional: (String,), AGENT_STANDS, &scope.org_id, id)?,
+        };
+        if stands.is_none() {
+            return Ok(false);
+        }
+        run!(&mut tx, execute PRUNE, &scope.org_id, now)?;
+        insert(&mut tx, scope, new).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Serials that must not be accepted although they have not ended.
@@ -66,10 +82,10 @@ pub(crate) async fn insert(
     scope: &TenantScope,
     new: &NewCertificate<'_>,
 ) -> Result<(), StoreError> {
-    let (kind, id) = match new.holder {
-        Holder::User(id) => ("user", id),
-        Holder::Agent(id) => ("agent", id),
+    let (kind, id, token) = match new.holder {
+        Holder::User(user) => ("user", user.user_id(), Some(user.token_id())),
+        Holder::Agent(id) => ("agent", id, None),
     };
-    run!(tx, execute INSERT, &scope.org_id, new.serial, kind, id, new.not_after)?;
+    run!(tx, execute INSERT, &scope.org_id, new.serial, kind, id, new.not_after, token)?;
     Ok(())
 }

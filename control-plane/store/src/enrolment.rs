@@ -1,4 +1,5 @@
-//! One-time tokens that admit an agent or a relay. Using one, and what it made, is one transaction.
+//! One-time tokens that admit an agent or a relay. Using one, and what it made, is one transaction. A token made by
+//! somebody who is no longer an admin admits nobody.
 
 use crate::audit::{Happened, append};
 use crate::certificates::{NewCertificate, insert};
@@ -7,9 +8,10 @@ use crate::{EnrolmentAuth, EnrolmentKind, Secret, SecretKind, StoreError, UserAu
 use uuid::Uuid;
 
 statements! {
-    INSERT = "INSERT INTO enrolment_tokens (id, org_id, kind, database_name, sha256, created_at, expires_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    USE = "UPDATE enrolment_tokens SET used_at = $3 WHERE org_id = $1 AND id = $2 AND used_at IS NULL AND expires_at > $3";
+    INSERT = "INSERT INTO enrolment_tokens (id, org_id, kind, database_name, sha256, created_at, expires_at, created_by) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    USE = "UPDATE enrolment_tokens SET used_at = $3 WHERE org_id = $1 AND id = $2 AND used_at IS NULL AND expires_at > $3 \
+           AND EXISTS (SELECT 1 FROM users u WHERE u.id = created_by AND u.role = 'admin' AND NOT u.disabled)";
     DATABASE = "INSERT INTO databases (org_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (org_id, name) DO NOTHING";
     AGENT = "INSERT INTO agents (id, org_id, database_name, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     RELAY = "INSERT INTO relays (id, org_id, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5)";
@@ -54,7 +56,8 @@ impl Db {
         }
         let id = Uuid::now_v7().to_string();
         let secret = Secret::generate(SecretKind::Enrolment)?;
-        run!(&mut tx, execute INSERT, &id, &scope.org_id, kind, database, secret.sha256(), now, new.expires_at)?;
+        run!(&mut tx, execute INSERT, &id, &scope.org_id, kind, database, secret.sha256(), now, new.expires_at,
+            by.user_id())?;
         let detail = database.map_or_else(|| kind.to_owned(), |database| format!("{kind} of {database}"));
         let what = Happened { action: "enrolment.create", target: &id, detail: &detail };
         append(&mut tx, scope, what, now).await?;

@@ -1,13 +1,17 @@
-//! Relays and where they listen.
+//! Relays and where they listen. One that has not said so for a while is not offered to anybody.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
 use crate::{RelayAuth, StoreError, TenantScope};
+use daam_api::v1::Relay;
 
 statements! {
     PRESENT = "SELECT address FROM relays WHERE org_id = $1 AND id = $2";
-    SET = "UPDATE relays SET address = $3, seen_at = $4 WHERE org_id = $1 AND id = $2";
-    LIST = "SELECT address FROM relays WHERE org_id = $1 AND address IS NOT NULL ORDER BY address, id";
+    SET = "UPDATE relays SET address = $3, seen_at = $4 WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
+    ALIVE = "SELECT address FROM relays WHERE org_id = $1 AND address IS NOT NULL AND removed_at IS NULL AND seen_at > $2 \
+             ORDER BY address, id";
+    LIST = "SELECT id, name, address, seen_at > $2 FROM relays WHERE org_id = $1 AND removed_at IS NULL ORDER BY name, id";
+    REMOVE = "UPDATE relays SET removed_at = $3 WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
 }
 
 impl Db {
@@ -31,10 +35,34 @@ impl Db {
         Ok(news)
     }
 
-    /// The addresses of all relays that have said one.
-    pub async fn relay_addresses(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
+    /// Where the relays listen that said so after `seen_after`.
+    pub async fn relay_addresses(
+        &self,
+        scope: &TenantScope,
+        seen_after: i64,
+    ) -> Result<Vec<String>, StoreError> {
         let mut tx = self.read_tx().await?;
-        let rows = run!(&mut tx, all: (String,), LIST, &scope.org_id)?;
+        let rows = run!(&mut tx, all: (String,), ALIVE, &scope.org_id, seen_after)?;
         Ok(rows.into_iter().map(|(address,)| address).collect())
+    }
+
+    /// Every relay.
+    pub async fn relays(&self, scope: &TenantScope, seen_after: i64) -> Result<Vec<Relay>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let rows =
+            run!(&mut tx, all: (String, String, Option<String>, bool), LIST, &scope.org_id, seen_after)?;
+        let listed = |(id, name, address, online)| Relay { id, name, address, online };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
+    /// Removes a relay for good: its link token ends and nobody is sent to it. `false` if there is none.
+    pub async fn remove_relay(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
+        let mut tx = self.write_tx().await?;
+        if run!(&mut tx, execute REMOVE, &scope.org_id, id, now)? == 0 {
+            return Ok(false);
+        }
+        append(&mut tx, scope, Happened { action: "relay.remove", target: id, detail: "" }, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }

@@ -1,4 +1,4 @@
-//! API tokens: made, shown once, deleted at once.
+//! API tokens: made, shown once, deleted at once, and with a token the certificates it asked for.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
@@ -13,6 +13,7 @@ statements! {
                 WHERE t.org_id = $1 AND t.expires_at > $2 ORDER BY u.email, t.expires_at, t.id";
     LIST_OWN = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
                 WHERE t.org_id = $1 AND t.expires_at > $2 AND t.user_id = $3 ORDER BY u.email, t.expires_at, t.id";
+    REVOKE = "UPDATE certificates SET revoked_at = $3 WHERE org_id = $1 AND token_id = $2 AND revoked_at IS NULL";
     DELETE_ANY = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2";
     DELETE_OWN = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2 AND user_id = $3";
 }
@@ -80,6 +81,8 @@ impl Db {
     pub async fn delete_token(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx().await?;
+        // First of all, because it locks the organization: no certificate is recorded between the two changes.
+        append(&mut tx, scope, Happened { action: "token.delete", target: id, detail: "" }, now).await?;
         let gone = match by.role() {
             Role::Admin => run!(&mut tx, execute DELETE_ANY, &scope.org_id, id)?,
             Role::Member => run!(&mut tx, execute DELETE_OWN, &scope.org_id, id, by.user_id())?,
@@ -87,7 +90,7 @@ impl Db {
         if gone == 0 {
             return Ok(false);
         }
-        append(&mut tx, scope, Happened { action: "token.delete", target: id, detail: "" }, now).await?;
+        run!(&mut tx, execute REVOKE, &scope.org_id, id, now)?;
         tx.commit().await?;
         Ok(true)
     }

@@ -60,11 +60,28 @@ pub(crate) async fn a_relay_enrols_once_and_can_verify_tickets(world: World) {
     let ticket = verifier.verify(held.presented(), world.now()).unwrap();
     let grant = ticket.proven_by(b"challenge", &held.prove(b"challenge")).unwrap();
     let expected = TicketGrant {
-        org: org.slug,
+        org: org.slug.clone(),
         role: TicketRole::Client,
         agent_id: agent.id,
         expires: world.now() + 300,
     };
     assert_eq!(grant.grant(), &expected);
+    let offered = async || -> Vec<daam_api::link::RelayOffer> {
+        let answer = world.call(Method::POST, "/v1/databases/shop/connect", &org.token, &json!({})).await;
+        // The agent's own link is counted as offline until its next tick.
+        if answer.status == 503 {
+            vec![daam_api::link::RelayOffer { address: String::new(), ticket: String::new() }]
+        } else {
+            answer.json::<daam_api::v1::ConnectOffer>(200).relays
+        }
+    };
+    world.pass(900);
+    world.until("a silent relay is not offered", async || offered().await.is_empty()).await;
+    world.call(Method::PUT, "/v1/relay/address", &relay.link_token, &address).await.ok(204);
+    assert_eq!(offered().await.len(), 1);
+    let path = format!("/v1/relays/{}", relay.id);
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.ok(204);
+    assert!(offered().await.is_empty());
+    world.get("/v1/whoami", &relay.link_token).await.refused(401, "auth.required");
     drop(link);
 }

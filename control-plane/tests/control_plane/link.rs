@@ -159,9 +159,28 @@ pub(crate) async fn a_new_link_gets_everything_and_changes_at_once(world: World)
     let grant = ticket.proven_by(b"c", &held.prove(b"c")).unwrap().grant().clone();
     assert_eq!((grant.role, grant.agent_id), (TicketRole::Agent, agent.id));
     world.pass(1801);
+    let ToAgent::RelayUpdate { relays } = peer.hear().await else { panic!("no withdrawal") };
+    assert!(relays.is_empty(), "a relay that was not heard of for half an hour");
+    world.call(Method::PUT, "/v1/relay/address", &relay.link_token, &address).await.ok(204);
     let ToAgent::RelayUpdate { relays } = peer.hear().await else { panic!("no renewed ticket") };
     let held = HeldTicket::parse(&relays[0].ticket).unwrap();
-    assert!(verifier.verify(held.presented(), world.now() + 3500).is_ok());
+    assert!(verifier.verify(held.presented(), world.now() + 86_000).is_ok());
+}
+
+pub(crate) async fn a_deleted_token_takes_its_certificates_along(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let request = json!({ "name": "laptop" });
+    let token: daam_api::v1::TokenCreated =
+        world.call(Method::POST, "/v1/tokens", &org.token, &request).await.json(201);
+    let (_, csr) = daam_identity::make_csr().unwrap();
+    let request = json!({ "csr_pem": csr, "device": "d" });
+    let issued: daam_api::v1::CertificateIssued =
+        world.call(Method::POST, "/v1/certificates", &token.token, &request).await.json(200);
+    let mut peer = Peer::connected(&world, &agent).await;
+    world.call(Method::DELETE, &format!("/v1/tokens/{}", token.id), &org.token, &json!({})).await.ok(204);
+    let ToAgent::IdentityRevoked { serials } = peer.hear().await else { panic!("nothing revoked") };
+    assert!(serials.contains(&daam_identity::facts_of_pem(&issued.certificate_pem).unwrap().serial_hex));
 }
 
 pub(crate) async fn what_an_agent_reports_is_stored(world: World) {

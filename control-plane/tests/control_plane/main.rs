@@ -59,6 +59,7 @@ contract![
     bundles::the_head_moves_forward_by_compare_and_swap,
     bundles::trust_files_are_for_this_organization,
     link::a_new_link_gets_everything_and_changes_at_once,
+    link::a_deleted_token_takes_its_certificates_along,
     link::what_an_agent_reports_is_stored,
     link::impossible_messages_end_the_link_with_a_reason,
     link::a_second_link_replaces_the_first,

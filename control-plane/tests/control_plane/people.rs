@@ -33,6 +33,13 @@ pub(crate) async fn members_are_not_admins(world: World) {
     world.call(Method::POST, "/v1/tokens", &bo, &for_ana).await.refused(403, "auth.wrong-role");
     let own: TokenCreated =
         world.call(Method::POST, "/v1/tokens", &bo, &json!({ "name": "x" })).await.json(201);
+    let short = json!({ "name": "ci", "expires_in": 60 });
+    let short: TokenCreated = world.call(Method::POST, "/v1/tokens", &bo, &short).await.json(201);
+    let longer = json!({ "name": "for ever", "expires_in": 61 });
+    world.call(Method::POST, "/v1/tokens", &short.token, &longer).await.refused(400, "request.expiry");
+    let child: TokenCreated =
+        world.call(Method::POST, "/v1/tokens", &short.token, &json!({ "name": "child" })).await.json(201);
+    assert_eq!(child.expires_at, short.expires_at);
     let hers: TokenCreated =
         world.call(Method::POST, "/v1/tokens", &org.token, &json!({ "name": "x" })).await.json(201);
     let delete = async |token: &str, id: &str| {

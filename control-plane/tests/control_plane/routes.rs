@@ -34,6 +34,7 @@ impl Tokens {
             Who::Operator => vec![admin, member, agent, relay, enrolment],
             Who::Enrolment => vec![admin, member, agent, relay],
             Who::AnyToken => vec![enrolment],
+            Who::Reader => vec![relay, enrolment],
             Who::User => vec![agent, relay, enrolment],
             Who::Admin => vec![member, agent, relay, enrolment],
             Who::Agent => vec![admin, member, relay, enrolment],
@@ -98,13 +99,16 @@ fn foreign(route: &Route) -> Foreign {
     match (route.method, route.path) {
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
+        ("DELETE", "/v1/relays/{id}") => Foreign::Missing("relay.unknown"),
         ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
         ("POST", "/v1/databases/{db}/connect") => Foreign::Missing("database.unknown"),
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust") => Foreign::Missing("trust.missing"),
-        ("GET", "/v1/users" | "/v1/tokens" | "/v1/agents" | "/v1/databases" | "/v1/ca" | "/v1/whoami") => {
-            Foreign::Silent
-        }
+        (
+            "GET",
+            "/v1/users" | "/v1/tokens" | "/v1/agents" | "/v1/relays" | "/v1/databases" | "/v1/ca"
+            | "/v1/whoami",
+        ) => Foreign::Silent,
         ("PUT", "/v1/users/{email}" | "/v1/trust" | "/v1/relay/address")
         | (
             "POST",
@@ -124,13 +128,18 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
     let ours = world.bootstrap().await;
     let theirs = world.organization("eve@evil.example").await;
     let agent_id = world.agent(&ours, "shop").await.id;
+    let relay_id = world.relay(&ours).await.id;
     let token = world.call(Method::POST, "/v1/tokens", &ours.token, &json!({ "name": "ci" })).await;
     let token_id = token.json::<serde_json::Value>(201)["id"].as_str().unwrap().to_owned();
     crate::bundles::publish_first(&world, &ours).await;
     let eve = &theirs.token;
     for route in table() {
         let query = if route.path.ends_with("/bundle") { "?expect_head=1" } else { "" };
-        let id = if route.path.starts_with("/v1/agents") { &agent_id } else { &token_id };
+        let id = match route.path {
+            path if path.starts_with("/v1/agents") => &agent_id,
+            path if path.starts_with("/v1/relays") => &relay_id,
+            _ => &token_id,
+        };
         let path = filled(&route).replace("some-id", id) + query;
         match foreign(&route) {
             Foreign::Missing(code) => {
@@ -138,7 +147,7 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
             }
             Foreign::Silent => {
                 let seen = visit(&world, &route, &path, Some(eve)).await.ok(200).text();
-                for name in ["ana@example.com", "shop", &ours.slug, &ours.admin_id] {
+                for name in ["ana@example.com", "shop", &ours.slug, &ours.admin_id, &relay_id] {
                     assert!(!seen.contains(name), "{route:?} shows {name}: {seen}");
                 }
             }
@@ -168,6 +177,13 @@ pub(crate) async fn bodies_are_bounded_and_strict(world: World) {
             .refused(400, "request.malformed");
         assert!(!told.contains("NewToken"), "{told}");
     }
+    for path in ["/v1/databases/a%00b/schema", "/v1/databases/a%00b/bundle", "/v1/databases/a%00b/connect"] {
+        let method = if path.ends_with("connect") { Method::POST } else { Method::GET };
+        world.call(method, path, &org.token, &json!({})).await.refused(404, "route.unknown");
+    }
+    let twice = r#"{"groups":[],"attributes":{"tenant":1,"tenant":2}}"#;
+    let put = world.send(Method::PUT, "/v1/users/bo@example.com", &org.token, twice.into()).await;
+    put.refused(400, "request.malformed");
     for expires_in in [0_u64, u64::MAX] {
         let request = json!({ "name": "x", "expires_in": expires_in });
         world.call(Method::POST, "/v1/tokens", &org.token, &request).await.refused(400, "request.expiry");

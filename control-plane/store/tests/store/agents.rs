@@ -69,12 +69,26 @@ pub(crate) async fn servers_wake_each_other(db: Db) {
 pub(crate) async fn relays_say_where_they_listen(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     let (_, token) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
-    let (_, link) = db.enrol_relay(&token, "r", NOW).await.unwrap().unwrap();
-    let Some(Caller::Relay(relay)) = db.authenticate(&link.reveal(), NOW).await.unwrap() else {
+    let (id, link) = db.enrol_relay(&token, "r", NOW).await.unwrap().unwrap();
+    let link = link.reveal();
+    let Some(Caller::Relay(relay)) = db.authenticate(&link, NOW).await.unwrap() else {
         panic!("not a relay")
     };
-    assert!(db.relay_addresses(ana.scope()).await.unwrap().is_empty());
+    let offered = async |seen_after| db.relay_addresses(ana.scope(), seen_after).await.unwrap();
+    assert!(offered(0).await.is_empty());
     assert!(db.set_relay_address(&relay, "relay.example:443", NOW).await.unwrap());
     assert!(!db.set_relay_address(&relay, "relay.example:443", NOW).await.unwrap(), "no news");
-    assert_eq!(db.relay_addresses(ana.scope()).await.unwrap(), ["relay.example:443"]);
+    assert_eq!(offered(NOW - 1).await, ["relay.example:443"]);
+    assert!(offered(NOW).await.is_empty(), "not heard of since");
+    let listed = db.relays(ana.scope(), NOW).await.unwrap().remove(0);
+    assert_eq!((listed.id, listed.online), (id.clone(), false));
+    let eve = admin(&db, "sly-fox").await;
+    assert!(db.relays(eve.scope(), 0).await.unwrap().is_empty());
+    assert!(!db.remove_relay(eve.scope(), &id, NOW).await.unwrap(), "not hers");
+    assert!(db.remove_relay(ana.scope(), &id, NOW).await.unwrap());
+    assert!(!db.remove_relay(ana.scope(), &id, NOW).await.unwrap());
+    assert!(offered(0).await.is_empty());
+    assert!(db.authenticate(&link, NOW).await.unwrap().is_none());
+    db.set_relay_address(&relay, "evil.example:443", NOW).await.unwrap();
+    assert!(offered(0).await.is_empty());
 }

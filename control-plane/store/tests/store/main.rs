@@ -45,6 +45,8 @@ contract![
     organization::the_first_organization_is_made_once_whoever_asks,
     organization::a_taken_slug_is_said_so,
     tokens::a_token_lives_until_it_expires_or_is_deleted,
+    tokens::certificates_end_with_the_token_that_asked_for_them,
+    tokens::enrolment_tokens_end_with_their_maker,
     tokens::members_delete_only_their_own_tokens,
     tokens::an_enrolment_token_admits_one_agent_however_many_ask,
     tokens::an_enrolment_token_is_for_its_kind_and_its_time,

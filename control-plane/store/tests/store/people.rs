@@ -37,11 +37,13 @@ pub(crate) async fn disabling_a_user_ends_tokens_and_certificates(db: Db) {
     let owner = TokenOwner { email: "bo@x.org", name: "laptop", expires_at: TOKEN_END };
     let secret = db.create_token(&ana, &owner, NOW).await.unwrap().unwrap().1.reveal();
     let bo = user(&db, &secret, NOW).await.unwrap();
-    let issued = |serial, not_after| NewCertificate { serial, holder: Holder::User(bo.user_id()), not_after };
-    db.record_certificate(bo.scope(), &issued("abc", NOW + 100), NOW).await.unwrap();
+    let issued = |serial, not_after| NewCertificate { serial, holder: Holder::User(&bo), not_after };
+    assert!(db.record_certificate(bo.scope(), &issued("abc", NOW + 100), NOW).await.unwrap());
     assert!(db.revoked_serials(ana.scope(), NOW).await.unwrap().is_empty());
     put(&db, &ana, "bo@x.org", true).await;
     assert!(user(&db, &secret, NOW).await.is_none());
+    // He was let in before he was disabled, and asks after.
+    assert!(!db.record_certificate(bo.scope(), &issued("late", NOW + 100), NOW).await.unwrap());
     assert_eq!(db.revoked_serials(ana.scope(), NOW).await.unwrap(), BTreeSet::from(["abc".to_owned()]));
     assert!(db.revoked_serials(ana.scope(), NOW + 100).await.unwrap().is_empty(), "it has ended by itself");
     put(&db, &ana, "bo@x.org", false).await;

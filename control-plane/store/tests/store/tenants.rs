@@ -17,8 +17,9 @@ pub(crate) async fn no_tenant_sees_or_changes_another_ones_rows(db: Db) {
     db.replace_schema(&one, "{}", NOW).await.unwrap();
     let seen = Violation { policy_id: "p", schema: "s", table: "t", site: "x" };
     db.violation(&one, seen, NOW).await.unwrap();
-    let serial = NewCertificate { serial: "1", holder: Holder::User("u"), not_after: TOKEN_END };
-    db.record_certificate(ana.scope(), &serial, NOW).await.unwrap();
+    let of = |user| NewCertificate { serial: "1", holder: Holder::User(user), not_after: TOKEN_END };
+    assert!(db.record_certificate(ana.scope(), &of(&ana), NOW).await.unwrap());
+    assert!(!db.record_certificate(eve.scope(), &of(&ana), NOW).await.unwrap(), "not her token");
 
     let other = eve.scope();
     assert_eq!(db.users(other).await.unwrap().len(), 1);
@@ -37,7 +38,7 @@ pub(crate) async fn no_tenant_sees_or_changes_another_ones_rows(db: Db) {
     put(&db, &eve, "bo@x.org", true).await;
     assert_eq!(db.publish(other, &bundle("eves"), 0, NOW).await.unwrap(), Published::Done);
     assert!(db.put_trust(other, 1, "other", NOW).await.unwrap());
-    db.record_certificate(other, &serial, NOW).await.unwrap();
+    assert!(db.record_certificate(other, &of(&eve), NOW).await.unwrap());
     let bo = db.users(ana.scope()).await.unwrap().into_iter().find(|user| user.email == "bo@x.org").unwrap();
     assert!(!bo.disabled);
     assert_eq!(db.head(ana.scope(), "shop").await.unwrap().as_deref(), Some("hers"));

@@ -3,7 +3,9 @@
 use crate::engine::{NOW, TOKEN_END, admin, agent, enrolment, put, user};
 use daam_store::{
     Caller, Db, Enrolment, EnrolmentKind, Holder, NewAgent, NewCertificate, Role, TokenOwner, UserAuth,
+    UserChange,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 async fn token(db: &Db, by: &UserAuth, email: &str, expires_at: i64) -> (String, String) {
     let owner = TokenOwner { email, name: "ci", expires_at };
@@ -23,6 +25,42 @@ pub(crate) async fn a_token_lives_until_it_expires_or_is_deleted(db: Db) {
     assert!(db.authenticate("daam_pat_nonsense", NOW).await.unwrap().is_none());
     let nobody = TokenOwner { email: "nobody@x.org", name: "ci", expires_at: TOKEN_END };
     assert!(db.create_token(&ana, &nobody, NOW).await.unwrap().is_none());
+}
+
+pub(crate) async fn certificates_end_with_the_token_that_asked_for_them(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let (id, secret) = token(&db, &ana, ana.email(), TOKEN_END).await;
+    let ci = user(&db, &secret, NOW).await.unwrap();
+    let issued = |serial, by| NewCertificate { serial, holder: Holder::User(by), not_after: TOKEN_END };
+    assert!(db.record_certificate(ana.scope(), &issued("hers", &ana), NOW).await.unwrap());
+    assert!(db.record_certificate(ci.scope(), &issued("ci", &ci), NOW).await.unwrap());
+    assert!(db.delete_token(&ana, &id, NOW).await.unwrap());
+    assert_eq!(db.revoked_serials(ana.scope(), NOW).await.unwrap(), BTreeSet::from(["ci".to_owned()]));
+    assert!(!db.record_certificate(ci.scope(), &issued("late", &ci), NOW).await.unwrap());
+    assert!(db.audit(ana.scope()).await.unwrap().1);
+}
+
+pub(crate) async fn enrolment_tokens_end_with_their_maker(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let (groups, attributes) = (BTreeSet::new(), BTreeMap::new());
+    let change = |role, disabled| UserChange {
+        email: "eve@x.org",
+        role: Some(role),
+        groups: &groups,
+        attributes: &attributes,
+        disabled,
+    };
+    db.put_user(ana.scope(), &change(Role::Admin, false), NOW).await.unwrap();
+    let (_, secret) = token(&db, &ana, "eve@x.org", TOKEN_END).await;
+    let eve = user(&db, &secret, NOW).await.unwrap();
+    let (text, auth) = enrolment(&db, &eve, &EnrolmentKind::Relay).await;
+    for gone in [change(Role::Member, false), change(Role::Admin, true)] {
+        db.put_user(ana.scope(), &gone, NOW).await.unwrap();
+        assert!(db.authenticate(&text, NOW).await.unwrap().is_none());
+        assert!(db.enrol_relay(&auth, "r", NOW).await.unwrap().is_none());
+    }
+    db.put_user(ana.scope(), &change(Role::Admin, false), NOW).await.unwrap();
+    assert!(db.enrol_relay(&auth, "r", NOW).await.unwrap().is_some());
 }
 
 pub(crate) async fn members_delete_only_their_own_tokens(db: Db) {
