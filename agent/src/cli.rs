@@ -23,7 +23,13 @@ Examples:
   daam-agent doctor --config /etc/daam-agent/config.yaml
   daam-agent run --config /etc/daam-agent/config.yaml
 
-Send SIGHUP to a running agent to reload `upstream.scope`.";
+Send SIGHUP to a running agent to reload `upstream.scope`.
+
+Environment: DAAM_AGENT_CONFIG stands for --config, DAAM_LOG filters the log. Any other DAAM_ name that no program of
+daam reads is an error.
+
+Exit status: 0 success, 1 failure (a configuration or environment that is refused included), 2 drift or findings
+(introspect --diff, doctor), 64 wrong usage of the command line.";
 
 /// Enforces daam policies in front of one PostgreSQL database.
 #[derive(Debug, Parser)]
@@ -104,6 +110,10 @@ pub async fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let names = std::env::vars_os().map(|(name, _)| name);
+    if let Err(error) = crate::config::environment::check(names) {
+        return finish(Err(error));
+    }
     match cli.command {
         Command::Run(args) => {
             let options = RunOptions {

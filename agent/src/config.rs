@@ -4,6 +4,7 @@
 //! file with its line and column: a misspelt `scope` must never mean *no scope*. Relative paths are relative to
 //! the file. `control_plane`, `trust` and `agent` may be absent for commands that only look at the database.
 
+pub mod environment;
 mod fields;
 mod sections;
 mod tree;

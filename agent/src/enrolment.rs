@@ -1,4 +1,5 @@
-//! How the agent becomes known to the organization: once, with a one-time token, and a key that never leaves here.
+//! How the agent becomes known to the organization: once, with a one-time token, and a key that never leaves here;
+//! and how it asks for its next certificate, with the token of the link and another such key.
 //!
 //! The control plane's answer is checked against what is pinned in the configuration: its CA must be the pinned
 //! identity CA, its organization the one of the trust file, its certificate an agent's for this database. A control
@@ -7,8 +8,9 @@
 use crate::config::{self, AgentSection, ConfigError, ControlPlaneSection};
 use crate::kept_file;
 use crate::secret::Secret;
-use daam_api::v1::{Enrol, Enrolled};
+use daam_api::v1::{AgentCertificateRequest, CertificateIssued, Enrol, Enrolled};
 use daam_identity::Principal;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
@@ -19,6 +21,8 @@ const FACTS: &str = "identity.json";
 const KEY: &str = "agent.key";
 const CERTIFICATE: &str = "agent.crt";
 const LINK_TOKEN: &str = "link-token";
+/// Key and certificate in one file, because they must change together.
+const RENEWED: &str = "renewed.json";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the agent has no identity.
@@ -51,10 +55,10 @@ pub enum EnrolmentError {
     #[error("could not make a key")]
     Key(#[source] daam_identity::AuthorityError),
     /// The control plane cannot be reached.
-    #[error("could not reach the control plane to enrol")]
+    #[error("could not reach the control plane")]
     Unreachable(#[source] reqwest::Error),
     /// The control plane said no.
-    #[error("the control plane refused the enrolment: {0}")]
+    #[error("the control plane said no: {0}")]
     Refused(String),
     /// The answer contradicts what is pinned.
     #[error("the control plane's answer was refused: {0}")]
@@ -100,6 +104,14 @@ struct Facts {
     database: String,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renewed {
+    agent_id: String,
+    certificate_pem: String,
+    key_pem: String,
+}
+
 /// The stored identity, or none if the agent was never enrolled.
 pub fn stored(agent: &AgentSection) -> Result<Option<Credentials>, EnrolmentError> {
     let dir = &agent.state_dir;
@@ -109,13 +121,61 @@ pub fn stored(agent: &AgentSection) -> Result<Option<Credentials>, EnrolmentErro
         return Err(EnrolmentError::OtherDatabase { stored: facts.database, wanted: agent.database.clone() });
     }
     let part = |name| read(dir, name)?.ok_or(EnrolmentError::Damaged);
-    Ok(Some(Credentials {
+    let credentials = Credentials {
         agent_id: facts.agent_id,
         org: facts.org,
         certificate_pem: part(CERTIFICATE)?,
         key_pem: Secret::new(part(KEY)?),
         link_token: Secret::new(part(LINK_TOKEN)?),
+    };
+    Ok(Some(match renewed(dir)? {
+        // What an earlier enrolment left behind is somebody else's.
+        Some(renewed) if renewed.agent_id == credentials.agent_id => Credentials {
+            certificate_pem: renewed.certificate_pem,
+            key_pem: Secret::new(renewed.key_pem),
+            ..credentials
+        },
+        _ => credentials,
     }))
+}
+
+fn renewed(dir: &Path) -> Result<Option<Renewed>, EnrolmentError> {
+    let text = read(dir, RENEWED)?.map(Zeroizing::new);
+    text.map(|text| serde_json::from_str(&text).map_err(|_| EnrolmentError::Damaged)).transpose()
+}
+
+/// Asks for the next certificate, for a new key.
+pub async fn renew(
+    agent: &AgentSection,
+    control_plane: &ControlPlaneSection,
+    pins: &Pins,
+    held: &Credentials,
+) -> Result<Credentials, EnrolmentError> {
+    let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
+    let address = format!("{}/v1/agent/certificate", control_plane.url);
+    let answer: CertificateIssued =
+        ask(&address, &held.link_token, &AgentCertificateRequest { csr_pem }).await?;
+    let ends = check_certificate(&answer.certificate_pem, &answer.ca_pem, &held.agent_id, agent, pins)?;
+    if daam_identity::facts_of_pem(&held.certificate_pem).is_ok_and(|facts| ends <= facts.not_after) {
+        return Err(EnrolmentError::Answer("its certificate ends no later than the one held".to_owned()));
+    }
+    Ok(Credentials {
+        certificate_pem: answer.certificate_pem,
+        key_pem: Secret::new((*key_pem).clone()),
+        ..held.clone()
+    })
+}
+
+/// Stores what [`renew`] brought.
+pub fn keep_renewed(agent: &AgentSection, credentials: &Credentials) -> Result<(), EnrolmentError> {
+    let renewed = Renewed {
+        agent_id: credentials.agent_id.clone(),
+        certificate_pem: credentials.certificate_pem.clone(),
+        key_pem: credentials.key_pem.expose().to_owned(),
+    };
+    let bytes = serde_json::to_vec(&renewed).map_err(|_| EnrolmentError::Damaged)?;
+    kept_file::replace(&agent.state_dir, RENEWED, &Zeroizing::new(bytes))
+        .map_err(|source| EnrolmentError::State { doing: "store the new certificate", source })
 }
 
 /// Enrols with the one-time token and stores the identity.
@@ -127,16 +187,26 @@ pub async fn enrol(
     let token = config::read_secret(&control_plane.enrolment_token_file).map_err(EnrolmentError::Token)?;
     let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
     let request = Enrol { name: agent.name.clone(), csr_pem: Some(csr_pem) };
-    let answer = ask(&control_plane.url, &token, &request).await?;
+    let answer = ask(&format!("{}/v1/enrol", control_plane.url), &token, &request).await;
+    let answer = answer.map_err(|error| match error {
+        EnrolmentError::Refused(said) => {
+            EnrolmentError::Refused(format!("{said}; an enrolment token can be used once"))
+        }
+        error => error,
+    })?;
     let credentials = check(answer, &key_pem, agent, pins)?;
     keep(agent, &credentials)?;
     Ok(credentials)
 }
 
-async fn ask(url: &str, token: &Secret, request: &Enrol) -> Result<Enrolled, EnrolmentError> {
+async fn ask<A: DeserializeOwned>(
+    address: &str,
+    token: &Secret,
+    request: &impl Serialize,
+) -> Result<A, EnrolmentError> {
     let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(EnrolmentError::Unreachable)?;
     let response = client
-        .post(format!("{url}/v1/enrol"))
+        .post(address)
         .bearer_auth(token.expose())
         .json(request)
         .send()
@@ -152,9 +222,9 @@ async fn ask(url: &str, token: &Secret, request: &Enrol) -> Result<Enrolled, Enr
     if !status.is_success() {
         let problem: Option<daam_api::v1::Problem> = response.json().await.ok();
         let said = problem.map_or_else(|| status.to_string(), |problem| problem.title);
-        return Err(EnrolmentError::Refused(format!("{said}; an enrolment token can be used once")));
+        return Err(EnrolmentError::Refused(said));
     }
-    response.json().await.map_err(|_| EnrolmentError::Answer("it is not an enrolment".to_owned()))
+    response.json().await.map_err(|_| EnrolmentError::Answer("it has another shape".to_owned()))
 }
 
 fn check(
@@ -170,24 +240,10 @@ fn check(
             answer.org, pins.org
         ));
     }
-    if certificates(&answer.ca_pem) != certificates(&pins.ca_pem) {
-        return refuse("its identity CA is not the pinned one (`trust.identity_ca`)".to_owned());
-    }
     let Some(certificate_pem) = answer.certificate_pem else {
         return refuse("it holds no certificate".to_owned());
     };
-    let expected = Principal::Agent(daam_identity::AgentPrincipal {
-        org: answer.org.clone(),
-        agent_id: answer.id.clone(),
-        database: agent.database.clone(),
-    });
-    match daam_identity::facts_of_pem(&certificate_pem) {
-        Ok(facts) if facts.principal == expected => {}
-        Ok(facts) => {
-            return refuse(format!("its certificate is for {}, not for {expected}", facts.principal));
-        }
-        Err(error) => return refuse(error.to_string()),
-    }
+    check_certificate(&certificate_pem, &answer.ca_pem, &answer.id, agent, pins)?;
     Ok(Credentials {
         agent_id: answer.id,
         org: answer.org,
@@ -195,6 +251,30 @@ fn check(
         key_pem: Secret::new((**key_pem).clone()),
         link_token: Secret::new(answer.link_token),
     })
+}
+
+/// Refuses a certificate that is not this agent's by the pinned authority; answers its last second.
+fn check_certificate(
+    certificate_pem: &str,
+    ca_pem: &str,
+    agent_id: &str,
+    agent: &AgentSection,
+    pins: &Pins,
+) -> Result<i64, EnrolmentError> {
+    let refuse = |why: String| Err(EnrolmentError::Answer(why));
+    if certificates(ca_pem) != certificates(&pins.ca_pem) {
+        return refuse("its identity CA is not the pinned one (`trust.identity_ca`)".to_owned());
+    }
+    let expected = Principal::Agent(daam_identity::AgentPrincipal {
+        org: pins.org.clone(),
+        agent_id: agent_id.to_owned(),
+        database: agent.database.clone(),
+    });
+    match daam_identity::facts_of_pem(certificate_pem) {
+        Ok(facts) if facts.principal == expected => Ok(facts.not_after),
+        Ok(facts) => refuse(format!("its certificate is for {}, not for {expected}", facts.principal)),
+        Err(error) => refuse(error.to_string()),
+    }
 }
 
 /// The base64 bodies of the certificates in a PEM text, so that line ends and comments do not matter.
@@ -247,6 +327,7 @@ mod tests {
             advertise: vec![],
             state_dir: dir.to_owned(),
             health: "127.0.0.1:0".parse().unwrap(),
+            hash_key_file: None,
         }
     }
 
@@ -301,6 +382,15 @@ mod tests {
         };
         keep(&agent, &credentials).unwrap();
         assert_eq!(stored(&agent).unwrap().unwrap().link_token.expose(), "token");
+        let renewed = |id: &str, certificate: &str| Credentials {
+            agent_id: id.into(),
+            certificate_pem: certificate.into(),
+            ..credentials.clone()
+        };
+        keep_renewed(&agent, &renewed("a0", "of an earlier enrolment")).unwrap();
+        assert_eq!(stored(&agent).unwrap().unwrap().certificate_pem, "cert");
+        keep_renewed(&agent, &renewed("a1", "newer")).unwrap();
+        assert_eq!(stored(&agent).unwrap().unwrap().certificate_pem, "newer");
         agent.database = "hr".into();
         assert!(matches!(stored(&agent), Err(EnrolmentError::OtherDatabase { .. })));
     }

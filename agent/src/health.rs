@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What health is read from.
@@ -24,6 +24,8 @@ pub struct Health {
     pub connected: Arc<AtomicBool>,
     /// The scope's patterns as written; replaced on reload.
     pub patterns: Arc<Mutex<Vec<String>>>,
+    /// The last second of the agent's certificate.
+    pub certificate_end: Arc<AtomicI64>,
 }
 
 /// The routes.
@@ -67,12 +69,14 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
         "bundle": bundle,
         "directory": { "version": state.directory.version(), "users": state.directory.len() },
         "sessions": health.sessions.count(),
+        "certificate": { "not_after": health.certificate_end.load(Ordering::Relaxed) },
         "control_plane": { "connected": health.connected.load(Ordering::Relaxed) },
     }))
 }
 
 async fn metrics(State(health): State<Health>) -> String {
     let state = health.keeper.current();
+    let certificate_end = u64::try_from(health.certificate_end.load(Ordering::Relaxed)).unwrap_or(0);
     let connected = u64::from(health.connected.load(Ordering::Relaxed));
     let serial = state.bundle.as_ref().map_or(0, |bundle| bundle.serial);
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -86,6 +90,12 @@ async fn metrics(State(health): State<Health>) -> String {
             "counter",
             "rejected targets outside the scope",
             health.keeper.violations(),
+        ),
+        (
+            "daam_certificate_not_after_seconds",
+            "gauge",
+            "last second of the agent's certificate, Unix time",
+            certificate_end,
         ),
         ("daam_control_plane_connected", "gauge", "1 while the link is up", connected),
     ]

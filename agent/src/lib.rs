@@ -22,6 +22,7 @@ pub mod link;
 pub mod output;
 pub mod proxy;
 pub mod reload;
+pub mod renewal;
 pub mod run;
 pub mod scope;
 pub mod secret;

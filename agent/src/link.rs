@@ -274,7 +274,7 @@ async fn resolve(offers: Vec<RelayOffer>) -> Vec<RelayTarget> {
 }
 
 /// Between half and the whole of a pause, so that a thousand agents do not come back in one instant.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let mut random = [0_u8; 1];
     let fraction = if getrandom::fill(&mut random).is_ok() { u32::from(random[0]) } else { 255 };
     pause / 2 + pause / 510 * fraction

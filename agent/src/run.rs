@@ -12,10 +12,12 @@ use crate::admin::{Admin, AdminConfig, AgentTag};
 use crate::bundle_store::BundleStore;
 use crate::config::Config;
 use crate::context::ProxyContext;
+use crate::enrolment::Pins;
 use crate::health::{self, Health};
 use crate::keeper::Keeper;
 use crate::link::{Link, unix_now};
 use crate::reload::Reload;
+use crate::renewal::Renewal;
 use crate::sessions::Registry;
 use crate::tunnel;
 use crate::upkeep::Upkeep;
@@ -26,7 +28,7 @@ use daam_tunnel::{ListenConfig, Listener};
 use setup::Identity;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -127,10 +129,11 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
         upstream,
         sessions: core.sessions.clone(),
         linger: config.linger,
-        hash_key: setup::hash_key(&identity.agent.state_dir)?,
+        hash_key: setup::hash_key(&identity.agent)?,
         events,
     });
     let mut background = Background::default();
+    background.spawn(core.renewal(&identity, &listener).run());
     let health = serve_health(identity.agent.health, core.health(), &mut background).await?;
     background.reload_on_signal(core.reload(&config))?;
     background.regularly(admin, core.upkeep.clone(), core.keeper.clone(), core.outbox.clone());
@@ -168,6 +171,7 @@ struct Core {
     sessions: Arc<Registry>,
     connected: Arc<AtomicBool>,
     patterns: Arc<Mutex<Vec<String>>>,
+    certificate_end: Arc<AtomicI64>,
     outbox: mpsc::Sender<FromAgent>,
     outgoing: mpsc::Receiver<FromAgent>,
 }
@@ -193,6 +197,7 @@ impl Core {
             sessions: Arc::new(Registry::new()),
             connected: Arc::default(),
             patterns: Arc::new(Mutex::new(config.upstream.patterns.clone())),
+            certificate_end: Arc::new(AtomicI64::new(identity.certificate_end())),
             outbox,
             outgoing,
         })
@@ -204,6 +209,18 @@ impl Core {
             sessions: self.sessions.clone(),
             connected: self.connected.clone(),
             patterns: self.patterns.clone(),
+            certificate_end: self.certificate_end.clone(),
+        }
+    }
+
+    fn renewal(&self, identity: &Identity, listener: &Arc<Listener>) -> Renewal {
+        Renewal {
+            agent: identity.agent.clone(),
+            control_plane: identity.control_plane.clone(),
+            pins: Pins { org: identity.credentials.org.clone(), ca_pem: identity.ca_pem.clone() },
+            credentials: identity.credentials.clone(),
+            listener: Arc::clone(listener),
+            not_after: self.certificate_end.clone(),
         }
     }
 

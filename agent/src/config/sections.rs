@@ -26,15 +26,19 @@ pub struct AgentSection {
     pub state_dir: PathBuf,
     /// Where health is served (TCP).
     pub health: SocketAddr,
+    /// The key of the `hash` mask, 64 hexadecimal digits; one of the agent's own making without it.
+    pub hash_key_file: Option<PathBuf>,
 }
 
 impl AgentSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] = &["name", "database", "listen", "advertise", "state_dir", "health"];
+        const KEYS: &[&str] =
+            &["name", "database", "listen", "advertise", "state_dir", "health", "hash_key_file"];
         let mut section = Fields::open(node, "agent", KEYS, faults)?;
         let (name, database) = (section.required("name"), section.required("database"));
         let (listen, state_dir) = (section.required("listen"), section.required("state_dir"));
         let (advertise, health) = (section.optional("advertise"), section.optional("health"));
+        let hash_key = section.optional("hash_key_file");
         section.close(faults);
         let socket = "an address such as `0.0.0.0:6432`";
         let name = name.and_then(|node| fields::text(node, "agent.name", faults));
@@ -49,6 +53,10 @@ impl AgentSection {
             None => Some(DEFAULT_HEALTH),
             Some(node) => fields::parsed(node, "agent.health", socket, faults),
         };
+        let hash_key_file = match hash_key {
+            None => None,
+            Some(node) => Some(fields::path(node, "agent.hash_key_file", base, faults)?),
+        };
         Some(Self {
             name: name?,
             database: database?,
@@ -56,6 +64,7 @@ impl AgentSection {
             advertise: advertise?,
             state_dir: state_dir?,
             health: health?,
+            hash_key_file,
         })
     }
 }

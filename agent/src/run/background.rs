@@ -100,7 +100,7 @@ impl Background {
 fn message(event: SessionEvent) -> FromAgent {
     let (kind, reason, statements) = match event.kind {
         SessionEventKind::Started => ("started", None, 0),
-        SessionEventKind::Ended { reason, statements } => ("ended", Some(reason), statements),
+        SessionEventKind::Ended { reason, statements } => ("ended", Some(unquoted(&reason)), statements),
     };
     FromAgent::SessionEvent {
         session_id: event.session.to_string(),
@@ -111,11 +111,36 @@ fn message(event: SessionEvent) -> FromAgent {
     }
 }
 
+/// A reason without the names it quotes: the database's own words may name what is out of scope.
+fn unquoted(reason: &str) -> String {
+    const QUOTES: [char; 7] = ['`', '"', '«', '»', '„', '“', '”'];
+    let mut said = String::new();
+    for (n, part) in reason.split(QUOTES).enumerate() {
+        said.push_str(if n % 2 == 0 { part } else { "…" });
+    }
+    said
+}
+
 pub(super) fn log_sweep(swept: &Swept) {
     if !swept.dropped.is_empty() {
         tracing::info!(roles = swept.dropped.len(), "orphaned roles were removed");
     }
     for (role, reason) in &swept.kept {
         tracing::warn!(role, reason, "an orphaned role could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_leaves_without_the_names_it_quotes() {
+        assert_eq!(unquoted("the client disconnected"), "the client disconnected");
+        assert_eq!(
+            unquoted("the database ended the session: relation \"hr.staff\" of `x` is gone"),
+            "the database ended the session: relation … of … is gone"
+        );
+        assert_eq!(unquoted("it said \"hr.staff"), "it said …");
     }
 }

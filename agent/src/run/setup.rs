@@ -26,6 +26,13 @@ pub(super) struct Identity {
     pub(super) credentials: Credentials,
 }
 
+impl Identity {
+    /// The last second of the certificate; 0 for one that cannot be read.
+    pub(super) fn certificate_end(&self) -> i64 {
+        daam_identity::facts_of_pem(&self.credentials.certificate_pem).map_or(0, |facts| facts.not_after)
+    }
+}
+
 pub(super) fn upstream(config: &Config) -> Result<UpstreamConfig, RunError> {
     let dsn = config::read_secret(&config.upstream.dsn_file).map_err(RunError::at("read the DSN"))?;
     UpstreamConfig::parse(dsn.expose()).map_err(RunError::at("read the DSN"))
@@ -77,9 +84,19 @@ async fn enrol(
     }
 }
 
-/// The key of the `hash` mask: made once, kept, so that hashes compare across sessions and restarts.
-pub(super) fn hash_key(state_dir: &Path) -> Result<HashKey, RunError> {
+/// The key of the `hash` mask: given, so that the agents of one database agree, or made once and kept, so that hashes
+/// compare across sessions and restarts.
+pub(super) fn hash_key(agent: &AgentSection) -> Result<HashKey, RunError> {
     const DOING: &str = "read the key of the `hash` mask";
+    if let Some(path) = &agent.hash_key_file {
+        let text = config::read_secret(path).map_err(RunError::at(DOING))?;
+        let bytes = key_bytes(text.expose()).ok_or_else(|| {
+            let why = format!("`{}` must hold exactly 64 hexadecimal digits (32 bytes)", path.display());
+            RunError::at(DOING)(why)
+        })?;
+        return Ok(HashKey::new(bytes));
+    }
+    let state_dir = agent.state_dir.as_path();
     let stored = kept_file::read(state_dir, HASH_KEY).map_err(RunError::at(DOING))?;
     if let Some(bytes) = stored {
         let bytes =
@@ -94,9 +111,69 @@ pub(super) fn hash_key(state_dir: &Path) -> Result<HashKey, RunError> {
     Ok(HashKey::new(bytes))
 }
 
+fn key_bytes(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0_u8; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let mut digits =
+            pair.iter().map(|digit| char::from(*digit).to_digit(16).and_then(|d| u8::try_from(d).ok()));
+        let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else { return None };
+        *byte = high * 16 + low;
+    }
+    Some(bytes)
+}
+
 pub(super) fn write_ready(path: &Path, tunnel: SocketAddr, health: SocketAddr) -> Result<(), RunError> {
     let text = serde_json::json!({ "tunnel": tunnel.to_string(), "health": health.to_string() }).to_string();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("ready.json");
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     kept_file::replace(dir, name, text.as_bytes()).map_err(RunError::at("write the ready file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_key_is_sixty_four_hexadecimal_digits_and_nothing_else() {
+        let good = format!("00fF{}", "a1".repeat(30));
+        let bytes = key_bytes(&good).unwrap();
+        assert_eq!((bytes[0], bytes[1], bytes[31]), (0, 0xff, 0xa1));
+        let short = good.replace("00", "0");
+        let bads =
+            [String::new(), short, format!("{good}00"), good.replace('F', "g"), good.replace("00", "+0")];
+        for bad in bads {
+            assert_eq!(key_bytes(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn agents_with_the_same_hash_key_file_agree_and_others_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hash.hex");
+        std::fs::write(&file, format!("{}\n", "5c".repeat(32))).unwrap();
+        let agent = |name: &str, hash_key_file: Option<&Path>| {
+            let state_dir = dir.path().join(name);
+            kept_file::open_directory(&state_dir).unwrap();
+            let any = "127.0.0.1:0".parse().unwrap();
+            AgentSection {
+                name: name.to_owned(),
+                database: "shop".to_owned(),
+                listen: any,
+                advertise: Vec::new(),
+                state_dir,
+                health: any,
+                hash_key_file: hash_key_file.map(Path::to_owned),
+            }
+        };
+        let key = |name, file| hash_key(&agent(name, file)).unwrap();
+        assert_eq!(key("a", Some(file.as_path())), key("b", Some(file.as_path())));
+        assert_ne!(key("a", None), key("b", None));
+        assert_eq!(key("a", None), key("a", None));
+        std::fs::write(&file, "5c").unwrap();
+        let error = hash_key(&agent("a", Some(file.as_path()))).unwrap_err();
+        assert!(cause::chain(&error).contains("64 hexadecimal digits"), "{error:?}");
+    }
 }
