@@ -80,9 +80,46 @@ impl Connection {
 
     /// Runs statements in one transaction under the lock; all or nothing.
     pub(super) async fn locked(&self, doing: &'static str, statements: &[String]) -> Result<(), AdminError> {
+        match self.locked_once(doing, statements).await {
+            Err(AdminError::Refused { source, .. })
+                if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && self.evict().await =>
+            {
+                self.locked_once(doing, statements).await
+            }
+            result => result,
+        }
+    }
+
+    /// Anybody can take an advisory lock. A developer's session that holds ours, for whatever reason, would keep
+    /// everybody else out and itself from being changed: it is ended. Says whether there was one.
+    async fn evict(&self) -> bool {
+        const SQL: &str = "SELECT a.usename::text, pg_terminate_backend(l.pid) FROM pg_locks l \
+             JOIN pg_stat_activity a ON a.pid = l.pid \
+             WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1::int4::oid AND l.objid = $2::int4::oid \
+             AND l.objsubid = 2 AND a.usename LIKE 'daam\\_s\\_%' AND pg_has_role(a.usesysid, 'MEMBER')";
+        match self.client.query(SQL, &[&LOCK.0, &LOCK.1]).await {
+            Ok(rows) => {
+                for row in &rows {
+                    let role: String = row.get(0);
+                    tracing::warn!(role, "a session held the lock of the agents and was ended");
+                }
+                !rows.is_empty()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the holder of the agents' lock could not be looked up");
+                false
+            }
+        }
+    }
+
+    async fn locked_once(&self, doing: &'static str, statements: &[String]) -> Result<(), AdminError> {
         let refused = |source| AdminError::Refused { doing, source };
         self.take_notices();
-        let mut batch = format!("BEGIN; SELECT pg_advisory_xact_lock({}, {});\n", LOCK.0, LOCK.1);
+        // No agent holds the lock for long.
+        let mut batch = format!(
+            "BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({}, {}); SET LOCAL lock_timeout = '10s';\n",
+            LOCK.0, LOCK.1
+        );
         for statement in statements {
             batch.push_str(statement);
             batch.push_str(";\n");
