@@ -21,6 +21,7 @@ mod requests;
 mod session;
 mod settings;
 mod views;
+mod withhold;
 
 use crate::context::ProxyContext;
 use daam_identity::UserPrincipal;

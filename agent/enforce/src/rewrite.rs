@@ -46,6 +46,8 @@ impl StatementClass {
     pub(crate) const MULTI: u16 = 1 << 3;
     pub(crate) const TRANSACTION: u16 = 1 << 4;
     pub(crate) const READ_ONLY: u16 = 1 << 5;
+    pub(crate) const WRITES: u16 = 1 << 6;
+    pub(crate) const EXECUTES: u16 = 1 << 7;
 
     pub(crate) fn set(&mut self, bit: u16) {
         self.bits |= bit;
@@ -78,6 +80,11 @@ impl StatementClass {
     /// It begins, ends or divides a transaction.
     pub fn transaction_control(self) -> bool {
         self.has(Self::TRANSACTION)
+    }
+
+    /// It may write a protected table: what triggers say about the rows is not for the session.
+    pub fn may_write_protected(self) -> bool {
+        self.has(Self::WRITES) || self.has(Self::EXECUTES)
     }
 
     /// It may make the transaction read-only, in which no view can be created: activate everything before.

@@ -36,3 +36,7 @@ pub const ADMIN_SHUTDOWN: &str = "57P01";
 pub const CANNOT_CONNECT_NOW: &str = "57P03";
 /// A fault of ours.
 pub const INTERNAL_ERROR: &str = "XX000";
+/// The relation does not exist.
+pub const UNDEFINED_TABLE: &str = "42P01";
+/// The function does not exist.
+pub const UNDEFINED_FUNCTION: &str = "42883";

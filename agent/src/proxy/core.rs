@@ -161,6 +161,8 @@ pub(super) struct Rest {
     pub(super) parameters: BTreeMap<String, String>,
     /// A batch was refused before anything of it was sent; the rest of it is dropped.
     pub(super) skipping: bool,
+    /// Whether what triggers say must be withheld.
+    pub(super) withhold: super::withhold::Withhold,
     /// Views could not be created; the statement that needed them fails with this.
     pub(super) activation_error: Option<Report>,
     /// Statements since the counter was last asked.
@@ -181,7 +183,14 @@ impl Core {
             maintenance: Maintenance::default(),
             interruption: None,
             copy: CopyIn::default(),
-            rest: Rest { clocks, parameters, skipping: false, activation_error: None, statements: 0 },
+            rest: Rest {
+                clocks,
+                parameters,
+                skipping: false,
+                withhold: super::withhold::Withhold::default(),
+                activation_error: None,
+                statements: 0,
+            },
         }
     }
 
@@ -285,7 +294,7 @@ impl Core {
 
     /// Runs a statement of ours between messages of the client's batch, leaving its names alone.
     fn send_within_batch(&mut self, sql: &str, purpose: Purpose) {
-        const NAME: &[u8] = b"daam";
+        const NAME: &[u8] = b"daam: between the messages of a client";
         let statement = frontend::close(frontend::Target::Statement(NAME));
         let portal = frontend::close(frontend::Target::Portal(NAME));
         let quiet = || Note::of(Purpose::Quiet);

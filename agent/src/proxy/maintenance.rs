@@ -87,7 +87,7 @@ async fn read_path(core: &mut Core, upstream: &mut Line<Box<dyn Duplex>>) -> Res
         core.path.row(&row);
     }
     if core.path.answered() {
-        core.checker.forget();
+        core.checker.next_generation();
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::core::{Core, End, failed_transaction};
 use super::note::{Note, Purpose};
+use super::withhold::Verdict;
 use daam_pgwire::frame::Piece;
 use daam_pgwire::pipeline::{OutOfStep, Reply};
 use daam_pgwire::{Frame, Report, TransactionStatus, backend, frontend, sqlstate};
@@ -96,6 +97,7 @@ impl Core {
                 self.refuse_partial()?;
             }
             b's' => self.refuse_partial()?,
+            b'N' => return self.notice(frame),
             _ => {}
         }
         if finished {
@@ -108,6 +110,23 @@ impl Core {
         }
         self.tell_client(frame.as_bytes());
         Ok(())
+    }
+
+    fn notice(&mut self, frame: &Frame) -> Result<(), End> {
+        let report = Report::parse(frame.body()).map_err(|error| End::out_of_step(error.into()))?;
+        let nested = self.may_write_behind();
+        match self.rest.withhold.notice(&report, nested) {
+            Verdict::Pass => self.tell_client(frame.as_bytes()),
+            Verdict::Replace(notice) => self.tell_client(&notice.to_notice()),
+            Verdict::Drop => {}
+        }
+        Ok(())
+    }
+
+    /// Whether code of the client may write a protected table without its text showing it.
+    fn may_write_behind(&self) -> bool {
+        let plan = &self.policy.plan;
+        plan.limits().procedural == Some(true) && !plan.protected().is_empty()
     }
 
     fn completed(&mut self, body: &[u8]) -> Result<(), End> {
@@ -140,7 +159,8 @@ impl Core {
             }
         }
         if finished && self.path.is_asked() && self.path.answered() {
-            self.checker.forget();
+            // Prepared statements, too: the server looks their names up again.
+            self.checker.next_generation();
         }
         Ok(())
     }
@@ -160,6 +180,9 @@ impl Core {
             Purpose::Client => self.client_error(frame, note, report),
             Purpose::Refused(refusal) => self.tell_client(&refusal.to_error()),
             // Inside a batch an error of ours is the batch's error: everything after it is skipped.
+            Purpose::Activate(_) if report.code() == sqlstate::UNDEFINED_FUNCTION => {
+                self.functions_lost(reply.finished);
+            }
             Purpose::Activate(_) | Purpose::Quiet if reply.finished => self.tell_client(&report.to_error()),
             Purpose::Activate(_) => self.rest.activation_error = Some(report),
             Purpose::Path => {
@@ -177,15 +200,33 @@ impl Core {
         Ok(())
     }
 
+    /// Something discarded the session's functions without a statement that says so.
+    fn functions_lost(&mut self, finished: bool) {
+        self.views.take();
+        self.maintenance.reinstall = true;
+        let told = "the views this session reads through were discarded";
+        let error = Report::error(sqlstate::UNDEFINED_TABLE, told).hint("run the statement again".to_owned());
+        if finished {
+            self.tell_client(&error.to_error());
+        } else {
+            self.rest.activation_error = Some(error);
+        }
+    }
+
     fn client_error(&mut self, frame: &Frame, note: &Note, mut report: Report) {
         if let Some(parsed) = &note.parsed {
             self.names.parse_failed(parsed);
         }
-        if let Some(better) = self.better_error(&report) {
+        if let Some(better) = self.better_error(&report).or_else(|| self.missing_view(note, &report)) {
             return self.tell_client(&better.to_error());
         }
+        if let Some(hidden) = self.rest.withhold.error(&report, self.may_write_behind()) {
+            return self.tell_client(&hidden.to_error());
+        }
         let edited = note.text.as_ref().filter(|text| !text.rewritten.edits.is_empty());
+        let clearer = clarify(&mut report);
         match (edited, report.error_position()) {
+            (_, None) if clearer => self.tell_client(&report.to_error()),
             (Some(text), Some(position)) => {
                 report.set(b'P', text.original_position(position).to_string().into_bytes());
                 self.tell_client(&report.to_error());
@@ -215,6 +256,18 @@ impl Core {
             }
             _ => None,
         }
+    }
+
+    /// A view of the session that is gone, though nobody who may said so: it comes back with the next statement.
+    fn missing_view(&mut self, note: &Note, report: &Report) -> Option<Report> {
+        let text = note.text.as_ref().filter(|_| report.code() == sqlstate::UNDEFINED_TABLE)?;
+        let message = report.text();
+        let gone = text.rewritten.activate.iter().find(|table| {
+            message.contains(&format!("{}.{}\"", table.schema.as_str(), table.name.as_str()))
+        })?;
+        let told = format!("the session's view of `{gone}` is gone");
+        self.views.take();
+        Some(Report::error(report.code(), &told).hint("run the statement again".to_owned()))
     }
 
     /// A `Sync` that came before COPY data was held back as the server would have ignored it; it has not.
@@ -247,6 +300,9 @@ impl Core {
         if self.pipeline.status() == TransactionStatus::Idle {
             self.views.transaction_ended();
             self.path.transaction_ended();
+            if self.pipeline.in_flight() == 0 {
+                self.rest.withhold.end();
+            }
             if !self.pipeline.batch_open() && self.pipeline.in_flight() == 0 {
                 self.names.transaction_ended();
             }
@@ -258,6 +314,25 @@ impl Core {
             self.rest.clocks.idle(Instant::now());
         }
     }
+}
+
+/// Words for what the server says about objects the client does not know of; says whether any were needed.
+fn clarify(report: &mut Report) -> bool {
+    const READ: &str = "a masked column can be read in WHERE, and in RETURNING by its name; SET cannot copy it, \
+                        and a written row cannot be read whole";
+    let text = report.text();
+    match report.code() {
+        sqlstate::UNDEFINED_TABLE if text.contains("\"pg_temp.") => {
+            report.set(b'M', text.replace("\"pg_temp.", "\"").into_bytes());
+        }
+        sqlstate::INSUFFICIENT_PRIVILEGE
+            if report.get(b'H').is_none() && [" w:", " i:", " d:"].iter().any(|view| text.contains(view)) =>
+        {
+            report.set(b'H', READ.as_bytes().to_vec());
+        }
+        _ => return false,
+    }
+    true
 }
 
 fn bad_server_frame(error: daam_pgwire::FrameError) -> End {

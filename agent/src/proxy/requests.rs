@@ -192,6 +192,7 @@ impl Core {
         }
         self.rest.statements += 1;
         let Some(statement) = self.names.portal(portal) else {
+            self.may_write_unseen();
             return self.send(Request::Execute, Note::client(), frame.as_bytes());
         };
         let text = Arc::clone(&statement.text);
@@ -233,6 +234,7 @@ impl Core {
         self.busy();
         self.rest.statements += 1;
         if self.policy.plan.limits().procedural == Some(true) {
+            self.may_write_unseen();
             return self.send(Request::FunctionCall, Note::client(), frame.as_bytes());
         }
         let text = "calling a function by its number is refused: the policy cannot tell what it does";
@@ -285,6 +287,16 @@ impl Core {
         }
         if class.copy_in() {
             self.copy.waiting = true;
+        }
+        if class.may_write_protected() && !self.policy.plan.protected().is_empty() {
+            self.rest.withhold.begin();
+        }
+    }
+
+    /// Something runs whose text is not known here.
+    fn may_write_unseen(&mut self) {
+        if !self.policy.plan.protected().is_empty() {
+            self.rest.withhold.begin();
         }
     }
 

@@ -30,6 +30,7 @@ impl Walker<'_> {
             "CreateTableAsStmt" => self.created_from_query(node),
             "ExecuteStmt" => {
                 self.executes = true;
+                self.class.set(StatementClass::EXECUTES);
                 self.children(node)
             }
             "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
@@ -144,6 +145,7 @@ impl Walker<'_> {
         let Some(name) = self.known(relation)? else { return Ok(()) };
         let granted = plan.access(&name).verbs().is_some_and(|verbs| verbs.contains_key(&Verb::Truncate));
         if granted {
+            self.class.set(StatementClass::WRITES);
             Ok(())
         } else {
             Err(self.at(relation, refuse::relation(plan, &name, Some(Verb::Truncate))))

@@ -2,7 +2,7 @@
 
 use super::name;
 use super::walk::Walker;
-use super::{Refusal, refuse};
+use super::{Refusal, StatementClass, refuse};
 use crate::plan::{Access, ProtectedTable, ViewKind, masked_name, qualified_view};
 use daam_catalog::RelationName;
 use daam_model::Verb;
@@ -90,7 +90,11 @@ impl<'a> Walker<'a> {
             let message = "settings cannot be changed through `pg_settings` here";
             return Err(self.at(relation, refuse::denied(message, Some("use `set`"))));
         }
-        let Some(name) = self.known(relation)? else { return Ok(None) };
+        let Some(name) = self.known(relation)? else {
+            // Something of the session's own, and perhaps a view of a protected table.
+            self.class.set(StatementClass::WRITES);
+            return Ok(None);
+        };
         let access = plan.access(&name);
         for verb in &verbs {
             if !access.verbs().is_some_and(|granted| granted.contains_key(verb)) {
@@ -102,6 +106,7 @@ impl<'a> Walker<'a> {
             let message = format!("`only` is not possible on `{name}`: it has partitions or children");
             return Err(self.at(relation, refuse::unsupported(message, "leave `only` out")));
         }
+        self.class.set(StatementClass::WRITES);
         let view = self.view(node, relation, table, &verbs)?;
         self.activate.insert(name.clone());
         self.replace(relation, &qualified_view(view, &name), None)?;

@@ -1,0 +1,120 @@
+//! What triggers and functions of the database say about rows the session may not see as they are.
+//!
+//! A trigger runs with the stored row at hand and may print it. While a protected table may be written, notices and
+//! the errors of functions are replaced by a word that something was withheld; the SQLSTATE stays.
+
+use daam_pgwire::Report;
+
+/// The replacement of a notice.
+const NOTICE: &str =
+    "what a trigger or function said was withheld: it may show values that are masked or hidden from you";
+/// The replacement of an error's message.
+const ERROR: &str = "a trigger or function failed; its message is withheld, because it may show values that are masked \
+                     or hidden from you";
+
+/// Whether a transaction may have written a protected table.
+#[derive(Debug, Default)]
+pub(super) struct Withhold {
+    writing: bool,
+    told: bool,
+}
+
+impl Withhold {
+    /// A statement that may write is sent.
+    pub(super) fn begin(&mut self) {
+        self.writing = true;
+    }
+
+    /// The transaction is over and nothing is in flight.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What to send in place of a notice; `nested`: a function may have written behind the statement's text.
+    pub(super) fn notice(&mut self, notice: &Report, nested: bool) -> Verdict {
+        if !(self.writing || (nested && is_nested(notice))) {
+            return Verdict::Pass;
+        }
+        if std::mem::replace(&mut self.told, true) {
+            return Verdict::Drop;
+        }
+        Verdict::Replace(Box::new(Report::notice(NOTICE)))
+    }
+
+    /// What to send in place of an error.
+    pub(super) fn error(&self, error: &Report, nested: bool) -> Option<Report> {
+        let hidden = (self.writing && is_of_a_function(error)) || (nested && is_nested(error));
+        hidden.then(|| Report::error(error.code(), ERROR))
+    }
+}
+
+/// What happens to a notice.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Pass,
+    Drop,
+    Replace(Box<Report>),
+}
+
+fn context(report: &Report) -> &[u8] {
+    report.get(b'W').unwrap_or_default()
+}
+
+/// A function or an SQL statement of one was running. Where bad JSON or bad COPY data is bad is said in the same field.
+fn is_of_a_function(report: &Report) -> bool {
+    let context = context(report);
+    let place = context.starts_with(b"JSON") || context.starts_with(b"COPY ");
+    !context.is_empty() && (!place || context.contains(&b'\n'))
+}
+
+/// It comes from something the client's own function or block set off, now or at the end of the transaction.
+fn is_nested(report: &Report) -> bool {
+    let context = context(report);
+    let own = [&b" inline_code_block "[..], b" pg_temp"]
+        .iter()
+        .any(|name| context.windows(name.len()).any(|part| part == *name));
+    is_of_a_function(report) && (!own || context.contains(&b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(context: &str) -> Report {
+        let mut report = Report::error("P0001", "row (1,jane@example.com)");
+        if !context.is_empty() {
+            report.set(b'W', context.as_bytes().to_vec());
+        }
+        report
+    }
+
+    #[test]
+    fn an_error_is_hidden_only_where_a_function_wrote() {
+        let own = said("PL/pgSQL function inline_code_block line 1 at RAISE");
+        let trigger = said("PL/pgSQL function t() line 1 at RAISE");
+        let nested = said("PL/pgSQL function t() line 1 at RAISE\nSQL statement \"UPDATE x\"");
+        let mut withhold = Withhold::default();
+        assert!(withhold.error(&own, true).is_none());
+        assert!(withhold.error(&trigger, true).is_some());
+        assert!(withhold.error(&trigger, false).is_none());
+        assert!(withhold.error(&nested, false).is_none());
+        assert_eq!(withhold.error(&nested, true).unwrap().code(), "P0001");
+        withhold.begin();
+        let hidden = withhold.error(&trigger, false).unwrap();
+        assert!(!hidden.text().contains("jane") && hidden.code() == "P0001");
+        assert!(withhold.error(&said(""), true).is_none());
+        assert!(withhold.error(&said("JSON data, line 1: {x"), true).is_none());
+        assert!(withhold.error(&own, false).is_some());
+        withhold.end();
+        assert!(withhold.error(&own, true).is_none());
+    }
+
+    #[test]
+    fn notices_are_withheld_with_one_word() {
+        let mut withhold = Withhold::default();
+        assert!(matches!(withhold.notice(&said("a\nb"), false), Verdict::Pass));
+        withhold.begin();
+        assert!(matches!(withhold.notice(&said(""), false), Verdict::Replace(_)));
+        assert!(matches!(withhold.notice(&said(""), false), Verdict::Drop));
+    }
+}

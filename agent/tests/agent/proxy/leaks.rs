@@ -1,0 +1,124 @@
+//! What must not come out, though PostgreSQL itself would let it.
+
+use super::stage::{Raw, Stage, code, masked, message, one};
+use daam_model::SessionLimits;
+use daam_pgwire::frontend::{self, query};
+
+const TALKING: &str = "CREATE FUNCTION public.talk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+    RAISE NOTICE 'row %', OLD; IF NEW.name = 'bad' THEN RAISE EXCEPTION 'no, %', OLD USING DETAIL = OLD.email, ERRCODE = 'P0099'; \
+    END IF; RETURN NEW; END $$; \
+    CREATE TRIGGER talk BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.talk(); \
+    CREATE FUNCTION public.talk_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'late %', NEW; RETURN NULL; END $$; \
+    CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON public.users DEFERRABLE INITIALLY DEFERRED \
+    FOR EACH ROW EXECUTE FUNCTION public.talk_late()";
+
+async fn heard(raw: &mut Raw, sql: &str) -> String {
+    raw.send(&query(sql)).await;
+    let mut all = String::new();
+    for frame in raw.until_ready().await {
+        if matches!(frame.tag(), b'N' | b'E') {
+            let text = String::from_utf8_lossy(frame.body());
+            all.push_str(&format!("{}: {text}\n", char::from(frame.tag())));
+        }
+    }
+    assert!(!all.contains("example.com"), "{sql}: {all}");
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_of_a_protected_table_do_not_print_its_rows() {
+    let mut set = masked();
+    for policy in &mut set.policies {
+        policy.session = SessionLimits { procedural: Some(true), ..SessionLimits::default() };
+    }
+    let stage = Stage::new(set).await;
+    stage.world.superuser.batch_execute(TALKING).await.unwrap();
+    let mut raw = stage.raw().await;
+    for sql in [
+        "UPDATE users SET name = 'x' WHERE id = 1",
+        "UPDATE users SET name = 'bad' WHERE id = 1",
+        "PREPARE u AS UPDATE users SET name = 'y'",
+        "EXECUTE u",
+        "DO $$ BEGIN UPDATE pg_temp.\"w:public.users\" SET name = 'z'; END $$",
+        "UPDATE pg_temp.\"w:public.users\" SET name = 'z'",
+        "CREATE TEMP VIEW mine AS SELECT * FROM users",
+        "UPDATE mine SET name = 'w'",
+        "SET client_min_messages = debug1",
+    ] {
+        let said = heard(&mut raw, sql).await;
+        assert_eq!(
+            said.contains("withheld"),
+            sql.contains("UPDATE") && !sql.contains("PREPARE") || sql.contains("EXECUTE"),
+            "{sql}: {said}"
+        );
+    }
+    heard(&mut raw, "BEGIN").await;
+    heard(&mut raw, "UPDATE users SET name = 'v'").await;
+    heard(&mut raw, "COMMIT").await;
+    assert!(heard(&mut raw, "DO $$ BEGIN RAISE NOTICE 'mine'; END $$").await.contains("N: "));
+    let refused = stage.client().await.batch_execute("UPDATE users SET name = 'bad' WHERE id = 1").await;
+    assert_eq!(code(refused), "P0099");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_hold_the_lock_of_the_agents() {
+    let stage = Stage::new(masked()).await;
+    let rude = stage.client().await;
+    rude.batch_execute("SELECT pg_advisory_lock(1684103533, 1919904869)").await.unwrap();
+    let other = stage.client().await;
+    assert!(one(&other, "SELECT email FROM users").await.unwrap().contains('*'));
+    assert!(rude.batch_execute("SELECT 1").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_vanish_come_back() {
+    let mut set = masked();
+    for policy in &mut set.policies {
+        policy.session = SessionLimits { procedural: Some(true), ..SessionLimits::default() };
+    }
+    let stage = Stage::with_linger(set, std::time::Duration::from_secs(60)).await;
+    let client = stage.client().await;
+    let read = "SELECT email FROM users WHERE id = 1";
+    for lose in [
+        "SELECT pg_temp.\"daam:release\"(ARRAY['\"public\".\"users\"'])",
+        "DO $$ BEGIN EXECUTE 'DISCARD TEMP'; END $$",
+    ] {
+        one(&client, read).await.unwrap();
+        client.batch_execute(lose).await.unwrap();
+        let lost = message(client.simple_query(read).await);
+        assert!(lost.contains("run the statement again"), "{lost}");
+        let mut last = String::new();
+        for _ in 0..3 {
+            match one(&client, read).await {
+                Ok(email) => last = email,
+                Err(error) => last = error.to_string(),
+            }
+        }
+        assert!(last.contains('*'), "{last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_of_a_statement_is_taken_from_the_client() {
+    let stage = Stage::new(masked()).await;
+    let mut raw = stage.raw().await;
+    let mut batch = Vec::new();
+    batch.extend_from_slice(&frontend::parse_statement(b"daam", "SELECT 42", b""));
+    batch.extend_from_slice(&frontend::parse_statement(b"", "SELECT email FROM users", b""));
+    batch.extend_from_slice(&frontend::bind(b"", b"daam"));
+    batch.extend_from_slice(&frontend::execute(b""));
+    batch.extend_from_slice(&frontend::sync());
+    raw.send(&batch).await;
+    assert_eq!(raw.summary().await, "1 1 2 D C ZI");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_speak_of_what_the_client_wrote() {
+    let stage = Stage::new(masked()).await;
+    let client = stage.client().await;
+    let unknown = message(client.simple_query("SELECT * FROM nosuch").await);
+    assert!(unknown.contains("relation \\\"nosuch\\\" does not exist"), "{unknown}");
+    let copied = message(client.simple_query("UPDATE users SET name = email").await);
+    assert!(copied.contains("RETURNING"), "{copied}");
+    assert_eq!(one(&client, "SELECT 1").await.unwrap(), "1");
+}
