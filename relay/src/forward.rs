@@ -293,9 +293,12 @@ impl Forwarder {
         }
         let tickets = self.sessions.values().filter(|session| of_ticket(session)).count();
         let agents = self.sessions.values().filter(|session| session.agent == number).count();
+        let near = |session: &&Session| network_of(session.client.ip()) == network_of(from.ip());
+        let neighbours = self.sessions.values().filter(near).count();
         if self.sessions.len() >= self.limits.sessions
             || tickets >= self.limits.sessions_per_ticket
             || agents >= self.limits.sessions_per_agent
+            || neighbours >= self.limits.sessions_per_network
         {
             return Err(BindRefusal::Busy);
         }

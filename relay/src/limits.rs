@@ -13,6 +13,8 @@ pub struct Limits {
     pub sessions_per_agent: usize,
     /// Sessions of one ticket.
     pub sessions_per_ticket: usize,
+    /// Client sessions from one network, so that one member cannot take all of an agent's.
+    pub sessions_per_network: usize,
     /// Source networks whose BIND rate is remembered.
     pub networks: usize,
     /// BINDs per second from one network, after it proved its address.
@@ -36,6 +38,7 @@ impl Default for Limits {
             sessions: 16_384,
             sessions_per_agent: 2_048,
             sessions_per_ticket: 16,
+            sessions_per_network: 512,
             networks: 8_192,
             binds_per_second: 20,
             answers_per_second: 5_000,

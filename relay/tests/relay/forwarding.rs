@@ -265,6 +265,19 @@ fn rates_and_numbers_are_bounded() {
 }
 
 #[test]
+fn one_network_cannot_take_all_sessions_of_an_agent() {
+    let mut world = World::with(Limits { sessions_per_network: 2, ..Limits::default() });
+    world.agent();
+    for port in 1..3 {
+        let ticket = world.ticket("acme", TicketRole::Client, "shop-1");
+        world.bound(&ticket, &format!("198.51.100.{port}:{port}"), 1);
+    }
+    let greedy = world.ticket("acme", TicketRole::Client, "shop-1");
+    assert_eq!(refused(world.bind_as(&greedy, "198.51.100.3:3", 1)), BindRefusal::Busy);
+    world.bound(&greedy, "198.51.101.3:3", 1);
+}
+
+#[test]
 fn arbitrary_packets_never_panic_never_forward_and_never_earn_a_larger_answer() {
     // One world for all cases: signatures are slow in a debug build, and nothing here may change it.
     let mut made = World::new();
