@@ -129,7 +129,7 @@ pub struct DirectoryUser {
 }
 
 /// A relay and the ticket that admits the holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayOffer {
     /// `host:port` of the relay's UDP socket.

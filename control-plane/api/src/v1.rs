@@ -43,7 +43,7 @@ pub struct Bootstrap {
 }
 
 /// The answer to [`Bootstrap`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Bootstrapped {
     /// Server-made slug, e.g. `brave-otter`; also the `org` of bundles and certificates.
     pub org: String,
@@ -79,7 +79,7 @@ pub struct NewToken {
 }
 
 /// A secret shown once.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct TokenCreated {
     /// Id for listing and revoking.
     pub id: String,
@@ -167,7 +167,7 @@ pub struct Enrol {
 }
 
 /// The answer to [`Enrol`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Enrolled {
     /// Agent or relay id.
     pub id: String,

@@ -10,6 +10,8 @@ use daam_api::v1::Agent;
 statements! {
     CONNECTED = "UPDATE agents SET link_id = $3, seen_at = $4, addresses = $5, agent_version = $6, bundle_serial = $7, \
                  bundle_refused = NULL, directory_version = $8 WHERE org_id = $1 AND id = $2";
+    CATCH_UP = "UPDATE organizations SET directory_version = $3 \
+                WHERE id = $1 AND directory_version < $2 AND directory_version + 1000000 > $2";
     SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3 AND removed_at IS NULL";
     DISCONNECTED = "UPDATE agents SET link_id = NULL WHERE org_id = $1 AND id = $2 AND link_id = $3";
     ALL_DISCONNECTED = "UPDATE agents SET link_id = NULL";
@@ -52,7 +54,8 @@ pub struct OnlineAgent {
 }
 
 impl Db {
-    /// The agent is connected by this link; an older link of the same agent no longer counts.
+    /// The agent is connected by this link; an older link of the same agent no longer counts. If it enforces a later
+    /// directory than ours (we were restored from a backup), ours becomes the later one: it would ignore an older one.
     pub async fn agent_connected(
         &self,
         agent: &AgentAuth,
@@ -69,6 +72,7 @@ impl Db {
         let what =
             Happened { action: "agent.connect", target: agent.agent_id(), detail: hello.agent_version };
         append(&mut tx, scope, what, now).await?;
+        run!(&mut tx, execute CATCH_UP, &scope.org_id, directory, directory.saturating_add(1))?;
         tx.commit().await
     }
 

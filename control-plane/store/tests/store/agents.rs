@@ -41,6 +41,21 @@ pub(crate) async fn an_agent_is_online_while_its_link_is_seen(db: Db) {
     assert!(db.online_agents(ana.scope(), "shop", 0).await.unwrap().is_empty());
 }
 
+pub(crate) async fn a_directory_older_than_an_agents_becomes_the_later_one(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let one = agent(&db, &ana, "one", "shop").await;
+    let greeted = async |directory_version| {
+        let hello = Hello { directory_version, ..hello("link", &[]) };
+        db.agent_connected(&one, &hello, NOW).await.unwrap();
+        db.directory_version(ana.scope()).await.unwrap()
+    };
+    let ours = greeted(0).await;
+    assert_eq!(greeted(ours).await, ours);
+    assert_eq!(greeted(ours + 40).await, ours + 41, "restored from a backup");
+    assert_eq!(greeted(ours + 3_000_000).await, ours + 41, "an agent cannot use up the versions");
+    assert_eq!(greeted(i64::MAX.unsigned_abs()).await, ours + 41);
+}
+
 pub(crate) async fn a_removed_agent_is_gone_but_its_certificates_stay_revoked(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     let eve = admin(&db, "sly-fox").await;

@@ -1,0 +1,56 @@
+//! Messages that carry a secret, as logs may show them: without it.
+
+use crate::link::RelayOffer;
+use crate::v1::{Bootstrapped, Enrolled, TokenCreated};
+use std::fmt::{Debug, Formatter, Result};
+
+impl Debug for Bootstrapped {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { org, user_id, token: _ } = self;
+        f.debug_struct("Bootstrapped").field("org", org).field("user_id", user_id).finish_non_exhaustive()
+    }
+}
+
+impl Debug for TokenCreated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { id, token: _, expires_at } = self;
+        f.debug_struct("TokenCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for Enrolled {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Enrolled").field("id", &self.id).field("org", &self.org).finish_non_exhaustive()
+    }
+}
+
+impl Debug for RelayOffer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RelayOffer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::ToAgent;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let secret = || "hush".to_owned();
+        let made = Bootstrapped { org: "o".into(), user_id: "u".into(), token: secret() };
+        let token = TokenCreated { id: "i".into(), token: secret(), expires_at: "e".into() };
+        let enrolled = Enrolled {
+            id: "i".into(),
+            org: "o".into(),
+            certificate_pem: None,
+            ca_pem: String::new(),
+            link_token: secret(),
+            ticket_key: None,
+        };
+        let offer = RelayOffer { address: "a:1".into(), ticket: secret() };
+        let update = ToAgent::RelayUpdate { relays: vec![offer] };
+        let printed = format!("{made:?} {token:?} {enrolled:?} {update:?}");
+        assert!(!printed.contains("hush"), "{printed}");
+    }
+}
