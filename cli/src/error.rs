@@ -15,6 +15,12 @@ pub enum Exit {
     NoInputs,
     /// The schema lock is missing or stale.
     SchemaLock,
+    /// Effects changed, and nothing widened.
+    Changed,
+    /// Access widened, or may have.
+    Widened,
+    /// Access was lost.
+    Lost,
     /// A signature or the threshold was refused.
     Signature,
     /// The bundle is older than, or a sibling of, the published one.
@@ -35,6 +41,9 @@ impl Exit {
             Self::Usage => 2,
             Self::NoInputs => 3,
             Self::SchemaLock => 4,
+            Self::Changed => 10,
+            Self::Widened => 11,
+            Self::Lost => 12,
             Self::Signature => 20,
             Self::Rollback => 21,
             Self::Expired => 22,

@@ -4,19 +4,25 @@
 //! but signatures; publishing moves bytes and cannot change them. Exit codes are the one table of [`crate::error`],
 //! and no report format ever changes them.
 
+pub mod ask;
 pub mod build;
 pub mod check;
+pub mod diff;
 pub mod explain;
 pub mod git;
+pub mod inspect;
 pub mod project;
 pub mod publish;
 pub mod report;
 pub mod rules;
 pub mod schema;
+pub mod side;
 pub mod sign;
 pub mod test;
 pub mod trust;
 pub mod verify;
+pub mod what;
+pub mod who;
 
 use crate::error::CliError;
 use clap::Subcommand;
@@ -28,6 +34,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[command(after_help = "Examples:
   daam policy check
   daam policy test
+  daam policy diff git:main
+  daam policy who-can select public.customers.email --unmasked
   daam policy build --trust trust.json
   daam policy sign shop.daam --key file:policy.key
   daam policy publish shop.daam --to https://daam.example")]
@@ -38,12 +46,20 @@ pub enum PolicyCommand {
     Test(test::TestArgs),
     /// Show what a person may do and see, and which clause says so.
     Explain(explain::ExplainArgs),
+    /// Show which access a change of the policies gives or takes.
+    Diff(diff::DiffArgs),
+    /// Show who can do something.
+    WhoCan(who::WhoCanArgs),
+    /// Show everything a person can do.
+    WhatCan(what::WhatCanArgs),
     /// Explain a rule, or list all of them.
     Rule(rules::RuleArgs),
     /// Make an unsigned bundle per database.
     Build(build::BuildArgs),
     /// Sign a bundle.
     Sign(sign::SignArgs),
+    /// Show what a bundle says, without verifying it.
+    Inspect(inspect::InspectArgs),
     /// Verify a bundle as an agent would.
     Verify(verify::VerifyArgs),
     /// Publish a signed bundle.
@@ -77,9 +93,13 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Check(args) => check::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Diff(args) => diff::run(&args),
+        PolicyCommand::WhoCan(args) => who::run(&args),
+        PolicyCommand::WhatCan(args) => what::run(&args),
         PolicyCommand::Rule(args) => rules::run(&args),
         PolicyCommand::Build(args) => build::run(&args).await,
         PolicyCommand::Sign(args) => sign::run(&args),
+        PolicyCommand::Inspect(args) => inspect::run(&args),
         PolicyCommand::Verify(args) => verify::run(&args),
         PolicyCommand::Publish(args) => publish::run(&args).await,
     }

@@ -11,6 +11,8 @@
 
 mod check;
 mod compile;
+pub mod diff;
+pub mod effects;
 mod file_source;
 mod glob;
 mod load;

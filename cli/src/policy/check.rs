@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   daam policy check
   daam policy check --project policy-examples/shop --report text --report json=findings.json
-  daam policy check --report github --strict
+  daam policy check --report github --report sarif=daam.sarif --strict
 
 Exit codes: 0 no errors, 1 errors found, 2 no verdict, 3 no policies, 4 schema lock missing or not usable.")]
 pub struct CheckArgs {

@@ -2,15 +2,16 @@
 //!
 //! The answer comes from the evaluator agents use, so it cannot differ from what is enforced.
 
+use super::ask::{self, PersonArgs};
 use super::project::ProjectArgs;
 use super::report::require_clean;
 use crate::error::{CliError, Exit};
 use crate::output;
 use clap::Args;
-use daam_catalog::{RelationName, RelationPattern};
-use daam_compiler::{Checked, CompiledDatabase, preset};
+use daam_catalog::RelationName;
+use daam_compiler::{CompiledDatabase, preset};
 use daam_model::effective::effective;
-use daam_model::{AttributeValue, EffectivePolicy, Origin, RelationAccess, Subject, Verb};
+use daam_model::{EffectivePolicy, Origin, RelationAccess, Verb};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
@@ -27,15 +28,8 @@ pub struct ExplainArgs {
     /// The database; may be left out if the project has one.
     #[arg(long)]
     database: Option<String>,
-    /// The person's e-mail address.
-    #[arg(long = "as", value_name = "EMAIL", default_value = "")]
-    email: String,
-    /// The person's groups.
-    #[arg(long, value_delimiter = ',')]
-    groups: Vec<String>,
-    /// An attribute, `name=value`; may be given several times.
-    #[arg(long = "attr", value_name = "NAME=VALUE")]
-    attributes: Vec<String>,
+    #[command(flatten)]
+    person: PersonArgs,
     /// Requestable policies that are active.
     #[arg(long, value_delimiter = ',')]
     requests: Vec<String>,
@@ -48,11 +42,11 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let checked = args.project.check()?;
     require_clean(&checked)?;
-    let database = database(args, &checked)?;
-    let subject = subject(args, database)?;
+    let database = ask::database(args.database.as_deref(), &checked)?;
+    let subject = args.person.subject(database)?;
     let requests: BTreeSet<String> = args.requests.iter().cloned().collect();
     let effective = effective(&database.policies, &database.catalog, &subject, &requests);
-    let wanted = args.relation.as_deref().map(relation).transpose()?;
+    let wanted = args.relation.as_deref().map(ask::relation).transpose()?;
     let mut any = false;
     for (name, access) in &effective.relations {
         if wanted.as_ref().is_none_or(|wanted| wanted == name) && database.scope.admits(name) {
@@ -67,42 +61,6 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
         return Ok(Exit::Findings.into());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn database<'a>(args: &ExplainArgs, checked: &'a Checked) -> Result<&'a CompiledDatabase, CliError> {
-    let names: Vec<&str> = checked.databases.keys().map(String::as_str).collect();
-    let chosen = match (&args.database, names.as_slice()) {
-        (Some(name), _) => checked.databases.get(name),
-        (None, [only]) => checked.databases.get(*only),
-        (None, _) => None,
-    };
-    chosen.ok_or_else(|| {
-        CliError::usage("name one database of the project")
-            .remedy(format!("`--database` is one of {}", names.join(", ")))
-    })
-}
-
-fn subject(args: &ExplainArgs, database: &CompiledDatabase) -> Result<Subject, CliError> {
-    let mut subject = Subject::new("", &args.email).in_groups(args.groups.iter().cloned());
-    for text in &args.attributes {
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(CliError::usage(format!("`{text}` is not an attribute")).remedy("write `name=value`"));
-        };
-        let Some(kind) = database.policies.attributes.get(name) else {
-            return Err(CliError::usage(format!("the attribute `{name}` is not declared in `daam.yaml`")));
-        };
-        let value = AttributeValue::from_text(*kind, value).map_err(|error| {
-            CliError::usage(format!("the attribute `{name}` cannot be used")).because(error)
-        })?;
-        subject = subject.with_attribute(name, value);
-    }
-    Ok(subject)
-}
-
-fn relation(text: &str) -> Result<RelationName, CliError> {
-    RelationPattern::parse(text).ok().and_then(|pattern| pattern.literal()).ok_or_else(|| {
-        CliError::usage(format!("`{text}` is not the name of a relation")).remedy("write `schema.table`")
-    })
 }
 
 fn describe(name: &RelationName, access: &RelationAccess, database: &CompiledDatabase) {

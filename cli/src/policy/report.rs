@@ -5,14 +5,14 @@ use crate::output;
 use clap::Args;
 use daam_compiler::Checked;
 use daam_diagnostic::Severity;
-use daam_diagnostic::render::{github, json, text};
+use daam_diagnostic::render::{github, json, junit, sarif, text};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// How findings are reported.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// `text`, `json` or `github`, each with `=PATH` to write a file; may be given several times.
+    /// `text`, `json`, `github`, `sarif` or `junit`, each with `=PATH` to write a file; may be given several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     pub reports: Vec<Report>,
 }
@@ -29,6 +29,8 @@ enum Format {
     Text,
     Json,
     Github,
+    Sarif,
+    Junit,
 }
 
 impl FromStr for Report {
@@ -43,8 +45,12 @@ impl FromStr for Report {
             "text" => Format::Text,
             "json" => Format::Json,
             "github" => Format::Github,
+            "sarif" => Format::Sarif,
+            "junit" => Format::Junit,
             other => {
-                return Err(format!("`{other}` is not a report format; there are text, json and github"));
+                return Err(format!(
+                    "`{other}` is not a report format; there are text, json, github, sarif and junit"
+                ));
             }
         };
         Ok(Self { format, path })
@@ -61,6 +67,11 @@ impl ReportArgs {
                 Format::Text => text::to_text(&checked.diagnostics, &checked.sources, colour),
                 Format::Json => format!("{}\n", json::to_json(&checked.diagnostics, &checked.sources)),
                 Format::Github => github::to_annotations(&checked.diagnostics, &checked.sources),
+                Format::Sarif => {
+                    let version = env!("CARGO_PKG_VERSION");
+                    format!("{}\n", sarif::to_sarif(&checked.diagnostics, &checked.sources, version))
+                }
+                Format::Junit => junit::to_junit(&checked.diagnostics, &checked.sources),
             };
             match &report.path {
                 None => output::text_out(&rendered),

@@ -5,4 +5,6 @@ mod endpoint;
 mod help;
 #[cfg(test)]
 mod policy;
+#[cfg(test)]
+mod policy_effects;
 mod refusal;

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const POLICY: &str = "kind: policy\nname: support\ndatabase: shop\nsubjects: { groups: [support] }\n\
+pub(crate) const POLICY: &str = "kind: policy\nname: support\ndatabase: shop\nsubjects: { groups: [support] }\n\
     grants: [{ on: public.users, allow: [select] }]\nmasks: [{ on: public.users.email, with: email }]\n";
 
 const TEST: &str = "kind: test\ndatabase: shop\ncases:\n  - name: masked\n    as: { email: sam@acme.test, groups: [support] }\n\
@@ -45,13 +45,13 @@ fn daam(project: &Path, line: &str) -> Said {
 }
 
 /// Runs it and expects an exit code; gives back both streams.
-fn expect(project: &Path, code: i32, line: &str) -> String {
+pub(crate) fn expect(project: &Path, code: i32, line: &str) -> String {
     let said = daam(project, line);
     assert_eq!(said.code, Some(code), "daam {line}\n{}{}", said.out, said.err);
     said.out + &said.err
 }
 
-fn write(project: &Path, name: &str, text: &str) {
+pub(crate) fn write(project: &Path, name: &str, text: &str) {
     let path = project.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
@@ -88,7 +88,7 @@ fn catalog() -> Catalog {
 }
 
 /// A project that compiles.
-fn project() -> tempfile::TempDir {
+pub(crate) fn project() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
     write(
@@ -105,7 +105,7 @@ fn project() -> tempfile::TempDir {
 }
 
 /// A project with key and trust file.
-fn trusted() -> tempfile::TempDir {
+pub(crate) fn trusted() -> tempfile::TempDir {
     let scratch = project();
     expect(scratch.path(), 0, "trust init --org acme --out trust.json --key policy.key");
     scratch
@@ -143,6 +143,13 @@ fn findings_exit_with_1_in_every_format() {
     assert_eq!(keys, BTreeSet::from(wanted));
     let notes = std::fs::read_to_string(root.join("notes.txt")).unwrap();
     assert!(notes.starts_with("::error file=policies/support.yaml,line=6,col=15"), "{notes}");
+    let said = expect(root, 1, "policy check --report sarif --report junit=junit.xml");
+    let log: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&log["version"], &log["runs"][0]["results"][0]["ruleId"]),
+        (&"2.1.0".into(), &"DAAM203".into())
+    );
+    assert!(std::fs::read_to_string(root.join("junit.xml")).unwrap().contains("failures=\"1\""));
     expect(root, 1, "policy build --org acme");
     expect(root, 1, "policy test");
     assert!(!root.join("shop.daam").exists());
@@ -220,7 +227,15 @@ fn a_bundle_goes_from_build_to_acceptance() {
     expect(root, 2, "trust init --org acme --out trust.json");
     let said = expect(root, 0, "policy build");
     assert!(said.contains("serial 1 of `shop`, 1 policies"), "{said}");
+    assert!(expect(root, 0, "policy inspect shop.daam").contains("signature     none"));
     expect(root, 0, "policy sign shop.daam --key file:policy.key");
+    let said = expect(root, 0, "policy inspect shop.daam");
+    assert!(said.contains("serial        1 (epoch 1)") && said.contains("claimed, not verified"), "{said}");
+    assert!(said.contains("support for group:support: 1 grants, 1 masks"), "{said}");
+    let json: serde_json::Value =
+        serde_json::from_str(&expect(root, 0, "policy inspect shop.daam --report json")).unwrap();
+    assert_eq!((&json["statement"]["serial"], &json["policies"][0]), (&1.into(), &"support".into()));
+    expect(root, 2, "policy inspect trust.json");
     let said =
         expect(root, 0, "policy verify shop.daam --trust trust.json --database shop --state head.json");
     assert!(said.contains("accepted: serial 1"), "{said}");
@@ -309,9 +324,13 @@ fn every_command_has_help_with_an_example() {
         "policy check",
         "policy test",
         "policy explain",
+        "policy diff",
+        "policy who-can",
+        "policy what-can",
         "policy rule",
         "policy build",
         "policy sign",
+        "policy inspect",
         "policy verify",
         "policy publish",
         "schema pull",

@@ -118,6 +118,19 @@ impl Filter {
         write::canonical(&self.root, &self.items)
     }
 
+    /// The conditions that all have to hold, each in canonical text; a filter that is no `AND` is the only one.
+    pub fn conjuncts(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![&self.root];
+        while let Some(node) = open.pop() {
+            match node {
+                Expression::And(parts) => open.extend(parts),
+                condition => drop(found.insert(write::canonical(condition, &self.items))),
+            }
+        }
+        found
+    }
+
     /// Columns of the filtered table.
     pub fn columns(&self) -> Vec<ColumnUse> {
         let mut found = Vec::new();

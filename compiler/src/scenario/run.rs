@@ -2,6 +2,7 @@
 
 use super::{Access, Expectation, Scenario, Sight, WhoCan};
 use crate::compile::CompiledDatabase;
+use crate::effects::{self, Condition, Question, Side};
 use daam_catalog::{Identifier, RelationName};
 use daam_diagnostic::Location;
 use daam_model::{
@@ -175,13 +176,15 @@ fn value(subject: &Subject, name: &str) -> Option<SubjectValue> {
 
 /// Asks for every group, user and "everyone" any policy names, each alone.
 fn who_can(question: &WhoCan, database: &CompiledDatabase) -> Option<Failure> {
-    let mut found = BTreeSet::new();
-    for (name, subject) in candidates(database) {
-        let effective = effective(&database.policies, &database.catalog, &subject, &BTreeSet::new());
-        if reaches(question, &effective, database) {
-            found.insert(name);
-        }
-    }
+    let asked = Question {
+        verb: question.verb,
+        relation: question.relation.clone(),
+        column: question.column.clone(),
+        unmasked: question.unmasked,
+    };
+    let standing = effects::who_can(&Side::of(database), &asked).into_iter();
+    let standing = standing.filter(|answer| answer.condition == Condition::Standing);
+    let found: BTreeSet<String> = standing.map(|answer| answer.class.to_string()).collect();
     if found == question.exactly {
         return None;
     }
@@ -198,33 +201,4 @@ fn who_can(question: &WhoCan, database: &CompiledDatabase) -> Option<Failure> {
         parts.push(format!("{missing} cannot"));
     }
     Some(Failure { at: question.at, message: parts.join("; ") })
-}
-
-fn candidates(database: &CompiledDatabase) -> Vec<(String, Subject)> {
-    let mut out = vec![("everyone".to_owned(), Subject::default())];
-    let subjects = || database.policies.policies.iter().map(|policy| &policy.subjects);
-    let groups: BTreeSet<&String> = subjects().flat_map(|subjects| &subjects.groups).collect();
-    let users: BTreeSet<&String> = subjects().flat_map(|subjects| &subjects.users).collect();
-    for group in groups {
-        let member = database.policies.groups.get(group).and_then(|members| members.first());
-        let subject = Subject::new("", member.map_or("", String::as_str)).in_groups([group.clone()]);
-        out.push((format!("group:{group}"), subject));
-    }
-    for user in users {
-        out.push((format!("user:{user}"), Subject::new("", user)));
-    }
-    out
-}
-
-fn reaches(question: &WhoCan, effective: &EffectivePolicy, database: &CompiledDatabase) -> bool {
-    let access = effective.relations.get(&question.relation);
-    let Some(access) = access.filter(|_| database.scope.admits(&question.relation)) else { return false };
-    let Some(columns) = access.verbs.get(&question.verb) else { return false };
-    match &question.column {
-        None => !question.unmasked || access.masks.keys().all(|masked| !columns.contains(masked)),
-        Some(column) => {
-            let held = columns.contains(column) || !question.verb.has_columns();
-            held && !(question.unmasked && access.masks.contains_key(column))
-        }
-    }
 }

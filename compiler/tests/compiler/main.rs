@@ -5,6 +5,8 @@ mod catalogue;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod hostile;

@@ -167,3 +167,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn conjuncts_are_found_however_an_and_is_nested() {
+    let conjuncts = |text: &str| Filter::parse(text).unwrap().conjuncts().into_iter().collect::<Vec<_>>();
+    assert_eq!(conjuncts("(a = 1 and b = 2) and (c = 3 or d = 4)"), ["(c = 3) OR (d = 4)", "a = 1", "b = 2"]);
+    assert_eq!(conjuncts("a = 1 or b = 2"), ["(a = 1) OR (b = 2)"]);
+    assert_eq!(conjuncts("b = 2 and a = 1 and b = 2"), ["a = 1", "b = 2"]);
+}
