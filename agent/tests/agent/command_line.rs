@@ -111,3 +111,58 @@ async fn doctor_finds_what_policies_cannot_close() {
     let output = agent(&["doctor"], &path);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }
+
+#[test]
+fn an_environment_that_means_nothing_stops_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), "postgresql://agent@127.0.0.1:1/shop", "");
+    let with = |name: &str, value: &str, command: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_daam-agent"));
+        let output = program.arg(command).arg("--config").arg(&path).env(name, value).output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    for command in ["introspect", "run", "doctor"] {
+        let (status, said) = with("DAAM_UPSTREAM_SCOPE", "public.users", command);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("`DAAM_UPSTREAM_SCOPE`") && said.contains("`upstream.scope`"), "{said}");
+    }
+    let (status, said) = with("DAAM_LOG", "daam_agent=loud", "introspect");
+    assert!(status == Some(1) && said.contains("`DAAM_LOG`"), "{said}");
+}
+
+#[test]
+fn wrong_usage_is_not_mistaken_for_drift() {
+    let program = env!("CARGO_BIN_EXE_daam-agent");
+    for arguments in [vec![], vec!["introspect"], vec!["introspect", "--dif"], vec!["inspect"]] {
+        let output = Command::new(program).args(&arguments).env_remove("DAAM_AGENT_CONFIG").output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let help = Command::new(program).arg("--help").output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    assert!(text(&help.stdout).contains("64 wrong usage"), "{}", text(&help.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn introspect_writes_nothing_and_asks_only_the_database() {
+    let world = World::start().await;
+    let plane = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    plane.set_nonblocking(true).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = config(dir.path(), &world.agent_dsn(), "  scope: [public.*]\n");
+    let whole = format!(
+        "{}agent: {{ name: a, database: shop, listen: 127.0.0.1:0, state_dir: state }}\n\
+         control_plane: {{ url: 'http://{}', enrolment_token_file: token }}\n",
+        std::fs::read_to_string(&path).unwrap(),
+        plane.local_addr().unwrap()
+    );
+    std::fs::write(&path, whole).unwrap();
+    for arguments in [&["introspect"][..], &["introspect", "--diff"]] {
+        let output = agent(arguments, &path);
+        assert!(output.stdout.len() > 5, "{}", text(&output.stderr));
+    }
+    let files: std::collections::BTreeSet<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["config.yaml", "dsn"].map(std::ffi::OsString::from).into());
+    assert!(plane.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    assert_eq!(world.roles().await, Vec::<String>::new());
+}

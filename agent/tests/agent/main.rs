@@ -8,12 +8,16 @@
     reason = "a test that cannot go on fails, and its fixtures are outside the test functions"
 )]
 
+mod blind;
 mod bundles;
 mod command_line;
+mod guide;
 mod introspection;
 mod plane;
+mod program;
 mod proxy;
 mod roles;
 mod scope;
+mod scope_live;
 mod whole;
 mod world;

@@ -1,4 +1,5 @@
-//! A control plane as small as can be: it enrols, and hands the link's messages to the test.
+//! A control plane as small as can be: it enrols, issues certificates, hands the link's messages to the test, and keeps
+//! every text the agent ever sent it.
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -7,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use daam_api::link::{FromAgent, ToAgent};
-use daam_api::v1::{Enrol, Enrolled};
+use daam_api::v1::{AgentCertificateRequest, CertificateIssued, Enrol, Enrolled};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,15 +22,35 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Plane {
     pub(crate) address: SocketAddr,
     pub(crate) ca_pem: String,
+    pub(crate) ca: Arc<CertificateAuthority>,
+    record: Arc<std::sync::Mutex<Vec<String>>>,
     heard: mpsc::UnboundedReceiver<FromAgent>,
-    say: mpsc::UnboundedSender<ToAgent>,
+    say: mpsc::UnboundedSender<Message>,
     server: JoinHandle<()>,
 }
 
 struct Shared {
-    ca: CertificateAuthority,
+    ca: Arc<CertificateAuthority>,
+    /// The life of the first certificate.
+    life: (i64, i64),
+    record: Arc<std::sync::Mutex<Vec<String>>>,
     heard: mpsc::UnboundedSender<FromAgent>,
-    say: Mutex<mpsc::UnboundedReceiver<ToAgent>>,
+    say: Mutex<mpsc::UnboundedReceiver<Message>>,
+}
+
+impl Shared {
+    fn note(&self, text: impl Into<String>) {
+        self.record.lock().unwrap().push(text.into());
+    }
+
+    fn issue(&self, csr: &str, (not_before, not_after): (i64, i64)) -> String {
+        let principal = Principal::Agent(AgentPrincipal {
+            org: "acme".into(),
+            agent_id: "a1".into(),
+            database: "shop".into(),
+        });
+        self.ca.issue(csr, &principal, not_before, not_after).unwrap().pem
+    }
 }
 
 impl Drop for Plane {
@@ -43,23 +65,52 @@ pub(crate) fn now() -> i64 {
 
 impl Plane {
     pub(crate) async fn start() -> Self {
-        let ca = CertificateAuthority::generate("acme", now()).unwrap();
+        Self::start_with(now() - 60, now() + 3600).await
+    }
+
+    /// With another life of the agent's first certificate.
+    pub(crate) async fn start_with(not_before: i64, not_after: i64) -> Self {
+        let ca = Arc::new(CertificateAuthority::generate("acme", now()).unwrap());
+        let record = Arc::default();
         let ca_pem = ca.cert_pem().to_owned();
         let (heard_in, heard) = mpsc::unbounded_channel();
         let (say, to_say) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { ca, heard: heard_in, say: Mutex::new(to_say) });
+        let shared = Arc::new(Shared {
+            ca: Arc::clone(&ca),
+            life: (not_before, not_after),
+            record: Arc::clone(&record),
+            heard: heard_in,
+            say: Mutex::new(to_say),
+        });
         let router = Router::new()
             .route("/v1/enrol", post(enrol))
+            .route("/v1/agent/certificate", post(certificate))
             .route("/v1/agent/link", get(link))
+            .fallback(elsewhere)
             .with_state(shared);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, ca_pem, heard, say, server }
+        Self { address, ca_pem, ca, record, heard, say, server }
     }
 
-    pub(crate) fn say(&self, message: ToAgent) {
+    pub(crate) fn say(&self, message: &ToAgent) {
+        self.say_raw(Message::text(serde_json::to_string(message).unwrap()));
+    }
+
+    /// Whatever a control plane could come up with.
+    pub(crate) fn say_raw(&self, message: Message) {
         self.say.send(message).unwrap();
+    }
+
+    /// Everything the agent has sent: request lines, headers and bodies, and the link's messages.
+    pub(crate) fn record(&self) -> Vec<String> {
+        self.record.lock().unwrap().clone()
+    }
+
+    /// Messages that have come and nobody has looked at.
+    pub(crate) fn unheard(&mut self) -> Vec<FromAgent> {
+        std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }
 
     /// The next message that the test is after; others are passed over.
@@ -78,22 +129,17 @@ impl Plane {
 async fn enrol(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    Json(request): Json<Enrol>,
+    Json(request): Json<Value>,
 ) -> Response {
+    shared.note(format!("enrol {headers:?} {request}"));
     if headers.get("authorization").is_none_or(|value| value != "Bearer once") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let principal = Principal::Agent(AgentPrincipal {
-        org: "acme".into(),
-        agent_id: "a1".into(),
-        database: "shop".into(),
-    });
-    let csr = request.csr_pem.unwrap();
-    let issued = shared.ca.issue(&csr, &principal, now() - 60, now() + 3600).unwrap();
+    let request: Enrol = serde_json::from_value(request).unwrap();
     Json(Enrolled {
         id: "a1".into(),
         org: "acme".into(),
-        certificate_pem: Some(issued.pem),
+        certificate_pem: Some(shared.issue(&request.csr_pem.unwrap(), shared.life)),
         ca_pem: shared.ca.cert_pem().to_owned(),
         link_token: "link".into(),
         ticket_key: None,
@@ -101,7 +147,32 @@ async fn enrol(
     .into_response()
 }
 
+async fn certificate(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Response {
+    shared.note(format!("certificate {headers:?} {request}"));
+    if headers.get("authorization").is_none_or(|value| value != "Bearer link") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let request: AgentCertificateRequest = serde_json::from_value(request).unwrap();
+    Json(CertificateIssued {
+        certificate_pem: shared.issue(&request.csr_pem, (now() - 60, now() + 7200)),
+        ca_pem: shared.ca.cert_pem().to_owned(),
+        not_after: String::new(),
+    })
+    .into_response()
+}
+
+/// Nothing else is asked for.
+async fn elsewhere(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> StatusCode {
+    shared.note(format!("unexpected {} {}", request.method(), request.uri()));
+    StatusCode::NOT_FOUND
+}
+
 async fn link(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    shared.note(format!("link {headers:?}"));
     if headers.get("authorization").is_none_or(|value| value != "Bearer link") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
@@ -114,17 +185,18 @@ async fn converse(mut socket: WebSocket, shared: Arc<Shared>) {
         tokio::select! {
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(text))) => {
+                    shared.note(text.as_str());
                     if shared.heard.send(serde_json::from_str(&text).unwrap()).is_err() {
                         return;
                     }
                 }
-                Some(Ok(_)) => {}
+                Some(Ok(Message::Binary(bytes))) => shared.note(format!("unexpected {bytes:?}")),
+                Some(Ok(other)) => shared.note(format!("{other:?}")),
                 _ => return,
             },
             message = say.recv() => match message {
                 Some(message) => {
-                    let text = serde_json::to_string(&message).unwrap();
-                    if socket.send(Message::text(text)).await.is_err() {
+                    if socket.send(message).await.is_err() {
                         return;
                     }
                 }

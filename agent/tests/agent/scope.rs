@@ -26,3 +26,30 @@ async fn an_empty_scope_leaves_nothing_and_a_star_leaves_all() {
     assert!(full.within(&scope(&[])).is_empty());
     assert_eq!(full.within(&scope(&["*.*"])).catalog(), full.within(&Scope::Absent).catalog());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_know_what_everyone_can_reach_outside_the_scope_and_the_report_does_not() {
+    let world = World::start().await;
+    world
+        .superuser
+        .batch_execute(
+            "CREATE FUNCTION hr.closed() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'; \
+             REVOKE EXECUTE ON FUNCTION hr.closed() FROM PUBLIC",
+        )
+        .await
+        .unwrap();
+    let full = world.full().await;
+    let scoped = full.within(&scope(&["public.orders"]));
+    let relations: Vec<String> = scoped.known().relations.keys().map(ToString::to_string).collect();
+    let functions: Vec<String> = scoped.known().functions.keys().map(ToString::to_string).collect();
+    assert_eq!(relations, ["public.notice", "public.orders"]);
+    // What runs with the caller's own rights, or nobody may call, needs no guard.
+    assert_eq!(functions, ["public.leak()"]);
+    let notice = scoped.known().relations.values().next().unwrap();
+    assert!(notice.columns.is_empty(), "nothing but its name is kept");
+    let report = scoped.report().to_string();
+    assert!(!report.contains("leak") && !report.contains("notice"), "{report}");
+    assert_eq!((scoped.len(), scoped.catalog().relations.len()), (1, 1));
+    let everything = full.within(&Scope::Absent);
+    assert_eq!(everything.known(), everything.catalog());
+}

@@ -2,113 +2,11 @@
 
 use crate::bundles::{Author, jane};
 use crate::plane::{Plane, now};
+use crate::program::{Program, bundle_status, files, offer, report, write_config};
 use crate::world::{World, eventually, grant, policies};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use daam_api::link::{FromAgent, ToAgent};
-use daam_model::{Mask, PolicySet, Verb};
-use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
-
-/// The program under test, its files, and what it says about itself. Ends with the value.
-struct Program {
-    dir: TempDir,
-    child: Child,
-    health: String,
-}
-
-fn write_config(dir: &Path, plane: &Plane, scope: &str) {
-    let text = format!(
-        "agent: {{ name: shop-1, database: shop, listen: 127.0.0.1:0, state_dir: state, health: 127.0.0.1:0 }}\n\
-         control_plane: {{ url: http://{}, enrolment_token_file: token }}\n\
-         trust: {{ file: trust.json, identity_ca: ca.pem }}\n\
-         upstream:\n  dsn_file: dsn\n{scope}",
-        plane.address
-    );
-    std::fs::write(dir.join("config.yaml"), text).unwrap();
-}
-
-fn files(world: &World, plane: &Plane, author: &Author, scope: &str) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-    write("token", "once\n");
-    write("dsn", &world.agent_dsn());
-    write("ca.pem", &plane.ca_pem);
-    write("trust.json", &author.trust().to_json());
-    write_config(dir.path(), plane, scope);
-    dir
-}
-
-impl Program {
-    async fn start(dir: TempDir) -> Self {
-        let ready = dir.path().join("ready.json");
-        if ready.exists() {
-            std::fs::remove_file(&ready).unwrap();
-        }
-        let child = Command::new(env!("CARGO_BIN_EXE_daam-agent"))
-            .args(["run", "--exit-on-stdin-close", "--config"])
-            .arg(dir.path().join("config.yaml"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .stdin(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        eventually("the agent is ready", async || ready.exists()).await;
-        let ready: Value = serde_json::from_str(&std::fs::read_to_string(ready).unwrap()).unwrap();
-        Self { dir, child, health: ready["health"].as_str().unwrap().to_owned() }
-    }
-
-    async fn get(&self, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("http://{}{path}", self.health)).await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    async fn detailed(&self) -> Value {
-        serde_json::from_str(&self.get("/health/detailed").await.1).unwrap()
-    }
-
-    fn hang_up(&self) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    }
-
-    /// Closes standard input and waits for the end.
-    async fn stop(mut self) -> TempDir {
-        drop(self.child.stdin.take());
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap();
-        assert!(ended.success(), "{ended}");
-        self.dir
-    }
-}
-
-fn relations(snapshot: &Value) -> Vec<String> {
-    let catalog = daam_catalog::snapshot::from_json(snapshot).unwrap();
-    catalog.relations.keys().map(ToString::to_string).collect()
-}
-
-fn report(message: FromAgent) -> Option<Vec<String>> {
-    match message {
-        FromAgent::SchemaReport { snapshot } => Some(relations(&snapshot)),
-        _ => None,
-    }
-}
-
-fn bundle_status(message: FromAgent) -> Option<(u64, String)> {
-    match message {
-        FromAgent::BundleStatus { serial, state, .. } => Some((serial, state)),
-        _ => None,
-    }
-}
-
-fn offer(author: &Author, serial: u64, set: &PolicySet) -> ToAgent {
-    let bundle = author.bundle_at(now(), serial, set);
-    ToAgent::PolicyUpdate { serial, bundle: STANDARD.encode(bundle) }
-}
+use daam_model::{Mask, Verb};
+use std::path::PathBuf;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_enrols_reports_only_what_is_in_scope_and_judges_bundles() {
@@ -127,7 +25,7 @@ async fn the_agent_enrols_reports_only_what_is_in_scope_and_judges_bundles() {
 
     let reads = |on: &str| grant(on, &[Verb::Select]);
     let bad = policies(vec![reads("public.users")], &[("hr.staff.salary", Mask::Null)]);
-    plane.say(offer(&author, 1, &bad));
+    plane.say(&offer(&author, 1, &bad));
     let violation = plane
         .hear("scope violation", |message| match message {
             FromAgent::ScopeViolation { policy_id, schema, table, site } => {
@@ -137,10 +35,10 @@ async fn the_agent_enrols_reports_only_what_is_in_scope_and_judges_bundles() {
         })
         .await;
     assert_eq!(violation, ["everyone", "hr", "staff", "policy_load"]);
-    plane.say(offer(&author, 2, &policies(vec![reads("public.*")], &[])));
+    plane.say(&offer(&author, 2, &policies(vec![reads("public.*")], &[])));
     // Which of the two statuses is sent first depends on the queue; the accepted one comes.
     plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
-    plane.say(ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
+    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
     plane
         .hear("directory", |message| {
             matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(())
@@ -163,7 +61,7 @@ async fn a_schema_request_and_a_hang_up_report_again_through_the_filter() {
     let program = Program::start(files(&world, &plane, &author, scope)).await;
     plane.hear("first report", report).await;
     world.superuser.batch_execute("DROP TABLE public.orders CASCADE").await.unwrap();
-    plane.say(ToAgent::SchemaRequest {});
+    plane.say(&ToAgent::SchemaRequest {});
     assert_eq!(plane.hear("report after the request", report).await, ["public.users"]);
 
     write_config(program.dir.path(), &plane, "  scope: [hr.*]\n");
@@ -190,9 +88,9 @@ async fn a_change_of_the_database_is_noticed_without_being_asked_for() {
 async fn without_the_control_plane_the_agent_starts_from_what_it_holds() {
     let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
     let program = Program::start(files(&world, &plane, &author, "")).await;
-    plane.say(offer(&author, 4, &policies(vec![grant("public.*", &[Verb::Select])], &[])));
+    plane.say(&offer(&author, 4, &policies(vec![grant("public.*", &[Verb::Select])], &[])));
     plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
-    plane.say(ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
+    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
     plane
         .hear("directory", |message| {
             matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(())
@@ -218,4 +116,27 @@ fn assert_secret_files(state: PathBuf) {
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_is_renewed_at_half_life_and_met_by_new_connections() {
+    let (world, author) = (World::start().await, Author::new());
+    let ends = now() + 4;
+    // More than half of its life is over when it is issued.
+    let plane = Plane::start_with(now() - 3600, ends).await;
+    let program = Program::start(files(&world, &plane, &author, "")).await;
+    let end =
+        async |program: &Program| program.detailed().await["certificate"]["not_after"].as_i64().unwrap();
+    eventually("the certificate is renewed", async || end(&program).await > ends).await;
+    eventually("the first certificate has run out", async || now() > ends).await;
+    let tunnel = program.dial(&plane).await.unwrap();
+    tunnel.close("seen");
+    let renewed = end(&program).await;
+    assert!(
+        program.get("/metrics").await.1.contains(&format!("daam_certificate_not_after_seconds {renewed}\n"))
+    );
+    let dir = program.stop().await;
+    let program = Program::start(dir).await;
+    assert!(end(&program).await >= renewed, "the renewed certificate survives a restart");
+    program.stop().await;
 }
