@@ -103,6 +103,15 @@ impl Statements {
         ]
     }
 
+    /// Removes a session's former view owner; what the session built on its views goes with them.
+    pub(super) fn retire(&self, role: &str) -> Vec<String> {
+        vec![
+            self.grant_to_self(role),
+            format!("DROP OWNED BY {} CASCADE", quoted(role)),
+            format!("DROP ROLE {}", quoted(role)),
+        ]
+    }
+
     /// The privileges of a shared role, without being able to become it where the server knows the difference.
     pub(super) fn member(&self, role: &str, of: &str) -> String {
         let set = if self.facts.server.major() >= 16 { " WITH INHERIT TRUE, SET FALSE" } else { "" };

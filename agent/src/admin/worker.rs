@@ -163,7 +163,7 @@ impl Worker {
     ) -> Result<(), AdminError> {
         // The session is outside a transaction, so nothing but a bug can hold these locks.
         let mut batch = vec!["SET LOCAL lock_timeout = '2s'".to_owned()];
-        batch.extend(retired.iter().flat_map(|role| self.statements.drop(role)));
+        batch.extend(retired.iter().flat_map(|role| self.statements.retire(role)));
         batch.extend(owner.map(|owner| statements::lend(&owner, &role)));
         self.connection.locked("lend the view owner to a session", &batch).await
     }

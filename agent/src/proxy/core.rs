@@ -115,6 +115,8 @@ pub(super) struct Interruption {
     pub(super) muted: bool,
     /// Rows were withheld.
     pub(super) withheld: bool,
+    /// What runs may be a block that catches its cancelling and goes on.
+    pub(super) stubborn: bool,
 }
 
 /// COPY FROM STDIN.
@@ -321,11 +323,11 @@ impl Core {
 
     /// The policy took something away: what is in the middle of something must not go on.
     /// Returns whether something runs that must be cancelled.
-    pub(super) fn interrupt(&mut self, reason: String) -> bool {
+    pub(super) fn interrupt(&mut self, reason: String, stubborn: bool) -> bool {
         if self.is_at_rest() {
             return false;
         }
-        self.interruption = Some(Interruption { reason, muted: true, withheld: false });
+        self.interruption = Some(Interruption { reason, muted: true, withheld: false, stubborn });
         let runs = self.pipeline.in_flight() > 0;
         self.settle_interruption();
         runs

@@ -37,9 +37,10 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             core.maintenance.widen = Some((Box::new(new), catalog));
             return Ok(());
         }
+        let stubborn = core.policy.plan.limits().procedural == Some(true);
         self.switch(new, catalog).await?;
         self.core.maintenance.close_cursors = true;
-        if self.core.interrupt(CHANGED.to_owned())
+        if self.core.interrupt(CHANGED.to_owned(), stubborn)
             && let Err(error) = self.ctx.admin.cancel(self.key.pid).await
         {
             tracing::warn!(session = %self.id, %error, "a statement could not be cancelled after a policy change");

@@ -97,6 +97,7 @@ impl Core {
                 self.refuse_partial()?;
             }
             b's' => self.refuse_partial()?,
+            b'N' | b'A' if self.is_muted() => return Ok(()),
             b'N' => return self.notice(frame),
             _ => {}
         }
@@ -110,6 +111,10 @@ impl Core {
         }
         self.tell_client(frame.as_bytes());
         Ok(())
+    }
+
+    fn is_muted(&self) -> bool {
+        self.interruption.as_ref().is_some_and(|interruption| interruption.muted)
     }
 
     fn notice(&mut self, frame: &Frame) -> Result<(), End> {
@@ -144,6 +149,11 @@ impl Core {
             Some(interruption) if interruption.withheld => {
                 let text =
                     format!("the session was ended in the middle of a result: {}", interruption.reason);
+                Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &text))
+            }
+            // It may have caught its cancelling and kept what it read before.
+            Some(interruption) if interruption.muted && interruption.stubborn => {
+                let text = format!("the session was ended with what it ran: {}", interruption.reason);
                 Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &text))
             }
             _ => Ok(()),
@@ -244,7 +254,7 @@ impl Core {
             (sqlstate::IN_FAILED_TRANSACTION, Some(interruption)) => {
                 Some(failed_transaction(&interruption.reason))
             }
-            (sqlstate::QUERY_CANCELED, Some(interruption)) => {
+            (code, Some(interruption)) if code == sqlstate::QUERY_CANCELED || interruption.muted => {
                 let text = "canceling statement because the access policy has changed";
                 Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(interruption.reason.clone()))
             }

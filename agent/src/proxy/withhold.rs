@@ -60,11 +60,14 @@ fn context(report: &Report) -> &[u8] {
     report.get(b'W').unwrap_or_default()
 }
 
-/// A function or an SQL statement of one was running. Where bad JSON or bad COPY data is bad is said in the same field.
+/// How lines begin that only say where the client's own data is bad.
+const PLACES: [&[u8]; 4] = [b"JSON", b"COPY ", b"unnamed portal ", b"portal "];
+
+/// A function or an SQL statement of one was running.
 fn is_of_a_function(report: &Report) -> bool {
     let context = context(report);
-    let place = context.starts_with(b"JSON") || context.starts_with(b"COPY ");
-    !context.is_empty() && (!place || context.contains(&b'\n'))
+    let is_place = |line: &[u8]| PLACES.iter().any(|place| line.starts_with(place));
+    !context.is_empty() && !context.split(|byte| *byte == b'\n').all(is_place)
 }
 
 /// It comes from something the client's own function or block set off, now or at the end of the transaction.
@@ -103,7 +106,8 @@ mod tests {
         let hidden = withhold.error(&trigger, false).unwrap();
         assert!(!hidden.text().contains("jane") && hidden.code() == "P0001");
         assert!(withhold.error(&said(""), true).is_none());
-        assert!(withhold.error(&said("JSON data, line 1: {x"), true).is_none());
+        let own_data = said("JSON data, line 1: {x\nunnamed portal parameter $1 = '{x'");
+        assert!(withhold.error(&own_data, true).is_none());
         assert!(withhold.error(&own, false).is_some());
         withhold.end();
         assert!(withhold.error(&own, true).is_none());

@@ -1,6 +1,8 @@
 //! What must not come out, though PostgreSQL itself would let it.
 
-use super::stage::{Raw, Stage, code, masked, message, one};
+use super::stage::{Raw, Stage, code, masked, message, one, open};
+use crate::world::eventually;
+use daam_model::Mask;
 use daam_model::SessionLimits;
 use daam_pgwire::frontend::{self, query};
 
@@ -121,4 +123,53 @@ async fn errors_speak_of_what_the_client_wrote() {
     let copied = message(client.simple_query("UPDATE users SET name = email").await);
     assert!(copied.contains("RETURNING"), "{copied}");
     assert_eq!(one(&client, "SELECT 1").await.unwrap(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_built_on_the_views_do_not_stand_in_the_way_of_a_new_policy() {
+    let stage = Stage::new(open()).await;
+    let client = stage.client().await;
+    stage.publish(masked());
+    eventually("the new policy is in force", async || {
+        one(&client, "SELECT email FROM users WHERE id = 1").await.is_ok_and(|email| email.contains('*'))
+    })
+    .await;
+    client.batch_execute("CREATE TEMP VIEW mine AS SELECT email FROM users").await.unwrap();
+    let mut tighter = masked();
+    for mask in tighter.policies.iter_mut().flat_map(|policy| &mut policy.masks) {
+        mask.with = Mask::Redact;
+    }
+    stage.publish(tighter);
+    eventually("the tighter policy is in force", async || {
+        one(&client, "SELECT email FROM users WHERE id = 1").await.unwrap() == "***"
+    })
+    .await;
+    assert_ne!(code(client.simple_query("SELECT * FROM mine").await), "no error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_survives_its_cancelling_says_nothing_any_more() {
+    let mut set = masked();
+    let mut tighter = masked();
+    for policy in set.policies.iter_mut().chain(&mut tighter.policies) {
+        policy.session = SessionLimits { procedural: Some(true), ..SessionLimits::default() };
+    }
+    for mask in tighter.policies.iter_mut().flat_map(|policy| &mut policy.masks) {
+        mask.with = Mask::Redact;
+    }
+    let stage = Stage::new(set).await;
+    let mut raw = stage.raw().await;
+    raw.send(&query("SELECT email FROM users")).await;
+    raw.until_ready().await;
+    let stubborn = "DO $$ DECLARE c refcursor; e text; BEGIN OPEN c FOR SELECT email FROM pg_temp.\"public.users\"; \
+        BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; \
+        FETCH c INTO e; RAISE NOTICE 'still %', e; RAISE EXCEPTION 'and %', e; END $$";
+    raw.send(&query(stubborn)).await;
+    let asleep = "SELECT 1::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    eventually("it sleeps", async || !stage.world.strings(asleep).await.is_empty()).await;
+    stage.publish(tighter);
+    for frame in raw.until_ready().await {
+        let text = String::from_utf8_lossy(frame.body()).into_owned();
+        assert!(!text.contains("j***@") && !text.contains("still") && !text.contains("and "), "{text}");
+    }
 }
