@@ -1,7 +1,7 @@
 //! The customer's scope, enforced: the filter over introspection, and the review of policies.
 //!
 //! [`ScopedCatalog`] can only be made by filtering a [`FullCatalog`], and only a [`ScopedCatalog`] can be reported
-//! to the control plane or enforced on. [`review`] refuses a bundle whose masks or row filters name an object
+//! to the control plane or enforced on. [`review()`] refuses a bundle whose masks or row filters name an object
 //! outside; [`narrow`] applies a bundle that was accepted under a wider scope. Patterns never leave the process.
 
 mod review;
