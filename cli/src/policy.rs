@@ -9,6 +9,7 @@ pub mod build;
 pub mod check;
 pub mod diff;
 pub mod explain;
+pub mod fmt;
 pub mod git;
 pub mod inspect;
 pub mod project;
@@ -42,6 +43,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum PolicyCommand {
     /// Check every file of the project and report everything that is wrong.
     Check(check::CheckArgs),
+    /// Put the files of the project into one form.
+    Fmt(fmt::FmtArgs),
     /// Run the tests of the project.
     Test(test::TestArgs),
     /// Show what a person may do and see, and which clause says so.
@@ -91,6 +94,7 @@ pub enum TrustCommand {
 pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
     match command {
         PolicyCommand::Check(args) => check::run(&args),
+        PolicyCommand::Fmt(args) => fmt::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
         PolicyCommand::Diff(args) => diff::run(&args),

@@ -14,6 +14,7 @@ mod compile;
 pub mod diff;
 pub mod effects;
 mod file_source;
+pub mod format;
 mod glob;
 mod load;
 pub mod preset;

@@ -303,6 +303,31 @@ fn an_expired_bundle_exits_with_22() {
 }
 
 #[test]
+fn files_are_formatted_only_where_they_say_the_same() {
+    let scratch = project();
+    let root = scratch.path();
+    expect(root, 0, "policy fmt --check");
+    let path = "policies/support.yaml";
+    write(
+        root,
+        path,
+        &format!(
+            "# why\n{}\n\n",
+            POLICY.replace("kind: policy\n", "").replace("database: shop", "kind: policy  \ndatabase: shop")
+        ),
+    );
+    let said = expect(root, 1, "policy fmt --check");
+    assert!(said.contains("not formatted: ./policies/support.yaml"), "{said}");
+    assert!(expect(root, 1, "policy fmt --diff").contains("\n+kind: policy\n"));
+    expect(root, 0, "policy fmt");
+    assert_eq!(std::fs::read_to_string(root.join(path)).unwrap(), format!("# why\n{POLICY}"));
+    expect(root, 0, "policy fmt --check policies/support.yaml");
+    write(root, "policies/broken.yaml", "kind: policy\nname: [\n");
+    let said = expect(root, 2, "policy fmt");
+    assert!(said.contains("`./policies/broken.yaml` cannot be formatted: line"), "{said}");
+}
+
+#[test]
 fn every_rule_has_a_page() {
     let scratch = tempfile::tempdir().unwrap();
     let list = expect(scratch.path(), 0, "policy rule");
@@ -322,6 +347,7 @@ fn every_command_has_help_with_an_example() {
     let scratch = tempfile::tempdir().unwrap();
     for command in [
         "policy check",
+        "policy fmt",
         "policy test",
         "policy explain",
         "policy diff",
