@@ -11,6 +11,7 @@ pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod git;
+pub mod init;
 pub mod inspect;
 pub mod project;
 pub mod publish;
@@ -41,6 +42,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
   daam policy sign shop.daam --key file:policy.key
   daam policy publish shop.daam --to https://daam.example")]
 pub enum PolicyCommand {
+    /// Start a project from a schema lock.
+    Init(init::InitArgs),
     /// Check every file of the project and report everything that is wrong.
     Check(check::CheckArgs),
     /// Put the files of the project into one form.
@@ -93,6 +96,7 @@ pub enum TrustCommand {
 /// Obeys `daam policy …`.
 pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
     match command {
+        PolicyCommand::Init(args) => init::run(&args),
         PolicyCommand::Check(args) => check::run(&args),
         PolicyCommand::Fmt(args) => fmt::run(&args),
         PolicyCommand::Test(args) => test::run(&args),

@@ -328,6 +328,22 @@ fn files_are_formatted_only_where_they_say_the_same() {
 }
 
 #[test]
+fn a_project_starts_from_a_lock_and_overwrites_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path();
+    expect(root, 2, "policy init --database shop --lock schema/shop");
+    for (name, text) in lock::to_files(&catalog()) {
+        write(root, &format!("schema/shop/{name}"), &text);
+    }
+    expect(root, 2, "policy init --database Shop:x --lock schema/shop");
+    expect(root, 0, "policy init --database shop --lock schema/shop --readers analyst");
+    expect(root, 2, "policy init --database shop --lock schema/shop");
+    expect(root, 0, "policy fmt --check");
+    let said = daam(root, "policy who-can select public.users");
+    assert!(said.out.contains("group:analyst  standing"), "{}{}", said.out, said.err);
+}
+
+#[test]
 fn every_rule_has_a_page() {
     let scratch = tempfile::tempdir().unwrap();
     let list = expect(scratch.path(), 0, "policy rule");
@@ -346,6 +362,7 @@ fn every_rule_has_a_page() {
 fn every_command_has_help_with_an_example() {
     let scratch = tempfile::tempdir().unwrap();
     for command in [
+        "policy init",
         "policy check",
         "policy fmt",
         "policy test",
