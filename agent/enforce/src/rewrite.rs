@@ -144,7 +144,6 @@ pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal
 struct Pass {
     edits: Vec<Edit>,
     activate: BTreeSet<RelationName>,
-    executes: bool,
     notices: Vec<String>,
     class: StatementClass,
 }
@@ -152,7 +151,7 @@ struct Pass {
 impl Pass {
     /// What EXECUTE reads was decided when the statement was prepared, perhaps long ago: it gets every view.
     fn activated(&self, ctx: &RewriteContext<'_>) -> BTreeSet<RelationName> {
-        let every = ctx.plan.protected().keys().filter(|_| self.executes);
+        let every = ctx.plan.protected().keys().filter(|_| self.class.has(StatementClass::EXECUTES));
         self.activate.iter().chain(every).cloned().collect()
     }
 }
@@ -170,7 +169,6 @@ fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
     Ok(Pass {
         edits: walker.edits,
         activate: walker.activate,
-        executes: walker.executes,
         notices: walker.notices.into_iter().collect(),
         class: walker.class,
     })

@@ -44,7 +44,8 @@ impl Withhold {
     /// What to send in place of an error.
     pub(super) fn error(&self, error: &Report, nested: bool) -> Option<Report> {
         let hidden = (self.writing && is_of_a_function(error)) || (nested && is_nested(error));
-        hidden.then(|| Report::error(error.code(), ERROR))
+        let told = if is_about_names(error) { error.text() } else { ERROR.to_owned() };
+        hidden.then(|| Report::error(error.code(), &told))
     }
 }
 
@@ -79,6 +80,14 @@ fn is_nested(report: &Report) -> bool {
     is_of_a_function(report) && (!own || context.contains(&b'\n'))
 }
 
+/// The server itself says that something is not permitted or not there: its message has names, no values. What a
+/// function raises comes from other places of the source, whatever SQLSTATE it gives.
+fn is_about_names(report: &Report) -> bool {
+    let server = [&b"aclchk.c"[..], b"parse_relation.c", b"parse_func.c", b"namespace.c"];
+    matches!(report.code(), "42501" | "42P01" | "42703" | "42883")
+        && report.get(b'F').is_some_and(|file| server.contains(&file))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +120,20 @@ mod tests {
         assert!(withhold.error(&own, false).is_some());
         withhold.end();
         assert!(withhold.error(&own, true).is_none());
+    }
+
+    #[test]
+    fn what_the_server_says_about_names_is_told_without_its_context() {
+        let mut report = Report::error("42501", "permission denied for table users");
+        report.set(b'W', b"SQL statement \"x\"\nPL/pgSQL function inline_code_block line 1".to_vec());
+        let mut withhold = Withhold::default();
+        withhold.begin();
+        assert!(withhold.error(&report, true).unwrap().text().contains("withheld"));
+        report.set(b'F', b"aclchk.c".to_vec());
+        let told = withhold.error(&report, true).unwrap();
+        assert!(told.text() == "permission denied for table users" && told.get(b'W').is_none());
+        report.set(b'F', b"pl_exec.c".to_vec());
+        assert!(withhold.error(&report, true).unwrap().text().contains("withheld"));
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Walker<'_> {
         let Some(setting) = first.map(|value| value.text("sval").to_ascii_lowercase()) else {
             // pg_dump asks for a setting by name only where the server has it. Any setting may be meant, but with
             // a value that is known and names no role.
-            if second.is_some_and(|value| !value.text("sval").starts_with("daam_")) {
+            let column = node.child("args").is_some_and(|argument| argument.is("ColumnRef"));
+            if column && second.is_some_and(|value| !value.text("sval").starts_with("daam_")) {
                 self.class.set(StatementClass::SEARCH_PATH);
                 self.class.set(StatementClass::READ_ONLY);
                 return Ok(());

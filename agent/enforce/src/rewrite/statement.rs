@@ -29,14 +29,11 @@ impl Walker<'_> {
             }
             "CreateTableAsStmt" => self.created_from_query(node),
             "ExecuteStmt" => {
-                self.executes = true;
                 self.class.set(StatementClass::EXECUTES);
                 self.children(node)
             }
             "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
             | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
-            "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt"
-            | "ConstraintsSetStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
             "ListenStmt" if self.ctx.plan.limits().procedural != Some(true) => {
                 // Triggers send whole rows this way, and everyone who listens gets them as they are.
                 let message =
@@ -44,7 +41,8 @@ impl Walker<'_> {
                 let hint = "a policy may allow it with `session: { procedural: true }`";
                 Err(refuse::denied(message, Some(hint)))
             }
-            "ListenStmt" => Ok(()),
+            "DeallocateStmt" | "FetchStmt" | "ClosePortalStmt" | "VariableShowStmt"
+            | "ConstraintsSetStmt" | "ListenStmt" | "UnlistenStmt" | "NotifyStmt" => Ok(()),
             "TransactionStmt" => self.transaction(node),
             "VariableSetStmt" => self.variable(node),
             "DiscardStmt" => {

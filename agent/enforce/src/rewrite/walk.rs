@@ -32,8 +32,6 @@ pub(crate) struct Walker<'a> {
     pub(crate) ctx: &'a RewriteContext<'a>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) activate: BTreeSet<RelationName>,
-    /// Whether a prepared statement is executed.
-    pub(crate) executes: bool,
     /// Whether the statement is kept and run later.
     pub(crate) prepares: bool,
     pub(crate) notices: BTreeSet<String>,
@@ -57,7 +55,6 @@ impl<'a> Walker<'a> {
             ctx,
             edits: Vec::new(),
             activate: BTreeSet::new(),
-            executes: false,
             prepares: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),

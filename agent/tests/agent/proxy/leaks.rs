@@ -20,7 +20,7 @@ async fn heard(raw: &mut Raw, sql: &str) -> String {
     for frame in raw.until_ready().await {
         if matches!(frame.tag(), b'N' | b'E') {
             let text = String::from_utf8_lossy(frame.body());
-            all.push_str(&format!("{}: {text}\n", char::from(frame.tag())));
+            all.extend([char::from(frame.tag()).to_string(), format!(": {text}\n")]);
         }
     }
     assert!(!all.contains("example.com"), "{sql}: {all}");
@@ -87,8 +87,8 @@ async fn views_that_vanish_come_back() {
     ] {
         one(&client, read).await.unwrap();
         client.batch_execute(lose).await.unwrap();
-        let lost = message(client.simple_query(read).await);
-        assert!(lost.contains("run the statement again"), "{lost}");
+        let told = message(client.simple_query(read).await);
+        assert!(told.contains("run the statement again"), "{told}");
         let mut last = String::new();
         for _ in 0..3 {
             match one(&client, read).await {
