@@ -215,7 +215,9 @@ fn without_effect(old: &Side<'_>, new: &Side<'_>, changes: &[Change]) -> Vec<Cha
             let user = |email: &String| touched.contains(format!("user:{email}").as_str());
             everyone || subjects.groups.iter().any(group) || subjects.users.iter().any(user)
         };
-        if was == is || subjects.into_iter().any(concerns) {
+        let terms = format!("request {name} ");
+        let renegotiated = changes.iter().any(|change| change.what.starts_with(&terms));
+        if was == is || renegotiated || subjects.into_iter().any(concerns) {
             continue;
         }
         let (before, after) = match (was, is) {
