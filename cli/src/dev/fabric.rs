@@ -1,11 +1,12 @@
 //! Publishing: the project compiled, signed with the sandbox's key, pushed, and enforced by the agent.
 
-use super::project::{ProjectFiles, lock_dir};
+use super::project::lock_dir;
 use super::state::{Facts, StateDir};
 use crate::control_plane::ControlPlane;
 use crate::error::{CliError, Doing as _, Exit};
 use crate::home::{private_dir, write_private};
 use crate::output;
+use crate::policy::project::DiskFiles;
 use daam_api::v1::Agent;
 use daam_bundle::{Previous, SigningKey, Source, StatementInput, TrustFile, UnsignedBundle};
 use daam_catalog::{Catalog, lock, snapshot};
@@ -45,15 +46,15 @@ async fn compile(
 ) -> Result<CompiledDatabase, CliError> {
     let lock_dir = lock_dir(&facts.project, &facts.database)?;
     let live = live_catalog(admin, &facts.database).await?;
-    let mut files = ProjectFiles::read(&facts.project)?;
+    let mut files = DiskFiles::open(&facts.project)?;
+    // A project without a schema lock is compiled against the lock of the sandbox's own database.
     if !files.has_lock(&lock_dir) {
-        let lock = lock::to_files(&live);
         let kept = state.path("schema").join(&facts.database);
         private_dir(&kept)?;
-        for (name, text) in &lock {
-            write_private(&kept.join(name), text)?;
+        for (name, text) in lock::to_files(&live) {
+            write_private(&kept.join(name), &text)?;
         }
-        files = files.with_lock(&lock_dir, lock);
+        files = files.with_lock(&lock_dir, &live);
     }
     let mut checked = daam_compiler::check(&files);
     // Remarks belong to `daam policy check`; here they would hide what is wrong.

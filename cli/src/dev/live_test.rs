@@ -5,11 +5,12 @@
 //! edits first. Cases that assume an active access request are left out, as the sandbox grants none.
 
 use super::person::Person;
-use super::project::{ProjectFiles, yaml_documents};
+use super::project::yaml_documents;
 use super::state::{Facts, StateDir};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::home::Home;
 use crate::output;
+use crate::policy::project::DiskFiles;
 use clap::Args;
 use daam_compiler::FileSource as _;
 use daam_tunnel::PathPreference;
@@ -103,11 +104,14 @@ fn told(error: &tokio_postgres::Error) -> CliError {
 }
 
 fn cases(facts: &Facts) -> Result<Vec<LiveCase>, CliError> {
-    let files = ProjectFiles::read(&facts.project)?;
+    let files = DiskFiles::open(&facts.project)?;
     let mut paths = files.paths();
     paths.sort();
     let mut cases = Vec::new();
-    for path in paths.iter().filter(|path| Path::new(path).extension().is_none_or(|kind| kind != "json")) {
+    for path in paths
+        .iter()
+        .filter(|path| Path::new(path).extension().is_some_and(|kind| kind == "yaml" || kind == "yml"))
+    {
         for document in yaml_documents(&facts.project.join(path))? {
             let text = |key: &str| document.get(key).and_then(Value::as_str);
             if text("kind") == Some("test") && text("database") == Some(&facts.database) {

@@ -2,20 +2,15 @@
 //!
 //! The compiler reads the files strictly and reports what is wrong; the few facts that are needed to start the
 //! agent (which database, which scope, where the lock would be) are taken from them here without judging.
-//! A project without a schema lock is compiled against the lock of the sandbox's own database.
 
 use crate::error::{CliError, Doing as _};
-use daam_compiler::{FileSource, PROJECT_FILE, ReadError};
+use daam_compiler::PROJECT_FILE;
 use daam_model::AttributeType;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Directories deeper than this, or files beyond this many, are not part of a policy project.
-const DEEPEST: usize = 16;
-const MOST_FILES: usize = 20_000;
-const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 const WRITE_SCOPE: &str = "write `scope: [schema.table, …]` in it";
 
 /// What the sandbox needs to know to start the agent.
@@ -71,71 +66,6 @@ pub fn lock_dir(dir: &Path, database: &str) -> Result<String, CliError> {
         CliError::usage(format!("`daam.yaml` does not say where the schema lock of `{database}` is"))
             .remedy(format!("add `lock: schema/{database}`; the directory need not exist yet"))
     })
-}
-
-/// The project's files, with a schema lock from elsewhere if it has none.
-#[derive(Debug)]
-pub struct ProjectFiles {
-    dir: PathBuf,
-    paths: Vec<String>,
-    lock: BTreeMap<String, String>,
-}
-
-impl ProjectFiles {
-    /// Lists the files.
-    pub fn read(dir: &Path) -> Result<Self, CliError> {
-        let mut paths = Vec::new();
-        walk(dir, "", DEEPEST, &mut paths).doing(format_args!("list the files of `{}`", dir.display()))?;
-        Ok(Self { dir: dir.to_owned(), paths, lock: BTreeMap::new() })
-    }
-
-    /// Whether a schema lock is there.
-    pub fn has_lock(&self, lock_dir: &str) -> bool {
-        self.paths.iter().any(|path| path.strip_prefix(lock_dir).is_some_and(|rest| rest.starts_with('/')))
-    }
-
-    /// Adds a schema lock as if it were there.
-    #[must_use]
-    pub fn with_lock(mut self, lock_dir: &str, files: BTreeMap<String, String>) -> Self {
-        self.lock = files.into_iter().map(|(name, text)| (format!("{lock_dir}/{name}"), text)).collect();
-        self
-    }
-}
-
-impl FileSource for ProjectFiles {
-    fn paths(&self) -> Vec<String> {
-        self.paths.iter().chain(self.lock.keys()).cloned().collect()
-    }
-
-    fn read(&self, path: &str) -> Result<String, ReadError> {
-        if let Some(text) = self.lock.get(path) {
-            return Ok(text.clone());
-        }
-        fs::read_to_string(self.dir.join(path))
-            .map_err(|error| ReadError { path: path.to_owned(), reason: error.to_string() })
-    }
-}
-
-/// Hidden directories and symbolic links are not followed.
-fn walk(dir: &Path, prefix: &str, deeper: usize, paths: &mut Vec<String>) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') || paths.len() >= MOST_FILES {
-            continue;
-        }
-        let kind = entry.file_type()?;
-        if kind.is_dir() && deeper > 0 {
-            walk(&entry.path(), &format!("{prefix}{name}/"), deeper - 1, paths)?;
-        } else if kind.is_file() && ENDINGS.iter().any(|ending| has_ending(&name, ending)) {
-            paths.push(format!("{prefix}{name}"));
-        }
-    }
-    Ok(())
-}
-
-fn has_ending(name: &str, ending: &str) -> bool {
-    Path::new(name).extension().is_some_and(|found| found == ending)
 }
 
 fn choose<'n>(names: &[&'n str], wanted: Option<&str>) -> Result<&'n str, CliError> {
@@ -216,18 +146,6 @@ mod tests {
         }
         let empty = project("kind: scope\ndatabase: shop\nscope: []\n");
         assert_eq!(facts(empty.path(), None).unwrap().scope, Some(Vec::new()));
-    }
-
-    #[test]
-    fn a_lock_from_elsewhere_looks_as_if_it_were_in_the_project() {
-        let dir = project("");
-        let files = ProjectFiles::read(dir.path()).unwrap();
-        assert!(!files.has_lock("schema/shop"));
-        let lock = BTreeMap::from([("lock.json".to_owned(), "{}".to_owned())]);
-        let files = files.with_lock("schema/shop", lock);
-        assert!(files.paths().contains(&"schema/shop/lock.json".to_owned()));
-        assert_eq!(FileSource::read(&files, "schema/shop/lock.json").unwrap(), "{}");
-        assert!(FileSource::read(&files, "daam.yaml").unwrap().contains("kind: project"));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl DiskFiles {
         Ok(Self { root: root.to_owned(), paths, instead: BTreeMap::new() })
     }
 
+    /// Whether a schema lock lies in that directory.
+    pub fn has_lock(&self, directory: &str) -> bool {
+        self.paths.iter().any(|path| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
+    }
+
     /// The same project with this catalogue as the lock in that directory, whatever is on disk.
     #[must_use]
     pub fn with_lock(mut self, directory: &str, catalog: &Catalog) -> Self {
@@ -98,4 +103,21 @@ fn list(directory: &Path, prefix: &str, out: &mut Vec<String>) -> std::io::Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_from_elsewhere_looks_as_if_it_were_in_the_project() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(PROJECT_FILE), "kind: project\n").unwrap();
+        let files = DiskFiles::open(dir.path()).unwrap();
+        assert!(!files.has_lock("schema/shop"));
+        let files = files.with_lock("schema/shop", &Catalog::default());
+        assert!(files.has_lock("schema/shop"));
+        assert!(FileSource::read(&files, "schema/shop/lock.json").unwrap().contains("version"));
+        assert!(FileSource::read(&files, PROJECT_FILE).unwrap().contains("kind: project"));
+    }
 }
