@@ -5,7 +5,7 @@
 //!            ─► check (each clause, then clauses against each other) ─► Checked
 //! ```
 //!
-//! [`check`] reports everything it finds in all files at once and compiles nothing as long as one finding is an
+//! [`check()`] reports everything it finds in all files at once and compiles nothing as long as one finding is an
 //! error. It reads files through [`FileSource`] only, knows no clock, and gives equal results for equal files in
 //! whatever order they come.
 

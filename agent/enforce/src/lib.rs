@@ -1,6 +1,6 @@
 //! From a policy decision to PostgreSQL: roles, grants, session views, and the rewriting of statements.
 //!
-//! Two halves. [`plan`] says what the database must look like so that PostgreSQL itself refuses everything the
+//! Two halves. [`plan()`] says what the database must look like so that PostgreSQL itself refuses everything the
 //! policy does not permit. [`rewrite()`] makes the permitted part convenient: it points statements at the session's
 //! views. A fault in the second half is an error message, never a leak, because the first half does not need it.
 //! Pure: SQL text in, SQL text out; no connection, clock or environment.

@@ -112,9 +112,6 @@ impl Connection {
         database: &str,
         extra: &[(String, String)],
     ) -> Result<Self, WireError> {
-        let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(READ_TIMEOUT))?;
-        let mut connection = Self { stream, cancel_key: None, parameters: Vec::new() };
         let mut body = 196_608_i32.to_be_bytes().to_vec();
         let own = [("user".to_owned(), user.to_owned()), ("database".to_owned(), database.to_owned())];
         for (name, value) in own.iter().chain(extra) {
@@ -124,7 +121,15 @@ impl Connection {
             body.push(0);
         }
         body.push(0);
-        connection.send_untyped(&body)?;
+        Self::start(socket, &body)
+    }
+
+    /// Logs in with the body of a start-up message as it is, whatever version or options it asks for.
+    pub fn start(socket: &Path, startup: &[u8]) -> Result<Self, WireError> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        let mut connection = Self { stream, cancel_key: None, parameters: Vec::new() };
+        connection.send_untyped(startup)?;
         loop {
             let (kind, body) = connection.read()?;
             match kind {

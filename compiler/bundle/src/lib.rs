@@ -1,7 +1,7 @@
 //! The sealed artefact: how policies travel, and the only way an agent comes to believe them.
 //!
-//! A *bundle* is a small signed statement and the policies it names by digest, in one file. [`build`] makes
-//! one, [`UnsignedBundle::sign`] adds signatures, and [`verify`] turns bytes into a [`VerifiedBundle`], which
+//! A *bundle* is a small signed statement and the policies it names by digest, in one file. [`build()`] makes
+//! one, [`UnsignedBundle::sign`] adds signatures, and [`verify()`] turns bytes into a [`VerifiedBundle`], which
 //! nothing else can make. Every way to refuse is a variant of [`Refused`].
 //!
 //! Deliberately absent: archives and compression (nothing is unpacked before it is verified), canonical JSON in

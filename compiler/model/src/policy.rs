@@ -1,7 +1,7 @@
 //! Policies as checked values.
 //!
 //! Nothing here is resolved: patterns are still patterns, and what they mean for one subject is
-//! [`crate::effective`]'s to say.
+//! [`crate::effective()`]'s to say.
 
 use crate::mask::Mask;
 use crate::subject::{AttributeType, Subject};

@@ -1,7 +1,7 @@
 //! One end-to-end session between CLI and agent, whatever path carries it.
 //!
 //! QUIC with mutual TLS 1.3 runs between the two ends; below it lies our own socket (`socket`), which sends
-//! each packet directly or through a relay that cannot read it. [`dial`] is the CLI's side, [`listen`] the
+//! each packet directly or through a relay that cannot read it. [`dial()`] is the CLI's side, [`listen()`] the
 //! agent's. What this crate refuses: peers whose certificate is not from the organization's CA or does not
 //! name the expected party, early data, session resumption, and packets from addresses it did not ask.
 //!

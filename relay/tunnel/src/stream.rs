@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Length of [`StreamHeader`] on the wire.
+/// Length of `StreamHeader` on the wire.
 pub(crate) const HEADER_BYTES: usize = 28;
 const VERSION: u8 = 1;
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own helpers fail loudly")]
 
 mod bypass;
+mod bypass_live;
 mod connecting;
 mod documents;
 mod live_policy;
