@@ -50,7 +50,7 @@ fn no_attempt_of_the_corpus_brings_out_a_hidden_row_or_value() {
     for attempt in attempts().unwrap().iter().filter(|attempt| !attempt.agent_only && fits(attempt, major)) {
         let tally = tallies.entry(attempt.group.clone()).or_default();
         match run(&fabric, &mallory, attempt) {
-            Ok(Outcome::Leak(text)) => tally.leaked.push(format!("{} ({text})", attempt.id)),
+            Ok(Outcome::Leak(text)) => tally.leaked.push(format!("{} ({})", attempt.id, beginning(&text))),
             Ok(Outcome::Clean) => tally.clean += 1,
             Ok(Outcome::Refused(code)) => {
                 tally.refused += 1;
@@ -76,6 +76,11 @@ fn no_attempt_of_the_corpus_brings_out_a_hidden_row_or_value() {
         masked_but_refused.is_empty(),
         "refused where a masked answer is expected: {masked_but_refused:?}"
     );
+}
+
+/// Enough of a text to recognise it.
+fn beginning(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect()
 }
 
 /// The corpus's fixture under the policy it assumes.
