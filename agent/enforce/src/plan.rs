@@ -8,6 +8,7 @@
 mod access;
 mod compare;
 mod grants;
+mod hex;
 mod install;
 mod table;
 mod views;

@@ -1,13 +1,13 @@
 //! The privileges of the two roles.
 
 use super::access::DirectTable;
+use super::hex;
 use super::table::ProtectedTable;
 use daam_catalog::{Catalog, FunctionName, Identifier, Relation, RelationName};
 use daam_model::Verb;
 use daam_sql::quote;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// One privilege on one object, without the role it goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +32,7 @@ pub(crate) fn role_name(prefix: &str, grants: &[Grant]) -> String {
         digest.update(grant.what.as_bytes());
         digest.update([0]);
     }
-    digest.finalize().iter().take(8).fold(prefix.to_owned(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hex::after(prefix, digest.finalize().into_iter().take(8))
 }
 
 /// What the permission role holds.

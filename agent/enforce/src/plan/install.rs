@@ -4,6 +4,7 @@
 //! so that no object depends on a table while its views are released. Calling them by hand gives the same views
 //! and nothing else: the only input is compared with fixed names.
 
+use super::hex;
 use super::table::{ProtectedTable, ViewKind};
 use super::{HashKey, uses_key, views};
 use crate::mask::KEY_TABLE;
@@ -41,10 +42,7 @@ pub(crate) fn statements(tables: &BTreeMap<RelationName, ProtectedTable>, key: &
 fn key_table(key: &HashKey) -> [String; 3] {
     let padded = |pad: u8| {
         let bytes = key.0.iter().copied().chain(std::iter::repeat(0)).take(64).map(|byte| byte ^ pad);
-        bytes.fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::after("", bytes)
     };
     [
         format!("DROP TABLE IF EXISTS {KEY_TABLE} CASCADE"),

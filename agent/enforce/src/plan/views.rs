@@ -1,5 +1,6 @@
 //! The views of a protected relation, as SQL text.
 
+use super::hex;
 use super::table::{ALIAS, ProtectedColumn, ProtectedTable, ViewKind};
 use crate::mask;
 use daam_catalog::name::MAX_IDENTIFIER_BYTES;
@@ -7,7 +8,6 @@ use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::quote;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// The name of a view in `pg_temp`.
 pub(crate) fn view_name(kind: ViewKind, relation: &RelationName) -> String {
@@ -35,10 +35,7 @@ fn fitted(name: &str) -> String {
     if name.len() <= MAX_IDENTIFIER_BYTES {
         return name.to_owned();
     }
-    Sha256::digest(name.as_bytes()).iter().take(24).fold("daam:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::after("daam:", Sha256::digest(name.as_bytes()).into_iter().take(24))
 }
 
 /// The views a relation needs, each with the statements that make it.

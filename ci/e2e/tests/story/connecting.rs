@@ -1,30 +1,14 @@
 //! The ways in: psql, the relay, cancel, other tools, and the way out.
 
 use crate::shop;
-use daam_e2e::{Person, PersonOptions, wait_for};
+use daam_e2e::{Fabric, Person, PersonOptions, wait_for};
 use std::process::Command;
 use std::time::Duration;
 
 #[test]
 fn psql_runs_through_the_fabric_and_describes_what_it_sees() {
     let fabric = shop::open();
-    let state = fabric.ready().state.display().to_string();
-    let args = [
-        "dev",
-        "psql",
-        "--as",
-        "sam@acme.test",
-        "--groups",
-        "support",
-        "--attr",
-        "region=eu",
-        "--state",
-        &state,
-        "--",
-    ];
-    let output = fabric
-        .daam(&args)
-        .unwrap()
+    let output = as_sam(&fabric, "psql", &[])
         .args(["-X", "-A", "-t", "-c", "select email from customers where id = 1", "-c", "\\d customers"])
         .output()
         .unwrap();
@@ -79,23 +63,8 @@ fn cancel_stops_the_running_statement_only() {
 #[test]
 fn a_tcp_endpoint_asks_for_its_own_password_and_never_shows_an_upstream_one() {
     let fabric = shop::open();
-    let state = fabric.ready().state.display().to_string();
-    let args = [
-        "dev",
-        "run",
-        "--as",
-        "sam@acme.test",
-        "--groups",
-        "support",
-        "--attr",
-        "region=eu",
-        "--tcp",
-        "--state",
-        &state,
-        "--",
-    ];
     let script = "psql -X -A -t -c 'select email from customers where id = 1' \"$DATABASE_URL\"; PGPASSWORD=wrong psql -X -c 'select 1'; env";
-    let output = fabric.daam(&args).unwrap().args(["sh", "-c", script]).output().unwrap();
+    let output = as_sam(&fabric, "run", &["--tcp"]).args(["sh", "-c", script]).output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("j***@e***.com\n"), "{text}{errors}");
     assert!(errors.contains("the password for this connection is wrong"), "{errors}");
@@ -123,6 +92,14 @@ fn an_interrupt_leaves_nothing_behind() {
     });
     assert!(left.is_ok(), "processes of the sandbox are still running");
     assert!(session.query("select 1").closed);
+}
+
+/// `daam dev psql` or `daam dev run` as Sam of European support, up to and including the `--`.
+fn as_sam(fabric: &Fabric, subcommand: &str, options: &[&str]) -> Command {
+    let sam = ["dev", subcommand, "--as", "sam@acme.test", "--groups", "support", "--attr", "region=eu"];
+    let mut command = fabric.daam(&sam).unwrap();
+    command.args(options).arg("--state").arg(&fabric.ready().state).arg("--");
+    command
 }
 
 fn child_pid(parent: u32, name: &str) -> String {
