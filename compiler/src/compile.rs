@@ -5,6 +5,7 @@
 //! project is never built.
 
 use crate::check::{self, Database};
+use crate::day::Day;
 use crate::file_source::FileSource;
 use crate::glob;
 use crate::load::{Documents, load};
@@ -71,8 +72,39 @@ impl Checked {
     }
 }
 
-/// Checks a project.
+/// What a check needs to know besides the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The day it is, for waivers and suppressions that end; without it none has ended.
+    pub today: Option<Day>,
+}
+
+/// A project that is checked again and again, e.g. by an editor.
+///
+/// Every check gives what [`check()`] would give for the same files, whatever was checked before.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    options: Options,
+}
+
+impl Workspace {
+    /// One that has seen nothing yet.
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Checks the project as it is now.
+    pub fn check(&mut self, source: &dyn FileSource) -> Checked {
+        check_once(source, self.options)
+    }
+}
+
+/// Checks a project once.
 pub fn check(source: &dyn FileSource) -> Checked {
+    Workspace::default().check(source)
+}
+
+fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
     let mut sources = SourceMap::new();
     let mut sink = Sink::new();
     let documents = load(source, &mut sources, &mut sink);

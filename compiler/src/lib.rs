@@ -11,6 +11,7 @@
 
 mod check;
 mod compile;
+mod day;
 pub mod diff;
 pub mod effects;
 mod file_source;
@@ -24,6 +25,7 @@ pub mod scenario;
 pub mod schema;
 mod syntax;
 
-pub use compile::{Checked, CompiledDatabase, Inputs, check};
+pub use compile::{Checked, CompiledDatabase, Inputs, Options, Workspace, check};
+pub use day::Day;
 pub use file_source::{FileSource, MemoryFiles, ReadError};
 pub use load::PROJECT_FILE;
