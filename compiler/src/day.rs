@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Day {
     year: i32,
     month: u32,
-    day: u32,
+    of_month: u32,
 }
 
 impl Day {
@@ -19,7 +19,7 @@ impl Day {
             return None;
         }
         let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-        (1..=last_of(year, month)?).contains(&day).then_some(Self { year, month, day })
+        (1..=last_of(year, month)?).contains(&day).then_some(Self { year, month, of_month: day })
     }
 
     /// The day of that many seconds since 1970 in UTC; nothing outside the years 0 to 9999.
@@ -34,13 +34,13 @@ impl Day {
         let day = u32::try_from(of_year - (153 * shifted + 2) / 5 + 1).ok()?;
         let month = u32::try_from(if shifted < 10 { shifted + 3 } else { shifted - 9 }).ok()?;
         let year = i32::try_from(year_of_era + era * 400 + i64::from(month <= 2)).ok()?;
-        (0..=9999).contains(&year).then_some(Self { year, month, day })
+        (0..=9999).contains(&year).then_some(Self { year, month, of_month: day })
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
     }
 }
 
