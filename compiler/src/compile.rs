@@ -15,7 +15,7 @@ use crate::scenario::{self, Scenario};
 use crate::syntax::decode::Spanned;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
 use daam_catalog::{Catalog, Scope, lock};
-use daam_diagnostic::{Diagnostic, Severity, Sink, SourceMap, suggest};
+use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceMap, suggest};
 use daam_model::PolicySet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,12 +166,15 @@ fn undeclared(documents: &Documents, project: &WrittenProject, sink: &mut Sink) 
     let tests = documents.tests.iter().map(|test| &test.database);
     for text in policies.chain(scopes).chain(tests) {
         if !project.databases.contains_key(&text.value) {
+            let message = format!("the database `{}` is not declared in `daam.yaml`", text.value);
+            let mut diagnostic = rule::UNKNOWN_DATABASE.at(text.at, message);
             let names = project.databases.keys().map(String::as_str);
-            sink.push(
-                rule::UNKNOWN_DATABASE
-                    .at(text.at, format!("the database `{}` is not declared in `daam.yaml`", text.value))
-                    .maybe_help(suggest::did_you_mean(&text.value, names)),
-            );
+            if let Some(near) = suggest::nearest(&text.value, names) {
+                diagnostic = diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .replace(Applicability::Unsafe, crate::syntax::scalar::quoted(near));
+            }
+            sink.push(diagnostic);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
+use crate::syntax::scalar;
 use daam_catalog::pattern::{ColumnPattern, PatternError, RelationPattern, Scope, is_system_schema};
 use daam_catalog::{Catalog, Column, Function, Identifier, NameError, Relation};
 use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, suggest};
@@ -60,7 +61,7 @@ impl<'a> Reach<'a> {
             .collect();
         if covers.is_empty() {
             sink.push(match pattern.literal_column() {
-                Some(written) => unknown_column(text.at, written, &inside),
+                Some(written) => unknown_column_in(text, written, &inside),
                 None => {
                     rule::PATTERN_MATCHES_NOTHING.at(text.at, format!("`{}` covers no column", text.value))
                 }
@@ -185,10 +186,7 @@ pub(crate) fn column_name(text: &Spanned<String>, sink: &mut Sink) -> Option<Ide
 
 /// That none of the relations has the column.
 pub(crate) fn unknown_column(at: Location, written: &str, relations: &[&Relation]) -> Diagnostic {
-    let names: BTreeSet<&str> = relations
-        .iter()
-        .flat_map(|relation| relation.columns.iter().map(|column| column.name.as_str()))
-        .collect();
+    let names = column_names(relations);
     let place = match relations {
         [one] => format!("`{}` has no column `{written}`", one.name),
         _ => format!("none of the {} relations has a column `{written}`", relations.len()),
@@ -204,18 +202,55 @@ pub(crate) fn unknown_column(at: Location, written: &str, relations: &[&Relation
     }
 }
 
+/// The same for a column, or the last segment of a pattern, that makes up a text; it can be replaced.
+pub(crate) fn unknown_column_in(
+    text: &Spanned<String>,
+    written: &str,
+    relations: &[&Relation],
+) -> Diagnostic {
+    let diagnostic = unknown_column(text.at, written, relations);
+    match suggest::nearest(written, column_names(relations)) {
+        Some(near) => {
+            let head = text.value.rsplit_once('.').map_or(String::new(), |(head, _)| format!("{head}."));
+            diagnostic.replace(Applicability::Unsafe, scalar::quoted(&format!("{head}{}", segment(near))))
+        }
+        None => diagnostic,
+    }
+}
+
+fn column_names<'a>(relations: &[&'a Relation]) -> BTreeSet<&'a str> {
+    relations.iter().flat_map(|relation| relation.columns.iter().map(|column| column.name.as_str())).collect()
+}
+
+/// A stored name as a segment of a pattern, quoted if folding would change it.
+fn segment(name: &str) -> String {
+    if name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// As [`suggest::did_you_mean`], with a change to the nearest of these `schema.name`s.
 fn with_suggestion(diagnostic: Diagnostic, written: &str, names: &BTreeSet<String>) -> Diagnostic {
     match suggest::nearest(written, names.iter().map(String::as_str)) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).replace(Applicability::Unsafe, near),
+        Some(near) => {
+            let fixed =
+                near.split_once('.').map(|(schema, name)| format!("{}.{}", segment(schema), segment(name)));
+            diagnostic
+                .help(format!("did you mean `{near}`?"))
+                .replace(Applicability::Unsafe, scalar::quoted(fixed.as_deref().unwrap_or(near)))
+        }
         None => diagnostic,
     }
 }
 
 fn replaced_schema(written: &str, schema: &str) -> String {
-    match written.split_once('.') {
+    let schema = segment(schema);
+    scalar::quoted(&match written.split_once('.') {
         Some((_, rest)) => format!("{schema}.{rest}"),
-        None => schema.to_owned(),
-    }
+        None => schema,
+    })
 }
 
 fn parsed<P>(result: Result<P, PatternError>, text: &Spanned<String>, sink: &mut Sink) -> Option<P> {

@@ -1,45 +1,88 @@
 //! The one list of rules: number, name, default severity, and the page `daam policy rule` prints.
 //!
-//! A number is never reused. A *locked* rule guards exposure and can never be waived inline. Codes, documentation
-//! and findings cannot drift apart, because a finding can only be made from its rule.
+//! A number is never reused. Codes, documentation and findings cannot drift apart, because a finding can only be
+//! made from its rule, and the examples of a rule are run as tests. [`Nature`] says what may silence a rule.
 
 mod document;
+pub mod example;
 mod filter;
 mod grant;
 mod mask;
 mod name;
+pub mod page;
+mod pattern;
 mod request;
+mod unused;
 
 pub use document::*;
 pub use filter::*;
 pub use grant::*;
 pub use mask::*;
 pub use name::*;
+pub use pattern::*;
 pub use request::*;
+pub use unused::{NOT_RULES, NotARule};
 
-use daam_diagnostic::{Diagnostic, Location, RuleCode, Severity};
+use daam_diagnostic::{Applicability, Diagnostic, Location, RuleCode, Severity};
+
+/// How far a project may change what a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Its level may be set under `lint.levels`, and a comment with a reason may silence one finding.
+    Free,
+    /// It guards exposure: only a waiver in `daam.yaml`, with owner, reason and end, silences a finding.
+    Locked,
+    /// The policy would not mean what it says: nothing silences it, the cause has to be put right.
+    Fixed,
+}
+
+impl Nature {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Locked => "locked",
+            Self::Fixed => "fixed",
+        }
+    }
+}
 
 /// A rule and its documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Number and name.
     pub code: RuleCode,
-    /// Severity unless the finding says otherwise.
+    /// Severity unless the finding or the project says otherwise.
     pub severity: Severity,
-    /// Whether it can never be waived inline.
-    pub locked: bool,
+    /// What may silence it.
+    pub nature: Nature,
+    /// Whether findings may come with a change that puts them right, and how far that can be trusted.
+    pub fix: Option<Applicability>,
     /// What it finds and why that is bad.
     pub docs: &'static str,
-    /// An example that breaks it.
+    /// An example that breaks it, see [`example`].
     pub bad: &'static str,
     /// The same, right.
     pub good: &'static str,
+    /// Other rules the bad example cannot help breaking.
+    pub also: &'static [u16],
+    /// The command that shows it, where files alone cannot; the examples are then for reading only.
+    pub shown_by: Option<&'static str>,
 }
 
 impl Rule {
     const fn error(number: u16, slug: &'static str, docs: &'static str) -> Self {
-        let code = RuleCode::new(number, slug);
-        Self { code, severity: Severity::Error, locked: false, docs, bad: "", good: "" }
+        Self {
+            code: RuleCode::new(number, slug),
+            severity: Severity::Error,
+            nature: Nature::Free,
+            fix: None,
+            docs,
+            bad: "",
+            good: "",
+            also: &[],
+            shown_by: None,
+        }
     }
 
     const fn warning(number: u16, slug: &'static str, docs: &'static str) -> Self {
@@ -51,7 +94,27 @@ impl Rule {
     }
 
     const fn locked(self) -> Self {
-        Self { locked: true, ..self }
+        Self { nature: Nature::Locked, ..self }
+    }
+
+    const fn fixed(self) -> Self {
+        Self { nature: Nature::Fixed, ..self }
+    }
+
+    const fn fix(self, fix: Applicability) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+
+    /// Other rules the bad example cannot help breaking.
+    #[must_use]
+    pub const fn also(self, also: &'static [u16]) -> Self {
+        Self { also, ..self }
+    }
+
+    /// The command that shows it, where files alone cannot.
+    #[must_use]
+    pub const fn shown_by(self, command: &'static str) -> Self {
+        Self { shown_by: Some(command), ..self }
     }
 
     const fn example(self, bad: &'static str, good: &'static str) -> Self {
@@ -62,25 +125,11 @@ impl Rule {
     pub fn at(&self, at: Location, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.code, self.severity, at, message)
     }
+}
 
-    /// The page of this rule, as Markdown.
-    pub fn page(&self) -> String {
-        let locked = if self.locked { ", cannot be waived inline" } else { "" };
-        let mut page = format!(
-            "# {} {}\n\nDefault: {}{locked}.\n\n{}\n",
-            self.code, self.code.slug, self.severity, self.docs
-        );
-        for (title, text) in [("Refused", self.bad), ("Accepted", self.good)] {
-            if !text.is_empty() {
-                page.push_str("\n## ");
-                page.push_str(title);
-                page.push_str("\n\n```yaml\n");
-                page.push_str(text);
-                page.push_str("\n```\n");
-            }
-        }
-        page
-    }
+/// The rule of a code, if it is one of ours.
+pub fn of(code: RuleCode) -> Option<&'static Rule> {
+    all().find(|rule| rule.code == code)
 }
 
 /// Finds a rule by `DAAM203`, `203` or `unknown-column`.
@@ -92,7 +141,7 @@ pub fn find(text: &str) -> Option<&'static Rule> {
 
 /// Every rule, by number.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [DOCUMENT_RULES, NAME_RULES, MASK_RULES, FILTER_RULES, GRANT_RULES, REQUEST_RULES]
+    [DOCUMENT_RULES, NAME_RULES, PATTERN_RULES, MASK_RULES, FILTER_RULES, GRANT_RULES, REQUEST_RULES]
         .into_iter()
         .flatten()
         .copied()

@@ -2,7 +2,7 @@
 
 use super::{CheckedGrant, Database};
 use crate::check::filter::filter;
-use crate::resolve::{column_name, unknown_column};
+use crate::resolve::{column_name, unknown_column_in};
 use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::{WrittenColumns, WrittenGrant};
@@ -54,7 +54,7 @@ pub(crate) fn grant<'a>(
 
 /// Clauses that cannot mean anything.
 fn effect(written: &WrittenGrant, sink: &mut Sink) {
-    if !written.on.is_empty() && written.allow.is_empty() {
+    if !written.on.is_empty() && written.allows_nothing {
         sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.at, "the grant allows nothing: no verb is listed"));
     }
     if written.on.is_empty() {
@@ -97,7 +97,7 @@ fn columns(
         for text in columns {
             let Some(name) = column_name(text, sink) else { continue };
             if !relations.is_empty() && relations.iter().all(|relation| relation.column(&name).is_none()) {
-                sink.push(unknown_column(text.at, &text.value, relations));
+                sink.push(unknown_column_in(text, &text.value, relations));
                 continue;
             }
             names.insert(name);

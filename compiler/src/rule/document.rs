@@ -3,6 +3,7 @@
 //! Declarations only; the checks that report them are elsewhere.
 
 use super::Rule;
+use daam_diagnostic::Applicability;
 
 /// The document is not YAML. It is left out and reading goes on at the next `---`, so that the other documents are still checked.
 pub static INVALID_YAML: Rule = Rule::error(
@@ -10,15 +11,46 @@ pub static INVALID_YAML: Rule = Rule::error(
     "invalid-yaml",
     "The document is not YAML. It is left out and reading goes on at the next `---`, so that the other documents are still checked.",
 )
-.example("subjects: { groups: [support", "subjects: { groups: [support] }");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { read_only: true }
+",
+);
 
 /// A key occurs twice in one mapping. Parsers disagree on which one counts; in an access policy that would hide a rule from the reviewer.
 pub static DUPLICATE_KEY: Rule = Rule::error(
     102,
     "duplicate-key",
     "A key occurs twice in one mapping. Parsers disagree on which one counts; in an access policy that would hide a rule from the reviewer.",
-).locked()
-.example("with: email\nwith: hash", "with: hash");
+)
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { read_only: true, read_only: false }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { read_only: true }
+",
+);
 
 /// A key the language does not know. A mistyped `masks` must not silently mean that nothing is masked.
 pub static UNKNOWN_KEY: Rule = Rule::error(
@@ -26,10 +58,29 @@ pub static UNKNOWN_KEY: Rule = Rule::error(
     "unknown-key",
     "A key the language does not know. A mistyped `masks` must not silently mean that nothing is masked.",
 )
-.locked()
+.fixed()
+.fix(Applicability::Unsafe)
 .example(
-    "maks:\n  - { on: public.users.email, with: email }",
-    "masks:\n  - { on: public.users.email, with: email }",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+maks:
+  - { on: public.orders.note, with: redact }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
 );
 
 /// Anchors, aliases and merge keys hide meaning from a review: the text of one place changes another. Write the value out.
@@ -37,8 +88,26 @@ pub static ANCHOR_ALIAS_MERGE: Rule = Rule::error(
     104,
     "anchor-alias-merge",
     "Anchors, aliases and merge keys hide meaning from a review: the text of one place changes another. Write the value out.",
-).locked()
-.example("on: &tables [public.orders]", "on: [public.orders]");
+)
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: &tables [public.orders], allow: [select] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.orders], allow: [select] }
+",
+);
 
 /// Tags and `%` directives change how the document is read. The language needs neither.
 pub static TAG_OR_DIRECTIVE: Rule = Rule::error(
@@ -46,7 +115,25 @@ pub static TAG_OR_DIRECTIVE: Rule = Rule::error(
     "tag-or-directive",
     "Tags and `%` directives change how the document is read. The language needs neither.",
 )
-.example("name: !!str support", "name: support");
+.fixed()
+.example(
+    "\
+kind: policy
+name: !!str support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// An unquoted value that some YAML readers take for a number, a boolean, a time or nothing, where a text is expected. Quote it so that everyone reads the same.
 pub static AMBIGUOUS_SCALAR: Rule = Rule::error(
@@ -54,7 +141,25 @@ pub static AMBIGUOUS_SCALAR: Rule = Rule::error(
     "ambiguous-scalar",
     "An unquoted value that some YAML readers take for a number, a boolean, a time or nothing, where a text is expected. Quote it so that everyone reads the same.",
 )
-.example("groups: [no]", "groups: [\"no\"]");
+.fixed()
+.fix(Applicability::Safe)
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [no] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: ["no"] }
+grants:
+  - { on: public.orders, allow: [select] }
+"#,
+);
 
 /// A value of another kind than the language expects here, e.g. a list where a mapping belongs, or a duration without a unit.
 pub static WRONG_NODE_TYPE: Rule = Rule::error(
@@ -62,7 +167,23 @@ pub static WRONG_NODE_TYPE: Rule = Rule::error(
     "wrong-node-type",
     "A value of another kind than the language expects here, e.g. a list where a mapping belongs, or a duration without a unit.",
 )
-.example("idle_timeout: 30", "idle_timeout: 30s");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { idle_timeout: 30 }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { idle_timeout: 30s }
+",
+);
 
 /// Something that has to be said is not said. Nothing about access is assumed.
 pub static MISSING_KEY: Rule = Rule::error(
@@ -70,9 +191,23 @@ pub static MISSING_KEY: Rule = Rule::error(
     "missing-key",
     "Something that has to be said is not said. Nothing about access is assumed.",
 )
+.fixed()
 .example(
-    "kind: policy\nname: support",
-    "kind: policy\nname: support\ndatabase: shop\nsubjects: { groups: [support] }",
+    "\
+kind: policy
+name: support
+database: shop
+grants:
+  - { on: public.orders, allow: [select] }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
 );
 
 /// A key with nothing after it where a list or a mapping is expected. Nothing must not read as "no masks": leave the key out or write the empty list.
@@ -81,7 +216,27 @@ pub static NULL_WHERE_COLLECTION: Rule = Rule::error(
     "null-where-collection",
     "A key with nothing after it where a list or a mapping is expected. Nothing must not read as \"no masks\": leave the key out or write the empty list.",
 )
-.example("masks:", "masks: []");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks: []
+",
+);
 
 /// A `kind` this version of the compiler does not know. A document that is not understood is never skipped.
 pub static UNSUPPORTED_VERSION: Rule = Rule::error(
@@ -89,15 +244,51 @@ pub static UNSUPPORTED_VERSION: Rule = Rule::error(
     "unsupported-version",
     "A `kind` this version of the compiler does not know. A document that is not understood is never skipped.",
 )
-.example("kind: polcy", "kind: policy");
+.fixed()
+.fix(Applicability::Unsafe)
+.example(
+"\
+kind: polcy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// The text contains characters that do not show or that turn the reading direction, or a blank that is not a space. What the reviewer sees is then not what the compiler reads.
 pub static CONFUSABLE_IDENTIFIER: Rule = Rule::error(
     111,
     "confusable-identifier",
     "The text contains characters that do not show or that turn the reading direction, or a blank that is not a space. What the reviewer sees is then not what the compiler reads.",
-).locked()
-.example("groups: [\"sup\\u200Bport\"]", "groups: [support]");
+)
+.fixed()
+.example(
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: ["sup\u200Bport"] }
+grants:
+  - { on: public.orders, allow: [select] }
+"#,
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// The file is larger or deeper than a policy can sensibly be: 1 MiB, 50 000 nodes, 64 levels. It is refused before it is read in full.
 pub static DOCUMENT_BUDGET: Rule = Rule::error(
@@ -105,7 +296,23 @@ pub static DOCUMENT_BUDGET: Rule = Rule::error(
     "document-budget",
     "The file is larger or deeper than a policy can sensibly be: 1 MiB, 50 000 nodes, 64 levels. It is refused before it is read in full.",
 )
-.example("[[[[[[[[ … ]]]]]]]]", "one file per team");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// Two keys that exclude each other. Which of them would count is for the author to say.
 pub static CONFLICTING_KEYS: Rule = Rule::error(
@@ -113,9 +320,27 @@ pub static CONFLICTING_KEYS: Rule = Rule::error(
     "conflicting-keys",
     "Two keys that exclude each other. Which of them would count is for the author to say.",
 )
+.fixed()
 .example(
-    "subjects: { everyone: true }\nrequest: { who: { groups: [dev] } }",
-    "request: { who: { groups: [dev] } }",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+request:
+  { who: { groups: [dev] }, approvers: { groups: [dba] }, max_duration: 2h }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+    "\
+kind: policy
+name: support
+database: shop
+request:
+  { who: { groups: [dev] }, approvers: { groups: [dba] }, max_duration: 2h }
+grants:
+  - { on: public.orders, allow: [select] }
+",
 );
 
 pub(super) const DOCUMENT_RULES: &[&Rule] = &[

@@ -10,17 +10,83 @@ pub static FILTER_SYNTAX: Rule = Rule::error(
     "filter-syntax",
     "The filter is not an expression PostgreSQL can read, or uses something filters must not use.",
 )
-.example("rows: tenant_id = = 1", "rows: tenant_id = 1");
+.fixed()
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: total = = 1
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: total = 1
+",
+);
 
 /// The filter is not a condition: its value is not a boolean.
 pub static FILTER_NOT_BOOLEAN: Rule =
     Rule::error(402, "filter-not-boolean", "The filter is not a condition: its value is not a boolean.")
-        .example("rows: tenant_id", "rows: tenant_id = subject.tenant_id");
+        .fixed()
+        .example(
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id
+",
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id = 1
+",
+        );
 
 /// The filter names a column the relation does not have.
 pub static FILTER_UNKNOWN_COLUMN: Rule =
     Rule::error(403, "filter-unknown-column", "The filter names a column the relation does not have.")
-        .example("rows: tennant_id = 1", "rows: tenant_id = 1");
+        .fixed()
+        .example(
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: reigon = subject.region
+",
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.region
+",
+        );
 
 /// A subquery of the filter reads a table that is unknown or outside the scope of the database.
 pub static FILTER_FOREIGN_RELATION: Rule = Rule::error(
@@ -28,16 +94,77 @@ pub static FILTER_FOREIGN_RELATION: Rule = Rule::error(
     "filter-foreign-relation",
     "A subquery of the filter reads a table that is unknown or outside the scope of the database.",
 )
-.locked()
-.example("rows: id in (select user_id from hr.staff)", "rows: id in (select user_id from public.members)");
+.fixed()
+.example(
+    "\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, scope: scope/shop.yaml, policies: [policies/*.yaml] }
+# file: scope/shop.yaml
+kind: scope
+database: shop
+scope: [public.*]
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id in (select id from hr.shifts)
+",
+    "\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, scope: scope/shop.yaml, policies: [policies/*.yaml] }
+# file: scope/shop.yaml
+kind: scope
+database: shop
+scope: [public.*]
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id in (select id from public.customers)
+",
+);
 
 /// The filter calls a function whose answer may change within one statement. Which rows are reached would depend on luck.
 pub static FILTER_VOLATILE: Rule = Rule::error(
     406,
     "filter-volatile",
     "The filter calls a function whose answer may change within one statement. Which rows are reached would depend on luck.",
-).locked()
-.example("rows: random() < 0.5", "rows: region = subject.region");
+)
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: random() < 0.5
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.region
+",
+);
 
 /// The filter calls a function that acts, waits, reads files or runs with somebody else's rights.
 pub static FILTER_UNSAFE_FUNCTION: Rule = Rule::error(
@@ -45,16 +172,58 @@ pub static FILTER_UNSAFE_FUNCTION: Rule = Rule::error(
     "filter-unsafe-function",
     "The filter calls a function that acts, waits, reads files or runs with somebody else's rights.",
 )
-.locked()
-.example("rows: pg_sleep(1) is not null", "rows: region = subject.region");
+.fixed()
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: pg_sleep(1) is not null
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.region
+",
+);
 
 /// The text is more than one expression: a comment, a semicolon, or a parenthesis that closes what it did not open.
 pub static FILTER_BREAKOUT: Rule = Rule::error(
     409,
     "filter-breakout",
     "The text is more than one expression: a comment, a semicolon, or a parenthesis that closes what it did not open.",
-).locked()
-.example("rows: \"true) or (true\"", "rows: region = subject.region");
+)
+.fixed()
+.example(
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: "true) or (true"
+"#,
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.region
+",
+);
 
 /// The filter is a constant. Always true filters nothing; always false grants nothing.
 pub static FILTER_CONSTANT: Rule = Rule::warning(
@@ -62,7 +231,26 @@ pub static FILTER_CONSTANT: Rule = Rule::warning(
     "filter-constant",
     "The filter is a constant. Always true filters nothing; always false grants nothing.",
 )
-.example("rows: 'true'", "leave `rows` out");
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: 'true'
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// `subject.x` is neither built in (`id`, `email`, `groups`) nor declared under `attributes:` in `daam.yaml`.
 pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
@@ -70,7 +258,29 @@ pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
     "unknown-attribute",
     "`subject.x` is neither built in (`id`, `email`, `groups`) nor declared under `attributes:` in `daam.yaml`.",
 )
-.example("rows: region = subject.regio", "rows: region = subject.region");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.regio
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region = subject.region
+",
+);
 
 /// The filter compares values of types PostgreSQL has no operator for.
 pub static FILTER_TYPE_MISMATCH: Rule = Rule::error(
@@ -78,7 +288,29 @@ pub static FILTER_TYPE_MISMATCH: Rule = Rule::error(
     "filter-type-mismatch",
     "The filter compares values of types PostgreSQL has no operator for. No session could start with it, so it is refused here. Cast one side, or declare the attribute with the type of the column.",
 )
-.example("rows: tenant_id = subject.region", "rows: tenant_id = subject.tenant_id");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: tenant_id = subject.region
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: tenant_id = subject.tenant_id
+",
+);
 
 pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_SYNTAX,

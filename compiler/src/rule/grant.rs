@@ -10,7 +10,23 @@ pub static SHADOWED_GRANT: Rule = Rule::warning(
     "shadowed-grant",
     "Another grant of the same policy already allows all of this, without a filter. A narrower grant beside a wider one narrows nothing.",
 )
-.example("- { on: public.users, allow: [select] }\n- { on: public.*, allow: [select] }", "- { on: public.*, allow: [select] }");
+.example(
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select], rows: total < 100 }
+  - { on: "public.order*", allow: [select] }
+"#,
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: "public.order*", allow: [select] }
+"#,
+);
 
 /// The clause can never have an effect: no verbs, no subjects, or columns for a verb that is not allowed or has none.
 pub static GRANT_WITHOUT_EFFECT: Rule = Rule::warning(
@@ -18,7 +34,24 @@ pub static GRANT_WITHOUT_EFFECT: Rule = Rule::warning(
     "grant-without-effect",
     "The clause can never have an effect: no verbs, no subjects, or columns for a verb that is not allowed or has none.",
 )
-.example("allow: []", "allow: [select]");
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// `update` and `delete` need to read the columns of their WHERE clause, and nobody may read this relation.
 pub static WRITE_WITHOUT_SELECT: Rule = Rule::warning(
@@ -26,6 +59,23 @@ pub static WRITE_WITHOUT_SELECT: Rule = Rule::warning(
     "write-without-select",
     "`update` and `delete` need to read the columns of their WHERE clause, and nobody may read this relation.",
 )
-.example("allow: [update]", "allow: [select, update]");
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [update] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+);
 
 pub(super) const GRANT_RULES: &[&Rule] = &[&SHADOWED_GRANT, &GRANT_WITHOUT_EFFECT, &WRITE_WITHOUT_SELECT];

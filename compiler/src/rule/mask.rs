@@ -10,7 +10,28 @@ pub static MASK_TYPE_MISMATCH: Rule = Rule::error(
     "mask-type-mismatch",
     "The preset does not work on the column's type. It would show NULL instead, which is safe but not what was asked for.",
 )
-.example("on: public.users.age\nwith: email", "on: public.users.age\nwith: { bucket: 10 }");
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.total, with: email }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.total, with: { bucket: 100 } }
+",
+);
 
 /// Several rules mask one column differently. The strictest wins for whoever both apply to; this says which one that is.
 pub static CONFLICTING_MASKS: Rule = Rule::info(
@@ -18,7 +39,27 @@ pub static CONFLICTING_MASKS: Rule = Rule::info(
     "conflicting-masks",
     "Several rules mask one column differently. The strictest wins for whoever both apply to; this says which one that is.",
 )
-.example("on: public.users.email   # hash here, email in another policy", "one preset for the column");
+.example(
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+  - { on: "public.*.note", with: hash }
+"#,
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: "public.*.note", with: redact }
+"#,
+);
 
 /// The mask covers only columns nobody may read. It is kept, but probably the wrong column is masked.
 pub static MASK_NOT_GRANTED: Rule = Rule::warning(
@@ -27,8 +68,26 @@ pub static MASK_NOT_GRANTED: Rule = Rule::warning(
     "The mask covers only columns nobody may read. It is kept, but probably the wrong column is masked.",
 )
 .example(
-    "masks: [{ on: public.users.ssn, with: redact }]   # no grant on public.users",
-    "grants: [{ on: public.users, allow: [select] }]",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.order_items.price, with: { bucket: 10 } }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.orders, public.order_items], allow: [select] }
+masks:
+  - { on: public.order_items.price, with: { bucket: 10 } }
+",
 );
 
 /// A granted view reads a masked column of its base table, and the view's own columns are not masked. Whoever reads the view sees the raw value.
@@ -36,8 +95,30 @@ pub static MASKED_COLUMN_EXPOSED_BY_VIEW: Rule = Rule::error(
     306,
     "masked-column-exposed-by-view",
     "A granted view reads a masked column of its base table, and the view's own columns are not masked. Whoever reads the view sees the raw value.",
-).locked()
-.example("grants: [{ on: public.user_list, allow: [select] }]\nmasks: [{ on: public.users.email, with: email }]", "masks: [{ on: [public.users.email, public.user_list.email], with: email }]");
+)
+.locked()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.orders, public.order_notes], allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+);
 
 pub(super) const MASK_RULES: &[&Rule] =
     &[&MASK_TYPE_MISMATCH, &CONFLICTING_MASKS, &MASK_NOT_GRANTED, &MASKED_COLUMN_EXPOSED_BY_VIEW];

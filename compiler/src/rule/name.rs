@@ -1,8 +1,9 @@
-//! Rules: Names: schemas, tables, columns, databases, verbs, presets.
+//! Rules: Names: schemas, tables, columns, presets, policies.
 //!
 //! Declarations only; the checks that report them are elsewhere.
 
 use super::Rule;
+use daam_diagnostic::Applicability;
 
 /// The schema is not in the schema lock. Correct the name, or pull the lock again if the schema is new.
 pub static UNKNOWN_SCHEMA: Rule = Rule::error(
@@ -10,12 +11,50 @@ pub static UNKNOWN_SCHEMA: Rule = Rule::error(
     "unknown-schema",
     "The schema is not in the schema lock. Correct the name, or pull the lock again if the schema is new.",
 )
-.example("on: billling.*", "on: billing.*");
+.fixed()
+.fix(Applicability::Unsafe)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: publc.orders, allow: [select] }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
 
 /// No relation or function of that name is in the schema lock.
 pub static UNKNOWN_TABLE: Rule =
     Rule::error(202, "unknown-table", "No relation or function of that name is in the schema lock.")
-        .example("on: public.user", "on: public.users");
+        .fixed()
+        .fix(Applicability::Unsafe)
+        .example(
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.order, allow: [select] }
+",
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+        );
 
 /// None of the relations meant has a column of that name. A mask on a column that does not exist protects nothing.
 pub static UNKNOWN_COLUMN: Rule = Rule::error(
@@ -23,7 +62,30 @@ pub static UNKNOWN_COLUMN: Rule = Rule::error(
     "unknown-column",
     "None of the relations meant has a column of that name. A mask on a column that does not exist protects nothing.",
 )
-.example("on: public.users.e_mail", "on: public.users.email");
+.fixed()
+.fix(Applicability::Unsafe)
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.notes, with: redact }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+);
 
 /// A mask preset that does not exist, or one with parameters it does not take.
 pub static UNKNOWN_PRESET: Rule = Rule::error(
@@ -31,7 +93,30 @@ pub static UNKNOWN_PRESET: Rule = Rule::error(
     "unknown-preset",
     "A mask preset that does not exist, or one with parameters it does not take.",
 )
-.example("with: hsh", "with: hash");
+.fixed()
+.fix(Applicability::Unsafe)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redct }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+);
 
 /// Two policies of one database, or two groups, share a name. Approvals, audit and `explain` refer to the name.
 pub static DUPLICATE_POLICY_NAME: Rule = Rule::error(
@@ -39,76 +124,81 @@ pub static DUPLICATE_POLICY_NAME: Rule = Rule::error(
     "duplicate-policy-name",
     "Two policies of one database, or two groups, share a name. Approvals, audit and `explain` refer to the name.",
 )
-.example("name: support   # in two files", "name: support-eu");
+.fixed()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+---
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+session: { read_only: true }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+---
+kind: policy
+name: support-limits
+database: shop
+subjects: { groups: [support] }
+session: { read_only: true }
+",
+);
 
 /// The policy names something outside the scope of its database. The agent refuses a whole bundle that does; the scope file says what it serves.
 pub static OUT_OF_SCOPE_REFERENCE: Rule = Rule::error(
     207,
     "out-of-scope-reference",
     "The policy names something outside the scope of its database. The agent refuses a whole bundle that does; the scope file says what it serves.",
-).locked()
-.example("on: hr.salaries", "on: public.orders");
-
-/// The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing.
-pub static PATTERN_MATCHES_NOTHING: Rule = Rule::error(
-    208,
-    "pattern-matches-nothing",
-    "The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing.",
 )
-.example("on: public.ordr_*", "on: public.order_*");
-
-/// System schemas (`pg_catalog`, `information_schema`, everything that begins with `pg_`) are out of reach of every pattern.
-pub static SYSTEM_OBJECT: Rule = Rule::error(
-    209,
-    "system-object",
-    "System schemas (`pg_catalog`, `information_schema`, everything that begins with `pg_`) are out of reach of every pattern.",
-).locked()
-.example("on: pg_catalog.pg_authid", "on: public.users");
-
-/// Patterns know `*` inside a segment and nothing else. Negations and regular expressions would make it hard to see what a rule covers.
-pub static REGEX_OR_NEGATION: Rule = Rule::error(
-    211,
-    "regex-or-negation",
-    "Patterns know `*` inside a segment and nothing else. Negations and regular expressions would make it hard to see what a rule covers.",
-)
-.example("on: \"!public.secrets\"", "on: public.orders");
-
-/// PostgreSQL cuts names after 63 bytes, so a longer one would quietly mean another object.
-pub static IDENTIFIER_TOO_LONG: Rule = Rule::error(
-    213,
-    "identifier-too-long",
-    "PostgreSQL cuts names after 63 bytes, so a longer one would quietly mean another object.",
-)
+.fixed()
 .example(
-    "columns: { select: [a_name_of_more_than_sixty_three_bytes_…] }",
-    "columns: { select: [short_name] }",
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, scope: scope/shop.yaml, policies: [policies/*.yaml] }
+# file: scope/shop.yaml
+kind: scope
+database: shop
+scope: [public.*]
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: hr.shifts, allow: [select] }
+",
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, scope: scope/shop.yaml, policies: [policies/*.yaml] }
+# file: scope/shop.yaml
+kind: scope
+database: shop
+scope: [public.*, hr.shifts]
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: hr.shifts, allow: [select] }
+",
 );
-
-/// The verbs are `select`, `insert`, `update`, `delete` and `truncate`.
-pub static UNKNOWN_VERB: Rule =
-    Rule::error(216, "unknown-verb", "The verbs are `select`, `insert`, `update`, `delete` and `truncate`.")
-        .example("allow: [read]", "allow: [select]");
-
-/// The database is not declared in `daam.yaml`.
-pub static UNKNOWN_DATABASE: Rule =
-    Rule::error(217, "unknown-database", "The database is not declared in `daam.yaml`.")
-        .example("database: shopp", "database: shop");
-
-/// The text is not a pattern: `schema.table` for relations and functions, `schema.table.column` for columns, names with special characters in double quotes.
-pub static INVALID_PATTERN: Rule = Rule::error(
-    218,
-    "invalid-pattern",
-    "The text is not a pattern: `schema.table` for relations and functions, `schema.table.column` for columns, names with special characters in double quotes.",
-)
-.example("on: users", "on: public.users");
-
-/// A file with a document for daam that nothing in `daam.yaml` names.
-pub static FILE_NOT_USED: Rule = Rule::warning(
-    219,
-    "file-not-used",
-    "The file holds a document of the language, but no glob of `daam.yaml` covers it, so it has no effect. Often the extension or the directory is not the one the glob says.",
-)
-.example("policies/support.yml   # with policies: [policies/**/*.yaml]", "policies/support.yaml");
 
 pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_SCHEMA,
@@ -117,12 +207,4 @@ pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_PRESET,
     &DUPLICATE_POLICY_NAME,
     &OUT_OF_SCOPE_REFERENCE,
-    &PATTERN_MATCHES_NOTHING,
-    &SYSTEM_OBJECT,
-    &REGEX_OR_NEGATION,
-    &IDENTIFIER_TOO_LONG,
-    &UNKNOWN_VERB,
-    &UNKNOWN_DATABASE,
-    &INVALID_PATTERN,
-    &FILE_NOT_USED,
 ];

@@ -7,10 +7,29 @@ use super::Rule;
 /// Access that is asked for needs somebody who decides.
 pub static REQUESTABLE_WITHOUT_APPROVER: Rule =
     Rule::error(701, "requestable-without-approver", "Access that is asked for needs somebody who decides.")
-        .locked()
+        .fixed()
         .example(
-            "request: { who: { groups: [dev] }, max_duration: 2h }",
-            "request: { who: { groups: [dev] }, approvers: { groups: [dba] }, max_duration: 2h }",
+            "\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+            "\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
         );
 
 /// Everyone who may ask may also approve. Nobody approves their own request, but two colleagues could approve each other's without anyone else knowing.
@@ -18,8 +37,32 @@ pub static SELF_APPROVAL: Rule = Rule::error(
     702,
     "self-approval",
     "Everyone who may ask may also approve. Nobody approves their own request, but two colleagues could approve each other's without anyone else knowing.",
-).locked()
-.example("who: { groups: [dba] }\napprovers: { groups: [dba] }", "who: { groups: [dev] }\napprovers: { groups: [dba] }");
+)
+.locked()
+.example(
+"\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dba] }
+  approvers: { groups: [dba] }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+"\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+);
 
 /// Requested access may be held for 24 hours at most. What is needed longer should be a standing policy that is reviewed.
 pub static DURATION_TOO_LONG: Rule = Rule::error(
@@ -27,13 +70,56 @@ pub static DURATION_TOO_LONG: Rule = Rule::error(
     "duration-too-long",
     "Requested access may be held for 24 hours at most. What is needed longer should be a standing policy that is reviewed.",
 )
-.example("max_duration: 30d", "max_duration: 8h");
+.fixed()
+.example(
+"\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+  max_duration: 30d
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+"\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+  max_duration: 8h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+);
 
 /// Requested access ends. `max_duration` says when.
 pub static DURATION_MISSING: Rule =
-    Rule::error(704, "duration-missing", "Requested access ends. `max_duration` says when.").example(
-        "request: { who: { groups: [dev] }, approvers: { groups: [dba] } }",
-        "request: { who: { groups: [dev] }, approvers: { groups: [dba] }, max_duration: 2h }",
+    Rule::error(704, "duration-missing", "Requested access ends. `max_duration` says when.").fixed().example(
+        "\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+        "\
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [dev] }
+  approvers: { groups: [dba] }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
     );
 
 /// There is no schema lock for the database, so no name can be checked. `daam schema pull` writes one.
@@ -42,12 +128,35 @@ pub static LOCK_MISSING: Rule = Rule::error(
     "lock-missing",
     "There is no schema lock for the database, so no name can be checked. `daam schema pull` writes one.",
 )
-.example("lock: schema/shop   # directory is empty", "daam schema pull --dsn … --out schema/shop");
+.fixed()
+.example(
+    "\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shopp, policies: [policies/*.yaml] }
+",
+    "\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml] }
+",
+);
 
 /// The schema lock cannot be read or was edited by hand. Pull it again.
 pub static LOCK_INVALID: Rule =
     Rule::error(804, "lock-invalid", "The schema lock cannot be read or was edited by hand. Pull it again.")
-        .example("a line deleted from schema/shop/public.json", "daam schema pull --dsn … --out schema/shop");
+        .fixed()
+        .example(
+            "\
+# file: schema/shop/public.json
+{}
+",
+            "\
+# Written by: daam schema pull --dsn DSN --out schema/shop
+",
+        );
 
 pub(super) const REQUEST_RULES: &[&Rule] = &[
     &REQUESTABLE_WITHOUT_APPROVER,

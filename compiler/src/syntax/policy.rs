@@ -42,6 +42,8 @@ pub(crate) struct WrittenGrant {
     pub(crate) at: Location,
     pub(crate) on: Vec<Spanned<String>>,
     pub(crate) allow: Vec<Spanned<Verb>>,
+    /// An empty list was written, as opposed to one without a readable verb.
+    pub(crate) allows_nothing: bool,
     pub(crate) columns: Vec<WrittenColumns>,
     pub(crate) rows: Option<Spanned<String>>,
     pub(crate) restrict: Option<Spanned<String>>,
@@ -168,12 +170,14 @@ fn grant(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenGrant> {
         (Some(_), None, _) => decoder.missing(&fields, "a grant with `on`", "allow"),
         _ => {}
     }
-    let allow = fields.get("allow").and_then(|node| decoder.list(node, "`allow`")).unwrap_or_default();
-    let allow = allow.iter().filter_map(|node| verb(decoder, node)).collect();
+    let allow = fields.get("allow").and_then(|node| decoder.list(node, "`allow`"));
+    let allows_nothing = allow.is_some_and(<[Node]>::is_empty);
+    let allow = allow.unwrap_or_default().iter().filter_map(|node| verb(decoder, node)).collect();
     let columns = fields.get("columns").map(|node| columns(decoder, node)).unwrap_or_default();
     let mut filter = |key: &str| fields.get(key).and_then(|node| decoder.text(node, "a row filter"));
     let (rows, restrict) = (filter("rows"), filter("restrict"));
-    Some(WrittenGrant { at, on, allow, columns, rows, restrict, functions: functions.unwrap_or_default() })
+    let functions = functions.unwrap_or_default();
+    Some(WrittenGrant { at, on, allow, allows_nothing, columns, rows, restrict, functions })
 }
 
 fn verb(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Verb>> {

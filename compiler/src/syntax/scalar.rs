@@ -29,6 +29,15 @@ pub(crate) fn ambiguity(text: &str) -> Option<&'static str> {
     (date && digits.contains('-')).then_some("a date")
 }
 
+/// A text as it is written into a document: plain where every reader reads it as this text, else in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*' | '-' | '@' | '"'))
+        && !matches!(text.to_ascii_lowercase().as_str(), "null")
+        && ambiguity(text).is_none();
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+}
+
 fn is_number(text: &str) -> bool {
     let plain = text.replace('_', "");
     let radix = |prefix, radix| {
@@ -74,6 +83,16 @@ mod tests {
         {
             assert_eq!(ambiguity(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_is_quoted_where_it_would_be_read_as_something_else() {
+        for text in ["support", "public.*", "public.\"Users\"", "sam@acme.test"] {
+            assert_eq!(quoted(text), text);
+        }
+        assert_eq!(quoted("*.*.email"), "'*.*.email'");
+        assert_eq!(quoted("no"), "'no'");
+        assert_eq!(quoted("it's"), "'it''s'");
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! The small project the examples of the rules live in, so that each of them is complete and can be run.
+//!
+//! An example is one or more documents. It is the file `policies/example.yaml` of the project unless a line
+//! `# file: path` begins another file; a file that the project has already is replaced.
+
+/// Where an example goes that names no file.
+pub const DEFAULT_FILE: &str = "policies/example.yaml";
+
+/// `daam.yaml` of the project.
+pub const PROJECT: &str = "\
+kind: project
+attributes: { region: text, tenant_id: uuid }
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml] }
+";
+
+/// What the schema lock of the project says, one relation or function a line.
+pub const SCHEMA: &str = "\
+table public.customers: id integer not null, email text, region text
+table public.orders: id integer not null, customer_id integer, region text, tenant_id uuid, status text not null, total numeric, note text, placed_at timestamptz
+table public.order_items: id integer not null, order_id integer, product_id integer, price numeric
+table analytics.events: id integer not null, client_ip inet, kind text
+table hr.shifts: id integer not null, begins timestamptz
+view public.order_notes reads public.orders.note: id integer, note text
+function public.order_total(integer) stable
+function public.shuffle() volatile
+";
+
+/// The files of an example, by path, with those of the project it does not replace.
+pub fn files(example: &str) -> Vec<(String, String)> {
+    let mut files = vec![("daam.yaml".to_owned(), PROJECT.to_owned())];
+    let mut path = DEFAULT_FILE.to_owned();
+    let mut text = String::new();
+    let mut put = |path: &str, text: String| {
+        if text.trim().is_empty() {
+            return;
+        }
+        files.retain(|(known, _)| known != path);
+        files.push((path.to_owned(), text));
+    };
+    for line in example.lines() {
+        if let Some(next) = line.strip_prefix("# file: ") {
+            put(&path, std::mem::take(&mut text));
+            next.trim().clone_into(&mut path);
+        } else {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    put(&path, text);
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_names_a_file_begins_it() {
+        let files = files("a: 1\n# file: daam.yaml\nb: 2\n# file: x/y.yaml\nc: 3\n");
+        let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, [DEFAULT_FILE, "daam.yaml", "x/y.yaml"]);
+        assert_eq!(files.get(1).map(|(_, text)| text.as_str()), Some("b: 2\n"));
+    }
+}
