@@ -1,5 +1,6 @@
 //! Written policies → checked ones. One module per part; each reports and carries on.
 
+pub(crate) mod ceiling;
 pub(crate) mod filter;
 mod filter_type;
 pub(crate) mod grant;

@@ -108,7 +108,11 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
     let mut sources = SourceMap::new();
     let mut sink = Sink::new();
     let documents = load(source, &mut sources, &mut sink);
-    let mut inputs = Inputs { files: sources.len(), policies: documents.policies.len(), cases: 0 };
+    let mut inputs = Inputs {
+        files: sources.len(),
+        policies: documents.policies.len() + documents.ceilings.len(),
+        cases: 0,
+    };
     let project = &documents.project;
     undeclared(&documents, project, &mut sink);
     let groups = groups(&documents, &mut sink);
@@ -124,6 +128,7 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
             catalog: catalog.as_ref(),
         };
         let policies = policies(&database, &documents, &mut sink);
+        let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
         let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
         inputs.cases += scenarios.len();
         let policies = PolicySet {
@@ -131,6 +136,7 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
             attributes: project.attributes.clone(),
             groups: groups.clone(),
             policies,
+            ceilings,
         };
         if let Some(catalog) = catalog {
             let lock_fingerprint = lock::fingerprint(&catalog);
@@ -161,7 +167,7 @@ fn policies(database: &Database<'_>, documents: &Documents, sink: &mut Sink) -> 
 
 /// Documents for a database nobody declared.
 fn undeclared(documents: &Documents, project: &WrittenProject, sink: &mut Sink) {
-    let policies = documents.policies.iter().map(|policy| &policy.database);
+    let policies = documents.policies.iter().chain(&documents.ceilings).map(|policy| &policy.database);
     let scopes = documents.scopes.iter().map(|scope| &scope.database);
     let tests = documents.tests.iter().map(|test| &test.database);
     for text in policies.chain(scopes).chain(tests) {

@@ -10,7 +10,7 @@ use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::WrittenProject;
 use crate::syntax::scenario::WrittenTest;
 use crate::syntax::scope::WrittenScope;
-use crate::syntax::{group, policy, project, scenario, scope, yaml};
+use crate::syntax::{ceiling, group, policy, project, scenario, scope, yaml};
 use daam_diagnostic::{Applicability, Location, Sink, SourceId, SourceMap, Span, suggest};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const PROJECT_FILE: &str = "daam.yaml";
 
 /// Kinds of documents beside the project itself.
-const KINDS: [&str; 4] = ["policy", "scope", "group", "test"];
+const KINDS: [&str; 5] = ["policy", "request-ceiling", "scope", "group", "test"];
 
 /// All documents of a project, in the order of their paths.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
     pub(crate) project: WrittenProject,
     pub(crate) policies: Vec<WrittenPolicy>,
+    /// Request ceilings, each as the policy of a request for all of it.
+    pub(crate) ceilings: Vec<WrittenPolicy>,
     pub(crate) scopes: Vec<WrittenScope>,
     pub(crate) groups: Vec<WrittenGroup>,
     pub(crate) tests: Vec<WrittenTest>,
@@ -100,6 +102,7 @@ impl Documents {
         let mut decoder = Decoder { source: id, sink };
         match kind(&mut decoder, node, &KINDS) {
             Some("policy") => self.policies.extend(policy::read(&mut decoder, node)),
+            Some("request-ceiling") => self.ceilings.extend(ceiling::read(&mut decoder, node)),
             Some("scope") => self.scopes.extend(scope::read(&mut decoder, node)),
             Some("group") => self.groups.extend(group::read(&mut decoder, node)),
             Some("test") => self.tests.extend(scenario::read(&mut decoder, node)),

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 pub fn schemas() -> BTreeMap<&'static str, Value> {
     let mut out = BTreeMap::new();
     out.insert("policy.schema.json", schema::<PolicyDocument>());
+    out.insert("request-ceiling.schema.json", schema::<CeilingDocument>());
     out.insert("scope.schema.json", schema::<ScopeDocument>());
     out.insert("group.schema.json", schema::<GroupDocument>());
     out.insert("test.schema.json", schema::<TestDocument>());
@@ -92,6 +93,43 @@ struct PolicyDocument {
     grants: Option<Vec<Grant>>,
     masks: Option<Vec<MaskRule>>,
     session: Option<Session>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum CeilingKind {
+    RequestCeiling,
+}
+
+/// The most that people may ask for although no policy names it. It grants nothing by itself.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "daam request ceiling")]
+struct CeilingDocument {
+    kind: CeilingKind,
+    /// Unique within the database, among policies too.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
+    name: String,
+    /// A database of `daam.yaml`.
+    database: String,
+    /// For readers.
+    description: Option<String>,
+    request: Request,
+    /// What may be asked for.
+    grants: Vec<CeilingGrant>,
+    /// The weakest mask of each column: what is asked for is masked at least as strongly.
+    masks: Option<Vec<MaskRule>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct CeilingGrant {
+    /// Relations, `schema.table` with `*` inside a segment.
+    on: OneOrMany,
+    allow: Vec<Verb>,
+    /// Narrows a verb to columns.
+    columns: Option<Columns>,
+    /// SQL over this relation's columns and `subject.<attribute>`: no other rows can be asked for.
+    rows: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -1,5 +1,6 @@
 //! Documents as written: YAML trees, then one typed reader per `kind`. Readers report and carry on.
 
+pub(crate) mod ceiling;
 pub(crate) mod confusable;
 pub(crate) mod decode;
 pub(crate) mod group;

@@ -7,7 +7,7 @@
 use super::violation::{Site, Violation};
 use daam_catalog::pattern::is_system_schema;
 use daam_catalog::{RelationName, RelationPattern, Scope};
-use daam_model::{Grant, Policy, PolicySet};
+use daam_model::{Grant, MaskRule, PolicySet};
 use daam_sql::Filter;
 use std::collections::BTreeSet;
 
@@ -29,21 +29,10 @@ pub fn review(set: &PolicySet, scope: &Scope) -> Review {
         return review;
     }
     for policy in &set.policies {
-        for rule in &policy.masks {
-            let literal = rule.on.iter().filter_map(|pattern| pattern.relation().literal());
-            review.refuse(policy, outside(literal, scope));
-        }
-        for grant in &policy.grants {
-            review.drop_targets(policy, outside(targets(grant), scope));
-            for text in grant.rows.iter().chain(&grant.restrict) {
-                match names(text) {
-                    Some(names) => review.refuse(policy, outside(names, scope)),
-                    None => {
-                        review.unreadable.insert(policy.name.clone());
-                    }
-                }
-            }
-        }
+        review.clauses(&policy.name, &policy.grants, &policy.masks, scope);
+    }
+    for ceiling in &set.ceilings {
+        review.clauses(&ceiling.name, &ceiling.grants, &ceiling.masks, scope);
     }
     review
 }
@@ -54,18 +43,36 @@ impl Review {
         !self.refused.is_empty() || !self.unreadable.is_empty()
     }
 
-    fn refuse(&mut self, policy: &Policy, names: impl Iterator<Item = RelationName>) {
+    fn clauses(&mut self, policy: &str, grants: &[Grant], masks: &[MaskRule], scope: &Scope) {
+        for rule in masks {
+            let literal = rule.on.iter().filter_map(|pattern| pattern.relation().literal());
+            self.refuse(policy, outside(literal, scope));
+        }
+        for grant in grants {
+            self.drop_targets(policy, outside(targets(grant), scope));
+            for text in grant.rows.iter().chain(&grant.restrict) {
+                match names(text) {
+                    Some(names) => self.refuse(policy, outside(names, scope)),
+                    None => {
+                        self.unreadable.insert(policy.to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, policy: &str, names: impl Iterator<Item = RelationName>) {
         self.refused.extend(names.map(|name| violation(policy, &name, Site::PolicyLoad)));
     }
 
-    fn drop_targets(&mut self, policy: &Policy, names: impl Iterator<Item = RelationName>) {
+    fn drop_targets(&mut self, policy: &str, names: impl Iterator<Item = RelationName>) {
         self.dropped.extend(names.map(|name| violation(policy, &name, Site::Grant)));
     }
 }
 
-fn violation(policy: &Policy, name: &RelationName, site: Site) -> Violation {
+fn violation(policy: &str, name: &RelationName, site: Site) -> Violation {
     Violation {
-        policy: policy.name.clone(),
+        policy: policy.to_owned(),
         schema: name.schema.as_str().to_owned(),
         table: name.name.as_str().to_owned(),
         site,
@@ -104,16 +111,16 @@ pub fn narrow(set: &PolicySet, scope: &Scope) -> PolicySet {
     let reads_outside =
         |text: &String| names(text).is_none_or(|names| outside(names, scope).next().is_some());
     let inside = |pattern: &RelationPattern| pattern.literal().is_none_or(|name| scope.admits(&name));
-    for policy in &mut set.policies {
-        for grant in &mut policy.grants {
-            grant.on.retain(inside);
-            grant.functions.retain(inside);
-            if grant.restrict.as_ref().is_some_and(reads_outside) {
-                grant.restrict = Some("false".to_owned());
-            }
-            if grant.rows.as_ref().is_some_and(reads_outside) {
-                grant.rows = Some("false".to_owned());
-            }
+    let of_policies = set.policies.iter_mut().flat_map(|policy| &mut policy.grants);
+    let of_ceilings = set.ceilings.iter_mut().flat_map(|ceiling| &mut ceiling.grants);
+    for grant in of_policies.chain(of_ceilings) {
+        grant.on.retain(inside);
+        grant.functions.retain(inside);
+        if grant.restrict.as_ref().is_some_and(reads_outside) {
+            grant.restrict = Some("false".to_owned());
+        }
+        if grant.rows.as_ref().is_some_and(reads_outside) {
+            grant.rows = Some("false".to_owned());
         }
     }
     set
@@ -123,7 +130,7 @@ pub fn narrow(set: &PolicySet, scope: &Scope) -> PolicySet {
 mod tests {
     use super::*;
     use daam_catalog::ColumnPattern;
-    use daam_model::{Mask, MaskRule, Origin, Verb};
+    use daam_model::{Ceiling, Mask, Origin, Policy, RequestTerms, Verb};
 
     fn scope(patterns: &[&str]) -> Scope {
         Scope::Patterns(patterns.iter().map(|text| RelationPattern::parse(text).unwrap()).collect())
@@ -154,6 +161,30 @@ mod tests {
             origin: Origin::default(),
         };
         PolicySet { policies: vec![policy], ..PolicySet::default() }
+    }
+
+    fn ceiling(grants: Vec<Grant>, masks: &[&str]) -> PolicySet {
+        let Policy { name, description, subjects, grants, masks, origin, .. } =
+            set(grants, masks).policies.remove(0);
+        let terms = RequestTerms {
+            approvers: BTreeSet::from(["dba".into()]),
+            count: 1,
+            max_duration: std::time::Duration::from_secs(60),
+            reason_required: true,
+        };
+        let ceiling = Ceiling { name, description, who: subjects, grants, masks, terms, origin };
+        PolicySet { ceilings: vec![ceiling], ..PolicySet::default() }
+    }
+
+    #[test]
+    fn what_may_be_asked_for_is_held_to_the_scope_like_what_is_granted() {
+        let open = scope(&["public.*"]);
+        assert!(review(&ceiling(Vec::new(), &["hr.people.ssn"]), &open).refuses());
+        let found = review(&ceiling(vec![grant("hr.people")], &[]), &open);
+        assert!(!found.refuses() && found.dropped.len() == 1, "{found:?}");
+        let narrowed = narrow(&ceiling(vec![grant("hr.people"), grant("public.users")], &[]), &open);
+        let left: Vec<usize> = narrowed.ceilings[0].grants.iter().map(|grant| grant.on.len()).collect();
+        assert_eq!(left, [0, 1]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Refused: policies and statements no reader would accept, so that a mistake shows where it is made.
 
-use crate::content::{ContentError, decode_content, encode_content};
+use crate::content::{ContentError, decode_content, encode_content, features};
 use crate::digest::sha256_hex;
 use crate::dsse::{Envelope, EnvelopeSignature, MAX_SIGNATURES, MAX_STATEMENT};
 use crate::file::{self, MAX_CONTENT};
@@ -13,6 +13,7 @@ use crate::statement::{
     CONTENT_TYPE, ContentRef, Previous, STATEMENT_TYPE, SUPPORTED_FEATURES, Source, Statement, StatementError,
 };
 use daam_model::PolicySet;
+use std::collections::BTreeSet;
 
 /// What a statement says beyond the policies themselves. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,9 @@ pub fn build(set: &PolicySet, input: StatementInput) -> Result<UnsignedBundle, B
     if let Some(unknown) = input.requires.iter().find(|name| !SUPPORTED_FEATURES.contains(&name.as_str())) {
         return Err(BuildError::Requires(unknown.clone()));
     }
+    // What the content needs is never left to the caller: an older reader has to be told before it decodes.
+    let requires: BTreeSet<String> = input.requires.into_iter().chain(features(set)).collect();
+    let requires: Vec<String> = requires.into_iter().collect();
     let statement = Statement {
         kind: STATEMENT_TYPE.to_owned(),
         org: input.org,
@@ -114,7 +118,7 @@ pub fn build(set: &PolicySet, input: StatementInput) -> Result<UnsignedBundle, B
         issued_at: input.issued_at,
         not_before: input.not_before,
         expires_at: input.expires_at,
-        requires: input.requires,
+        requires,
         min_agent: input.min_agent,
         compiler: input.compiler,
         source: input.source,

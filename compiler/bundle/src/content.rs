@@ -8,8 +8,9 @@ mod read;
 mod wire;
 
 use crate::digest::sha256_hex;
+use crate::statement::REQUEST_CEILING;
 use daam_catalog::{NameError, PatternError};
-use daam_model::{Origin, PolicySet};
+use daam_model::{Grant, MaskRule, Origin, PolicySet};
 
 /// The version this module writes, and the only one it reads.
 pub const VERSION: u32 = 1;
@@ -74,6 +75,11 @@ pub fn decode_content(bytes: &[u8]) -> Result<PolicySet, ContentError> {
     if encode_content(&set) == bytes { Ok(set) } else { Err(ContentError::NotCanonical) }
 }
 
+/// What a reader has to know beyond the base format to read these policies.
+pub fn features(set: &PolicySet) -> Vec<String> {
+    if set.ceilings.is_empty() { Vec::new() } else { vec![REQUEST_CEILING.to_owned()] }
+}
+
 /// A digest of what the policies say: equal wherever they are written, however they are described, and in
 /// whatever order their clauses stand.
 pub fn fingerprint(set: &PolicySet) -> String {
@@ -81,22 +87,31 @@ pub fn fingerprint(set: &PolicySet) -> String {
     for policy in &mut set.policies {
         policy.description.clear();
         policy.origin = Origin::default();
-        for grant in &mut policy.grants {
-            grant.origin = Origin::default();
-            grant.on.sort();
-            grant.on.dedup();
-            grant.functions.sort();
-            grant.functions.dedup();
-        }
-        for rule in &mut policy.masks {
-            rule.origin = Origin::default();
-            rule.on.sort();
-            rule.on.dedup();
-        }
-        policy.masks.sort_by(|a, b| (&a.on, &a.with).cmp(&(&b.on, &b.with)));
-        policy.grants.sort_by_cached_key(wire::grant_key);
+        settle(&mut policy.grants, &mut policy.masks);
+    }
+    for ceiling in &mut set.ceilings {
+        ceiling.description.clear();
+        ceiling.origin = Origin::default();
+        settle(&mut ceiling.grants, &mut ceiling.masks);
     }
     sha256_hex(&encode_content(&set))
+}
+
+fn settle(grants: &mut [Grant], masks: &mut [MaskRule]) {
+    for grant in &mut *grants {
+        grant.origin = Origin::default();
+        grant.on.sort();
+        grant.on.dedup();
+        grant.functions.sort();
+        grant.functions.dedup();
+    }
+    for rule in &mut *masks {
+        rule.origin = Origin::default();
+        rule.on.sort();
+        rule.on.dedup();
+    }
+    masks.sort_by(|a, b| (&a.on, &a.with).cmp(&(&b.on, &b.with)));
+    grants.sort_by_cached_key(wire::grant_key);
 }
 
 #[cfg(test)]

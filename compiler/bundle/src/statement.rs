@@ -11,7 +11,9 @@ pub const STATEMENT_TYPE: &str = "daam-policy-statement.v1";
 /// The media type of the content.
 pub const CONTENT_TYPE: &str = "application/vnd.daam.policy-content.v1+json";
 /// What this version understands beyond the base format; a bundle that requires anything else is refused.
-pub const SUPPORTED_FEATURES: [&str; 0] = [];
+pub const SUPPORTED_FEATURES: [&str; 1] = [REQUEST_CEILING];
+/// The content has request ceilings.
+pub(crate) const REQUEST_CEILING: &str = "request-ceiling";
 /// The largest number every JSON reader keeps exact.
 pub(crate) const MAX_EXACT: u64 = (1 << 53) - 1;
 

@@ -16,5 +16,7 @@ pub use effective::{
     EffectivePolicy, FilterClause, RefusedGrant, RefusedReason, RelationAccess, RowFilter, effective,
 };
 pub use mask::{EffectiveMask, JsonMask, Mask, TruncateUnit};
-pub use policy::{Grant, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits, Subjects, Verb};
+pub use policy::{
+    Ceiling, Grant, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits, Subjects, Verb,
+};
 pub use subject::{AttributeError, AttributeType, AttributeValue, RawAttribute, Subject};

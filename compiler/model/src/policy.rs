@@ -73,6 +73,8 @@ pub struct PolicySet {
     pub groups: BTreeMap<String, BTreeSet<String>>,
     /// Policies, sorted by name; names are unique.
     pub policies: Vec<Policy>,
+    /// What people may ask for without a policy that names it, sorted by name; no policy has the same name.
+    pub ceilings: Vec<Ceiling>,
 }
 
 /// One policy.
@@ -187,6 +189,42 @@ fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a || b),
         (one, other) => one.or(other),
+    }
+}
+
+/// `kind: request-ceiling`: the most that may be asked for ad hoc. It grants nothing by itself: what is asked for,
+/// within it, is held once it was approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Unique name.
+    pub name: String,
+    /// Free text for readers.
+    pub description: String,
+    /// Who may ask.
+    pub who: Subjects,
+    /// Relations, verbs, columns and rows that may be asked for; without `restrict` and `functions`.
+    pub grants: Vec<Grant>,
+    /// The weakest mask of each column: what is asked for is masked at least as strongly.
+    pub masks: Vec<MaskRule>,
+    /// Who decides, and for how long at most.
+    pub terms: RequestTerms,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl Ceiling {
+    /// The policy of a request that asks for everything below the ceiling.
+    pub fn whole(&self) -> Policy {
+        Policy {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            subjects: self.who.clone(),
+            grants: self.grants.clone(),
+            masks: self.masks.clone(),
+            session: SessionLimits::default(),
+            request: Some(self.terms.clone()),
+            origin: self.origin.clone(),
+        }
     }
 }
 

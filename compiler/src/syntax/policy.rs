@@ -68,31 +68,52 @@ pub(crate) struct WrittenMask {
 const POLICY: [&str; 9] =
     ["kind", "name", "database", "description", "subjects", "request", "grants", "masks", "session"];
 
+const GRANT: [&str; 6] = ["on", "allow", "columns", "rows", "restrict", "functions"];
+
 pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenPolicy> {
     let fields = decoder.mapping(node, "a policy", &POLICY)?;
     let at = decoder.at(fields.head());
-    let name = decoder.required(&fields, "a policy", "name");
-    let name =
-        name.and_then(|node| decoder.text(node, "the name")).and_then(|text| check_name(decoder, text));
-    let database = decoder.required(&fields, "a policy", "database");
-    let database = database.and_then(|node| decoder.text(node, "the database"));
-    let description = fields.get("description").and_then(|node| decoder.text(node, "a description"));
+    let (name, database, description) = head(decoder, &fields, "a policy");
     let subjects = fields.get("subjects").and_then(|node| subjects(decoder, node, "`subjects`"));
     let request = fields.get("request").and_then(|node| request(decoder, node));
     whom(decoder, &fields);
     let blank =
         ["grants", "masks"].iter().all(|key| is_blank(fields.get(key))) && fields.get("session").is_none();
-    let grants = items(decoder, &fields, "grants");
-    let grants = grants.iter().filter_map(|node| grant(decoder, node)).collect();
-    let masks = items(decoder, &fields, "masks");
-    let masks = masks.iter().filter_map(|node| mask_rule(decoder, node)).collect();
+    let grants = grants(decoder, &fields, &GRANT);
+    let masks = masks(decoder, &fields);
     let session = fields.get("session").map(|node| session(decoder, node)).unwrap_or_default();
-    let description = description.map(|text| text.value).unwrap_or_default();
     let (name, database) = (name?, database?);
     Some(WrittenPolicy { at, name, database, description, subjects, grants, masks, session, request, blank })
 }
 
-fn is_blank(node: Option<&Node>) -> bool {
+/// Name, database and description.
+pub(super) fn head(
+    decoder: &mut Decoder<'_>,
+    fields: &Fields<'_>,
+    what: &str,
+) -> (Option<Spanned<String>>, Option<Spanned<String>>, String) {
+    let name = decoder.required(fields, what, "name");
+    let name =
+        name.and_then(|node| decoder.text(node, "the name")).and_then(|text| check_name(decoder, text));
+    let database = decoder.required(fields, what, "database");
+    let database = database.and_then(|node| decoder.text(node, "the database"));
+    let description = fields.get("description").and_then(|node| decoder.text(node, "a description"));
+    (name, database, description.map(|text| text.value).unwrap_or_default())
+}
+
+/// `grants:`, whose entries have these keys.
+pub(super) fn grants(decoder: &mut Decoder<'_>, fields: &Fields<'_>, keys: &[&str]) -> Vec<WrittenGrant> {
+    let nodes = items(decoder, fields, "grants");
+    nodes.iter().filter_map(|node| grant(decoder, node, keys)).collect()
+}
+
+/// `masks:`.
+pub(super) fn masks(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> Vec<WrittenMask> {
+    let nodes = items(decoder, fields, "masks");
+    nodes.iter().filter_map(|node| mask_rule(decoder, node)).collect()
+}
+
+pub(super) fn is_blank(node: Option<&Node>) -> bool {
     node.is_none_or(|node| matches!(&node.value, Value::List(items) if items.is_empty()))
 }
 
@@ -158,9 +179,8 @@ pub(crate) fn subjects(decoder: &mut Decoder<'_>, node: &Node, what: &str) -> Op
     Some(WrittenSubjects { at, everyone, groups, users, nobody })
 }
 
-fn grant(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenGrant> {
-    let keys = ["on", "allow", "columns", "rows", "restrict", "functions"];
-    let fields = decoder.mapping(node, "a grant", &keys)?;
+fn grant(decoder: &mut Decoder<'_>, node: &Node, keys: &[&str]) -> Option<WrittenGrant> {
+    let fields = decoder.mapping(node, "a grant", keys)?;
     let at = decoder.at(fields.head());
     let on = fields.get("on").map(|node| decoder.one_or_many(node, "`on`")).unwrap_or_default();
     let functions = fields.get("functions").map(|node| decoder.one_or_many(node, "`functions`"));

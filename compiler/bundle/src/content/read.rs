@@ -1,16 +1,16 @@
 //! From serialised structs to checked policies.
 
 use super::wire::{
-    WireGrant, WireGroup, WireMask, WireMaskRule, WireOrigin, WirePolicy, WirePolicySet, WireRequest,
-    WireSession, WireSubjects,
+    WireCeiling, WireGrant, WireGroup, WireMask, WireMaskRule, WireOrigin, WirePolicy, WirePolicySet,
+    WireRequest, WireSession, WireSubjects,
 };
 use super::{ContentError, VERSION};
 use crate::statement::MAX_EXACT;
 use daam_catalog::Identifier;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_model::{
-    EffectiveMask, Grant, JsonMask, Mask, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits,
-    Subjects,
+    Ceiling, EffectiveMask, Grant, JsonMask, Mask, MaskRule, Origin, Policy, PolicySet, RequestTerms,
+    SessionLimits, Subjects,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,15 +25,18 @@ pub(super) fn policy_set(wire: WirePolicySet) -> Result<PolicySet, ContentError>
         require(members.iter().all(|member| is_address(member)), name, "members", ADDRESS)?;
     }
     let policies = wire.policies.into_iter().map(policy).collect::<Result<Vec<_>, _>>()?;
+    let ceilings = wire.ceilings.into_iter().map(ceiling).collect::<Result<Vec<_>, _>>()?;
     let mut names = BTreeSet::new();
-    if let Some(twice) = policies.iter().find(|policy| !names.insert(&policy.name)) {
-        return Err(ContentError::Duplicate(twice.name.clone()));
+    let all = policies.iter().map(|policy| &policy.name).chain(ceilings.iter().map(|ceiling| &ceiling.name));
+    if let Some(twice) = all.into_iter().find(|name| !names.insert(*name)) {
+        return Err(ContentError::Duplicate(twice.clone()));
     }
     Ok(PolicySet {
         database: wire.database,
         attributes: wire.attributes.into_iter().map(|attribute| (attribute.name, attribute.kind)).collect(),
         groups: wire.groups.into_iter().map(|group| (group.name, set(group.members))).collect(),
         policies,
+        ceilings,
     })
 }
 
@@ -42,13 +45,12 @@ const ADDRESS: &str = "lower-case e-mail addresses are";
 fn policy(wire: WirePolicy) -> Result<Policy, ContentError> {
     let name = wire.name;
     require(!name.is_empty(), "policies", "name", "a name is")?;
-    let WireSubjects { everyone, groups, users } = wire.subjects;
-    require(users.iter().all(|user| is_address(user)), &name, "users", ADDRESS)?;
+    let subjects = subjects(wire.subjects, &name)?;
     let grants = wire.grants.into_iter().map(|wire| grant(wire, &name)).collect::<Result<_, _>>()?;
     let masks = wire.masks.into_iter().map(|wire| mask_rule(wire, &name)).collect::<Result<_, _>>()?;
     Ok(Policy {
         description: wire.description,
-        subjects: Subjects { everyone, groups: set(groups), users: set(users) },
+        subjects,
         grants,
         masks,
         session: session(&wire.session, &name)?,
@@ -56,6 +58,31 @@ fn policy(wire: WirePolicy) -> Result<Policy, ContentError> {
         origin: origin(wire.origin),
         name,
     })
+}
+
+fn ceiling(wire: WireCeiling) -> Result<Ceiling, ContentError> {
+    let name = wire.name;
+    require(!name.is_empty(), "ceilings", "name", "a name is")?;
+    let who = subjects(wire.who, &name)?;
+    let grants: Vec<Grant> =
+        wire.grants.into_iter().map(|wire| grant(wire, &name)).collect::<Result<_, _>>()?;
+    let plain = grants.iter().all(|grant| grant.restrict.is_none() && grant.functions.is_empty());
+    require(plain, &name, "grants", "in a request ceiling, grants of relations without `restrict` are")?;
+    Ok(Ceiling {
+        description: wire.description,
+        who,
+        grants,
+        masks: wire.masks.into_iter().map(|wire| mask_rule(wire, &name)).collect::<Result<_, _>>()?,
+        terms: request(wire.request, &name)?,
+        origin: origin(wire.origin),
+        name,
+    })
+}
+
+fn subjects(wire: WireSubjects, policy: &str) -> Result<Subjects, ContentError> {
+    let WireSubjects { everyone, groups, users } = wire;
+    require(users.iter().all(|user| is_address(user)), policy, "users", ADDRESS)?;
+    Ok(Subjects { everyone, groups: set(groups), users: set(users) })
 }
 
 fn grant(wire: WireGrant, policy: &str) -> Result<Grant, ContentError> {

@@ -4,7 +4,7 @@ use super::*;
 use daam_catalog::Identifier;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_model::{
-    AttributeType, EffectiveMask, Grant, JsonMask, Mask, MaskRule, Origin, Policy, RequestTerms,
+    AttributeType, Ceiling, EffectiveMask, Grant, JsonMask, Mask, MaskRule, Origin, Policy, RequestTerms,
     SessionLimits, Subjects, TruncateUnit, Verb,
 };
 use proptest::prelude::*;
@@ -130,6 +130,28 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
+fn ceiling() -> impl Strategy<Value = Ceiling> {
+    let terms = RequestTerms {
+        approvers: BTreeSet::from(["dba".into()]),
+        count: 2,
+        max_duration: Duration::from_secs(3600),
+        reason_required: true,
+    };
+    policy().prop_map(move |policy| Ceiling {
+        name: String::new(),
+        description: policy.description,
+        who: policy.subjects,
+        grants: policy
+            .grants
+            .into_iter()
+            .map(|grant| Grant { restrict: None, functions: Vec::new(), ..grant })
+            .collect(),
+        masks: policy.masks,
+        terms: policy.request.unwrap_or_else(|| terms.clone()),
+        origin: policy.origin,
+    })
+}
+
 /// Any policy set the compiler could write.
 pub(crate) fn any_set() -> impl Strategy<Value = PolicySet> {
     let kind = prop::sample::select(vec![
@@ -141,11 +163,13 @@ pub(crate) fn any_set() -> impl Strategy<Value = PolicySet> {
     let attributes = prop::collection::btree_map("[a-z]{1,5}", kind, 0..3);
     let groups = prop::collection::btree_map("[a-z]{1,5}", texts(), 0..3);
     let policies = prop::collection::btree_map("[a-z-]{1,6}", policy(), 0..4);
-    (attributes, groups, policies).prop_map(|(attributes, groups, policies)| PolicySet {
+    let ceilings = prop::collection::btree_map("[A-Z]{1,3}", ceiling(), 0..3);
+    (attributes, groups, policies, ceilings).prop_map(|(attributes, groups, policies, ceilings)| PolicySet {
         database: "shop".into(),
         attributes,
         groups,
         policies: policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect(),
+        ceilings: ceilings.into_iter().map(|(name, ceiling)| Ceiling { name, ..ceiling }).collect(),
     })
 }
 
@@ -160,6 +184,7 @@ proptest! {
     fn the_order_in_which_policies_were_found_is_irrelevant(set in any_set()) {
         let mut turned = set.clone();
         turned.policies.reverse();
+        turned.ceilings.reverse();
         prop_assert_eq!(encode_content(&turned), encode_content(&set));
         prop_assert_eq!(fingerprint(&turned), fingerprint(&set));
     }
@@ -283,6 +308,64 @@ fn values_are_checked_again() {
     ] {
         assert!(matches!(replaced(from, to), Err(ContentError::Value { .. })), "{to}");
     }
+}
+
+fn with_ceiling() -> PolicySet {
+    let mut set = minimal();
+    let whole = set.policies[0].clone();
+    set.ceilings.push(Ceiling {
+        name: "ad-hoc".into(),
+        description: String::new(),
+        who: Subjects { everyone: true, ..Subjects::default() },
+        grants: whole.grants,
+        masks: whole.masks,
+        terms: RequestTerms {
+            approvers: BTreeSet::from(["dba".into()]),
+            count: 1,
+            max_duration: Duration::from_secs(3600),
+            reason_required: true,
+        },
+        origin: Origin::default(),
+    });
+    set
+}
+
+#[test]
+fn without_a_ceiling_the_bytes_are_those_older_readers_know() {
+    let text = String::from_utf8(encode_content(&minimal())).unwrap();
+    assert!(!text.contains("ceilings"), "{text}");
+    assert!(features(&minimal()).is_empty());
+    // Written out although empty is another spelling.
+    assert!(matches!(replaced("}]}\n", "}],\"ceilings\":[]}\n"), Err(ContentError::NotCanonical)));
+}
+
+#[test]
+fn a_ceiling_is_a_feature_a_reader_has_to_have() {
+    assert_eq!(features(&with_ceiling()), ["request-ceiling"]);
+    assert_ne!(fingerprint(&with_ceiling()), fingerprint(&minimal()));
+    let mut moved = with_ceiling();
+    moved.ceilings[0].description = "rewritten".into();
+    moved.ceilings[0].origin = Origin { file: "elsewhere.yaml".into(), line: 3 };
+    assert_eq!(fingerprint(&moved), fingerprint(&with_ceiling()));
+    moved.ceilings[0].terms.count = 2;
+    assert_ne!(fingerprint(&moved), fingerprint(&with_ceiling()));
+}
+
+#[test]
+fn a_ceiling_is_checked_as_strictly_as_a_policy() {
+    let mut called = with_ceiling();
+    called.ceilings[0].grants[0].functions = vec![RelationPattern::parse("public.f").unwrap()];
+    let mut restricting = with_ceiling();
+    restricting.ceilings[0].grants[0].restrict = Some("true".into());
+    let mut undecided = with_ceiling();
+    undecided.ceilings[0].terms.approvers.clear();
+    for set in [called, restricting, undecided] {
+        assert!(matches!(decode_content(&encode_content(&set)), Err(ContentError::Value { .. })));
+    }
+    let mut named_alike = with_ceiling();
+    named_alike.ceilings[0].name = "a".into();
+    let found = decode_content(&encode_content(&named_alike));
+    assert!(matches!(found, Err(ContentError::Duplicate(name)) if name == "a"));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_model::{
-    AttributeType, Grant, Mask, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits, Subjects,
-    TruncateUnit, Verb,
+    AttributeType, Ceiling, Grant, Mask, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits,
+    Subjects, TruncateUnit, Verb,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -19,6 +19,21 @@ pub(super) struct WirePolicySet {
     pub(super) attributes: Vec<WireAttribute>,
     pub(super) groups: Vec<WireGroup>,
     pub(super) policies: Vec<WirePolicy>,
+    /// Left out where there is none, so that readers from before know every bundle that does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ceilings: Vec<WireCeiling>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireCeiling {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) who: WireSubjects,
+    pub(super) grants: Vec<WireGrant>,
+    pub(super) masks: Vec<WireMaskRule>,
+    pub(super) request: WireRequest,
+    pub(super) origin: WireOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -172,6 +187,8 @@ impl From<&PolicySet> for WirePolicySet {
     fn from(set: &PolicySet) -> Self {
         let mut policies: Vec<&Policy> = set.policies.iter().collect();
         policies.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut ceilings: Vec<&Ceiling> = set.ceilings.iter().collect();
+        ceilings.sort_by(|a, b| a.name.cmp(&b.name));
         let attribute =
             |(name, kind): (&String, &AttributeType)| WireAttribute { name: name.clone(), kind: *kind };
         let group = |(name, members): (&String, &BTreeSet<String>)| WireGroup {
@@ -184,6 +201,21 @@ impl From<&PolicySet> for WirePolicySet {
             attributes: set.attributes.iter().map(attribute).collect(),
             groups: set.groups.iter().map(group).collect(),
             policies: policies.into_iter().map(WirePolicy::from).collect(),
+            ceilings: ceilings.into_iter().map(WireCeiling::from).collect(),
+        }
+    }
+}
+
+impl From<&Ceiling> for WireCeiling {
+    fn from(ceiling: &Ceiling) -> Self {
+        Self {
+            name: ceiling.name.clone(),
+            description: ceiling.description.clone(),
+            who: WireSubjects::from(&ceiling.who),
+            grants: ceiling.grants.iter().map(WireGrant::from).collect(),
+            masks: ceiling.masks.iter().map(WireMaskRule::from).collect(),
+            request: WireRequest::from(&ceiling.terms),
+            origin: WireOrigin::from(&ceiling.origin),
         }
     }
 }
