@@ -5,19 +5,13 @@ use daam_api::v1::BundleAccepted;
 use daam_bundle::{SigningKey, Source, StatementInput, TrustFile, TrustedKey, build};
 use daam_model::PolicySet;
 use reqwest::Method;
-use std::collections::BTreeMap;
 
 pub(crate) fn trust(org: &str, key: &SigningKey) -> TrustFile {
     TrustFile::new(org, vec![TrustedKey { public: key.public(), comment: "test".to_owned() }], 1).unwrap()
 }
 
 pub(crate) fn bundle(org: &str, database: &str, serial: u64, key: Option<&SigningKey>) -> Vec<u8> {
-    let set = PolicySet {
-        database: database.to_owned(),
-        attributes: BTreeMap::new(),
-        groups: BTreeMap::new(),
-        policies: Vec::new(),
-    };
+    let set = PolicySet { database: database.to_owned(), ..PolicySet::default() };
     let input = StatementInput {
         org: org.to_owned(),
         epoch: 1,
