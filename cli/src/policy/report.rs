@@ -3,18 +3,23 @@
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
-use daam_compiler::Checked;
-use daam_diagnostic::Severity;
-use daam_diagnostic::render::{github, json, junit, sarif, text};
-use std::path::PathBuf;
+use daam_compiler::{Checked, rule};
+use daam_diagnostic::render::{concise, github, gitlab, json, junit, markdown, sarif, text};
+use daam_diagnostic::{Finding, Report as Shown, RuleText, Severity, SourceMap};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// How findings are reported.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// `text`, `json`, `github`, `sarif` or `junit`, each with `=PATH` to write a file; may be given several times.
+    /// `text`, `concise`, `json`, `sarif`, `github`, `gitlab`, `junit` or `markdown`, each with `=PATH` to write a
+    /// file; may be given several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     pub reports: Vec<Report>,
+    /// Where the output of `daam policy rule --all` is published, for links in reports.
+    #[arg(long, value_name = "URL", env = "DAAM_RULES_URL")]
+    rules_url: Option<String>,
 }
 
 /// One report.
@@ -27,59 +32,131 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Text,
+    Concise,
     Json,
-    Github,
     Sarif,
+    Github,
+    Gitlab,
     Junit,
+    Markdown,
 }
+
+const FORMATS: [(&str, Format); 8] = [
+    ("text", Format::Text),
+    ("concise", Format::Concise),
+    ("json", Format::Json),
+    ("sarif", Format::Sarif),
+    ("github", Format::Github),
+    ("gitlab", Format::Gitlab),
+    ("junit", Format::Junit),
+    ("markdown", Format::Markdown),
+];
 
 impl FromStr for Report {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
         let (name, path) = match written.split_once('=') {
+            Some((_, "")) => return Err(format!("`{written}` names no file")),
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (written, None),
         };
-        let format = match name {
-            "text" => Format::Text,
-            "json" => Format::Json,
-            "github" => Format::Github,
-            "sarif" => Format::Sarif,
-            "junit" => Format::Junit,
-            other => {
-                return Err(format!(
-                    "`{other}` is not a report format; there are text, json, github, sarif and junit"
-                ));
-            }
+        let Some((_, format)) = FORMATS.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("`{name}` is not a report format; there are {}", known.join(", ")));
         };
-        Ok(Self { format, path })
+        Ok(Self { format: *format, path })
+    }
+}
+
+impl Report {
+    /// Whether it shares standard output with lines for people.
+    fn is_for_machines(&self) -> bool {
+        self.path.is_none() && !matches!(self.format, Format::Text | Format::Concise | Format::Markdown)
     }
 }
 
 impl ReportArgs {
-    /// Writes every report.
-    pub fn write(&self, checked: &Checked) -> Result<(), CliError> {
+    /// Whether something reads standard output that would stumble over further lines.
+    pub fn machine_reads_stdout(&self) -> bool {
+        self.reports.iter().any(Report::is_for_machines)
+    }
+
+    /// Writes every report about the project in that directory.
+    pub fn write(&self, findings: &[Finding], sources: &SourceMap, project: &Path) -> Result<(), CliError> {
+        let rules = rules(findings);
+        let prefix = prefix(project);
+        let shown = Shown {
+            findings,
+            sources,
+            rules: &rules,
+            prefix: &prefix,
+            docs: self.rules_url.as_deref(),
+            version: env!("CARGO_PKG_VERSION"),
+        };
         for report in &self.reports {
-            let terminal = report.path.is_none() && output::is_terminal();
-            let colour = if terminal { text::Colour::Ansi } else { text::Colour::Plain };
-            let rendered = match report.format {
-                Format::Text => text::to_text(&checked.diagnostics, &checked.sources, colour),
-                Format::Json => format!("{}\n", json::to_json(&checked.diagnostics, &checked.sources)),
-                Format::Github => github::to_annotations(&checked.diagnostics, &checked.sources),
-                Format::Sarif => {
-                    let version = env!("CARGO_PKG_VERSION");
-                    format!("{}\n", sarif::to_sarif(&checked.diagnostics, &checked.sources, version))
-                }
-                Format::Junit => junit::to_junit(&checked.diagnostics, &checked.sources),
-            };
+            let rendered = render(report, &shown);
             match &report.path {
                 None => output::text_out(&rendered),
                 Some(path) => std::fs::write(path, rendered)
                     .doing(format_args!("write the report `{}`", path.display()))?,
             }
+            if report.format == Format::Github {
+                summarize(&shown)?;
+            }
         }
         Ok(())
+    }
+}
+
+fn render(report: &Report, shown: &Shown<'_>) -> String {
+    let terminal = report.path.is_none() && output::is_terminal();
+    let colour = if terminal { text::Colour::Ansi } else { text::Colour::Plain };
+    let diagnostics = shown.findings.iter().map(|finding| &finding.diagnostic);
+    match report.format {
+        Format::Text => text::to_text(diagnostics, shown.sources, colour),
+        Format::Concise => concise::to_concise(shown),
+        Format::Json => format!("{}\n", json::to_json(shown)),
+        Format::Sarif => format!("{}\n", sarif::to_sarif(shown)),
+        Format::Github => github::to_annotations(shown),
+        Format::Gitlab => format!("{}\n", gitlab::to_gitlab(shown)),
+        Format::Junit => junit::to_junit(shown),
+        Format::Markdown => markdown::to_markdown(shown),
+    }
+}
+
+/// Annotations show ten findings of a kind; the job's summary gets all that fit.
+fn summarize(shown: &Shown<'_>) -> Result<(), CliError> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let doing = "append to the summary of the job";
+    let mut file = std::fs::File::options().append(true).create(true).open(path).doing(doing)?;
+    file.write_all(markdown::to_markdown(shown).as_bytes()).doing(doing)
+}
+
+/// What the rules that found something say about themselves.
+fn rules(findings: &[Finding]) -> Vec<RuleText> {
+    let found = |rule: &&rule::Rule| findings.iter().any(|one| one.diagnostic.code == rule.code);
+    rule::all()
+        .filter(found)
+        .map(|rule| RuleText {
+            code: rule.code,
+            severity: rule.severity,
+            summary: rule.docs.to_owned(),
+            page: rule.page(),
+        })
+        .collect()
+}
+
+/// What leads from the root of the repository to the project; nothing outside a repository.
+fn prefix(project: &Path) -> String {
+    let Ok(project) = project.canonicalize() else { return String::new() };
+    let root = project.ancestors().find(|directory| directory.join(".git").exists());
+    let inner = root.and_then(|root| project.strip_prefix(root).ok());
+    match inner.and_then(Path::to_str) {
+        Some(path) if !path.is_empty() => format!("{path}/"),
+        _ => String::new(),
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::code::{RuleCode, Severity};
 use crate::source::SourceMap;
 use crate::span::Location;
-use sha2::{Digest, Sha256};
 
 /// Whether a suggested edit may be applied without thinking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +44,25 @@ pub struct Fix {
     pub edits: Vec<Edit>,
 }
 
+impl Fix {
+    /// What it does, in a few words.
+    pub fn title(&self, sources: &SourceMap) -> String {
+        let [edit] = self.edits.as_slice() else { return format!("change {} places", self.edits.len()) };
+        let one_line = |text: &str| {
+            let line = text.trim().lines().next().unwrap_or("");
+            let cut: String = line.chars().take(60).collect();
+            if cut.len() < text.trim().len() { format!("{cut}…") } else { cut }
+        };
+        let (old, new) = (one_line(sources.slice(edit.at)), one_line(&edit.text));
+        match (old.is_empty(), new.is_empty()) {
+            (false, false) => format!("replace `{old}` by `{new}`"),
+            (false, true) => format!("remove `{old}`"),
+            (true, false) => format!("insert `{new}`"),
+            (true, true) => "change white space".to_owned(),
+        }
+    }
+}
+
 /// A further place that explains the finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -73,6 +91,8 @@ pub struct Diagnostic {
     pub fixes: Vec<Fix>,
     /// The logical path, e.g. `policy:support/grants`.
     pub subject: String,
+    /// Texts the finding is about, for its fingerprint.
+    pub arguments: Vec<String>,
 }
 
 impl Diagnostic {
@@ -87,6 +107,7 @@ impl Diagnostic {
             labels: Vec::new(),
             fixes: Vec::new(),
             subject: String::new(),
+            arguments: Vec::new(),
         }
     }
 
@@ -126,15 +147,11 @@ impl Diagnostic {
         self
     }
 
-    /// A name for this finding that survives edits elsewhere in the file: no line numbers go in.
-    pub fn fingerprint(&self, sources: &SourceMap) -> String {
-        let mut hash = Sha256::new();
-        for part in
-            [self.code.to_string().as_str(), sources.path(self.at.source), &self.subject, &self.message]
-        {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    /// Names something the finding is about that stays the same when the message does not. Without any, the texts
+    /// in backticks of the message count.
+    #[must_use]
+    pub fn argument(mut self, text: impl Into<String>) -> Self {
+        self.arguments.push(text.into());
+        self
     }
 }

@@ -7,7 +7,9 @@
 
 pub mod code;
 pub mod diagnostic;
+pub mod finding;
 pub mod render;
+pub mod report;
 pub mod sink;
 pub mod source;
 pub mod span;
@@ -15,6 +17,8 @@ pub mod suggest;
 
 pub use code::{RuleCode, Severity};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label};
+pub use finding::{Finding, identify};
+pub use report::{Report, RuleText};
 pub use sink::Sink;
 pub use source::{Position, SourceId, SourceMap};
 pub use span::{Location, Span};

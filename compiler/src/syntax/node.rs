@@ -43,6 +43,19 @@ impl Node {
         }
     }
 
+    /// Whether both say the same, however it is written.
+    pub(crate) fn says(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Scalar { text: a, .. }, Value::Scalar { text: b, .. }) => a == b,
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says(b)),
+            (Value::Mapping(a), Value::Mapping(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key == b.key && a.value.says(&b.value))
+            }
+            (Value::Null, Value::Null) => true,
+            _ => false,
+        }
+    }
+
     /// The value of a key, without any check.
     pub(crate) fn peek(&self, key: &str) -> Option<&Node> {
         match &self.value {

@@ -2,7 +2,8 @@
 
 use crate::catalogue;
 use daam_compiler::{Checked, MemoryFiles, check};
-use daam_diagnostic::render::{github, json, text};
+use daam_diagnostic::render::{github, json, markdown, sarif, text};
+use daam_diagnostic::{Report, identify};
 use proptest::prelude::*;
 
 const GOOD: &str = "kind: policy\nname: support\ndatabase: shop\nsubjects: { groups: [support] }\n\
@@ -22,9 +23,13 @@ fn checked(policy: &str) -> Checked {
 }
 
 fn all_renderings(checked: &Checked) -> usize {
+    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let report = Report::new(&findings, &checked.sources);
     text::to_text(&checked.diagnostics, &checked.sources, text::Colour::Plain).len()
-        + github::to_annotations(&checked.diagnostics, &checked.sources).len()
-        + json::to_json(&checked.diagnostics, &checked.sources).to_string().len()
+        + github::to_annotations(&report).len()
+        + json::to_json(&report).to_string().len()
+        + sarif::to_sarif(&report).to_string().len()
+        + markdown::to_markdown(&report).len()
 }
 
 proptest! {

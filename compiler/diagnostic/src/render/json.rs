@@ -2,25 +2,33 @@
 //!
 //! `version` is 1; fields may be added later, never given another meaning.
 
-use crate::diagnostic::{Diagnostic, Fix};
+use crate::diagnostic::{Fix, Label};
+use crate::report::Report;
 use crate::source::SourceMap;
 use crate::span::Location;
 use serde_json::{Value, json};
 
-/// `{"version":1,"diagnostics":[…]}`.
-pub fn to_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> Value {
-    let list: Vec<Value> = diagnostics
+/// `{"version":1,"diagnostics":[…]}`. Paths are those of the project.
+pub fn to_json(report: &Report<'_>) -> Value {
+    let sources = report.sources;
+    let list: Vec<Value> = report
+        .findings
         .iter()
-        .map(|diagnostic| {
+        .map(|finding| {
+            let found = &finding.diagnostic;
             json!({
-                "code": diagnostic.code.to_string(),
-                "slug": diagnostic.code.slug,
-                "severity": diagnostic.severity.as_str(),
-                "message": diagnostic.message,
-                "help": diagnostic.help,
-                "file": sources.path(diagnostic.at.source),
-                "span": span(diagnostic.at, sources),
-                "fixes": diagnostic.fixes.iter().map(|found| fix(found, sources)).collect::<Vec<_>>(),
+                "code": found.code.to_string(),
+                "slug": found.code.slug,
+                "severity": found.severity.as_str(),
+                "message": found.message,
+                "help": found.help,
+                "file": sources.path(found.at.source),
+                "span": span(found.at, sources),
+                "related": found.labels.iter().map(|one| related(one, sources)).collect::<Vec<_>>(),
+                "fixes": found.fixes.iter().map(|one| fix(one, sources)).collect::<Vec<_>>(),
+                "subject": found.subject,
+                "fingerprint": finding.fingerprint,
+                "docs_url": report.docs_url(found.code),
             })
         })
         .collect();
@@ -35,6 +43,14 @@ fn span(at: Location, sources: &SourceMap) -> Value {
     json!({ "start": place(at.span.start), "end": place(at.span.end) })
 }
 
+fn related(label: &Label, sources: &SourceMap) -> Value {
+    json!({
+        "file": sources.path(label.at.source),
+        "span": span(label.at, sources),
+        "message": label.text,
+    })
+}
+
 fn fix(fix: &Fix, sources: &SourceMap) -> Value {
     let edits: Vec<Value> = fix
         .edits
@@ -47,5 +63,5 @@ fn fix(fix: &Fix, sources: &SourceMap) -> Value {
             })
         })
         .collect();
-    json!({ "applicability": fix.applicability.as_str(), "edits": edits })
+    json!({ "applicability": fix.applicability.as_str(), "title": fix.title(sources), "edits": edits })
 }

