@@ -8,6 +8,7 @@ pub mod ask;
 pub mod build;
 pub mod check;
 pub mod diff;
+pub mod difference;
 pub mod explain;
 pub mod fmt;
 pub mod git;

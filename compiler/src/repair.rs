@@ -5,7 +5,7 @@
 //! are no effects to compare: a fix is then taken only if the documents say the same before and after to the letter
 //! (it quotes a text, it moves white space), and held back otherwise. Edits that overlap wait for the next round.
 
-use crate::compile::{Checked, Options, Workspace};
+use crate::compile::Checked;
 use crate::diff::{Diff, diff};
 use crate::effects::Side;
 use crate::file_source::FileSource;
@@ -44,16 +44,16 @@ pub enum RepairError {
     Breaks(String),
 }
 
-/// Repairs a project in memory. `wanted` says which findings, `limit` how far fixes are trusted.
+/// Repairs a project in memory. `check` finds what is wrong with it, `wanted` says which findings are repaired,
+/// `limit` how far their fixes are trusted.
 pub fn repair(
     source: &dyn FileSource,
-    options: Options,
+    check: &mut dyn FnMut(&dyn FileSource) -> Checked,
     limit: Applicability,
     wanted: &dyn Fn(&Diagnostic) -> bool,
 ) -> Result<Repaired, RepairError> {
-    let mut workspace = Workspace::new(options);
     let mut texts = BTreeMap::new();
-    let mut checked = workspace.check(source);
+    let mut checked = check(source);
     let mut seen = BTreeSet::new();
     let mut applied = 0;
     for _ in 0..MAX_ROUNDS {
@@ -69,7 +69,7 @@ pub fn repair(
         }
         let count = chosen.len();
         texts.extend(changed);
-        let after = workspace.check(&Overlay::new(source, &texts));
+        let after = check(&Overlay::new(source, &texts));
         if limit == Applicability::Safe && !checked.has_errors() {
             prove(&checked, &after)?;
         }

@@ -1,5 +1,6 @@
 //! `daam policy fmt`: files of a project in one form.
 
+use super::difference::difference;
 use super::project::{DiskFiles, ProjectArgs};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
@@ -86,23 +87,4 @@ fn project_files(project: &ProjectArgs) -> Result<Vec<PathBuf>, CliError> {
         yaml && (path == PROJECT_FILE || files.read(path).is_ok_and(kind))
     };
     Ok(paths.iter().filter(|path| ours(path)).map(|path| project.project.join(path)).collect())
-}
-
-/// The lines that differ, as one piece.
-fn difference(path: &str, before: &str, after: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = old.len().min(new.len()).saturating_sub(head);
-    let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    let piece = |lines: &[&str], sign: char| {
-        let count = lines.len().saturating_sub(head + tail);
-        let lines = lines.iter().skip(head).take(count);
-        let marked = lines
-            .flat_map(|line| [sign.to_string(), line.trim_end_matches('\n').to_owned(), "\n".to_owned()]);
-        (count, marked.collect::<String>())
-    };
-    let ((removed, minus), (added, plus)) = (piece(&old, '-'), piece(&new, '+'));
-    let at = head + 1;
-    format!("--- {path}\n+++ {path}\n@@ -{at},{removed} +{at},{added} @@\n{minus}{plus}")
 }

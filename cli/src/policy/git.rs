@@ -24,6 +24,13 @@ pub fn source(directory: &Path) -> Source {
     }
 }
 
+/// Where HEAD and another commit parted; nothing if they have no commit in common, or one is not there.
+pub fn merge_base(directory: &Path, reference: &str) -> Option<String> {
+    let wanted = format!("{reference}^{{commit}}");
+    let other = ask(directory, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+    ask(directory, &["merge-base", "HEAD", &other]).filter(|commit| !commit.is_empty())
+}
+
 fn ask(directory: &Path, arguments: &[&str]) -> Option<String> {
     let answer = Command::new("git")
         .arg("-C")

@@ -77,6 +77,11 @@ impl Report {
 }
 
 impl ReportArgs {
+    /// Whether only the text for people was asked for.
+    pub fn is_default(&self) -> bool {
+        matches!(self.reports.as_slice(), [Report { format: Format::Text, path: None }])
+    }
+
     /// Whether something reads standard output that would stumble over further lines.
     pub fn machine_reads_stdout(&self) -> bool {
         self.reports.iter().any(Report::is_for_machines)

@@ -113,7 +113,7 @@ pub fn working_tree(project: &ProjectArgs) -> Result<State, CliError> {
 }
 
 /// The project's files as they are in a commit; nothing if it has no project there.
-fn commit(directory: &Path, reference: &str) -> Result<Option<MemoryFiles>, CliError> {
+pub(super) fn commit(directory: &Path, reference: &str) -> Result<Option<MemoryFiles>, CliError> {
     let wanted = format!("{reference}^{{commit}}");
     let found = git(directory, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], None);
     let Ok(hash) = found.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()) else {

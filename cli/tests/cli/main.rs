@@ -6,5 +6,7 @@ mod help;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod policy_check;
+#[cfg(test)]
 mod policy_effects;
 mod refusal;

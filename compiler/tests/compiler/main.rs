@@ -11,6 +11,8 @@ mod examples;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod schemas;
