@@ -37,8 +37,8 @@ use std::process::ExitCode;
   daam policy check --stdin-filename policies/support.yaml < policies/support.yaml
 
 A fix that is called safe is not believed: the effects before and after are compared, and nothing is written if
-anybody could do or see more. A baseline goes by fingerprints, never by lines, and takes no rule that guards
-exposure; `daam policy rule CODE` tells which do.
+anybody could do or see more. A baseline goes by fingerprints, never by lines, and takes only findings of rules that
+may be silenced at all; `daam policy rule CODE` tells which.
 Exit codes: 0 nothing at or above the fail level, 1 findings (or fixes shown by --diff), 2 no verdict, 3 no policies,
 4 schema lock missing or not usable, 11 a fix would have widened access.")]
 pub struct CheckArgs {

@@ -3,6 +3,7 @@
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
+use daam_compiler::rule::page;
 use daam_compiler::{Checked, rule};
 use daam_diagnostic::render::{concise, github, gitlab, json, junit, markdown, sarif, text};
 use daam_diagnostic::{Finding, Report as Shown, RuleText, Severity, SourceMap};
@@ -149,7 +150,7 @@ fn rules(findings: &[Finding]) -> Vec<RuleText> {
             code: rule.code,
             severity: rule.severity,
             summary: rule.docs.to_owned(),
-            page: rule.page(),
+            page: page::markdown(rule, 1),
         })
         .collect()
 }

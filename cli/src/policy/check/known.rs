@@ -1,13 +1,15 @@
 //! Findings that are known already: those of a baseline file, and those of the commit a branch began at.
 //!
-//! Both go by fingerprints, never by lines. A baseline is a promise to look later, so it takes no finding of a rule
-//! that guards exposure: those are waived in `daam.yaml`, with an owner, a reason and an end, or not at all.
+//! Both go by fingerprints, never by lines. A baseline is a promise to look later, so it takes only findings that a
+//! comment with a reason could silence: what guards exposure is waived in `daam.yaml`, with an owner, a reason and an
+//! end, and what keeps a policy from meaning what it says has to be put right.
 
 use crate::error::{CliError, Doing as _};
 use crate::output;
 use crate::policy::{git, side};
 use clap::Args;
-use daam_compiler::{Workspace, rule};
+use daam_compiler::Workspace;
+use daam_compiler::rule::{self, Nature};
 use daam_diagnostic::{Diagnostic, Finding, SourceMap};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,24 +78,23 @@ impl KnownArgs {
         if !stale.is_empty() {
             output::progress("`--write-baseline` takes stale entries out");
         }
-        findings.retain(|finding| {
-            guards_exposure(&finding.diagnostic) || !known.contains_key(&finding.fingerprint)
-        });
+        findings
+            .retain(|finding| !may_wait(&finding.diagnostic) || !known.contains_key(&finding.fingerprint));
         Ok(())
     }
 }
 
-fn guards_exposure(found: &Diagnostic) -> bool {
-    rule::all().any(|rule| rule.code == found.code && rule.locked)
+fn may_wait(found: &Diagnostic) -> bool {
+    rule::of(found.code).is_some_and(|rule| rule.nature == Nature::Free)
 }
 
 fn write(path: &Path, findings: &[Finding], sources: &SourceMap) -> Result<usize, CliError> {
     let (kept, left): (Vec<&Finding>, Vec<&Finding>) =
-        findings.iter().partition(|finding| !guards_exposure(&finding.diagnostic));
+        findings.iter().partition(|finding| may_wait(&finding.diagnostic));
     if !left.is_empty() {
         let rules: BTreeSet<String> = left.iter().map(|one| one.diagnostic.code.to_string()).collect();
         output::progress(format!(
-            "{} findings stay out of the baseline: {} guard exposure and are waived only in daam.yaml",
+            "{} findings stay out of the baseline: {} may not wait",
             left.len(),
             rules.into_iter().collect::<Vec<_>>().join(", ")
         ));
