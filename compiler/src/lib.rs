@@ -26,6 +26,7 @@ pub mod rule;
 pub mod scenario;
 pub mod schema;
 mod subject;
+pub mod sensitive;
 mod syntax;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Workspace, check};

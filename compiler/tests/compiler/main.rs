@@ -16,5 +16,6 @@ mod repair;
 mod rules;
 #[cfg(test)]
 mod schemas;
+mod sensitive;
 #[cfg(test)]
 mod spec;

@@ -1,0 +1,225 @@
+//! How often the classification of columns is right, on columns of public schemas labelled by hand.
+//!
+//! `cargo nextest run -p daam-compiler how_often --no-capture` prints the figures of the reference page.
+
+use daam_catalog::TypeClass;
+use daam_compiler::sensitive::{Class, Facts, classify};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[derive(Debug)]
+struct Labelled {
+    held_out: bool,
+    table: String,
+    column: String,
+    sql: &'static str,
+    class: TypeClass,
+    expected: Option<Class>,
+}
+
+/// Right and wrong answers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    right: u32,
+    /// Flagged, and should not be (or as something else).
+    too_much: u32,
+    missed: u32,
+}
+
+impl Tally {
+    fn precision(self) -> f64 {
+        share(self.right, self.right + self.too_much)
+    }
+
+    fn recall(self) -> f64 {
+        share(self.right, self.right + self.missed)
+    }
+}
+
+fn share(part: u32, whole: u32) -> f64 {
+    if whole == 0 { 1.0 } else { f64::from(part) / f64::from(whole) }
+}
+
+fn columns() -> Vec<Labelled> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sensitive/columns.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut out = Vec::new();
+    let mut held_out = false;
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(half) = line.strip_prefix("half ") {
+            held_out = half == "held";
+            continue;
+        }
+        let (head, columns) = line.split_once(": ").unwrap();
+        let table = head.split_once(' ').unwrap().1;
+        let words: Vec<&str> = columns.split_whitespace().collect();
+        assert!(words.len().is_multiple_of(2), "{line}");
+        for pair in words.chunks(2) {
+            let (kind, label) = pair[1].split_once('=').unwrap_or((pair[1], ""));
+            let (sql, class) = kind_of(kind);
+            let expected = (!label.is_empty()).then(|| Class::parse(label).unwrap());
+            out.push(Labelled {
+                held_out,
+                table: table.into(),
+                column: pair[0].into(),
+                sql,
+                class,
+                expected,
+            });
+        }
+    }
+    out
+}
+
+fn kind_of(short: &str) -> (&'static str, TypeClass) {
+    match short {
+        "t" => ("text", TypeClass::Text),
+        "i" => ("integer", TypeClass::Integer),
+        "n" => ("numeric", TypeClass::Numeric),
+        "f" => ("double precision", TypeClass::Float),
+        "b" => ("boolean", TypeClass::Boolean),
+        "d" => ("date", TypeClass::Date),
+        "ts" => ("timestamp with time zone", TypeClass::TimestampTz),
+        "j" => ("jsonb", TypeClass::Jsonb),
+        "u" => ("uuid", TypeClass::Uuid),
+        "a" => ("text[]", TypeClass::Array),
+        "y" => ("bytea", TypeClass::Bytea),
+        "e" => ("public.kind", TypeClass::Enum),
+        "inet" => ("inet", TypeClass::Inet),
+        "o" => ("point", TypeClass::Other),
+        other => panic!("no type {other}"),
+    }
+}
+
+fn found(column: &Labelled) -> Option<Class> {
+    let facts = Facts {
+        table: &column.table,
+        column: &column.column,
+        sql: column.sql,
+        class: column.class,
+        comment: None,
+        label: None,
+    };
+    classify(&facts).map(|found| found.class)
+}
+
+/// Per class, and overall whether a column is flagged at all.
+fn measured(columns: &[&Labelled]) -> (BTreeMap<Class, Tally>, Tally) {
+    let mut classes: BTreeMap<Class, Tally> = BTreeMap::new();
+    let mut overall = Tally::default();
+    for column in columns {
+        let found = found(column);
+        match (column.expected, found) {
+            (Some(expected), Some(found)) if expected == found => {
+                classes.entry(expected).or_default().right += 1
+            }
+            (expected, found) => {
+                if let Some(class) = expected {
+                    classes.entry(class).or_default().missed += 1;
+                }
+                if let Some(class) = found {
+                    classes.entry(class).or_default().too_much += 1;
+                }
+            }
+        }
+        match (column.expected.is_some(), found.is_some()) {
+            (true, true) => overall.right += 1,
+            (true, false) => overall.missed += 1,
+            (false, true) => overall.too_much += 1,
+            (false, false) => {}
+        }
+    }
+    (classes, overall)
+}
+
+#[test]
+fn how_often_the_classification_is_right() {
+    let columns = columns();
+    assert!(columns.len() >= 600, "{}", columns.len());
+    for held_out in [false, true] {
+        let half: Vec<&Labelled> = columns.iter().filter(|column| column.held_out == held_out).collect();
+        let (classes, overall) = measured(&half);
+        let name = if held_out { "held out" } else { "tuned on" };
+        let sensitive = half.iter().filter(|column| column.expected.is_some()).count();
+        println!("{name}: {} columns, {sensitive} of them sensitive", half.len());
+        println!("{:<14}{:>10}{:>10}{:>8}", "class", "precision", "recall", "columns");
+        for (class, tally) in &classes {
+            let labelled = tally.right + tally.missed;
+            println!(
+                "{:<14}{:>10.2}{:>10.2}{labelled:>8}",
+                class.as_str(),
+                tally.precision(),
+                tally.recall()
+            );
+        }
+        println!(
+            "{:<14}{:>10.3}{:>10.3}{sensitive:>8}\n",
+            "flagged at all",
+            overall.precision(),
+            overall.recall()
+        );
+        if !held_out && std::env::var_os("DAAM_SHOW_MISSES").is_some() {
+            for column in half.iter().filter(|column| found(column) != column.expected) {
+                println!(
+                    "{}.{} {}: {:?}, not {:?}",
+                    column.table,
+                    column.column,
+                    column.sql,
+                    found(column),
+                    column.expected
+                );
+            }
+        }
+        assert!(overall.precision() >= 0.90, "{name}: {overall:?}");
+        assert!(overall.recall() >= 0.85, "{name}: {overall:?}");
+    }
+}
+
+#[test]
+fn a_count_of_addresses_is_not_an_address_and_run_together_names_are_read() {
+    let facts = |column, sql, class| Facts { table: "t", column, sql, class, comment: None, label: None };
+    let text = |column| classify(&facts(column, "text", TypeClass::Text)).map(|found| found.class);
+    assert_eq!(classify(&facts("email_count", "bigint", TypeClass::Integer)), None);
+    for name in ["email_verified", "email_template", "email_sent_at", "phone_type", "password_policy"] {
+        assert_eq!(text(name), None, "{name}");
+    }
+    for name in ["custEmailAddr", "CUST_EMAIL_ADDR", "cust-email-addr", "custemailaddr", "e_mail", "emails"] {
+        assert_eq!(text(name), Some(Class::Email), "{name}");
+    }
+}
+
+#[test]
+fn generic_words_count_only_in_tables_about_people() {
+    let named = |table| {
+        let facts =
+            Facts { table, column: "name", sql: "text", class: TypeClass::Text, comment: None, label: None };
+        classify(&facts).map(|found| found.class)
+    };
+    for table in ["users", "customer_archive", "auth_user", "hr_employee", "zerver_userprofile"] {
+        assert_eq!(named(table), Some(Class::PersonName), "{table}");
+    }
+    for table in ["products", "user_roles", "customer_groups", "countries"] {
+        assert_eq!(named(table), None, "{table}");
+    }
+}
+
+#[test]
+fn a_comment_or_a_label_flags_whatever_the_name() {
+    let facts = Facts {
+        table: "t",
+        column: "x7",
+        sql: "integer",
+        class: TypeClass::Integer,
+        comment: Some("contains PII"),
+        label: None,
+    };
+    let found = classify(&facts).unwrap();
+    assert_eq!(found.class, Class::Personal);
+    assert!(found.evidence.contains("comment"), "{}", found.evidence);
+    let labelled = Facts { comment: None, label: Some("classification:confidential"), ..facts };
+    assert!(classify(&labelled).unwrap().evidence.contains("security label"));
+    // A comment that denies it clears nothing.
+    let denied =
+        Facts { column: "email", sql: "text", class: TypeClass::Text, comment: Some("not PII"), ..facts };
+    assert_eq!(classify(&denied).unwrap().class, Class::Email);
+}
