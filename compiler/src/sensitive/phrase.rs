@@ -25,13 +25,13 @@ impl Place {
     pub(super) fn of(table: &[String]) -> Self {
         let mut rest = table;
         while let Some((last, before)) = rest.split_last() {
-            if list::PEOPLE.contains(&last.as_str()) {
+            if INDEX.people.contains(last.as_str()) {
                 return Self::People;
             }
-            if list::ADDRESSES.contains(&last.as_str()) {
+            if INDEX.addresses.contains(last.as_str()) {
                 return Self::Addresses;
             }
-            if !list::STILL_THE_SAME.contains(&last.as_str()) {
+            if !INDEX.still_the_same.contains(last.as_str()) {
                 return Self::Anywhere;
             }
             rest = before;
@@ -66,9 +66,18 @@ struct Phrase {
     words: Vec<&'static str>,
 }
 
+type Words = BTreeSet<&'static str>;
+
 struct Index {
     by_first: BTreeMap<&'static str, Vec<Phrase>>,
-    known: BTreeSet<&'static str>,
+    people: Words,
+    addresses: Words,
+    still_the_same: Words,
+    turns: Words,
+    qualifies: Words,
+    asks: Words,
+    /// All words of all lists.
+    known: Words,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
@@ -83,10 +92,20 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
             by_first.entry(first).or_default().push(phrase);
         }
     }
+    let set = |text: &'static str| -> Words { text.split_whitespace().collect() };
     let lists =
         [list::PEOPLE, list::ADDRESSES, list::STILL_THE_SAME, list::TURNS, list::QUALIFIES, list::KNOWN];
-    known.extend(lists.into_iter().flatten().copied());
-    Index { by_first, known }
+    known.extend(lists.into_iter().flat_map(str::split_whitespace));
+    Index {
+        by_first,
+        people: set(list::PEOPLE),
+        addresses: set(list::ADDRESSES),
+        still_the_same: set(list::STILL_THE_SAME),
+        turns: set(list::TURNS),
+        qualifies: set(list::QUALIFIES),
+        asks: set(list::ASKS),
+        known,
+    }
 });
 
 /// Whether runs may be taken apart at this word.
@@ -110,8 +129,8 @@ pub(super) fn find(words: &[String], table: Place, typed: impl Fn(&Found) -> boo
         }
     }
     let (end, _, found) = best?;
-    let turned = words.get(end..)?.iter().any(|word| list::TURNS.contains(&word.as_str()));
-    let asks = words.first().is_some_and(|word| list::ASKS.contains(&word.as_str()));
+    let turned = words.get(end..)?.iter().any(|word| INDEX.turns.contains(word.as_str()));
+    let asks = words.first().is_some_and(|word| INDEX.asks.contains(word.as_str()));
     // `Personal` marks names that only look like something, see the list.
     let means = found.class != Class::Personal && !turned && !asks;
     (means && typed(&found)).then_some(found)
@@ -123,7 +142,7 @@ fn at<'a>(
     table: Place,
 ) -> impl Iterator<Item = (usize, Found)> + 'a {
     let phrases = rest.first().and_then(|first| INDEX.by_first.get(first.as_str())).into_iter().flatten();
-    let people = earlier.iter().any(|word| list::QUALIFIES.contains(&word.as_str()));
+    let people = earlier.iter().any(|word| INDEX.qualifies.contains(word.as_str()));
     phrases.filter_map(move |phrase| {
         let same = |(word, written): (&&str, &String)| *word == written.as_str();
         let matches = phrase.words.len() <= rest.len() && phrase.words.iter().zip(rest).all(same);
