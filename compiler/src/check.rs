@@ -8,6 +8,7 @@ pub(crate) mod mask;
 pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod request;
+pub(crate) mod sensitive;
 
 use crate::resolve::{Reach, Resolved};
 use crate::syntax::decode::Spanned;

@@ -127,7 +127,7 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
             scope: &scope,
             catalog: catalog.as_ref(),
         };
-        let policies = policies(&database, &documents, &mut sink);
+        let policies = policies(&database, &documents, written, &groups, &mut sink);
         let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
         let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
         inputs.cases += scenarios.len();
@@ -151,7 +151,13 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
     Checked { sources, diagnostics, databases, inputs }
 }
 
-fn policies(database: &Database<'_>, documents: &Documents, sink: &mut Sink) -> Vec<daam_model::Policy> {
+fn policies(
+    database: &Database<'_>,
+    documents: &Documents,
+    written: &WrittenDatabase,
+    groups: &BTreeMap<String, BTreeSet<String>>,
+    sink: &mut Sink,
+) -> Vec<daam_model::Policy> {
     let mut checked: Vec<_> = documents
         .policies
         .iter()
@@ -162,6 +168,7 @@ fn policies(database: &Database<'_>, documents: &Documents, sink: &mut Sink) -> 
         |policy: &check::CheckedPolicy<'_>| (policy.name.value.clone(), policy.at.span, policy.at.source);
     checked.sort_by_key(key);
     check::project::compare(&checked, sink);
+    check::sensitive::exposure(&checked, database, written, groups, sink);
     checked.into_iter().map(|checked| checked.policy).collect()
 }
 

@@ -25,8 +25,8 @@ mod resolve;
 pub mod rule;
 pub mod scenario;
 pub mod schema;
-mod subject;
 pub mod sensitive;
+mod subject;
 mod syntax;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Workspace, check};

@@ -5,6 +5,7 @@
 
 mod document;
 pub mod example;
+mod exposure;
 mod filter;
 mod grant;
 mod mask;
@@ -15,6 +16,7 @@ mod request;
 mod unused;
 
 pub use document::*;
+pub use exposure::*;
 pub use filter::*;
 pub use grant::*;
 pub use mask::*;
@@ -141,7 +143,16 @@ pub fn find(text: &str) -> Option<&'static Rule> {
 
 /// Every rule, by number.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [DOCUMENT_RULES, NAME_RULES, PATTERN_RULES, MASK_RULES, FILTER_RULES, GRANT_RULES, REQUEST_RULES]
+    [
+        DOCUMENT_RULES,
+        NAME_RULES,
+        PATTERN_RULES,
+        MASK_RULES,
+        FILTER_RULES,
+        GRANT_RULES,
+        EXPOSURE_RULES,
+        REQUEST_RULES,
+    ]
         .into_iter()
         .flatten()
         .copied()

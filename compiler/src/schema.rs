@@ -6,6 +6,9 @@
 
 #![expect(dead_code, reason = "the fields exist for the derived schemas only")]
 
+mod classification;
+
+use classification::Classification;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -359,6 +362,10 @@ struct Database {
     policies: OneOrMany,
     /// Globs of test files.
     tests: Option<OneOrMany>,
+    /// What columns hold, where their names do not tell.
+    classification: Option<Vec<Classification>>,
+    /// Whether every readable column has to be classified.
+    strict_classification: Option<bool>,
 }
 
 #[derive(JsonSchema)]

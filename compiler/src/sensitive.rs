@@ -65,7 +65,7 @@ pub fn classify(facts: &Facts<'_>) -> Option<Classification> {
 }
 
 /// A table's name, read once for all its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Table {
     place: Place,
 }

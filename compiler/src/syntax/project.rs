@@ -1,9 +1,10 @@
 //! `daam.yaml`: databases and attributes.
 
+use super::classification::{self, WrittenClassification};
 use super::decode::{Decoder, Spanned, list};
 use super::node::{Entry, Node};
 use crate::rule;
-use daam_diagnostic::suggest;
+use daam_diagnostic::{Location, suggest};
 use daam_model::AttributeType;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,9 @@ pub(crate) struct WrittenDatabase {
     pub(crate) scope: Option<Spanned<String>>,
     pub(crate) policies: Vec<Spanned<String>>,
     pub(crate) tests: Vec<Spanned<String>>,
+    pub(crate) classification: Vec<WrittenClassification>,
+    /// Where it says that every readable column has to be classified.
+    pub(crate) strict_classification: Option<Location>,
 }
 
 const TYPES: [(&str, AttributeType); 4] = [
@@ -30,6 +34,9 @@ const TYPES: [(&str, AttributeType); 4] = [
     ("integer", AttributeType::Integer),
     ("boolean", AttributeType::Boolean),
 ];
+
+const DATABASE_KEYS: &[&str] =
+    &["lock", "scope", "policies", "tests", "classification", "strict_classification"];
 
 /// Attributes every subject has; they cannot be declared again.
 pub(crate) const BUILT_IN: [&str; 3] = ["id", "email", "groups"];
@@ -85,7 +92,7 @@ fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<AttributeType> 
 
 fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase> {
     let name = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
-    let fields = decoder.mapping(&entry.value, "a database", &["lock", "scope", "policies", "tests"])?;
+    let fields = decoder.mapping(&entry.value, "a database", DATABASE_KEYS)?;
     let mut path = |key: &str, what: &str| fields.get(key).and_then(|node| decoder.text(node, what));
     let lock = path("lock", "the directory of the schema lock");
     let scope = path("scope", "the path of the scope file");
@@ -96,5 +103,12 @@ fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase>
     let policies = policies.map(|node| decoder.one_or_many(node, "`policies`")).unwrap_or_default();
     let tests = fields.get("tests");
     let tests = tests.map(|node| decoder.one_or_many(node, "`tests`")).unwrap_or_default();
-    Some(WrittenDatabase { name, lock, scope, policies, tests })
+    let classification =
+        fields.get("classification").map(|node| classification::read(decoder, node)).unwrap_or_default();
+    let strict = fields.get("strict_classification");
+    let strict_classification = strict.and_then(|node| {
+        let strict = decoder.boolean(node, "`strict_classification`")?;
+        strict.then(|| decoder.at(node.span))
+    });
+    Some(WrittenDatabase { name, lock, scope, policies, tests, classification, strict_classification })
 }

@@ -16,6 +16,7 @@ mod repair;
 mod rules;
 #[cfg(test)]
 mod schemas;
+#[cfg(test)]
 mod sensitive;
 #[cfg(test)]
 mod spec;

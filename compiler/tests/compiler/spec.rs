@@ -4,6 +4,9 @@
 //! that file; ```` ```schema shop ```` is the schema lock; blocks before the first `##` belong to every case. The
 //! block ```` ```findings ```` lists what is expected, one finding per line: code, severity, the underlined text
 //! (line ends as `⏎`), and after `--` a part of the message or help. No such block: nothing is found.
+//!
+//! The rules about sensitive columns have a file of their own, `exposure.md`. Elsewhere they are not looked at, or
+//! every case with an e-mail address in it would be about them.
 
 use crate::catalogue;
 use daam_compiler::{Checked, MemoryFiles, check, rule};
@@ -25,7 +28,7 @@ fn every_specification_holds() {
         let text = std::fs::read_to_string(&path).unwrap();
         let file = path.file_name().unwrap().to_string_lossy();
         for case in cases(&text) {
-            if let Some(problem) = run(&case) {
+            if let Some(problem) = run(&case, file == "exposure.md") {
                 let _ = writeln!(problems, "{file}: {}\n{problem}", case.title);
             }
         }
@@ -78,7 +81,7 @@ fn cases(text: &str) -> Vec<Case> {
     cases
 }
 
-fn run(case: &Case) -> Option<String> {
+fn run(case: &Case, exposure: bool) -> Option<String> {
     let mut files = MemoryFiles::new();
     let mut expected = String::new();
     for (info, body) in &case.blocks {
@@ -94,7 +97,8 @@ fn run(case: &Case) -> Option<String> {
     let checked = check(&files);
     let mut wanted: Vec<&str> = expected.lines().filter(|line| !line.trim().is_empty()).collect();
     let mut unexpected = Vec::new();
-    for found in &checked.diagnostics {
+    let guards = |found: &&Diagnostic| (600..700).contains(&found.code.number);
+    for found in checked.diagnostics.iter().filter(|found| exposure || !guards(found)) {
         let line = shown(found, &checked);
         match wanted.iter().position(|wanted| holds(wanted, found, &line)) {
             Some(index) => drop(wanted.remove(index)),
