@@ -153,9 +153,9 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         EXPOSURE_RULES,
         REQUEST_RULES,
     ]
-        .into_iter()
-        .flatten()
-        .copied()
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@ pub(super) fn report(
     sink: &mut Sink,
 ) {
     for policy in policies {
+        // A mask that was refused is reported as what it is; what it was meant for is not told a second time.
+        if policy.masks.iter().any(|mask| mask.on.is_empty()) {
+            continue;
+        }
         let granted = granted(policy, classified);
         let clear: BTreeMap<_, _> = granted
             .iter()
