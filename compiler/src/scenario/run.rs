@@ -145,7 +145,10 @@ fn bound(text: &str, subject: &Subject) -> String {
 /// Without what pins names to `pg_catalog`: the type of a literal, the schema of an operator, the table.
 fn readable(sql: &str) -> String {
     let mut out = String::new();
-    let mut rest = sql.replace("\"row\".", "").replace("::pg_catalog.text", "");
+    let mut rest = sql.replace("\"row\".", "");
+    for pinned in ["text", "uuid", "int8", "bool"] {
+        rest = rest.replace(&format!("::pg_catalog.{pinned}"), "");
+    }
     while let Some((head, tail)) = rest.split_once("OPERATOR(pg_catalog.") {
         let Some((operator, after)) = tail.split_once(')') else { break };
         out.push_str(head);
