@@ -1,10 +1,7 @@
 //! Documents as written: YAML trees, then one typed reader per `kind`. Readers report and carry on.
 
-<<<<<<< HEAD
 pub(crate) mod ceiling;
-=======
 pub(crate) mod classification;
->>>>>>> 0d3b813 (Compiler: rules 601 to 607, who reads sensitive columns in clear; classification in daam.yaml; a tiny, a medium and a generated example)
 pub(crate) mod confusable;
 pub(crate) mod decode;
 pub(crate) mod group;

@@ -5,7 +5,8 @@
 
 use crate::code::Severity;
 use crate::diagnostic::Diagnostic;
-use crate::source::SourceMap;
+use crate::source::{SourceId, SourceMap};
+use std::collections::BTreeSet;
 
 /// Where passes report to.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,12 @@ impl Sink {
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The sources something is wrong with so far.
+    pub fn sources_with_errors(&self) -> BTreeSet<SourceId> {
+        let errors = self.found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        errors.map(|diagnostic| diagnostic.at.source).collect()
     }
 
     /// Whether an error was pushed after there were `before` findings.

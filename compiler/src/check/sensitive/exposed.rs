@@ -26,11 +26,9 @@ pub(super) fn report(
     masks: &Masks<'_>,
     sink: &mut Sink,
 ) {
-    for policy in policies {
-        // A mask that was refused is reported as what it is; what it was meant for is not told a second time.
-        if policy.masks.iter().any(|mask| mask.on.is_empty()) {
-            continue;
-        }
+    // What a file with errors masks is not known yet: a slip in a mask would be told twice.
+    let unclear = sink.sources_with_errors();
+    for policy in policies.iter().filter(|policy| !unclear.contains(&policy.at.source)) {
         let granted = granted(policy, classified);
         let clear: BTreeMap<_, _> = granted
             .iter()
