@@ -2,12 +2,17 @@
 //!
 //! The result is a [`FullCatalog`], which knows everything and can be given to nobody outside this process: it has
 //! no file form. Only the scope filter turns it into a [`crate::scope::ScopedCatalog`], and only that can be
-//! reported or enforced on. Left out: system schemas, temporary relations, and what extensions own (except
-//! SECURITY DEFINER functions, which reach further than the session may).
+//! reported or enforced on. Left out: system schemas, temporary relations, relations of extensions, and whatever else
+//! of an extension no column's type has to do with (except SECURITY DEFINER functions, which reach further than the
+//! session may).
 
 mod assemble;
+mod extensions;
 mod queries;
 mod type_class;
+mod types;
+
+pub(crate) use extensions::used_types;
 
 use daam_catalog::{Catalog, RelationName, Scope};
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@
 //! outside; [`narrow`] applies a bundle that was accepted under a wider scope. Patterns never leave the process.
 
 mod review;
+mod types;
 mod violation;
 
 pub use review::{Review, narrow, review};
@@ -39,7 +40,9 @@ impl ScopedCatalog {
             .filter(|(name, _)| admits_function(scope, name))
             .map(|(name, function)| (name.clone(), function.clone()))
             .collect();
-        let catalog = Arc::new(Catalog { server: full.catalog.server, relations, functions });
+        let mut catalog = Catalog { server: full.catalog.server, relations, functions, ..Catalog::default() };
+        types::keep(&mut catalog, &full.catalog, scope);
+        let catalog = Arc::new(catalog);
         let known = if scope.is_active() { Arc::new(guarded(&catalog, full)) } else { Arc::clone(&catalog) };
         Self { catalog, known }
     }
@@ -124,8 +127,8 @@ fn cut(relation: &Relation, scope: &Scope, owned_sequences: &BTreeSet<RelationNa
 mod tests {
     use super::*;
     use daam_catalog::{
-        Column, ColumnRef, DataType, ForeignKey, Generated, Identifier, RelationKind, RelationPattern,
-        TypeClass,
+        CastContext, Column, ColumnRef, DataType, ForeignKey, Identifier, RelationKind, RelationPattern,
+        TypeClass, UserCast, UserType, UserTypeKind,
     };
 
     fn name(schema: &str, name: &str) -> RelationName {
@@ -134,21 +137,14 @@ mod tests {
 
     fn table(schema: &str, table: &str) -> Relation {
         let secret = name("hidden", "secret");
+        let integer = DataType { sql: "integer".into(), class: TypeClass::Integer };
+        let id = Identifier::stored("id").unwrap();
         Relation {
-            name: name(schema, table),
-            kind: RelationKind::Table,
-            owner: Identifier::stored("owner").unwrap(),
             columns: vec![Column {
-                name: Identifier::stored("id").unwrap(),
-                data_type: DataType { sql: "integer".into(), class: TypeClass::Integer },
-                not_null: true,
                 has_default: true,
-                generated: Generated::No,
                 sequence: Some(name("hidden", "numbers")),
-                comment: None,
+                ..Column::new(id, integer)
             }],
-            primary_key: vec![],
-            unique: vec![],
             foreign_keys: vec![ForeignKey {
                 columns: vec![],
                 references: secret.clone(),
@@ -156,17 +152,25 @@ mod tests {
             }],
             parents: vec![secret.clone()],
             reads: BTreeSet::from([ColumnRef { relation: secret, column: Identifier::stored("x").unwrap() }]),
-            public: BTreeSet::new(),
-            triggers: false,
-            comment: None,
+            ..Relation::new(name(schema, table), RelationKind::Table, Identifier::stored("owner").unwrap())
         }
     }
 
     #[test]
     fn nothing_out_of_scope_is_mentioned_anywhere_in_the_report() {
         let relations = [table("public", "users"), table("hidden", "secret")];
+        let kind = || UserType::new(UserTypeKind::Enum { labels: vec!["hidden".into()] });
+        let cast = UserCast {
+            from: "hidden.kind".into(),
+            to: "text".into(),
+            context: CastContext::Implicit,
+            function: None,
+        };
         let catalog = Catalog {
             relations: relations.into_iter().map(|r| (r.name.clone(), r)).collect(),
+            types: [(name("hidden", "kind"), kind())].into(),
+            casts: [cast].into(),
+            system: Some("hidden".into()),
             ..Catalog::default()
         };
         let full = FullCatalog { catalog, owned_sequences: BTreeSet::new() };

@@ -78,14 +78,8 @@ impl<'a> Reach<'a> {
         sink: &mut Sink,
     ) -> Option<Resolved<RelationPattern, &'a Function>> {
         let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
-        let covers: Vec<&Function> = self
-            .catalog
-            .functions
-            .values()
-            .zip(self.catalog.functions.keys())
-            .filter(|(_, name)| pattern.matches_parts(&name.schema, &name.name))
-            .map(|(function, _)| function)
-            .collect();
+        let covers: Vec<&Function> =
+            self.catalog.functions.values().filter(|function| function.is_meant_by(&pattern)).collect();
         if covers.is_empty() {
             let names = self.catalog.functions.keys().map(|name| format!("{}.{}", name.schema, name.name));
             let names: BTreeSet<String> = names.collect();

@@ -81,21 +81,7 @@ mod tests {
     fn full(names: &[(&str, &str)]) -> FullCatalog {
         let relations = names.iter().map(|(schema, name)| {
             let name = RelationName::stored(*schema, *name).unwrap();
-            let relation = Relation {
-                name: name.clone(),
-                kind: RelationKind::Table,
-                owner: Identifier::stored("o").unwrap(),
-                columns: vec![],
-                primary_key: vec![],
-                unique: vec![],
-                foreign_keys: vec![],
-                parents: vec![],
-                reads: BTreeSet::new(),
-                public: BTreeSet::new(),
-                triggers: false,
-                comment: None,
-            };
-            (name, relation)
+            (name.clone(), Relation::new(name, RelationKind::Table, Identifier::stored("o").unwrap()))
         });
         let catalog = Catalog { relations: relations.collect(), ..Catalog::default() };
         FullCatalog { catalog, owned_sequences: BTreeSet::new() }

@@ -1,11 +1,11 @@
 //! From rows to a catalogue. Rows that belong to nothing we kept (an index of a system table) are passed over.
 
 use super::queries::{Facts, get};
-use super::type_class;
 use super::{FullCatalog, IntrospectError};
+use super::{extensions, type_class, types};
 use daam_catalog::{
     Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated, Identifier,
-    NameError, Privilege, Relation, RelationKind, RelationName, ServerVersion, Volatility,
+    NameError, Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, Volatility,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
@@ -27,11 +27,21 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
     work.add(&facts.keys, Work::key)?;
     work.add(&facts.foreign_keys, Work::foreign_key)?;
     work.add(&facts.parents, Work::parent)?;
+    work.add(&facts.indexes, Work::index)?;
     work.view_reads(&facts.view_reads)?;
+    work.settle_sizes();
     let functions: Result<BTreeMap<_, _>, _> = facts.functions.iter().map(function).collect();
-    let relations = work.relations.into_values().map(|relation| (relation.name.clone(), relation)).collect();
-    let server = ServerVersion(u32::try_from(facts.version).unwrap_or(0));
-    let catalog = Catalog { server, relations, functions: functions? };
+    let mut catalog = Catalog {
+        server: ServerVersion(u32::try_from(facts.version).unwrap_or(0)),
+        relations: work.relations.into_values().map(|relation| (relation.name.clone(), relation)).collect(),
+        functions: functions?,
+        types: types::read(&facts.types)?,
+        operators: facts.operators.iter().map(types::operator).collect::<Result<_, _>>()?,
+        casts: facts.casts.iter().map(types::cast).collect::<Result<_, _>>()?,
+        system: facts.system.as_deref().map(daam_catalog::lock::system_hash),
+        captured: None,
+    };
+    extensions::keep_used(&mut catalog, &types::of_extensions(facts)?);
     Ok(FullCatalog { catalog, owned_sequences: work.owned_sequences })
 }
 
@@ -54,19 +64,14 @@ impl Work {
             _ => RelationKind::Table,
         };
         let public: Vec<String> = get(row, 7, WHAT)?;
+        let name = relation_name(get(row, 1, WHAT)?, get(row, 2, WHAT)?)?;
         let relation = Relation {
-            name: relation_name(get(row, 1, WHAT)?, get(row, 2, WHAT)?)?,
-            kind,
-            owner: identifier(get(row, 4, WHAT)?, "role")?,
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            unique: Vec::new(),
-            foreign_keys: Vec::new(),
-            parents: Vec::new(),
-            reads: BTreeSet::new(),
             public: public.iter().filter_map(|text| privilege(text)).collect(),
             triggers: get(row, 6, WHAT)?,
+            row_security: get(row, 8, WHAT)?,
+            size: row_class(get(row, 9, WHAT)?),
             comment: get(row, 5, WHAT)?,
+            ..Relation::new(name, kind, identifier(get(row, 4, WHAT)?, "role")?)
         };
         self.relations.insert(get(row, 0, WHAT)?, relation);
         Ok(())
@@ -84,14 +89,14 @@ impl Work {
             _ => Generated::No,
         };
         self.numbers.insert((oid, get(row, 12, WHAT)?), relation.columns.len());
+        let data_type = DataType { sql: get(row, 2, WHAT)?, class };
         relation.columns.push(Column {
-            name: identifier(get(row, 1, WHAT)?, "column")?,
-            data_type: DataType { sql: get(row, 2, WHAT)?, class },
             not_null: get(row, 7, WHAT)?,
             has_default: get(row, 8, WHAT)?,
             generated,
-            sequence: None,
             comment: get(row, 11, WHAT)?,
+            security_label: get(row, 13, WHAT)?,
+            ..Column::new(identifier(get(row, 1, WHAT)?, "column")?, data_type)
         });
         Ok(())
     }
@@ -136,6 +141,34 @@ impl Work {
             relation.unique.push(columns);
         }
         Ok(())
+    }
+
+    fn index(&mut self, row: &Row) -> Result<(), IntrospectError> {
+        const WHAT: &str = "indexes";
+        let Some(relation) = self.relations.get_mut(&get::<i64>(row, 0, WHAT)?) else { return Ok(()) };
+        let columns = identifiers(get(row, 1, WHAT)?)?;
+        if !columns.is_empty() && !relation.indexes.contains(&columns) {
+            relation.indexes.push(columns);
+            relation.indexes.sort();
+        }
+        Ok(())
+    }
+
+    /// The server estimates no rows for a partitioned table before somebody analyses it by name; it is at least as
+    /// large as its largest partition.
+    fn settle_sizes(&mut self) {
+        let sizes: Vec<(RelationName, RowClass)> = self
+            .relations
+            .values()
+            .flat_map(|child| child.parents.iter().map(|parent| (parent.clone(), child.size)))
+            .collect();
+        let mut by_name: BTreeMap<RelationName, &mut Relation> =
+            self.relations.values_mut().map(|relation| (relation.name.clone(), relation)).collect();
+        for (parent, size) in sizes {
+            if let Some(parent) = by_name.get_mut(&parent) {
+                parent.size = parent.size.max(size);
+            }
+        }
     }
 
     fn foreign_key(&mut self, row: &Row) -> Result<(), IntrospectError> {
@@ -222,16 +255,33 @@ fn function(row: &Row) -> Result<(FunctionName, Function), IntrospectError> {
         "s" => Volatility::Stable,
         _ => Volatility::Volatile,
     };
+    let extension: Option<String> = get(row, 10, WHAT)?;
     let function = Function {
-        name: name.clone(),
-        owner: identifier(get(row, 2, WHAT)?, "role")?,
         volatility,
         security_definer: get(row, 4, WHAT)?,
         public_execute: get(row, 5, WHAT)?,
         returns: get(row, 6, WHAT)?,
         returns_set: get(row, 7, WHAT)?,
+        leakproof: get(row, 9, WHAT)?,
+        extension: extension.map(|name| identifier(name, "extension")).transpose()?,
+        ..Function::new(name.clone(), identifier(get(row, 2, WHAT)?, "role")?)
     };
     Ok((name, function))
+}
+
+/// The server's estimate; negative where there is none yet.
+fn row_class(rows: f32) -> RowClass {
+    if rows < 0.0 {
+        RowClass::Small
+    } else if rows < 1.0 {
+        RowClass::Empty
+    } else if rows < 10_000.0 {
+        RowClass::Small
+    } else if rows < 1_000_000.0 {
+        RowClass::Medium
+    } else {
+        RowClass::Large
+    }
 }
 
 fn privilege(text: &str) -> Option<Privilege> {
@@ -250,7 +300,7 @@ fn named<T>(result: Result<T, NameError>, what: &'static str) -> Result<T, Intro
     result.map_err(|source| IntrospectError::Name { what, source })
 }
 
-fn identifier(text: String, what: &'static str) -> Result<Identifier, IntrospectError> {
+pub(super) fn identifier(text: String, what: &'static str) -> Result<Identifier, IntrospectError> {
     named(Identifier::stored(text), what)
 }
 
@@ -258,7 +308,7 @@ fn identifiers(texts: Vec<String>) -> Result<Vec<Identifier>, IntrospectError> {
     texts.into_iter().map(|text| identifier(text, "column")).collect()
 }
 
-fn relation_name(schema: String, name: String) -> Result<RelationName, IntrospectError> {
+pub(super) fn relation_name(schema: String, name: String) -> Result<RelationName, IntrospectError> {
     named(RelationName::stored(schema, name), "relation")
 }
 

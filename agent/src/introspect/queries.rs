@@ -18,7 +18,8 @@ const RELATIONS: &str = concat!(
      ARRAY(SELECT a.privilege_type FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a \
            WHERE a.grantee = 0 \
            UNION SELECT a.privilege_type FROM pg_attribute t, aclexplode(t.attacl) a \
-           WHERE t.attrelid = c.oid AND NOT t.attisdropped AND a.grantee = 0) \
+           WHERE t.attrelid = c.oid AND NOT t.attisdropped AND a.grantee = 0), \
+     c.relrowsecurity, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN c.reltuples ELSE -1 END \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND ",
     user_schema!(),
@@ -30,7 +31,9 @@ const COLUMNS: &str = concat!(
     "SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text, \
      t.typcategory::text, t.typname::text, tn.nspname = 'pg_catalog', a.attnotnull, \
      a.atthasdef OR a.attidentity <> '', a.attidentity <> '', a.attgenerated <> '', \
-     col_description(a.attrelid, a.attnum), a.attnum::int4 \
+     col_description(a.attrelid, a.attnum), a.attnum::int4, \
+     (SELECT string_agg(s.provider || ': ' || s.label, '; ' ORDER BY s.provider) FROM pg_seclabel s \
+      WHERE s.classoid = 'pg_class'::regclass AND s.objoid = a.attrelid AND s.objsubid = a.attnum) \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
      JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace \
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ",
@@ -96,12 +99,59 @@ const FUNCTIONS: &str = concat!(
      p.prosecdef, \
      EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0), \
      coalesce(format_type(nullif(p.prorettype, 0), NULL), 'void'), p.proretset, \
-     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o) \
-     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ",
-    user_schema!(),
-    " AND (p.prosecdef OR NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass \
-       AND d.objid = p.oid AND d.deptype = 'e'))"
+     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), p.proleakproof, e.extname::text \
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
+     LEFT JOIN pg_extension e ON e.oid = d.refobjid WHERE ",
+    user_schema!()
 );
+
+/// Types people create: without arrays, rows of tables and multiranges, which PostgreSQL makes itself. A domain's
+/// base is what it was declared over, which may be another domain.
+const TYPES: &str = concat!(
+    "SELECT n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text, t.typispreferred, e.extname::text, \
+     coalesce(format_type(nullif(t.typbasetype, 0), t.typtypmod), format_type(r.rngsubtype, NULL)), t.typnotnull, \
+     ARRAY(SELECT l.enumlabel::text FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder), \
+     ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 \
+           AND NOT a.attisdropped ORDER BY a.attnum), \
+     ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = t.typrelid \
+           AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) \
+     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
+     LEFT JOIN pg_class c ON c.oid = t.typrelid LEFT JOIN pg_range r ON r.rngtypid = t.oid \
+     LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e' \
+     LEFT JOIN pg_extension e ON e.oid = d.refobjid \
+     WHERE t.typtype IN ('b', 'c', 'd', 'e', 'r') AND (t.typrelid = 0 OR c.relkind = 'c') \
+     AND NOT EXISTS (SELECT 1 FROM pg_type i WHERE i.typarray = t.oid) AND ",
+    user_schema!()
+);
+
+const OPERATORS: &str = concat!(
+    "SELECT n.nspname::text, o.oprname::text, format_type(nullif(o.oprleft, 0), NULL), format_type(o.oprright, NULL), \
+     format_type(o.oprresult, NULL), fn.nspname::text, p.proname::text, \
+     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), \
+     EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_operator'::regclass AND d.objid = o.oid \
+       AND d.deptype = 'e') \
+     FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace \
+     JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_namespace fn ON fn.oid = p.pronamespace WHERE o.oprright <> 0 AND ",
+    user_schema!()
+);
+
+/// Casts made after the server was initialised.
+const CASTS: &str = "\
+SELECT format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castcontext::text, n.nspname::text, p.proname::text, \
+  ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), \
+  EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
+FROM pg_cast c LEFT JOIN pg_proc p ON p.oid = c.castfunc LEFT JOIN pg_namespace n ON n.oid = p.pronamespace \
+WHERE c.oid >= 16384";
+
+/// The plain columns every index over all rows begins with.
+const INDEXES: &str = "\
+SELECT i.indrelid::int8, \
+  ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(n, o) \
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n \
+    WHERE k.o <= i.indnkeyatts AND k.o < coalesce((SELECT min(x.o) FROM unnest(i.indkey::int2[]) \
+      WITH ORDINALITY x(n, o) WHERE x.n = 0), 1000) ORDER BY k.o) \
+FROM pg_index i WHERE i.indisvalid AND i.indpred IS NULL ORDER BY i.indrelid, i.indexrelid";
 
 /// All rows of one snapshot.
 pub(super) struct Facts {
@@ -115,6 +165,11 @@ pub(super) struct Facts {
     pub(super) parents: Vec<Row>,
     pub(super) view_reads: Vec<Row>,
     pub(super) functions: Vec<Row>,
+    pub(super) types: Vec<Row>,
+    pub(super) operators: Vec<Row>,
+    pub(super) casts: Vec<Row>,
+    pub(super) indexes: Vec<Row>,
+    pub(super) system: Option<String>,
 }
 
 impl Facts {
@@ -134,8 +189,26 @@ impl Facts {
             parents: rows("partitions", PARENTS).await?,
             view_reads: rows("views", VIEW_READS).await?,
             functions: rows("functions", FUNCTIONS).await?,
+            types: rows("types", TYPES).await?,
+            operators: rows("operators", OPERATORS).await?,
+            casts: rows("casts", CASTS).await?,
+            indexes: rows("indexes", INDEXES).await?,
+            system: system(transaction).await?,
         })
     }
+}
+
+/// The cluster's identifier, where the server lets us ask: managed ones may not.
+async fn system(transaction: &Transaction<'_>) -> Result<Option<String>, IntrospectError> {
+    const WHAT: &str = "system identifier";
+    let failed = |source| IntrospectError::Query { what: WHAT, source };
+    let sql = "SELECT CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') THEN 'yes' END";
+    let allowed: Option<String> = get(&transaction.query_one(sql, &[]).await.map_err(failed)?, 0, WHAT)?;
+    if allowed.is_none() {
+        return Ok(None);
+    }
+    let sql = "SELECT system_identifier::text FROM pg_control_system()";
+    get(&transaction.query_one(sql, &[]).await.map_err(failed)?, 0, WHAT)
 }
 
 /// A value of a row; a type that does not fit is an error of that query, not a panic.

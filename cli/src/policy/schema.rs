@@ -4,11 +4,13 @@
 //! one or on PATH); here its snapshot becomes the files of the lock. The connection string goes through a private
 //! file, never through an argument of the agent.
 
+use super::now_unix;
 use crate::error::{CliError, Doing as _};
 use crate::home::{search_path, write_private};
 use crate::output;
 use clap::Args;
 use daam_catalog::{Catalog, lock, snapshot};
+use daam_compiler::Day;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::process::Command;
@@ -31,7 +33,8 @@ pub struct PullArgs {
 
 /// Runs it.
 pub async fn pull(args: &PullArgs) -> Result<ExitCode, CliError> {
-    let catalog = introspect(args).await?;
+    let mut catalog = introspect(args).await?;
+    catalog.captured = Day::of_unix(now_unix()).map(|day| day.to_string());
     write_lock(&args.out, &catalog)?;
     output::line(format!(
         "{}: {} relations, {} functions, fingerprint {}",

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use daam_catalog::{
-    Catalog, Column, DataType, Generated, Identifier, Relation, RelationKind, RelationName, ServerVersion,
-    TypeClass, lock,
+    Catalog, Column, DataType, Identifier, Relation, RelationKind, RelationName, ServerVersion, TypeClass,
+    lock,
 };
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -58,29 +58,13 @@ pub(crate) fn write(project: &Path, name: &str, text: &str) {
 }
 
 fn catalog() -> Catalog {
-    let column = |name: &str, sql: &str, class| Column {
-        name: Identifier::stored(name).unwrap(),
-        data_type: DataType { sql: sql.to_owned(), class },
-        not_null: false,
-        has_default: false,
-        generated: Generated::No,
-        sequence: None,
-        comment: None,
+    let column = |name: &str, sql: &str, class| {
+        Column::new(Identifier::stored(name).unwrap(), DataType { sql: sql.to_owned(), class })
     };
     let name = RelationName::stored("public", "users").unwrap();
     let users = Relation {
-        name: name.clone(),
-        kind: RelationKind::Table,
-        owner: Identifier::stored("owner").unwrap(),
         columns: vec![column("id", "integer", TypeClass::Integer), column("email", "text", TypeClass::Text)],
-        primary_key: Vec::new(),
-        unique: Vec::new(),
-        foreign_keys: Vec::new(),
-        parents: Vec::new(),
-        reads: BTreeSet::new(),
-        public: BTreeSet::new(),
-        triggers: false,
-        comment: None,
+        ..Relation::new(name.clone(), RelationKind::Table, Identifier::stored("owner").unwrap())
     };
     let mut catalog = Catalog { server: ServerVersion(170_000), ..Catalog::default() };
     catalog.relations.insert(name, users);

@@ -5,6 +5,8 @@
 
 use crate::data_type::DataType;
 use crate::name::{FunctionName, Identifier, RelationName};
+use crate::pattern::RelationPattern;
+use crate::user_type::{UserCast, UserOperator, UserType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `server_version_num`, e.g. 150018.
@@ -25,8 +27,19 @@ pub struct Catalog {
     pub server: ServerVersion,
     /// User relations; system schemas never appear.
     pub relations: BTreeMap<RelationName, Relation>,
-    /// User functions and procedures; system schemas never appear.
+    /// User functions and procedures; system schemas never appear. Functions of extensions only where their types
+    /// are used.
     pub functions: BTreeMap<FunctionName, Function>,
+    /// User types, without those PostgreSQL makes itself (arrays, row types of tables, multiranges).
+    pub types: BTreeMap<RelationName, UserType>,
+    /// User operators.
+    pub operators: BTreeSet<UserOperator>,
+    /// Casts that are not PostgreSQL's own.
+    pub casts: BTreeSet<UserCast>,
+    /// A hash of the server's system identifier: which cluster it is, without saying so.
+    pub system: Option<String>,
+    /// The day it was read, `YYYY-MM-DD`; kept by the lock alone.
+    pub captured: Option<String>,
 }
 
 impl Catalog {
@@ -100,11 +113,52 @@ pub struct Relation {
     pub public: BTreeSet<Privilege>,
     /// Whether user triggers exist on it.
     pub triggers: bool,
+    /// Whether PostgreSQL's own row security is switched on for it.
+    pub row_security: bool,
+    /// The leading plain columns of every index over all rows.
+    pub indexes: Vec<Vec<Identifier>>,
+    /// Roughly how many rows it has.
+    pub size: RowClass,
     /// The comment, if any.
     pub comment: Option<String>,
 }
 
+/// Roughly how many rows a relation has, by the server's own estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum RowClass {
+    /// None.
+    Empty,
+    /// Fewer than ten thousand, or never estimated.
+    #[default]
+    Small,
+    /// Fewer than a million.
+    Medium,
+    /// More.
+    Large,
+}
+
 impl Relation {
+    /// A relation that has nothing yet.
+    pub fn new(name: RelationName, kind: RelationKind, owner: Identifier) -> Self {
+        Self {
+            name,
+            kind,
+            owner,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            unique: Vec::new(),
+            foreign_keys: Vec::new(),
+            parents: Vec::new(),
+            reads: BTreeSet::new(),
+            public: BTreeSet::new(),
+            triggers: false,
+            row_security: false,
+            indexes: Vec::new(),
+            size: RowClass::default(),
+            comment: None,
+        }
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &Identifier) -> Option<&Column> {
         self.columns.iter().find(|column| &column.name == name)
@@ -148,6 +202,24 @@ pub struct Column {
     pub sequence: Option<RelationName>,
     /// The comment, if any.
     pub comment: Option<String>,
+    /// Its security labels, as `provider: label`.
+    pub security_label: Option<String>,
+}
+
+impl Column {
+    /// A nullable column without default.
+    pub fn new(name: Identifier, data_type: DataType) -> Self {
+        Self {
+            name,
+            data_type,
+            not_null: false,
+            has_default: false,
+            generated: Generated::No,
+            sequence: None,
+            comment: None,
+            security_label: None,
+        }
+    }
 }
 
 /// How a column gets its value when the writer gives none.
@@ -185,8 +257,36 @@ pub struct Function {
     pub security_definer: bool,
     /// Whether PUBLIC may execute it.
     pub public_execute: bool,
+    /// LEAKPROOF: it says nothing about its arguments but by its result.
+    pub leakproof: bool,
     /// Its result type as `format_type` prints it.
     pub returns: String,
     /// Whether it returns a set.
     pub returns_set: bool,
+    /// The extension it belongs to.
+    pub extension: Option<Identifier>,
+}
+
+impl Function {
+    /// A volatile function that returns nothing, with its caller's rights.
+    pub fn new(name: FunctionName, owner: Identifier) -> Self {
+        Self {
+            name,
+            owner,
+            volatility: Volatility::Volatile,
+            security_definer: false,
+            public_execute: false,
+            leakproof: false,
+            returns: "void".to_owned(),
+            returns_set: false,
+            extension: None,
+        }
+    }
+
+    /// Whether a pattern of a policy names it. A wildcard never means a function of an extension: who writes
+    /// `public.*` thinks of their own, and an upgrade of the extension would add to it.
+    pub fn is_meant_by(&self, pattern: &RelationPattern) -> bool {
+        let own = self.extension.is_none() || self.security_definer || pattern.literal().is_some();
+        own && pattern.matches_parts(&self.name.schema, &self.name.name)
+    }
 }

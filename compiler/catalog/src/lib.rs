@@ -11,9 +11,10 @@ pub mod lock;
 pub mod name;
 pub mod pattern;
 pub mod snapshot;
+pub mod user_type;
 
 pub use catalog::{
-    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind,
+    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind, RowClass,
     ServerVersion, Volatility,
 };
 pub use data_type::{DataType, TypeClass};
@@ -21,3 +22,4 @@ pub use lock::{LockError, fingerprint};
 pub use name::{FunctionName, Identifier, NameError, RelationName};
 pub use pattern::{ColumnPattern, PatternError, RelationPattern, Scope};
 pub use snapshot::SnapshotError;
+pub use user_type::{CastContext, UserCast, UserOperator, UserType, UserTypeKind};

@@ -1,12 +1,12 @@
 //! The schema lock: a catalogue as a directory that merges well.
 //!
-//! `lock.json` names the server version and one file per schema with its digest; each schema file is canonical,
-//! pretty-printed JSON. Pure: file names and texts in and out, the caller reads and writes. Refused: files that
-//! were edited by hand, that are missing, or that nobody listed, since a lock that lies hides columns from
-//! review.
+//! `lock.json` names the server and one file per schema with its digest; each schema file is canonical,
+//! pretty-printed JSON, and so is the one of the casts, which belong to no schema. Pure: file names and texts in
+//! and out, the caller reads and writes. Refused: files that were edited by hand, that are missing, or that nobody
+//! listed, since a lock that lies hides columns from review.
 
-use crate::catalog::Catalog;
-use crate::snapshot::wire::{LockFile, LockedFile, SchemaFile, Snapshot};
+use crate::catalog::{Catalog, RowClass};
+use crate::snapshot::wire::{CastFile, LockFile, LockedFile, SchemaFile, Snapshot, Versioned, WireCast};
 use crate::snapshot::{SnapshotError, VERSION};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,9 @@ use std::fmt::Write;
 
 /// The name of the file that lists the others.
 pub const LOCK_FILE: &str = "lock.json";
+
+/// The name of the file with the casts; absent where there are none.
+const CAST_FILE: &str = "casts.json";
 
 /// Why a directory is not a schema lock.
 #[derive(Debug, thiserror::Error)]
@@ -66,46 +69,71 @@ pub enum LockError {
     Catalogue(#[source] SnapshotError),
 }
 
-/// The files of a catalogue: `lock.json` and one per schema.
+/// The files of a catalogue: `lock.json`, one per schema, and one of casts.
 pub fn to_files(catalog: &Catalog) -> BTreeMap<String, String> {
-    let mut schemas: BTreeMap<String, SchemaFile> = BTreeMap::new();
     let snapshot = Snapshot::from(catalog);
-    for relation in snapshot.relations {
-        let schema = schemas.entry(relation.schema.clone()).or_insert_with_key(|name| SchemaFile::new(name));
-        schema.relations.push(relation);
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    if !snapshot.casts.is_empty() {
+        files.insert(CAST_FILE.to_owned(), pretty(&CastFile { version: VERSION, casts: snapshot.casts }));
     }
-    for function in snapshot.functions {
-        let schema = schemas.entry(function.schema.clone()).or_insert_with_key(|name| SchemaFile::new(name));
-        schema.functions.push(function);
-    }
-    let mut files: BTreeMap<String, String> =
-        schemas.values().map(|schema| (file_name(&schema.schema), pretty(schema))).collect();
+    let mut schemas = Schemas::default();
+    snapshot.relations.into_iter().for_each(|it| schemas.file(&it.schema).relations.push(it));
+    snapshot.functions.into_iter().for_each(|it| schemas.file(&it.schema).functions.push(it));
+    snapshot.types.into_iter().for_each(|it| schemas.file(&it.schema).types.push(it));
+    snapshot.operators.into_iter().for_each(|it| schemas.file(&it.schema).operators.push(it));
+    files.extend(schemas.0.values().map(|schema| (file_name(&schema.schema), pretty(schema))));
     let listed =
         files.iter().map(|(name, text)| LockedFile { name: name.clone(), sha256: digest(text) }).collect();
-    let lock = LockFile { version: VERSION, server_version: snapshot.server_version, files: listed };
+    let lock = LockFile {
+        version: VERSION,
+        server_version: snapshot.server_version,
+        system: snapshot.system,
+        captured: snapshot.captured,
+        files: listed,
+    };
     files.insert(LOCK_FILE.to_owned(), pretty(&lock));
     files
+}
+
+/// The files of the schemas while objects are sorted into them.
+#[derive(Default)]
+struct Schemas(BTreeMap<String, SchemaFile>);
+
+impl Schemas {
+    fn file(&mut self, schema: &str) -> &mut SchemaFile {
+        self.0.entry(schema.to_owned()).or_insert_with_key(|name| SchemaFile::new(name))
+    }
 }
 
 /// Reads what [`to_files`] wrote. Files that are not JSON by name are none of its business.
 pub fn from_files(files: &BTreeMap<String, String>) -> Result<Catalog, LockError> {
     let lock: LockFile = parse(LOCK_FILE, files.get(LOCK_FILE).ok_or(LockError::NoLock)?)?;
-    check_version(LOCK_FILE, lock.version)?;
     let mut listed = BTreeSet::new();
-    let mut relations = Vec::new();
-    let mut functions = Vec::new();
+    let mut snapshot = Snapshot {
+        version: VERSION,
+        server_version: lock.server_version,
+        system: lock.system,
+        captured: lock.captured,
+        relations: Vec::new(),
+        functions: Vec::new(),
+        types: Vec::new(),
+        operators: Vec::new(),
+        casts: Vec::new(),
+    };
     for LockedFile { name, sha256 } in lock.files {
         let text = files.get(&name).ok_or_else(|| LockError::Missing(name.clone()))?;
         if digest(text) != sha256 {
             return Err(LockError::Edited(name));
         }
-        let schema: SchemaFile = parse(&name, text)?;
-        check_version(&name, schema.version)?;
-        if file_name(&schema.schema) != name || !schema.is_pure() {
-            return Err(LockError::Foreign { file: name, schema: schema.schema });
+        if name == CAST_FILE {
+            snapshot.casts.extend(read_casts(text)?);
+        } else {
+            let schema = read_schema(&name, text)?;
+            snapshot.relations.extend(schema.relations);
+            snapshot.functions.extend(schema.functions);
+            snapshot.types.extend(schema.types);
+            snapshot.operators.extend(schema.operators);
         }
-        relations.extend(schema.relations);
-        functions.extend(schema.functions);
         if !listed.insert(name.clone()) {
             return Err(LockError::ListedTwice(name));
         }
@@ -115,33 +143,66 @@ pub fn from_files(files: &BTreeMap<String, String>) -> Result<Catalog, LockError
     if let Some(name) = files.keys().filter(is_json).find(unlisted) {
         return Err(LockError::Unlisted(name.clone()));
     }
-    let snapshot = Snapshot { version: VERSION, server_version: lock.server_version, relations, functions };
     Catalog::try_from(snapshot).map_err(LockError::Catalogue)
 }
 
+fn read_casts(text: &str) -> Result<Vec<WireCast>, LockError> {
+    Ok(parse::<CastFile>(CAST_FILE, text)?.casts)
+}
+
+fn read_schema(name: &str, text: &str) -> Result<SchemaFile, LockError> {
+    let schema: SchemaFile = parse(name, text)?;
+    if file_name(&schema.schema) == name && schema.is_pure() {
+        Ok(schema)
+    } else {
+        Err(LockError::Foreign { file: name.to_owned(), schema: schema.schema })
+    }
+}
+
 /// A digest of everything policies depend on: equal for equal databases, whatever the order of keys and
-/// constraints, the comments, or the minor version of the server.
+/// constraints, the comments and labels, indexes and sizes, the day, or the minor version of the server. Which
+/// cluster it is does not count either: a copy of a database is the same to a policy.
 pub fn fingerprint(catalog: &Catalog) -> String {
     let mut catalog = catalog.clone();
     catalog.server.0 = catalog.server.major();
+    catalog.system = None;
+    catalog.captured = None;
     for relation in catalog.relations.values_mut() {
         relation.unique.sort();
         relation.foreign_keys.sort();
         relation.parents.sort();
+        relation.indexes.clear();
+        relation.size = RowClass::default();
         relation.comment = None;
         for column in &mut relation.columns {
             column.comment = None;
+            column.security_label = None;
         }
     }
     digest(&compact(&Snapshot::from(&catalog)))
 }
 
-fn check_version(file: &str, found: u32) -> Result<(), LockError> {
-    if found == VERSION { Ok(()) } else { Err(LockError::Version { file: file.to_owned(), found }) }
+/// What a lock keeps of the server's system identifier: enough to notice another cluster, and no number to look for.
+pub fn system_hash(identifier: &str) -> String {
+    digest(&format!("daam-system-v1\0{identifier}"))
 }
 
-fn parse<'a, T: serde::Deserialize<'a>>(file: &str, text: &'a str) -> Result<T, LockError> {
-    serde_json::from_str(text).map_err(|source| LockError::Shape { file: file.to_owned(), source })
+/// Reads a file of this version; one of another version may hold anything, and its remedy is known.
+fn parse<'a, T: serde::Deserialize<'a> + Versioned>(file: &str, text: &'a str) -> Result<T, LockError> {
+    let found = match serde_json::from_str::<T>(text) {
+        Ok(value) if value.version() == VERSION => return Ok(value),
+        Ok(value) => value.version(),
+        Err(source) => match serde_json::from_str::<AnyVersion>(text) {
+            Ok(AnyVersion { version }) if version != VERSION => version,
+            _ => return Err(LockError::Shape { file: file.to_owned(), source }),
+        },
+    };
+    Err(LockError::Version { file: file.to_owned(), found })
+}
+
+#[derive(serde::Deserialize)]
+struct AnyVersion {
+    version: u32,
 }
 
 /// Serialising plain structs of strings, numbers and lists cannot fail; an empty text is refused when read.
@@ -165,12 +226,12 @@ fn digest(text: &str) -> String {
 }
 
 /// A file name every file system keeps apart: anything but lower-case letters, digits, `_` and `-` is escaped,
-/// and so is a schema that would collide with `lock.json`.
+/// and so is a schema that would collide with `lock.json` or `casts.json`.
 fn file_name(schema: &str) -> String {
     let mut out = String::new();
     for byte in schema.bytes() {
         let plain = byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        if plain && !(out.is_empty() && schema == "lock") {
+        if plain && !(out.is_empty() && matches!(schema, "lock" | "casts")) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");

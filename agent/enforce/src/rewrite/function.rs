@@ -74,7 +74,9 @@ impl Walker<'_> {
             None => any_schema || self.ctx.search_path.iter().any(|searched| searched.as_str() == found),
         };
         let overloads = self.ctx.catalog.functions.values();
+        // Functions of extensions are in the catalogue for the types of filters; by name they stay as unknown as ever.
         let mut named = overloads
+            .filter(|known| known.extension.is_none() || known.security_definer)
             .filter(|known| known.name.name.as_str() == name && visible(known.name.schema.as_str()))
             .peekable();
         if named.peek().is_none() && schema.is_some() {

@@ -187,7 +187,7 @@ async fn check(cases: Vec<Case>) {
     let catalog = Catalog {
         server: ServerVersion(version),
         relations: BTreeMap::from([(relation.name.clone(), relation.clone())]),
-        functions: BTreeMap::new(),
+        ..Catalog::default()
     };
     let mut policy = policy(&crate::shop::catalog(version));
     policy.relations = BTreeMap::from([(relation.name.clone(), access)]);
@@ -239,7 +239,7 @@ async fn the_keyed_hash_is_stable_and_its_key_is_out_of_reach() {
     let catalog = Catalog {
         server: ServerVersion(version),
         relations: BTreeMap::from([(relation.name.clone(), relation)]),
-        functions: BTreeMap::new(),
+        ..Catalog::default()
     };
     let plan = daam_enforce::plan(&policy, &catalog).unwrap();
     let session = open(cluster, owner, agent, catalog, plan).await;

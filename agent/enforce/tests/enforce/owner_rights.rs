@@ -1,7 +1,7 @@
 //! Ways to run a function with its owner's rights that no policy grants, and other doors PostgreSQL leaves open.
 
 use crate::shop;
-use daam_catalog::{Catalog, Function, FunctionName, Volatility};
+use daam_catalog::{Catalog, Function, FunctionName};
 use daam_enforce::{Refusal, RewriteContext, Rewritten, rewrite};
 
 fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
@@ -11,13 +11,10 @@ fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
         arguments: arguments.iter().map(|&it| it.to_owned()).collect(),
     };
     let function = Function {
-        name: name.clone(),
-        owner: shop::id("shop_owner"),
-        volatility: Volatility::Volatile,
         security_definer: true,
         public_execute: true,
         returns: "text".to_owned(),
-        returns_set: false,
+        ..Function::new(name.clone(), shop::id("shop_owner"))
     };
     catalog.functions.insert(name, function);
 }

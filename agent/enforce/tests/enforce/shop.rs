@@ -1,8 +1,8 @@
 //! The tables and policies of these tests.
 
 use daam_catalog::{
-    Catalog, Column, DataType, Function, FunctionName, Generated, Identifier, Privilege, Relation,
-    RelationKind, RelationName, ServerVersion, TypeClass, Volatility,
+    Catalog, Column, DataType, Function, FunctionName, Identifier, Privilege, Relation, RelationKind,
+    RelationName, ServerVersion, TypeClass,
 };
 use daam_enforce::SessionPlan;
 use daam_model::{
@@ -59,29 +59,9 @@ pub(crate) fn data_type(sql: &str) -> DataType {
 
 pub(crate) fn table(name: &str, columns: &[(&str, &str)]) -> Relation {
     Relation {
-        name: relation_name(name),
-        kind: RelationKind::Table,
-        owner: id("shop_owner"),
-        columns: columns
-            .iter()
-            .map(|(column, sql)| Column {
-                name: id(column),
-                data_type: data_type(sql),
-                not_null: false,
-                has_default: false,
-                generated: Generated::No,
-                sequence: None,
-                comment: None,
-            })
-            .collect(),
+        columns: columns.iter().map(|(column, sql)| Column::new(id(column), data_type(sql))).collect(),
         primary_key: vec![id(columns[0].0)],
-        unique: Vec::new(),
-        foreign_keys: Vec::new(),
-        parents: Vec::new(),
-        reads: BTreeSet::new(),
-        public: BTreeSet::new(),
-        triggers: false,
-        comment: None,
+        ..Relation::new(relation_name(name), RelationKind::Table, id("shop_owner"))
     }
 }
 
@@ -106,18 +86,16 @@ pub(crate) fn catalog(version: u32) -> Catalog {
     ];
     let name = FunctionName { schema: id("public"), name: id("first_email"), arguments: Vec::new() };
     let function = Function {
-        name: name.clone(),
-        owner: id("shop_owner"),
-        volatility: Volatility::Volatile,
         security_definer: true,
         public_execute: true,
         returns: "text".to_owned(),
-        returns_set: false,
+        ..Function::new(name.clone(), id("shop_owner"))
     };
     Catalog {
         server: ServerVersion(version),
         relations: tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
         functions: BTreeMap::from([(name, function)]),
+        ..Catalog::default()
     }
 }
 

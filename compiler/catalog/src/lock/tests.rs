@@ -4,26 +4,14 @@ use super::*;
 use crate::catalog::{Relation, RelationKind};
 use crate::name::{Identifier, RelationName};
 use crate::snapshot::tests::any_catalog;
+use crate::user_type::{UserType, UserTypeKind};
 use proptest::prelude::*;
 
 fn catalog(names: &[(&str, &str)]) -> Catalog {
     let relation = |(schema, name): &(&str, &str)| {
         let name = RelationName::stored(*schema, *name).unwrap();
-        let relation = Relation {
-            name: name.clone(),
-            kind: RelationKind::Table,
-            owner: Identifier::stored("app").unwrap(),
-            columns: vec![],
-            primary_key: vec![],
-            unique: vec![],
-            foreign_keys: vec![],
-            parents: vec![],
-            reads: BTreeSet::new(),
-            public: BTreeSet::new(),
-            triggers: false,
-            comment: None,
-        };
-        (name, relation)
+        let owner = Identifier::stored("app").unwrap();
+        (name.clone(), Relation::new(name, RelationKind::Table, owner))
     };
     Catalog { relations: names.iter().map(relation).collect(), ..Catalog::default() }
 }
@@ -67,11 +55,26 @@ fn there_is_one_file_per_schema_and_one_that_lists_them() {
 
 #[test]
 fn schema_names_never_collide_on_disk() {
-    let files = to_files(&catalog(&[("lock", "a"), ("HR", "b"), ("hr", "c"), ("../up", "d"), ("a.b", "e")]));
+    let files = to_files(&catalog(&[
+        ("lock", "a"),
+        ("HR", "b"),
+        ("hr", "c"),
+        ("../up", "d"),
+        ("a.b", "e"),
+        ("casts", "f"),
+    ]));
     let names: Vec<&String> = files.keys().collect();
     assert_eq!(
         names,
-        ["%2E%2E%2Fup.json", "%48%52.json", "%6Cock.json", "a%2Eb.json", "hr.json", "lock.json"]
+        [
+            "%2E%2E%2Fup.json",
+            "%48%52.json",
+            "%63asts.json",
+            "%6Cock.json",
+            "a%2Eb.json",
+            "hr.json",
+            "lock.json"
+        ]
     );
     assert!(from_files(&files).is_ok());
 }
@@ -115,8 +118,10 @@ fn a_file_for_another_schema_is_refused_even_with_the_right_digest() {
 fn other_versions_are_refused() {
     let mut files = to_files(&catalog(&[]));
     let lock = files.get_mut(LOCK_FILE).unwrap();
-    *lock = lock.replace("\"version\": 1", "\"version\": 2");
-    assert!(matches!(from_files(&files), Err(LockError::Version { found: 2, .. })));
+    *lock = lock.replace("\"version\": 2", "\"version\": 1");
+    assert!(matches!(from_files(&files), Err(LockError::Version { found: 1, .. })));
+    files.insert(LOCK_FILE.to_owned(), r#"{"version": 3, "shards": []}"#.to_owned());
+    assert!(matches!(from_files(&files), Err(LockError::Version { found: 3, .. })));
 }
 
 #[test]
@@ -128,7 +133,16 @@ fn a_fingerprint_ignores_order_comments_and_the_minor_version() {
     for relation in other.relations.values_mut() {
         relation.comment = Some("new".into());
     }
+    other.captured = Some("2026-11-22".into());
+    other.system = Some(system_hash("7412345678901234567"));
+    for relation in other.relations.values_mut() {
+        relation.size = RowClass::Large;
+    }
     assert_eq!(fingerprint(&original), fingerprint(&other));
+    let mood = RelationName::stored("public", "mood").unwrap();
+    let mut typed = original.clone();
+    typed.types.insert(mood, UserType::new(UserTypeKind::Enum { labels: vec!["good".into()] }));
+    assert_ne!(fingerprint(&original), fingerprint(&typed));
     other.server.0 = 160_001;
     assert_ne!(fingerprint(&original), fingerprint(&other));
 }

@@ -1,12 +1,15 @@
 //! From serialised structs to a catalogue, with every check.
 
 use super::wire::{
-    Snapshot, WireColumn, WireColumnRef, WireForeignKey, WireFunction, WireName, WireRelation,
+    Snapshot, WireCast, WireColumn, WireColumnRef, WireDefinition, WireForeignKey, WireFunction,
+    WireFunctionName, WireName, WireOperator, WireRelation, WireType,
 };
 use super::{SnapshotError, VERSION, refuse_system};
 use crate::catalog::{Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Relation, ServerVersion};
 use crate::data_type::DataType;
 use crate::name::{FunctionName, Identifier, RelationName};
+use crate::user_type::{UserCast, UserOperator, UserType, UserTypeKind};
+use std::collections::BTreeSet;
 
 impl TryFrom<Snapshot> for Catalog {
     type Error = SnapshotError;
@@ -15,7 +18,12 @@ impl TryFrom<Snapshot> for Catalog {
         if snapshot.version != VERSION {
             return Err(SnapshotError::Version(snapshot.version));
         }
-        let mut catalog = Self { server: ServerVersion(snapshot.server_version), ..Self::default() };
+        let mut catalog = Self {
+            server: ServerVersion(snapshot.server_version),
+            system: snapshot.system,
+            captured: snapshot.captured,
+            ..Self::default()
+        };
         for relation in snapshot.relations {
             let relation = read_relation(relation)?;
             let shown = relation.name.to_string();
@@ -32,8 +40,84 @@ impl TryFrom<Snapshot> for Catalog {
                 return Err(SnapshotError::Duplicate(shown));
             }
         }
+        for user_type in snapshot.types {
+            let (name, user_type) = read_type(user_type)?;
+            let shown = name.to_string();
+            refuse_system(name.schema.as_str(), &shown)?;
+            if catalog.types.insert(name, user_type).is_some() {
+                return Err(SnapshotError::Duplicate(shown));
+            }
+        }
+        catalog.operators = read_operators(snapshot.operators)?;
+        let mut known = BTreeSet::new();
+        for cast in snapshot.casts {
+            let cast = read_cast(cast)?;
+            if !known.insert((cast.from.clone(), cast.to.clone())) {
+                return Err(SnapshotError::Duplicate(format!("{} AS {}", cast.from, cast.to)));
+            }
+            catalog.casts.insert(cast);
+        }
         Ok(catalog)
     }
+}
+
+fn read_type(wire: WireType) -> Result<(RelationName, UserType), SnapshotError> {
+    let place = format!("{}.{}", wire.schema, wire.name);
+    let kind = match wire.definition {
+        WireDefinition::Enum(labels) => UserTypeKind::Enum { labels },
+        WireDefinition::Domain { base, not_null } => UserTypeKind::Domain { base, not_null },
+        WireDefinition::Composite(fields) => {
+            let field = |field: super::wire::WireField| Ok((identifier(field.name, &place)?, field.sql));
+            UserTypeKind::Composite { fields: read_all(fields, field)? }
+        }
+        WireDefinition::Range(subtype) => UserTypeKind::Range { subtype },
+        WireDefinition::Base => UserTypeKind::Base,
+    };
+    let user_type = UserType {
+        category: wire.category.unwrap_or_else(|| kind.usual_category()),
+        kind,
+        preferred: wire.preferred,
+        extension: wire.extension.map(|name| identifier(name, &place)).transpose()?,
+    };
+    Ok((relation_name(WireName { schema: wire.schema, name: wire.name }, &place)?, user_type))
+}
+
+/// Two operators of one name over the same types would make every expression with them ambiguous.
+fn read_operators(wire: Vec<WireOperator>) -> Result<BTreeSet<UserOperator>, SnapshotError> {
+    let mut known = BTreeSet::new();
+    let mut operators = BTreeSet::new();
+    for wire in wire {
+        let place = format!("{}.{}", wire.schema, wire.name);
+        refuse_system(&wire.schema, &place)?;
+        let operator = UserOperator {
+            schema: identifier(wire.schema, &place)?,
+            name: identifier(wire.name, &place)?,
+            left: wire.left,
+            right: wire.right,
+            result: wire.result,
+            function: function_name(wire.function, &place)?,
+        };
+        let UserOperator { schema, name, left, right, .. } = operator.clone();
+        if !known.insert((schema, name, left, right)) {
+            return Err(SnapshotError::Duplicate(place));
+        }
+        operators.insert(operator);
+    }
+    Ok(operators)
+}
+
+fn read_cast(wire: WireCast) -> Result<UserCast, SnapshotError> {
+    let place = format!("{} AS {}", wire.from, wire.to);
+    let function = wire.function.map(|name| function_name(name, &place)).transpose()?;
+    Ok(UserCast { from: wire.from, to: wire.to, context: wire.context, function })
+}
+
+fn function_name(wire: WireFunctionName, place: &str) -> Result<FunctionName, SnapshotError> {
+    Ok(FunctionName {
+        schema: identifier(wire.schema, place)?,
+        name: identifier(wire.name, place)?,
+        arguments: wire.arguments,
+    })
 }
 
 fn read_relation(wire: WireRelation) -> Result<Relation, SnapshotError> {
@@ -50,6 +134,9 @@ fn read_relation(wire: WireRelation) -> Result<Relation, SnapshotError> {
         reads: read_all(wire.reads, |read| read_column_ref(read, &place))?.into_iter().collect(),
         public: wire.public.into_iter().map(|privilege| privilege.0).collect(),
         triggers: wire.triggers,
+        row_security: wire.row_security,
+        indexes: read_all(wire.indexes, |columns| identifiers(columns, &place))?,
+        size: wire.size.0,
         comment: wire.comment,
     };
     check_columns(&relation)?;
@@ -59,10 +146,9 @@ fn read_relation(wire: WireRelation) -> Result<Relation, SnapshotError> {
 /// A column listed twice would be granted and masked by whichever is found first, and an unlisted source of a
 /// generated column would lose its mask.
 fn check_columns(relation: &Relation) -> Result<(), SnapshotError> {
-    for (index, column) in relation.columns.iter().enumerate() {
-        if relation.columns.iter().skip(index + 1).any(|other| other.name == column.name) {
-            return Err(SnapshotError::Duplicate(format!("{}.{}", relation.name, column.name)));
-        }
+    let mut names = BTreeSet::new();
+    if let Some(column) = relation.columns.iter().find(|column| !names.insert(&column.name)) {
+        return Err(SnapshotError::Duplicate(format!("{}.{}", relation.name, column.name)));
     }
     let generated = relation.columns.iter().filter_map(|column| match &column.generated {
         Generated::From(reads) => Some(reads),
@@ -72,9 +158,10 @@ fn check_columns(relation: &Relation) -> Result<(), SnapshotError> {
         .primary_key
         .iter()
         .chain(relation.unique.iter().flatten())
+        .chain(relation.indexes.iter().flatten())
         .chain(relation.foreign_keys.iter().flat_map(|key| &key.columns))
         .chain(generated.flatten());
-    match used.find(|name| relation.column(name).is_none()) {
+    match used.find(|name| !names.contains(name)) {
         None => Ok(()),
         Some(column) => Err(SnapshotError::NoSuchColumn {
             relation: relation.name.to_string(),
@@ -98,6 +185,7 @@ fn read_column(wire: WireColumn, relation: &str) -> Result<Column, SnapshotError
         generated,
         sequence: wire.sequence.map(|name| relation_name(name, &place)).transpose()?,
         comment: wire.comment,
+        security_label: wire.security_label,
     })
 }
 
@@ -118,18 +206,17 @@ fn read_column_ref(wire: WireColumnRef, place: &str) -> Result<ColumnRef, Snapsh
 
 fn read_function(wire: WireFunction) -> Result<Function, SnapshotError> {
     let place = format!("{}.{}", wire.schema, wire.name);
+    let name = WireFunctionName { schema: wire.schema, name: wire.name, arguments: wire.arguments };
     Ok(Function {
-        name: FunctionName {
-            schema: identifier(wire.schema, &place)?,
-            name: identifier(wire.name, &place)?,
-            arguments: wire.arguments,
-        },
+        name: function_name(name, &place)?,
         owner: identifier(wire.owner, &place)?,
         volatility: wire.volatility,
         security_definer: wire.security_definer,
         public_execute: wire.public_execute,
+        leakproof: wire.leakproof,
         returns: wire.returns,
         returns_set: wire.returns_set,
+        extension: wire.extension.map(|name| identifier(name, &place)).transpose()?,
     })
 }
 

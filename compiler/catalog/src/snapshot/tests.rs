@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::catalog::{
-    Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind, ServerVersion,
-    Volatility,
+    Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind, RowClass,
+    ServerVersion, Volatility,
 };
 use crate::data_type::{DataType, TypeClass};
 use crate::name::{FunctionName, Identifier, RelationName};
+use crate::user_type::{CastContext, UserCast, UserOperator, UserType, UserTypeKind};
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn identifier() -> impl Strategy<Value = Identifier> {
     "[a-zA-Z_\"./ é-]{1,12}".prop_map(|text| Identifier::stored(text).unwrap())
@@ -55,13 +57,13 @@ fn column() -> impl Strategy<Value = Column> {
     let extras = (prop::option::of(relation_name()), prop::option::of("\\PC{0,8}"));
     (identifier(), "[a-z ]{1,8}", class(), generated, flags, extras).prop_map(
         |(name, sql, class, generated, (not_null, has_default), (sequence, comment))| Column {
-            name,
-            data_type: DataType { sql, class },
             not_null,
             has_default,
             generated,
             sequence,
+            security_label: comment.clone(),
             comment,
+            ..Column::new(name, DataType { sql, class })
         },
     )
 }
@@ -109,20 +111,21 @@ fn relation() -> impl Strategy<Value = Relation> {
                 })
                 .into_iter()
                 .collect();
-            let unique = names.iter().rev().map(|name| vec![name.clone()]).collect();
+            let unique: Vec<_> = names.iter().rev().map(|name| vec![name.clone()]).collect();
             Relation {
-                name,
-                kind,
-                owner,
                 columns,
                 primary_key: names,
+                indexes: unique.clone(),
                 unique,
                 foreign_keys,
                 parents,
                 reads,
                 public,
                 triggers,
+                row_security: triggers,
+                size: if triggers { RowClass::Empty } else { RowClass::Large },
                 comment,
+                ..Relation::new(name, kind, owner)
             }
         })
 }
@@ -134,13 +137,55 @@ fn function() -> impl Strategy<Value = Function> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (relation_name(), arguments, identifier(), volatility, flags).prop_map(
         |(RelationName { schema, name }, arguments, owner, volatility, flags)| Function {
-            name: FunctionName { schema, name, arguments },
-            owner,
             volatility,
             security_definer: flags.0,
             public_execute: flags.1,
             returns: "text".into(),
             returns_set: flags.2,
+            leakproof: flags.2,
+            extension: flags.1.then(|| owner.clone()),
+            ..Function::new(FunctionName { schema, name, arguments }, owner)
+        },
+    )
+}
+
+fn user_type() -> impl Strategy<Value = (RelationName, UserType)> {
+    let kind = prop_oneof![
+        prop::collection::vec("\\PC{1,6}", 0..3).prop_map(|labels| UserTypeKind::Enum { labels }),
+        any::<bool>().prop_map(|not_null| UserTypeKind::Domain { base: "text".into(), not_null }),
+        prop::collection::vec((identifier(), "[a-z ]{1,8}"), 0..3)
+            .prop_map(|fields| UserTypeKind::Composite { fields }),
+        Just(UserTypeKind::Range { subtype: "integer".into() }),
+        Just(UserTypeKind::Base),
+    ];
+    let rest = ("[A-Z]", any::<bool>(), prop::option::of(identifier()));
+    (relation_name(), kind, rest).prop_map(|(name, kind, (category, preferred, extension))| {
+        (name, UserType { kind, category: category.chars().next().unwrap(), preferred, extension })
+    })
+}
+
+fn operator() -> impl Strategy<Value = UserOperator> {
+    (schema(), "[+*/<>=~!@#%^&|-]{1,3}", prop::option::of("[a-z]{1,5}"), function()).prop_map(
+        |(schema, name, left, function)| UserOperator {
+            schema,
+            name: Identifier::stored(name).unwrap(),
+            left,
+            right: "text".into(),
+            result: "boolean".into(),
+            function: function.name,
+        },
+    )
+}
+
+fn cast() -> impl Strategy<Value = UserCast> {
+    use CastContext as C;
+    let context = prop::sample::select(vec![C::Implicit, C::Assignment, C::Explicit]);
+    ("[a-z]{1,5}", "[a-z]{1,5}", context, prop::option::of(function())).prop_map(
+        |(from, to, context, function)| UserCast {
+            from,
+            to,
+            context,
+            function: function.map(|function| function.name),
         },
     )
 }
@@ -149,11 +194,28 @@ fn function() -> impl Strategy<Value = Function> {
 pub(crate) fn any_catalog() -> impl Strategy<Value = Catalog> {
     let relations = prop::collection::vec(relation(), 0..5);
     let functions = prop::collection::vec(function(), 0..3);
-    (0_u32..190_000, relations, functions).prop_map(|(server, relations, functions)| Catalog {
-        server: ServerVersion(server),
-        relations: relations.into_iter().map(|relation| (relation.name.clone(), relation)).collect(),
-        functions: functions.into_iter().map(|function| (function.name.clone(), function)).collect(),
-    })
+    let types = prop::collection::btree_map(relation_name(), user_type().prop_map(|it| it.1), 0..4);
+    let operators = prop::collection::vec(operator(), 0..3);
+    let casts = prop::collection::vec(cast(), 0..3);
+    let system = prop::option::of("[0-9a-f]{8}");
+    (0_u32..190_000, relations, functions, types, operators, casts, system).prop_map(
+        |(server, relations, functions, types, operators, casts, system)| {
+            let by_operands = |it: UserOperator| ((it.schema.clone(), it.name.clone(), it.left.clone()), it);
+            let operators: BTreeMap<_, _> = operators.into_iter().map(by_operands).collect();
+            let casts: BTreeMap<_, _> =
+                casts.into_iter().map(|it| ((it.from.clone(), it.to.clone()), it)).collect();
+            Catalog {
+                server: ServerVersion(server),
+                relations: relations.into_iter().map(|relation| (relation.name.clone(), relation)).collect(),
+                functions: functions.into_iter().map(|function| (function.name.clone(), function)).collect(),
+                types,
+                operators: operators.into_values().collect(),
+                casts: casts.into_values().collect(),
+                captured: system.as_ref().map(|_| "2026-11-22".to_owned()),
+                system,
+            }
+        },
+    )
 }
 
 proptest! {
@@ -172,7 +234,7 @@ proptest! {
 
 fn minimal() -> Value {
     json!({
-        "version": 1,
+        "version": 2,
         "server_version": 150_018,
         "relations": [{
             "schema": "public", "name": "users", "kind": "table", "owner": "app",
@@ -200,12 +262,12 @@ fn absent_means_no_for_everything_that_is_usually_no() {
 #[test]
 fn what_is_not_a_snapshot_is_refused() {
     let refused = |value: &Value| from_json(value).unwrap_err();
-    assert!(matches!(refused(&with("/version", json!(2))), SnapshotError::Version(2)));
+    assert!(matches!(refused(&with("/version", json!(1))), SnapshotError::Version(1)));
     assert!(matches!(refused(&json!({})), SnapshotError::Shape(_)));
     let kind = with("/relations/0/kind", json!("sequence"));
     assert!(matches!(refused(&kind), SnapshotError::Shape(_)));
     let mut unknown = minimal();
-    unknown["relations"][0]["rls"] = json!(true);
+    unknown["relations"][0]["colour"] = json!("red");
     assert!(matches!(refused(&unknown), SnapshotError::Shape(_)));
 }
 
@@ -227,4 +289,11 @@ fn impossible_catalogues_are_refused() {
     let mut key = minimal();
     key["relations"][0]["primary_key"] = json!(["gone"]);
     assert!(matches!(refused(&key), SnapshotError::NoSuchColumn { .. }));
+    let mut cast = minimal();
+    let to_text = json!({ "from": "public.mood", "to": "text", "context": "implicit" });
+    cast["casts"] = json!([to_text, to_text]);
+    assert!(matches!(refused(&cast), SnapshotError::Duplicate(_)));
+    let mut system_type = minimal();
+    system_type["types"] = json!([{ "schema": "pg_catalog", "name": "mood", "definition": "base" }]);
+    assert!(matches!(refused(&system_type), SnapshotError::SystemSchema(_)));
 }

@@ -1,11 +1,8 @@
-//! The serialised structs, and how a catalogue becomes them.
+//! The serialised structs.
 
-use crate::catalog::{
-    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind,
-    Volatility,
-};
+use crate::catalog::{Privilege, RelationKind, RowClass, Volatility};
 use crate::data_type::TypeClass;
-use crate::name::{FunctionName, Identifier, RelationName};
+use crate::user_type::CastContext;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,6 +12,16 @@ pub(crate) struct Snapshot {
     pub(crate) server_version: u32,
     pub(crate) relations: Vec<WireRelation>,
     pub(crate) functions: Vec<WireFunction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) types: Vec<WireType>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) operators: Vec<WireOperator>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) casts: Vec<WireCast>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) system: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) captured: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +54,12 @@ pub(crate) struct WireRelation {
     pub(crate) public: Vec<WirePrivilege>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) triggers: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) row_security: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) indexes: Vec<Vec<String>>,
+    #[serde(default, skip_serializing_if = "is_small")]
+    pub(crate) size: WireRowClass,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) comment: Option<String>,
 }
@@ -87,6 +100,8 @@ pub(crate) struct WireColumn {
     pub(crate) sequence: Option<WireName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) security_label: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,10 +117,86 @@ pub(crate) struct WireFunction {
     pub(crate) security_definer: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) public_execute: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) leakproof: bool,
     pub(crate) returns: String,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) returns_set: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) extension: Option<String>,
 }
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireFunctionName {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireType {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) definition: WireDefinition,
+    /// Absent where it is what the kind of type usually has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) category: Option<char>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) preferred: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) extension: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub(crate) enum WireDefinition {
+    Enum(Vec<String>),
+    Domain {
+        base: String,
+        #[serde(default, skip_serializing_if = "is_false")]
+        not_null: bool,
+    },
+    Composite(Vec<WireField>),
+    Range(String),
+    Base,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireField {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) sql: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireOperator {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<String>,
+    pub(crate) right: String,
+    pub(crate) result: String,
+    pub(crate) function: WireFunctionName,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireCast {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    #[serde(with = "ContextForm")]
+    pub(crate) context: CastContext,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) function: Option<WireFunctionName>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct WireRowClass(#[serde(with = "RowClassForm")] pub(crate) RowClass);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -165,110 +256,30 @@ enum ClassForm {
     Other,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CastContext", rename_all = "snake_case")]
+enum ContextForm {
+    Implicit,
+    Assignment,
+    Explicit,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RowClass", rename_all = "snake_case")]
+enum RowClassForm {
+    Empty,
+    Small,
+    Medium,
+    Large,
+}
+
+fn is_small(class: &WireRowClass) -> bool {
+    class.0 == RowClass::Small
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature `skip_serializing_if` asks for")]
 fn is_false(flag: &bool) -> bool {
     !flag
-}
-
-impl From<&Catalog> for Snapshot {
-    fn from(catalog: &Catalog) -> Self {
-        Self {
-            version: super::VERSION,
-            server_version: catalog.server.0,
-            relations: catalog.relations.values().map(WireRelation::from).collect(),
-            functions: catalog.functions.values().map(WireFunction::from).collect(),
-        }
-    }
-}
-
-impl From<&RelationName> for WireName {
-    fn from(name: &RelationName) -> Self {
-        Self { schema: text(&name.schema), name: text(&name.name) }
-    }
-}
-
-impl From<&Relation> for WireRelation {
-    fn from(relation: &Relation) -> Self {
-        Self {
-            schema: text(&relation.name.schema),
-            name: text(&relation.name.name),
-            kind: relation.kind,
-            owner: text(&relation.owner),
-            columns: relation.columns.iter().map(WireColumn::from).collect(),
-            primary_key: texts(&relation.primary_key),
-            unique: relation.unique.iter().map(|columns| texts(columns)).collect(),
-            foreign_keys: relation.foreign_keys.iter().map(WireForeignKey::from).collect(),
-            parents: relation.parents.iter().map(WireName::from).collect(),
-            reads: relation.reads.iter().map(WireColumnRef::from).collect(),
-            public: relation.public.iter().copied().map(WirePrivilege).collect(),
-            triggers: relation.triggers,
-            comment: relation.comment.clone(),
-        }
-    }
-}
-
-impl From<&ForeignKey> for WireForeignKey {
-    fn from(key: &ForeignKey) -> Self {
-        Self {
-            columns: texts(&key.columns),
-            references: WireName::from(&key.references),
-            referenced: texts(&key.referenced),
-        }
-    }
-}
-
-impl From<&ColumnRef> for WireColumnRef {
-    fn from(read: &ColumnRef) -> Self {
-        Self {
-            schema: text(&read.relation.schema),
-            relation: text(&read.relation.name),
-            column: text(&read.column),
-        }
-    }
-}
-
-impl From<&Column> for WireColumn {
-    fn from(column: &Column) -> Self {
-        Self {
-            name: text(&column.name),
-            sql: column.data_type.sql.clone(),
-            class: column.data_type.class,
-            not_null: column.not_null,
-            has_default: column.has_default,
-            identity: column.generated == Generated::Identity,
-            generated_from: match &column.generated {
-                Generated::From(reads) => Some(texts(reads)),
-                Generated::No | Generated::Identity => None,
-            },
-            sequence: column.sequence.as_ref().map(WireName::from),
-            comment: column.comment.clone(),
-        }
-    }
-}
-
-impl From<&Function> for WireFunction {
-    fn from(function: &Function) -> Self {
-        let FunctionName { schema, name, arguments } = &function.name;
-        Self {
-            schema: text(schema),
-            name: text(name),
-            arguments: arguments.clone(),
-            owner: text(&function.owner),
-            volatility: function.volatility,
-            security_definer: function.security_definer,
-            public_execute: function.public_execute,
-            returns: function.returns.clone(),
-            returns_set: function.returns_set,
-        }
-    }
-}
-
-fn text(name: &Identifier) -> String {
-    name.as_str().to_owned()
-}
-
-fn texts(names: &[Identifier]) -> Vec<String> {
-    names.iter().map(text).collect()
 }
 
 /// `lock.json`.
@@ -277,6 +288,10 @@ fn texts(names: &[Identifier]) -> Vec<String> {
 pub(crate) struct LockFile {
     pub(crate) version: u32,
     pub(crate) server_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) system: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) captured: Option<String>,
     pub(crate) files: Vec<LockedFile>,
 }
 
@@ -296,6 +311,10 @@ pub(crate) struct SchemaFile {
     pub(crate) schema: String,
     pub(crate) relations: Vec<WireRelation>,
     pub(crate) functions: Vec<WireFunction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) types: Vec<WireType>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) operators: Vec<WireOperator>,
 }
 
 impl SchemaFile {
@@ -305,6 +324,8 @@ impl SchemaFile {
             schema: schema.to_owned(),
             relations: Vec::new(),
             functions: Vec::new(),
+            types: Vec::new(),
+            operators: Vec::new(),
         }
     }
 
@@ -312,5 +333,38 @@ impl SchemaFile {
     pub(crate) fn is_pure(&self) -> bool {
         self.relations.iter().all(|relation| relation.schema == self.schema)
             && self.functions.iter().all(|function| function.schema == self.schema)
+            && self.types.iter().all(|user_type| user_type.schema == self.schema)
+            && self.operators.iter().all(|operator| operator.schema == self.schema)
+    }
+}
+
+/// The casts of the lock, which belong to no schema.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CastFile {
+    pub(crate) version: u32,
+    pub(crate) casts: Vec<WireCast>,
+}
+
+/// What says in which version it was written.
+pub(crate) trait Versioned {
+    fn version(&self) -> u32;
+}
+
+impl Versioned for LockFile {
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Versioned for SchemaFile {
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Versioned for CastFile {
+    fn version(&self) -> u32 {
+        self.version
     }
 }

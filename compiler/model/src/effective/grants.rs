@@ -6,7 +6,9 @@
 use super::rows::RowCollector;
 use super::{RefusedGrant, RefusedReason, RelationAccess};
 use crate::policy::{Grant, Policy, Verb};
-use daam_catalog::{Catalog, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName};
+use daam_catalog::{
+    Catalog, Function, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything granted so far, before masks.
@@ -26,10 +28,9 @@ pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
                 add_relation(&mut granted, &mut rows, grant, relation);
             }
         }
-        let called = |name: &&FunctionName| {
-            grant.functions.iter().any(|pattern| pattern.matches_parts(&name.schema, &name.name))
-        };
-        granted.functions.extend(catalog.functions.keys().filter(called).cloned());
+        let called = |function: &&Function| grant.functions.iter().any(|it| function.is_meant_by(it));
+        let names = catalog.functions.values().filter(called).map(|function| function.name.clone());
+        granted.functions.extend(names);
     }
     rows.write_into(&mut granted.relations, catalog);
     granted

@@ -22,15 +22,7 @@ pub(super) fn columns(names: &[&str]) -> BTreeSet<Identifier> {
 }
 
 pub(super) fn column(name: &str, class: TypeClass) -> Column {
-    Column {
-        name: identifier(name),
-        data_type: DataType { sql: "text".into(), class },
-        not_null: false,
-        has_default: false,
-        generated: Generated::No,
-        sequence: None,
-        comment: None,
-    }
+    Column::new(identifier(name), DataType { sql: "text".into(), class })
 }
 
 pub(super) fn generated(name: &str, class: TypeClass, from: &[&str]) -> Column {
@@ -39,20 +31,7 @@ pub(super) fn generated(name: &str, class: TypeClass, from: &[&str]) -> Column {
 }
 
 pub(super) fn relation(text: &str, kind: RelationKind, columns: Vec<Column>) -> Relation {
-    Relation {
-        name: name(text),
-        kind,
-        owner: identifier("owner"),
-        columns,
-        primary_key: vec![],
-        unique: vec![],
-        foreign_keys: vec![],
-        parents: vec![],
-        reads: BTreeSet::new(),
-        public: BTreeSet::new(),
-        triggers: false,
-        comment: None,
-    }
+    Relation { columns, ..Relation::new(name(text), kind, identifier("owner")) }
 }
 
 pub(super) fn read(relation: &str, column: &str) -> ColumnRef {
@@ -99,13 +78,9 @@ pub(super) fn shop() -> Catalog {
     for arguments in [vec!["integer".to_owned()], vec!["uuid".to_owned()]] {
         let name = FunctionName { schema: identifier("public"), name: identifier("order_total"), arguments };
         let function = Function {
-            name: name.clone(),
-            owner: identifier("owner"),
             volatility: Volatility::Stable,
-            security_definer: false,
-            public_execute: false,
             returns: "numeric".into(),
-            returns_set: false,
+            ..Function::new(name.clone(), identifier("owner"))
         };
         catalog.functions.insert(name, function);
     }
