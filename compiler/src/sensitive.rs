@@ -14,7 +14,7 @@ mod word;
 
 pub use class::{Certainty, Class};
 
-use daam_catalog::{Column, Relation, TypeClass};
+use daam_catalog::{Catalog, Column, Relation, Scope, TypeClass};
 use phrase::{Found, Place};
 
 /// What a column was taken for, and why.
@@ -89,6 +89,19 @@ pub fn classify_in(facts: &Facts<'_>, table: Table) -> Option<Classification> {
         },
         None => Classification { class: Class::Personal, certainty: Certainty::Declared, evidence: said },
     })
+}
+
+/// The sensitive columns of a catalogue and the mask each should have to begin with, as policies write them.
+pub fn proposed_masks(catalog: &Catalog, scope: &Scope) -> Vec<(String, &'static str)> {
+    let relations = catalog.relations.values().filter(|relation| scope.admits(&relation.name));
+    let columns =
+        relations.flat_map(|relation| relation.columns.iter().map(move |column| (relation, column)));
+    let flagged = columns.filter_map(|(relation, column)| {
+        let found = classify(&Facts::of(relation, column))?;
+        let name = format!("{}.{}", relation.name, column.name);
+        Some((name, found.class.preset(column.data_type.class)))
+    });
+    flagged.collect()
 }
 
 fn by_name(facts: &Facts<'_>, place: Place) -> Option<Classification> {

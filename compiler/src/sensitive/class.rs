@@ -151,7 +151,7 @@ impl Class {
     pub fn preset(self, class: TypeClass) -> &'static str {
         use TypeClass as T;
         match (self, class) {
-            (Self::Secret, _) => "null",
+            (Self::Secret, _) => "\"null\"",
             (Self::Email, T::Text) => "email",
             (Self::Phone, T::Text) => "phone",
             (Self::PersonName, T::Text) => "name",

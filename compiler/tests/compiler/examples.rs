@@ -1,57 +1,109 @@
-//! The shipped example: every document of it is valid for its schema, compiles, and its tests hold.
+//! The shipped examples, from one table to more than a thousand: every document is valid for its schema, compiles,
+//! and its tests hold.
 
-use crate::catalogue;
-use daam_compiler::{MemoryFiles, check, scenario};
+use daam_compiler::{Checked, MemoryFiles, check, scenario};
+use daam_diagnostic::Severity;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-examples/shop")
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-examples").join(name)
 }
 
-/// Every YAML file of the example, by path.
-pub(crate) fn files() -> Vec<(String, String)> {
+/// Every file of a project that a check may look at, by path.
+fn read(root: &Path) -> Vec<(String, String)> {
     let mut out = Vec::new();
-    let mut open = vec![root()];
+    let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "json") {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
                 out.push((name, std::fs::read_to_string(path).unwrap()));
             }
         }
     }
     out.sort();
-    assert!(out.len() > 5);
     out
 }
 
-/// The tables of `schema.sql` as far as the policies name them.
-const SCHEMA: &str = "
-table public.customers: id integer, full_name text, email text, phone text, region text, card_number text, ssn text, birth_date date, profile jsonb, note text, created_at timestamptz
-table public.products: id integer, name text, price numeric
-table public.orders: id integer, customer_id integer, region text, status text, total numeric
-table public.order_items: id integer, order_id integer, product_id integer
-table public.salaries: id integer, amount numeric, ssn text
-table analytics.events: id integer, client_ip inet, kind text
-";
+/// Every YAML file of the examples that are checked in, by path.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let all = ["tiny", "shop", "saas"].into_iter().flat_map(|name| read(&example(name)));
+    all.filter(|(path, _)| path.ends_with(".yaml")).collect()
+}
 
-#[test]
-fn the_example_compiles_and_its_tests_hold() {
-    let files = files().into_iter().fold(MemoryFiles::new(), |files, (path, text)| files.with(path, text));
-    let checked = check(&catalogue::with_lock(files, "schema/shop", &catalogue::parse(SCHEMA)));
-    let errors: Vec<String> = checked
+/// Checks the project, runs its tests, and gives back how many there were.
+fn holds(root: &Path) -> (Checked, usize) {
+    let files = read(root).into_iter().fold(MemoryFiles::new(), |files, (path, text)| files.with(path, text));
+    let checked = check(&files);
+    let findings: Vec<String> = checked
         .diagnostics
         .iter()
-        .filter(|found| found.severity == daam_diagnostic::Severity::Error)
+        .filter(|found| found.severity != Severity::Info)
         .map(|found| format!("{} {} {}", checked.sources.path(found.at.source), found.code, found.message))
         .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    let shop = &checked.databases["shop"];
-    assert!(shop.scenarios.len() >= 5);
-    for case in &shop.scenarios {
-        assert_eq!(scenario::run(shop, case), [], "{}", case.name);
+    assert!(findings.is_empty(), "{}: {findings:#?}", root.display());
+    let mut cases = 0;
+    for database in checked.databases.values() {
+        for case in &database.scenarios {
+            assert_eq!(scenario::run(database, case), [], "{}: {}", root.display(), case.name);
+            cases += 1;
+        }
     }
+    (checked, cases)
+}
+
+#[test]
+fn the_tiny_example_is_clean_and_its_tests_hold() {
+    let (checked, cases) = holds(&example("tiny"));
+    assert_eq!((checked.databases.len(), cases), (1, 2));
+}
+
+#[test]
+fn the_shop_is_clean_and_its_tests_hold() {
+    let (_, cases) = holds(&example("shop"));
+    assert!(cases >= 5);
+}
+
+#[test]
+fn the_example_of_several_teams_and_databases_is_clean_and_its_tests_hold() {
+    let (checked, cases) = holds(&example("saas"));
+    assert_eq!(checked.databases.len(), 2);
+    assert!(cases >= 10);
+}
+
+fn generated(more: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(example("large").join("generate"))
+        .arg("--out")
+        .arg(folder.path())
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+#[test]
+fn the_generated_example_has_more_than_a_thousand_tables_is_clean_and_its_tests_hold() {
+    let folder = generated(&[]);
+    let (checked, cases) = holds(folder.path());
+    let large = &checked.databases["large"];
+    assert!(large.catalog.relations.len() > 1000);
+    assert!(large.policies.policies.len() >= 400);
+    assert!(cases >= 20);
+}
+
+#[test]
+fn equal_parameters_generate_equal_projects_of_the_size_that_was_asked_for() {
+    let size = ["--tables", "60", "--columns", "12", "--policies", "25"];
+    let (one, other) = (generated(&size), generated(&size));
+    assert_eq!(read(one.path()), read(other.path()));
+    let (checked, _) = holds(one.path());
+    let large = &checked.databases["large"];
+    assert_eq!((large.catalog.relations.len(), large.policies.policies.len()), (60, 25));
+    assert!(large.catalog.relations.values().all(|relation| relation.columns.len() == 12));
 }

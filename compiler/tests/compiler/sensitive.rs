@@ -2,8 +2,9 @@
 //!
 //! `cargo nextest run -p daam-compiler how_often --no-capture` prints the figures of the reference page.
 
-use daam_catalog::TypeClass;
-use daam_compiler::sensitive::{Class, Facts, classify};
+use daam_catalog::{Scope, TypeClass};
+use daam_compiler::sensitive::{Class, Facts, classify, proposed_masks};
+use daam_compiler::{MemoryFiles, check};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -224,4 +225,27 @@ fn a_comment_or_a_label_flags_whatever_the_name() {
     let denied =
         Facts { column: "email", sql: "text", class: TypeClass::Text, comment: Some("not PII"), ..facts };
     assert_eq!(classify(&denied).unwrap().class, Class::Email);
+}
+
+#[test]
+fn the_masks_proposed_for_a_catalogue_leave_nothing_to_report() {
+    let catalog = crate::catalogue::parse(
+        "table public.users: id integer, email text, name text, password_hash text, born date, seen_from_ip inet\n\
+         table public.keys: id integer, api_key uuid\n\
+         table public.products: id integer, name text",
+    );
+    let masks = proposed_masks(&catalog, &Scope::Absent);
+    assert_eq!(masks.len(), 6, "{masks:?}");
+    let list: String = masks.iter().map(|(on, with)| format!("  - {{ on: {on}, with: {with} }}\n")).collect();
+    let files = MemoryFiles::new()
+        .with("daam.yaml", "kind: project\ndatabases: { shop: { lock: schema/shop, policies: [p.yaml] } }\n")
+        .with(
+            "p.yaml",
+            format!(
+                "kind: policy\nname: readers\ndatabase: shop\nsubjects: {{ groups: [readers] }}\n\
+                 grants: [{{ on: public.*, allow: [select] }}]\nmasks:\n{list}"
+            ),
+        );
+    let checked = check(&crate::catalogue::with_lock(files, "schema/shop", &catalog));
+    assert!(checked.diagnostics.is_empty(), "{:#?}", checked.diagnostics);
 }
