@@ -236,14 +236,19 @@ fn the_masks_proposed_for_a_catalogue_leave_nothing_to_report() {
     );
     let masks = proposed_masks(&catalog, &Scope::Absent);
     assert_eq!(masks.len(), 6, "{masks:?}");
-    let list: String = masks.iter().map(|(on, with)| format!("  - {{ on: {on}, with: {with} }}\n")).collect();
+    let list: Vec<String> =
+        masks.iter().map(|(on, with)| format!("  - {{ on: {on}, with: {with} }}")).collect();
+    let list = list.join(
+        "
+",
+    );
     let files = MemoryFiles::new()
         .with("daam.yaml", "kind: project\ndatabases: { shop: { lock: schema/shop, policies: [p.yaml] } }\n")
         .with(
             "p.yaml",
             format!(
                 "kind: policy\nname: readers\ndatabase: shop\nsubjects: {{ groups: [readers] }}\n\
-                 grants: [{{ on: public.*, allow: [select] }}]\nmasks:\n{list}"
+                 grants: [{{ on: public.*, allow: [select] }}]\nmasks:\n{list}\n"
             ),
         );
     let checked = check(&crate::catalogue::with_lock(files, "schema/shop", &catalog));
