@@ -44,8 +44,12 @@ fn shell(folder: &Path, line: &str) -> (bool, String) {
 }
 
 fn copy_of_shop() -> tempfile::TempDir {
+    copy_of("shop")
+}
+
+fn copy_of(example: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let from = root().join("policy-examples/shop");
+    let from = root().join("policy-examples").join(example);
     let copied = Command::new("cp").arg("-r").arg(from.join(".")).arg(folder.path()).status().unwrap();
     assert!(copied.success());
     folder
@@ -64,6 +68,20 @@ fn the_commands_of_the_examples_page_run_in_the_shop() {
         assert!(fine, "`{line}` failed:\n{text}");
     }
     assert!(folder.path().join("published").exists());
+}
+
+#[test]
+fn the_commands_of_the_other_examples_run_in_them() {
+    for example in ["tiny", "saas", "large"] {
+        let folder = copy_of(example);
+        let shown = fences(&page(&format!("policy-examples/{example}/README.md")), "console");
+        let lines: Vec<String> = shown.iter().flat_map(|block| commands(block)).collect();
+        assert!(lines.len() >= 3, "{lines:?}");
+        for line in lines {
+            let (fine, text) = shell(folder.path(), &line);
+            assert!(fine, "{example}: `{line}` failed:\n{text}");
+        }
+    }
 }
 
 #[test]
