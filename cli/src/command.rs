@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{connect, databases, dev, login, output, policy};
+use crate::{connect, databases, dev, login, lsp, output, policy};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,6 +51,8 @@ enum Command {
     /// The keys whose signatures agents accept.
     #[command(subcommand)]
     Trust(policy::TrustCommand),
+    /// Serve an editor: findings, hovers, completion and quick fixes for policies.
+    Lsp(lsp::LspArgs),
     /// A sandbox on this machine: control plane, relay, agent, PostgreSQL and your policies.
     #[command(subcommand)]
     Dev(dev::DevCommand),
@@ -96,6 +98,7 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Policy(command) => policy::run(command).await,
         Command::Schema(command) => policy::run_schema(command).await,
         Command::Trust(command) => policy::run_trust(&command),
+        Command::Lsp(args) => lsp::run(&args).await,
         Command::Dev(command) => dev::run(command).await.map(ExitCode::from),
     }
 }

@@ -19,6 +19,7 @@ pub mod home;
 pub mod link;
 pub mod local;
 pub mod login;
+pub mod lsp;
 pub mod output;
 pub mod policy;
 

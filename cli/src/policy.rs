@@ -130,7 +130,7 @@ pub fn run_trust(command: &TrustCommand) -> Result<ExitCode, CliError> {
 }
 
 /// Seconds since 1970; the one clock of these commands.
-fn now_unix() -> i64 {
+pub(crate) fn now_unix() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

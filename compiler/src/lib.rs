@@ -13,6 +13,7 @@ mod check;
 mod compile;
 mod day;
 pub mod diff;
+pub mod editor;
 pub mod effects;
 mod file_source;
 pub mod format;

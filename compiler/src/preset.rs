@@ -20,3 +20,28 @@ pub fn written(mask: &Mask) -> String {
         _ => preset.to_owned(),
     }
 }
+
+/// What a preset shows, and of which types, for people who hover over it.
+pub fn about(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "null" => "**null** — any type: NULL. Nothing leaks.",
+        "redact" => "**redact** — text becomes `***`, every other type NULL. Only that a text exists leaks.",
+        "constant" => "**constant** — a fixed value of the column's type. Nothing leaks.",
+        "hash" => "**hash** — text and uuid: a keyed pseudonym, stable per database. Equality leaks.",
+        "credit_card" => "**credit_card** — text: `****-****-****-1111`. The last four digits leak.",
+        "ssn" => "**ssn** — text: `***-**-6789`. The last four digits leak.",
+        "phone" => "**phone** — text: `***-***-1234`. The last four digits leak.",
+        "name" => "**name** — text: `A*** J***`. Initials leak.",
+        "email" => "**email** — text: `j***@e***.com`. First characters and the top-level domain leak.",
+        "domain" => "**domain** — text: `***@example.com`. The domain leaks.",
+        "truncate" => {
+            "**truncate** — dates and timestamps, to `year`, `quarter`, `month`, `day` or `hour`. Coarse time leaks."
+        }
+        "bucket" => "**bucket** — numbers: down to a multiple. The magnitude leaks.",
+        "round" => "**round** — numbers: to the nearest multiple. The magnitude leaks.",
+        "network" => "**network** — inet and cidr: the network of that many bits leaks.",
+        "json" => "**json** — json and jsonb: the listed paths are masked, the rest is shown.",
+        "partial" => "**partial** — text: the first `prefix` and last `suffix` characters leak.",
+        _ => return None,
+    })
+}

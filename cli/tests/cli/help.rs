@@ -2,13 +2,14 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["login"],
     &["databases"],
     &["connect"],
     &["psql"],
     &["run"],
+    &["lsp"],
     &["dev", "up"],
     &["dev", "psql"],
     &["dev", "run"],

@@ -7,6 +7,7 @@ mod determinism;
 #[cfg(test)]
 mod diff;
 #[cfg(test)]
+mod editor;
 mod examples;
 #[cfg(test)]
 mod hostile;
