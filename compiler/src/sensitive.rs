@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
             sql: &column.data_type.sql,
             class: column.data_type.class,
             comment: column.comment.as_deref(),
-            label: None,
+            label: column.security_label.as_deref(),
         }
     }
 }
