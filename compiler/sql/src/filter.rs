@@ -9,20 +9,37 @@
 //! it means: a bare column belongs to the subquery's only table; a column of the filtered table is written with
 //! that table's name (`customers.region`).
 
-mod expression;
+pub(crate) mod expression;
 mod functions;
 mod read;
 mod subquery;
 mod write;
 
 use daam_catalog::{Identifier, RelationName};
-use expression::{Expression, Item, Owner};
+use expression::{Expression, Item, Kind, Owner};
+pub use functions::callable;
+pub(crate) use functions::is_aggregate;
 use std::collections::BTreeSet;
+
+/// What kind of refusal it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not an expression, or one that uses what filters must not use.
+    Syntax,
+    /// More than one expression, or a comment: text that would end the filter and begin something else.
+    Breakout,
+    /// A function that is not for filters.
+    Function,
+    /// A function whose answer changes within a statement.
+    Volatile,
+}
 
 /// Why a text is not a row filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FilterError {
+    /// What kind of refusal it is.
+    pub refusal: Refusal,
     /// What is wrong.
     pub message: String,
     /// Byte offset in the text.
@@ -113,6 +130,11 @@ impl Filter {
         Ok(Self { root, items })
     }
 
+    /// Its tree, for the type checker.
+    pub(crate) fn parts(&self) -> (&Expression, &[Item]) {
+        (&self.root, &self.items)
+    }
+
     /// The filter as it is compared and stored: equal filters have equal canonical text, and it reads back.
     pub fn canonical(&self) -> String {
         write::canonical(&self.root, &self.items)
@@ -123,9 +145,9 @@ impl Filter {
         let mut found = BTreeSet::new();
         let mut open = vec![&self.root];
         while let Some(node) = open.pop() {
-            match node {
-                Expression::And(parts) => open.extend(parts),
-                condition => drop(found.insert(write::canonical(condition, &self.items))),
+            match &node.kind {
+                Kind::And(parts) => open.extend(parts),
+                _ => drop(found.insert(write::canonical(node, &self.items))),
             }
         }
         found
@@ -135,8 +157,12 @@ impl Filter {
     pub fn columns(&self) -> Vec<ColumnUse> {
         let mut found = Vec::new();
         self.root.visit(&mut |node| {
-            if let Expression::Column { owner: Owner::Row { qualifier }, name, offset } = node {
-                found.push(ColumnUse { name: name.clone(), qualifier: qualifier.clone(), offset: *offset });
+            if let Kind::Column { owner: Owner::Row { qualifier }, name } = &node.kind {
+                found.push(ColumnUse {
+                    name: name.clone(),
+                    qualifier: qualifier.clone(),
+                    offset: node.offset,
+                });
             }
         });
         found
@@ -154,7 +180,7 @@ impl Filter {
             })
             .collect();
         self.root.visit(&mut |node| {
-            if let Expression::Column { owner: Owner::Item(index), name, .. } = node
+            if let Kind::Column { owner: Owner::Item(index), name } = &node.kind
                 && let Some(relation) = found.get_mut(*index)
             {
                 relation.columns.insert(name.clone());
@@ -167,8 +193,8 @@ impl Filter {
     pub fn attributes(&self) -> Vec<AttributeUse> {
         let mut found = Vec::new();
         self.root.visit(&mut |node| {
-            if let Expression::Subject { name, offset } = node {
-                found.push(AttributeUse { name: name.clone(), offset: *offset });
+            if let Kind::Subject { name } = &node.kind {
+                found.push(AttributeUse { name: name.clone(), offset: node.offset });
             }
         });
         found
@@ -178,12 +204,12 @@ impl Filter {
     pub fn functions(&self) -> Vec<FunctionUse> {
         let mut found = Vec::new();
         self.root.visit(&mut |node| {
-            if let Expression::Call { schema: Some(schema), name, arguments, offset, .. } = node {
+            if let Kind::Call { schema: Some(schema), name, arguments, .. } = &node.kind {
                 found.push(FunctionUse {
                     schema: schema.clone(),
                     name: name.clone(),
                     arguments: arguments.len(),
-                    offset: *offset,
+                    offset: node.offset,
                 });
             }
         });

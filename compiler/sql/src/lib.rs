@@ -3,7 +3,7 @@
 //! PostgreSQL's own parser turns text into a tree ([`tree`]) that is complete by construction: it is read from the
 //! parser's wire form with a table of every message and field, and a message or field that is not in the table is
 //! refused, so nothing a statement refers to can be overlooked. On top of it: the row-filter language
-//! ([`filter`]), quoting ([`quote`]) and the tokens of a text ([`token`]).
+//! ([`filter`]) and its types ([`typing`]), quoting ([`quote`]) and the tokens of a text ([`token`]).
 //!
 //! Limit: a statement nested deeper than the decoder's 100 levels (48 chained `||`, for example) is refused with
 //! [`tree::ParseError::TooDeep`].
@@ -13,6 +13,7 @@ mod grammar;
 pub mod quote;
 pub mod token;
 pub mod tree;
+pub mod typing;
 
-pub use filter::{Bound, Filter, FilterError, SubjectValue};
+pub use filter::{Bound, Filter, FilterError, Refusal, SubjectValue};
 pub use tree::{Node, ParseError, parse};

@@ -48,84 +48,88 @@ pub(crate) struct Query {
     pub(crate) condition: Option<Expression>,
 }
 
-/// An expression.
+/// An expression and the byte offset PostgreSQL would point at: the operator's, the function's, the literal's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Expression {
+pub(crate) struct Expression {
+    pub(crate) kind: Kind,
+    pub(crate) offset: usize,
+}
+
+/// What an expression is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
     Column {
         owner: Owner,
         name: Identifier,
-        offset: usize,
     },
     Subject {
         name: String,
-        offset: usize,
     },
     Literal(Literal),
     Cast {
-        value: Box<Self>,
+        value: Box<Expression>,
         to: TypeRef,
     },
     /// `schema: None` is `pg_catalog`; `star` is `count(*)`.
     Call {
         schema: Option<Identifier>,
         name: Identifier,
-        arguments: Vec<Self>,
+        arguments: Vec<Expression>,
         star: bool,
-        offset: usize,
     },
     /// `COALESCE`, `GREATEST`, `LEAST`, `NULLIF`.
     Special {
         keyword: &'static str,
-        arguments: Vec<Self>,
+        arguments: Vec<Expression>,
     },
     Binary {
         operator: String,
-        left: Box<Self>,
-        right: Box<Self>,
+        left: Box<Expression>,
+        right: Box<Expression>,
     },
     Unary {
         operator: String,
-        value: Box<Self>,
+        value: Box<Expression>,
     },
     Quantified {
         operator: String,
         any: bool,
-        left: Box<Self>,
-        array: Box<Self>,
+        left: Box<Expression>,
+        array: Box<Expression>,
     },
     In {
         negated: bool,
-        value: Box<Self>,
-        list: Vec<Self>,
+        value: Box<Expression>,
+        list: Vec<Expression>,
     },
     Between {
         negated: bool,
-        value: Box<Self>,
-        low: Box<Self>,
-        high: Box<Self>,
+        value: Box<Expression>,
+        low: Box<Expression>,
+        high: Box<Expression>,
     },
     Distinct {
         negated: bool,
-        left: Box<Self>,
-        right: Box<Self>,
+        left: Box<Expression>,
+        right: Box<Expression>,
     },
-    And(Vec<Self>),
-    Or(Vec<Self>),
-    Not(Box<Self>),
+    And(Vec<Expression>),
+    Or(Vec<Expression>),
+    Not(Box<Expression>),
     /// `IS NULL` and the like.
     Test {
-        value: Box<Self>,
+        value: Box<Expression>,
         test: &'static str,
     },
     Case {
-        operand: Option<Box<Self>>,
-        branches: Vec<(Self, Self)>,
-        otherwise: Option<Box<Self>>,
+        operand: Option<Box<Expression>>,
+        branches: Vec<(Expression, Expression)>,
+        otherwise: Option<Box<Expression>>,
     },
-    Array(Vec<Self>),
+    Array(Vec<Expression>),
     Element {
-        value: Box<Self>,
-        index: Box<Self>,
+        value: Box<Expression>,
+        indices: Vec<Expression>,
     },
     /// `CURRENT_DATE` and the like.
     Clock(&'static str),
@@ -133,7 +137,7 @@ pub(crate) enum Expression {
     InQuery {
         operator: String,
         any: bool,
-        value: Box<Self>,
+        value: Box<Expression>,
         query: Box<Query>,
     },
     Scalar(Box<Query>),
@@ -143,40 +147,39 @@ impl Expression {
     /// Calls `seen` for every node, this one first.
     pub(crate) fn visit(&self, seen: &mut dyn FnMut(&Self)) {
         seen(self);
-        match self {
-            Self::Column { .. } | Self::Subject { .. } | Self::Literal(_) | Self::Clock(_) => {}
-            Self::Cast { value, .. }
-            | Self::Unary { value, .. }
-            | Self::Not(value)
-            | Self::Test { value, .. } => value.visit(seen),
-            Self::Call { arguments: list, .. }
-            | Self::Special { arguments: list, .. }
-            | Self::And(list)
-            | Self::Or(list)
-            | Self::Array(list) => {
+        match &self.kind {
+            Kind::Column { .. } | Kind::Subject { .. } | Kind::Literal(_) | Kind::Clock(_) => {}
+            Kind::Cast { value, .. }
+            | Kind::Unary { value, .. }
+            | Kind::Not(value)
+            | Kind::Test { value, .. } => value.visit(seen),
+            Kind::Call { arguments: list, .. }
+            | Kind::Special { arguments: list, .. }
+            | Kind::And(list)
+            | Kind::Or(list)
+            | Kind::Array(list) => {
                 for item in list {
                     item.visit(seen);
                 }
             }
-            Self::Binary { left, right, .. }
-            | Self::Distinct { left, right, .. }
-            | Self::Quantified { left, array: right, .. }
-            | Self::Element { value: left, index: right } => {
+            Kind::Binary { left, right, .. }
+            | Kind::Distinct { left, right, .. }
+            | Kind::Quantified { left, array: right, .. } => {
                 left.visit(seen);
                 right.visit(seen);
             }
-            Self::In { value, list, .. } => {
+            Kind::In { value, list, .. } | Kind::Element { value, indices: list } => {
                 value.visit(seen);
                 for item in list {
                     item.visit(seen);
                 }
             }
-            Self::Between { value, low, high, .. } => {
+            Kind::Between { value, low, high, .. } => {
                 for part in [value, low, high] {
                     part.visit(seen);
                 }
             }
-            Self::Case { operand, branches, otherwise } => {
+            Kind::Case { operand, branches, otherwise } => {
                 if let Some(part) = operand {
                     part.visit(seen);
                 }
@@ -188,28 +191,35 @@ impl Expression {
                     part.visit(seen);
                 }
             }
-            Self::Exists(query) | Self::Scalar(query) => query.visit(seen),
-            Self::InQuery { value, query, .. } => {
+            Kind::Exists(query) | Kind::Scalar(query) => query.visit(seen),
+            Kind::InQuery { value, query, .. } => {
                 value.visit(seen);
                 query.visit(seen);
             }
         }
     }
 
+    /// Where it begins, for messages about the whole of it.
+    pub(crate) fn start(&self) -> usize {
+        let mut start = self.offset;
+        self.visit(&mut |node| start = start.min(node.offset));
+        start
+    }
+
     /// Whether it stands for itself without parentheses.
     pub(crate) fn is_primary(&self) -> bool {
-        match self {
-            Self::Literal(Literal::Number(number)) => !number.starts_with('-'),
-            Self::Column { .. }
-            | Self::Subject { .. }
-            | Self::Literal(_)
-            | Self::Call { .. }
-            | Self::Special { .. }
-            | Self::Array(_)
-            | Self::Case { .. }
-            | Self::Clock(_)
-            | Self::Exists(_)
-            | Self::Scalar(_) => true,
+        match &self.kind {
+            Kind::Literal(Literal::Number(number)) => !number.starts_with('-'),
+            Kind::Column { .. }
+            | Kind::Subject { .. }
+            | Kind::Literal(_)
+            | Kind::Call { .. }
+            | Kind::Special { .. }
+            | Kind::Array(_)
+            | Kind::Case { .. }
+            | Kind::Clock(_)
+            | Kind::Exists(_)
+            | Kind::Scalar(_) => true,
             _ => false,
         }
     }

@@ -139,6 +139,19 @@ const TYPES: &[&str] = &[
 /// Names of the list that are grammar keywords with an argument syntax of their own.
 const KEYWORDS: &[&str] = &["extract", "overlay", "position", "substring"];
 
+/// Functions people reach for whose answer changes within a statement.
+const VOLATILE: &[&str] = &[
+    "clock_timestamp",
+    "currval",
+    "gen_random_uuid",
+    "nextval",
+    "random",
+    "random_normal",
+    "setval",
+    "timeofday",
+    "txid_current",
+];
+
 /// Columns every table has without declaring them.
 pub(crate) const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "oid", "tableoid", "xmax", "xmin"];
 
@@ -148,6 +161,15 @@ pub(crate) fn is_function(name: &str) -> bool {
 
 pub(crate) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.contains(&name)
+}
+
+/// The names of `pg_catalog` a filter can call.
+pub fn callable() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().chain(AGGREGATES).copied()
+}
+
+pub(crate) fn is_volatile(name: &str) -> bool {
+    VOLATILE.contains(&name)
 }
 
 pub(crate) fn is_type(name: &str) -> bool {
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted_and_hold_nothing_volatile() {
-        for list in [FUNCTIONS, AGGREGATES, TYPES, KEYWORDS, SYSTEM_COLUMNS] {
+        for list in [FUNCTIONS, AGGREGATES, VOLATILE, TYPES, KEYWORDS, SYSTEM_COLUMNS] {
             assert!(list.is_sorted(), "{list:?}");
         }
         for name in ["random", "nextval", "set_config", "current_setting", "pg_sleep", "query_to_xml"] {

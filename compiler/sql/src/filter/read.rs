@@ -1,7 +1,7 @@
 //! Parse tree → filter tree. Everything that is not understood is refused where it stands.
 
-use super::FilterError;
-use super::expression::{Expression, Item, Literal, Owner, TypeRef};
+use super::{FilterError, Refusal};
+use super::expression::{Expression, Item, Kind, Literal, Owner, TypeRef};
 use super::functions;
 use crate::token;
 use crate::tree::{Node, ParseError, parse};
@@ -12,11 +12,42 @@ const PREFIX: &str = "SELECT ";
 
 /// Reads a filter: its expression and the tables of its subqueries.
 pub(super) fn read(text: &str) -> Result<(Expression, Vec<Item>), FilterError> {
-    let start = refused(0, "a row filter is one boolean expression", Some("e.g. `region = subject.region`"));
+    read_expression(text).map_err(|error| {
+        let refusal = if breaks_out(text) { Refusal::Breakout } else { error.refusal };
+        FilterError { refusal, ..error }
+    })
+}
+
+/// Whether the text closes a parenthesis it did not open, or ends an expression and begins another.
+fn breaks_out(text: &str) -> bool {
+    let mut depth = 0_i64;
+    let mut quote = None;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, ';') => return true,
+            _ => {}
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+fn read_expression(text: &str) -> Result<(Expression, Vec<Item>), FilterError> {
+    let start = FilterError {
+        refusal: Refusal::Breakout,
+        ..refused(0, "a row filter is one boolean expression", Some("e.g. `region = subject.region`"))
+    };
     let sql = format!("{PREFIX}{text}");
     let tokens = token::scan(&sql).map_err(|error| syntax(&error))?;
     if tokens.has_comment() {
-        return Err(refused(0, "a row filter contains a comment", Some("put it into the policy file")));
+        let comment = refused(0, "a row filter contains a comment", Some("put it into the policy file"));
+        return Err(FilterError { refusal: Refusal::Breakout, ..comment });
     }
     let first = tokens.next(0).and_then(|at| tokens.get(at)).ok_or_else(|| start.clone())?;
     if first.is(&sql, "all") || first.is(&sql, "distinct") {
@@ -43,7 +74,7 @@ fn syntax(error: &ParseError) -> FilterError {
 
 /// A refusal at a byte offset of the filter's text.
 pub(super) fn refused(offset: usize, message: &str, help: Option<&str>) -> FilterError {
-    FilterError { message: message.to_owned(), offset, help: help.map(str::to_owned) }
+    FilterError { refusal: Refusal::Syntax, message: message.to_owned(), offset, help: help.map(str::to_owned) }
 }
 
 /// Where a node stands in the filter's text.
@@ -72,13 +103,17 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn expression(&mut self, node: &Node) -> Result<Expression, FilterError> {
+        Ok(Expression { kind: self.kind(node)?, offset: offset(node) })
+    }
+
+    fn kind(&mut self, node: &Node) -> Result<Kind, FilterError> {
         match node.kind() {
             "ColumnRef" => self.column(node),
             "A_Const" => constant(node),
             "TypeCast" => {
                 only(node, &["arg", "type_name", "location"])?;
                 let to = type_name(part(node, "type_name")?)?;
-                Ok(Expression::Cast { value: self.boxed(node, "arg")?, to })
+                Ok(Kind::Cast { value: self.boxed(node, "arg")?, to })
             }
             "FuncCall" => self.call(node),
             "A_Expr" => self.operation(node),
@@ -90,7 +125,7 @@ impl Reader {
                 self.special(node, if least { "LEAST" } else { "GREATEST" })
             }
             "CaseExpr" => self.case(node),
-            "A_ArrayExpr" => Ok(Expression::Array(self.list(node, "elements")?)),
+            "A_ArrayExpr" => Ok(Kind::Array(self.list(node, "elements")?)),
             "A_Indirection" => self.element(node),
             "SQLValueFunction" => clock(node),
             "SubLink" => self.subquery(node),
@@ -115,7 +150,7 @@ impl Reader {
         node.children(field).map(|item| self.expression(item)).collect()
     }
 
-    fn column(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn column(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let at = offset(node);
         let parts = node.strings("fields").ok_or_else(|| refused(at, "`*` is not allowed here", None))?;
         match parts.as_slice() {
@@ -128,9 +163,9 @@ impl Reader {
                         return Err(refused(at, &message, Some("write `<table>.<column>`")));
                     }
                 };
-                Ok(Expression::Column { owner, name: column_name(name, at)?, offset: at })
+                Ok(Kind::Column { owner, name: column_name(name, at)? })
             }
-            ["subject", name] => Ok(Expression::Subject { name: (*name).to_owned(), offset: at }),
+            ["subject", name] => Ok(Kind::Subject { name: (*name).to_owned() }),
             [qualifier, name] => {
                 let inner = self.scopes.iter().rev().flatten().copied().find(|index| {
                     self.items.get(*index).is_some_and(|item| item.alias.as_str() == *qualifier)
@@ -139,13 +174,13 @@ impl Reader {
                     Some(index) => Owner::Item(index),
                     None => Owner::Row { qualifier: Some(identifier(qualifier, at)?) },
                 };
-                Ok(Expression::Column { owner, name: column_name(name, at)?, offset: at })
+                Ok(Kind::Column { owner, name: column_name(name, at)? })
             }
             _ => Err(refused(at, "a column has too many parts", Some("write `<table>.<column>`"))),
         }
     }
 
-    fn call(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn call(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let at = offset(node);
         only(node, &["funcname", "args", "funcformat", "agg_star", "location"])?;
         let parts = node.strings("funcname").unwrap_or_default();
@@ -157,50 +192,52 @@ impl Reader {
         let aggregate = !self.scopes.is_empty() && functions::is_aggregate(name);
         if schema.is_none() && !functions::is_function(name) && !aggregate {
             let message = format!("function `{name}` is not allowed in a row filter");
-            return Err(refused(at, &message, Some(functions::advice(name))));
+            let refusal = if functions::is_volatile(name) { Refusal::Volatile } else { Refusal::Function };
+            return Err(FilterError { refusal, ..refused(at, &message, Some(functions::advice(name))) });
         }
         if schema.as_ref().is_some_and(|schema| daam_catalog::pattern::is_system_schema(schema.as_str())) {
-            return Err(refused(at, "functions of system schemas are not allowed in a row filter", None));
+            let system = refused(at, "functions of system schemas are not allowed in a row filter", None);
+            return Err(FilterError { refusal: Refusal::Function, ..system });
         }
         let star = node.flag("agg_star");
         if star && name != "count" {
             return Err(refused(at, "`*` is not allowed here", None));
         }
         let arguments = self.list(node, "args")?;
-        Ok(Expression::Call { schema, name: identifier(name, at)?, arguments, star, offset: at })
+        Ok(Kind::Call { schema, name: identifier(name, at)?, arguments, star })
     }
 
-    fn operation(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn operation(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let at = offset(node);
         let kind = node.choice("kind");
         let operator = operator(node, "name", at)?;
         match kind {
             "AEXPR_OP" if !node.has("lexpr") => {
-                Ok(Expression::Unary { operator, value: self.boxed(node, "rexpr")? })
+                Ok(Kind::Unary { operator, value: self.boxed(node, "rexpr")? })
             }
             "AEXPR_OP" | "AEXPR_LIKE" | "AEXPR_ILIKE" => {
                 let left = self.boxed(node, "lexpr")?;
-                Ok(Expression::Binary { operator, left, right: self.boxed(node, "rexpr")? })
+                Ok(Kind::Binary { operator, left, right: self.boxed(node, "rexpr")? })
             }
             "AEXPR_OP_ANY" | "AEXPR_OP_ALL" => {
                 let left = self.boxed(node, "lexpr")?;
                 let array = self.boxed(node, "rexpr")?;
-                Ok(Expression::Quantified { operator, any: kind == "AEXPR_OP_ANY", left, array })
+                Ok(Kind::Quantified { operator, any: kind == "AEXPR_OP_ANY", left, array })
             }
             "AEXPR_DISTINCT" | "AEXPR_NOT_DISTINCT" => {
                 let left = self.boxed(node, "lexpr")?;
                 let right = self.boxed(node, "rexpr")?;
-                Ok(Expression::Distinct { negated: kind == "AEXPR_NOT_DISTINCT", left, right })
+                Ok(Kind::Distinct { negated: kind == "AEXPR_NOT_DISTINCT", left, right })
             }
             "AEXPR_NULLIF" => {
                 let left = self.boxed(node, "lexpr")?;
                 let right = self.boxed(node, "rexpr")?;
-                Ok(Expression::Special { keyword: "NULLIF", arguments: vec![*left, *right] })
+                Ok(Kind::Special { keyword: "NULLIF", arguments: vec![*left, *right] })
             }
             "AEXPR_IN" => {
                 let value = self.boxed(node, "lexpr")?;
                 let list = self.list(part(node, "rexpr")?, "items")?;
-                Ok(Expression::In { negated: operator == "<>", value, list })
+                Ok(Kind::In { negated: operator == "<>", value, list })
             }
             "AEXPR_BETWEEN" | "AEXPR_NOT_BETWEEN" => {
                 let value = self.boxed(node, "lexpr")?;
@@ -208,23 +245,23 @@ impl Reader {
                 let (Some(low), Some(high)) = (bounds.next(), bounds.next()) else {
                     return Err(refused(at, "the expression is incomplete", None));
                 };
-                Ok(Expression::Between { negated: kind == "AEXPR_NOT_BETWEEN", value, low, high })
+                Ok(Kind::Between { negated: kind == "AEXPR_NOT_BETWEEN", value, low, high })
             }
             _ => Err(refused(at, "this operator is not allowed in a row filter", None)),
         }
     }
 
-    fn boolean(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn boolean(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let mut arguments = self.list(node, "args")?;
         match node.choice("boolop") {
-            "AND_EXPR" => Ok(Expression::And(arguments)),
-            "OR_EXPR" => Ok(Expression::Or(arguments)),
-            "NOT_EXPR" if arguments.len() == 1 => Ok(Expression::Not(Box::new(arguments.swap_remove(0)))),
+            "AND_EXPR" => Ok(Kind::And(arguments)),
+            "OR_EXPR" => Ok(Kind::Or(arguments)),
+            "NOT_EXPR" if arguments.len() == 1 => Ok(Kind::Not(Box::new(arguments.swap_remove(0)))),
             _ => Err(refused(offset(node), "the expression is incomplete", None)),
         }
     }
 
-    fn test(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn test(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let chosen = match node.kind() {
             "NullTest" => node.choice("nulltesttype"),
             _ => node.choice("booltesttype"),
@@ -240,14 +277,14 @@ impl Reader {
             "IS_NOT_UNKNOWN" => "IS NOT UNKNOWN",
             _ => return Err(refused(offset(node), "this test is not allowed in a row filter", None)),
         };
-        Ok(Expression::Test { value: self.boxed(node, "arg")?, test })
+        Ok(Kind::Test { value: self.boxed(node, "arg")?, test })
     }
 
-    fn special(&mut self, node: &Node, keyword: &'static str) -> Result<Expression, FilterError> {
-        Ok(Expression::Special { keyword, arguments: self.list(node, "args")? })
+    fn special(&mut self, node: &Node, keyword: &'static str) -> Result<Kind, FilterError> {
+        Ok(Kind::Special { keyword, arguments: self.list(node, "args")? })
     }
 
-    fn case(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    fn case(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let operand = node.child("arg").map(|part| self.expression(part).map(Box::new)).transpose()?;
         let otherwise =
             node.child("defresult").map(|part| self.expression(part).map(Box::new)).transpose()?;
@@ -255,18 +292,19 @@ impl Reader {
         for branch in node.children("args") {
             branches.push((*self.boxed(branch, "expr")?, *self.boxed(branch, "result")?));
         }
-        Ok(Expression::Case { operand, branches, otherwise })
+        Ok(Kind::Case { operand, branches, otherwise })
     }
 
-    fn element(&mut self, node: &Node) -> Result<Expression, FilterError> {
-        let mut value = *self.boxed(node, "arg")?;
+    fn element(&mut self, node: &Node) -> Result<Kind, FilterError> {
+        let value = self.boxed(node, "arg")?;
+        let mut indices = Vec::new();
         for step in node.children("indirection") {
             if !step.is("A_Indices") || step.flag("is_slice") {
                 return Err(refused(offset(node), "only `[index]` is allowed here", None));
             }
-            value = Expression::Element { value: Box::new(value), index: self.boxed(step, "uidx")? };
+            indices.push(*self.boxed(step, "uidx")?);
         }
-        Ok(value)
+        Ok(Kind::Element { value, indices })
     }
 }
 
@@ -293,7 +331,7 @@ fn column_name(text: &str, at: usize) -> Result<Identifier, FilterError> {
     identifier(text, at)
 }
 
-fn constant(node: &Node) -> Result<Expression, FilterError> {
+fn constant(node: &Node) -> Result<Kind, FilterError> {
     let literal = if node.flag("isnull") {
         Literal::Null
     } else {
@@ -305,7 +343,7 @@ fn constant(node: &Node) -> Result<Expression, FilterError> {
             _ => return Err(refused(offset(node), "bit strings are not allowed in a row filter", None)),
         }
     };
-    Ok(Expression::Literal(literal))
+    Ok(Kind::Literal(literal))
 }
 
 fn type_name(node: &Node) -> Result<TypeRef, FilterError> {
@@ -334,7 +372,7 @@ fn type_name(node: &Node) -> Result<TypeRef, FilterError> {
     Ok(TypeRef { schema, name, modifiers, array: node.has("array_bounds") })
 }
 
-fn clock(node: &Node) -> Result<Expression, FilterError> {
+fn clock(node: &Node) -> Result<Kind, FilterError> {
     let word = match node.choice("op") {
         "SVFOP_CURRENT_DATE" => "CURRENT_DATE",
         "SVFOP_CURRENT_TIME" => "CURRENT_TIME",
@@ -346,5 +384,5 @@ fn clock(node: &Node) -> Result<Expression, FilterError> {
             return Err(refused(offset(node), message, Some("use `subject.email` or `subject.id`")));
         }
     };
-    Ok(Expression::Clock(word))
+    Ok(Kind::Clock(word))
 }

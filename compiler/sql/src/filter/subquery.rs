@@ -1,13 +1,13 @@
 //! Subqueries of a row filter: `EXISTS`, `IN`, `= ANY` and scalar, over named tables joined by conditions.
 
 use super::FilterError;
-use super::expression::{Expression, Item, Query};
+use super::expression::{Expression, Item, Kind, Query};
 use super::read::{Reader, identifier, offset, only, operator, refused};
 use crate::tree::Node;
 use daam_catalog::RelationName;
 
 impl Reader {
-    pub(super) fn subquery(&mut self, node: &Node) -> Result<Expression, FilterError> {
+    pub(super) fn subquery(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let at = offset(node);
         let kind = node.choice("sub_link_type");
         // The compared value is outside the subquery: read it before the subquery's tables are in scope.
@@ -17,13 +17,13 @@ impl Reader {
             select.ok_or_else(|| refused(at, "this subquery is not allowed in a row filter", None))?;
         let query = Box::new(self.query(select, kind == "EXISTS_SUBLINK", at)?);
         match (kind, value) {
-            ("EXISTS_SUBLINK", None) => Ok(Expression::Exists(query)),
-            ("EXPR_SUBLINK", None) => Ok(Expression::Scalar(query)),
+            ("EXISTS_SUBLINK", None) => Ok(Kind::Exists(query)),
+            ("EXPR_SUBLINK", None) => Ok(Kind::Scalar(query)),
             ("ANY_SUBLINK" | "ALL_SUBLINK", Some(value)) => {
                 let operator =
                     if node.has("oper_name") { operator(node, "oper_name", at)? } else { "=".to_owned() };
                 let any = kind == "ANY_SUBLINK";
-                Ok(Expression::InQuery { operator, any, value: Box::new(value), query })
+                Ok(Kind::InQuery { operator, any, value: Box::new(value), query })
             }
             _ => Err(refused(at, "this kind of subquery is not allowed in a row filter", None)),
         }
@@ -67,8 +67,11 @@ impl Reader {
         for condition in joins.iter().copied().chain(select.child("where_clause")) {
             conditions.push(self.expression(condition)?);
         }
-        let condition =
-            if conditions.len() > 1 { Some(Expression::And(conditions)) } else { conditions.pop() };
+        let condition = if conditions.len() > 1 {
+            Some(Expression { kind: Kind::And(conditions), offset: at })
+        } else {
+            conditions.pop()
+        };
         Ok((target.map(|target| *target), condition))
     }
 

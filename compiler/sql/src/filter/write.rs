@@ -2,7 +2,7 @@
 //! (everything pinned to `pg_catalog` and parenthesised, the subject's values in place).
 
 use super::SubjectValue;
-use super::expression::{Expression, Item, Literal, Owner, Query, TypeRef};
+use super::expression::{Expression, Item, Kind, Literal, Owner, Query, TypeRef};
 use super::functions::is_keyword;
 use crate::quote;
 use crate::token::is_bare_name;
@@ -56,52 +56,54 @@ impl Writer<'_> {
     }
 
     fn expression(&self, node: &Expression) -> String {
-        match node {
-            Expression::Column { owner, name, .. } => self.column(owner, name),
-            Expression::Subject { name, .. } => self.subject(name),
-            Expression::Literal(literal) => write_literal(literal),
-            Expression::Cast { value, to } => format!("{}::{}", self.operand(value), self.type_ref(to)),
-            Expression::Call { schema, name, arguments, star, .. } => {
+        match &node.kind {
+            Kind::Column { owner, name, .. } => self.column(owner, name),
+            Kind::Subject { name, .. } => self.subject(name),
+            Kind::Literal(literal) => write_literal(literal),
+            Kind::Cast { value, to } => format!("{}::{}", self.operand(value), self.type_ref(to)),
+            Kind::Call { schema, name, arguments, star, .. } => {
                 let arguments = if *star { "*".to_owned() } else { self.list(arguments) };
                 format!("{}({arguments})", self.function(schema.as_ref(), name))
             }
-            Expression::Special { keyword, arguments } => format!("{keyword}({})", self.list(arguments)),
-            Expression::Binary { operator, left, right } => {
+            Kind::Special { keyword, arguments } => format!("{keyword}({})", self.list(arguments)),
+            Kind::Binary { operator, left, right } => {
                 format!("{} {} {}", self.operand(left), self.operator(operator), self.operand(right))
             }
-            Expression::Unary { operator, value } => {
+            Kind::Unary { operator, value } => {
                 format!("{} {}", self.operator(operator), self.operand(value))
             }
-            Expression::Quantified { operator, any, left, array } => format!(
+            Kind::Quantified { operator, any, left, array } => format!(
                 "{} {} {} ({})",
                 self.operand(left),
                 self.plain_operator(operator),
                 if *any { "ANY" } else { "ALL" },
                 self.expression(array)
             ),
-            Expression::In { negated, value, list } => self.in_list(*negated, value, list),
-            Expression::Between { negated, value, low, high } => self.between(*negated, value, low, high),
-            Expression::Distinct { negated, left, right } => format!(
+            Kind::In { negated, value, list } => self.in_list(*negated, value, list),
+            Kind::Between { negated, value, low, high } => self.between(*negated, value, low, high),
+            Kind::Distinct { negated, left, right } => format!(
                 "{} IS {}DISTINCT FROM {}",
                 self.operand(left),
                 if *negated { "NOT " } else { "" },
                 self.operand(right)
             ),
-            Expression::And(parts) => self.joined(parts, " AND "),
-            Expression::Or(parts) => self.joined(parts, " OR "),
-            Expression::Not(value) => format!("NOT {}", self.operand(value)),
-            Expression::Test { value, test } => format!("{} {test}", self.operand(value)),
-            Expression::Case { operand, branches, otherwise } => {
+            Kind::And(parts) => self.joined(parts, " AND "),
+            Kind::Or(parts) => self.joined(parts, " OR "),
+            Kind::Not(value) => format!("NOT {}", self.operand(value)),
+            Kind::Test { value, test } => format!("{} {test}", self.operand(value)),
+            Kind::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref())
             }
-            Expression::Array(parts) => format!("ARRAY[{}]", self.list(parts)),
-            Expression::Element { value, index } => {
-                format!("({})[{}]", self.expression(value), self.expression(index))
+            Kind::Array(parts) => format!("ARRAY[{}]", self.list(parts)),
+            Kind::Element { value, indices } => {
+                let indices: Vec<String> =
+                    indices.iter().map(|index| format!("[{}]", self.expression(index))).collect();
+                format!("({}){}", self.expression(value), indices.concat())
             }
-            Expression::Clock(word) => (*word).to_owned(),
-            Expression::Exists(query) => format!("EXISTS ({})", self.query(query)),
-            Expression::Scalar(query) => format!("({})", self.query(query)),
-            Expression::InQuery { operator, any, value, query } => {
+            Kind::Clock(word) => (*word).to_owned(),
+            Kind::Exists(query) => format!("EXISTS ({})", self.query(query)),
+            Kind::Scalar(query) => format!("({})", self.query(query)),
+            Kind::InQuery { operator, any, value, query } => {
                 let value = self.operand(value);
                 if matches!(self.style, Style::Canonical) && *any && operator == "=" {
                     return format!("{value} IN ({})", self.query(query));

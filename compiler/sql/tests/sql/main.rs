@@ -1,4 +1,7 @@
-//! The row-filter language, from outside.
+//! The filter language and its types, without and with a server.
 
-#[cfg(test)]
+mod builtin;
+mod corpus;
+mod corpus_expressions;
 mod filter;
+mod typing;

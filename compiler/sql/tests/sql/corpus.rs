@@ -1,0 +1,171 @@
+//! The type checker against a real server: both judge the same expressions, and never differently.
+
+use crate::corpus_expressions::{COLUMNS, all};
+use crate::typing::{function, relation};
+use daam_catalog::{Catalog, Identifier, RelationName, ServerVersion};
+use daam_postgres::Cluster;
+use daam_sql::typing::{AttributeKind, Definition, Environment, Universe, judge};
+use daam_sql::{Filter, SubjectValue};
+use std::fmt::Write as _;
+use tokio_postgres::{Client, NoTls};
+
+const SCHEMA: &str = "
+    CREATE TYPE public.mood AS ENUM ('sad', 'ok', 'happy');
+    CREATE TYPE public.\"Odd Type\" AS ENUM ('A b', 'B');
+    CREATE DOMAIN public.positive AS integer CHECK (value > 0);
+    CREATE DOMAIN public.label AS varchar(10);
+    CREATE DOMAIN public.mood_domain AS public.mood;
+    CREATE DOMAIN public.tags AS text[];
+    CREATE TYPE public.pair AS (a integer, b text);
+    CREATE TYPE public.floatrange AS RANGE (subtype = double precision);
+    CREATE FUNCTION public.twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'select $1 * 2';
+    CREATE FUNCTION public.twice(numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'select $1 * 2';
+    CREATE FUNCTION public.shout(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'select upper($1)';
+    CREATE FUNCTION public.same(anyelement, anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'select true';
+    CREATE TABLE public.other (id integer, name text, owner uuid, tags text[], m public.mood, amount numeric);
+    CREATE FUNCTION public.judge(texts text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+    DECLARE one text;
+    BEGIN
+        FOREACH one IN ARRAY texts LOOP
+            BEGIN
+                EXECUTE 'PREPARE judged AS SELECT 1 FROM public.t AS \"t\" WHERE ' || one;
+                EXECUTE 'DEALLOCATE judged';
+                RETURN NEXT '';
+            EXCEPTION WHEN OTHERS THEN RETURN NEXT SQLSTATE || ' ' || SQLERRM;
+            END;
+        END LOOP;
+    END $$;
+";
+
+fn subject(name: &str) -> Option<SubjectValue> {
+    match name {
+        "region" => Some(SubjectValue::Text("eu".to_owned())),
+        "tenant" => Some(SubjectValue::Uuid("00000000-0000-0000-0000-000000000001".to_owned())),
+        "clearance" => Some(SubjectValue::Integer(3)),
+        "admin" => Some(SubjectValue::Boolean(true)),
+        "groups" => Some(SubjectValue::TextArray(vec!["a".to_owned()])),
+        _ => None,
+    }
+}
+
+fn attribute(name: &str) -> Option<AttributeKind> {
+    subject(name).map(|value| match value {
+        SubjectValue::Text(_) => AttributeKind::Text,
+        SubjectValue::Uuid(_) => AttributeKind::Uuid,
+        SubjectValue::Integer(_) => AttributeKind::Integer,
+        SubjectValue::Boolean(_) => AttributeKind::Boolean,
+        SubjectValue::TextArray(_) => AttributeKind::TextList,
+    })
+}
+
+fn definitions() -> Vec<(RelationName, Definition)> {
+    let name = |name: &str| RelationName::stored("public", name).unwrap();
+    let labels = |labels: &[&str]| Definition::Enum(labels.iter().map(|label| (*label).to_owned()).collect());
+    let domain = |base: &str| Definition::Domain(base.to_owned());
+    let field = |name: &str, sql: &str| (Identifier::stored(name).unwrap(), sql.to_owned());
+    vec![
+        (name("mood"), labels(&["sad", "ok", "happy"])),
+        (name("Odd Type"), labels(&["A b", "B"])),
+        (name("positive"), domain("integer")),
+        (name("label"), domain("character varying(10)")),
+        (name("mood_domain"), domain("public.mood")),
+        (name("tags"), domain("text[]")),
+        (name("pair"), Definition::Composite(vec![field("a", "integer"), field("b", "text")])),
+        (name("floatrange"), Definition::Range("double precision".to_owned())),
+    ]
+}
+
+/// The catalogue as the lock would describe that database.
+fn catalog(version: u32) -> Catalog {
+    let mut catalog = Catalog { server: ServerVersion(version), ..Catalog::default() };
+    let columns: Vec<(&str, &str)> = COLUMNS.iter().map(|(name, sql, ..)| (*name, *sql)).collect();
+    let other = [
+        ("id", "integer"),
+        ("name", "text"),
+        ("owner", "uuid"),
+        ("tags", "text[]"),
+        ("m", "public.mood"),
+        ("amount", "numeric"),
+    ];
+    for found in [relation("t", &columns), relation("other", &other)] {
+        catalog.relations.insert(found.name.clone(), found);
+    }
+    for (name, arguments, returns) in [
+        ("twice", &["integer"][..], "integer"),
+        ("twice", &["numeric"], "numeric"),
+        ("shout", &["text"], "text"),
+        ("same", &["anyelement", "anyelement"], "boolean"),
+    ] {
+        let found = function(name, arguments, returns);
+        catalog.functions.insert(found.name.clone(), found);
+    }
+    catalog
+}
+
+async fn connect(cluster: &Cluster) -> Client {
+    let (client, connection) = tokio_postgres::connect(&cluster.superuser_dsn("postgres"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(SCHEMA).await.unwrap();
+    let columns: Vec<String> = COLUMNS.iter().map(|(name, sql, ..)| format!("{name} {sql}")).collect();
+    client.batch_execute(&format!("CREATE TABLE public.t ({})", columns.join(", "))).await.unwrap();
+    client.batch_execute("SET search_path = pg_catalog; SET client_min_messages = error").await.unwrap();
+    client
+}
+
+/// What the server says: nothing, or SQLSTATE and message.
+async fn server(client: &Client, conditions: &[String]) -> Vec<String> {
+    let mut said = Vec::new();
+    for part in conditions.chunks(500) {
+        let rows = client.query("SELECT public.judge($1)", &[&part]).await.unwrap();
+        said.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    }
+    said
+}
+
+#[tokio::test]
+async fn the_checker_and_the_server_agree_on_every_expression() {
+    let cluster = Cluster::for_test().unwrap();
+    let client = connect(&cluster).await;
+    let version: i32 =
+        client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await.unwrap().get(0);
+    let catalog = catalog(u32::try_from(version).unwrap());
+    let universe = Universe::of(&catalog, &definitions());
+    let table = catalog.relation(&RelationName::stored("public", "t").unwrap()).unwrap();
+    let environment =
+        Environment { relation: table, find: &|name| catalog.relation(name), attribute: &attribute };
+
+    let (mut texts, mut conditions, mut ours, mut outside) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for text in all() {
+        let Ok(filter) = Filter::parse(&text) else {
+            outside += 1;
+            continue;
+        };
+        let judgement = judge(&filter, &universe, &environment);
+        ours.push(judgement.errors.first().map(|error| format!("{} {}", error.sqlstate, error.message)));
+        conditions.push(filter.bind("t", &subject).sql);
+        texts.push(text);
+    }
+    let theirs = server(&client, &conditions).await;
+    assert_eq!(theirs.len(), ours.len());
+    let (mut differ, mut accepted, mut states, mut sentences) = (String::new(), 0_usize, 0_usize, 0_usize);
+    let mut number = 0_usize;
+    for ((text, ours), theirs) in texts.iter().zip(&ours).zip(&theirs) {
+        let refused = ours.as_deref().unwrap_or("");
+        accepted += usize::from(theirs.is_empty());
+        states += usize::from(!theirs.is_empty() && theirs.get(..5) == refused.get(..5));
+        sentences += usize::from(!theirs.is_empty() && theirs == refused);
+        if theirs.is_empty() != refused.is_empty() {
+            number += 1;
+            let _ = writeln!(differ, "{text}\n    here:   {refused}\n    server: {theirs}");
+        }
+    }
+    let judged = texts.len();
+    let rejected = judged - accepted;
+    let summary = format!(
+        "{judged} judged, {accepted} accepted, {rejected} refused (same SQLSTATE {states}, same sentence {sentences}), \
+         {outside} outside the language, {number} differ"
+    );
+    assert!(differ.is_empty(), "{summary}\n{differ}");
+    assert!(judged >= 3_000 && accepted >= 1_000 && rejected >= 1_000, "{summary}");
+    assert!(states * 100 >= rejected * 95, "{summary}");
+}
