@@ -2,6 +2,8 @@
 
 pub(crate) mod ceiling;
 pub(crate) mod filter;
+mod filter_mask;
+mod filter_null;
 mod filter_type;
 pub(crate) mod grant;
 pub(crate) mod mask;
@@ -13,10 +15,12 @@ pub(crate) mod sensitive;
 use crate::resolve::{Reach, Resolved};
 use crate::syntax::decode::Spanned;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
-use daam_catalog::{Catalog, Column, Relation, Scope};
+use daam_catalog::{Catalog, Column, Identifier, Relation, Scope};
 use daam_diagnostic::{Location, SourceMap};
 use daam_model::{AttributeType, Mask, Origin, Policy, Verb};
+use daam_sql::typing::Universe;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What policies of one database are checked against.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Database<'a> {
     pub(crate) scope: &'a Scope,
     /// Absent when the lock is; names are then not checked.
     pub(crate) catalog: Option<&'a Catalog>,
+    /// The types of that catalogue, made when the first filter needs them.
+    pub(crate) universe: OnceLock<Universe>,
 }
 
 impl<'a> Database<'a> {
@@ -63,6 +69,8 @@ pub(crate) struct CheckedGrant<'a> {
     pub(crate) whole: bool,
     /// Whether it has a filter that holds over other grants too.
     pub(crate) restricts: bool,
+    /// The columns its filters compare, and where.
+    pub(crate) compared: Vec<(Identifier, Location)>,
 }
 
 impl<'a> CheckedGrant<'a> {

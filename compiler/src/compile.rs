@@ -126,6 +126,7 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
             attributes: &project.attributes,
             scope: &scope,
             catalog: catalog.as_ref(),
+            universe: std::sync::OnceLock::new(),
         };
         let policies = policies(&database, &documents, written, &groups, &mut sink);
         let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);

@@ -132,7 +132,7 @@ fn rows(
     if matches!(text.value.trim(), "true" | "false") {
         return Some((text.value.trim().to_owned(), text.at));
     }
-    filter(text, relations, database, sink).map(|canonical| (canonical, text.at))
+    filter(text, relations, database, sink).map(|read| (read.canonical, text.at))
 }
 
 fn literal(text: &Spanned<String>, sink: &mut Sink) -> Option<RelationName> {

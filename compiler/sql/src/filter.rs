@@ -88,6 +88,8 @@ pub struct FunctionUse {
     pub name: Identifier,
     /// How many arguments it is called with.
     pub arguments: usize,
+    /// Whether an argument reads a column, so that the answer differs from row to row.
+    pub reads_row: bool,
     /// Byte offset in the text.
     pub offset: usize,
 }
@@ -209,10 +211,30 @@ impl Filter {
                     schema: schema.clone(),
                     name: name.clone(),
                     arguments: arguments.len(),
+                    reads_row: arguments.iter().any(reads_row),
                     offset: node.offset,
                 });
             }
         });
+        found
+    }
+
+    /// Columns of the filtered table whose NULL makes a `<>` or `NOT IN` neither true nor false, unless the filter
+    /// tests the same column for NULL somewhere.
+    pub fn null_sensitive(&self) -> Vec<ColumnUse> {
+        let mut found: Vec<ColumnUse> = Vec::new();
+        let mut tested = BTreeSet::new();
+        self.root.visit(&mut |node| match &node.kind {
+            Kind::Binary { operator, left, right } if operator == "<>" => {
+                found.extend([left, right].into_iter().filter_map(|side| own_column(side)));
+            }
+            Kind::In { negated: true, value, .. } => found.extend(own_column(value)),
+            Kind::Test { value, test: "IS NULL" | "IS NOT NULL" } => {
+                tested.extend(own_column(value).map(|used| used.name));
+            }
+            _ => {}
+        });
+        found.retain(|used| !tested.contains(&used.name));
         found
     }
 
@@ -225,5 +247,21 @@ impl Filter {
             return Bound { sql: "false".to_owned(), missing };
         }
         Bound { sql: write::bound(&self.root, &self.items, table_alias, resolve), missing }
+    }
+}
+
+fn reads_row(node: &Expression) -> bool {
+    let mut found = false;
+    node.visit(&mut |part| found |= matches!(part.kind, Kind::Column { .. }));
+    found
+}
+
+/// The column of the filtered table an expression is.
+fn own_column(node: &Expression) -> Option<ColumnUse> {
+    match &node.kind {
+        Kind::Column { owner: Owner::Row { qualifier }, name } => {
+            Some(ColumnUse { name: name.clone(), qualifier: qualifier.clone(), offset: node.offset })
+        }
+        _ => None,
     }
 }

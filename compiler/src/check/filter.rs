@@ -4,29 +4,38 @@
 //! places carried back to where the text stands in the YAML file.
 
 use super::Database;
-use super::filter_type::{self, Fault};
+use super::filter_null;
+use super::filter_type::types;
 use crate::resolve::unknown_column;
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
 use crate::syntax::project::BUILT_IN;
-use daam_catalog::{Relation, RelationName};
+use daam_catalog::{Identifier, Relation, RelationName};
 use daam_diagnostic::Sink;
 use daam_diagnostic::{Location, SourceMap, Span, suggest};
-use daam_sql::Filter;
+use daam_sql::{Filter, Refusal};
 use std::collections::BTreeSet;
 
-/// The canonical text, unless the filter was refused.
+/// A filter that may be used.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) canonical: String,
+    /// The columns of its table it compares, and where.
+    pub(crate) compared: Vec<(Identifier, Location)>,
+}
+
+/// What the filter says, unless it was refused.
 pub(crate) fn filter(
     text: &Spanned<String>,
     relations: &[&Relation],
     database: &Database<'_>,
     sink: &mut Sink,
-) -> Option<String> {
+) -> Option<Read> {
     let place = |offset: usize| place(database.sources, text, offset);
     let filter = match Filter::parse(&text.value) {
         Ok(filter) => filter,
         Err(error) => {
-            let rule = rule_of(&error.message, &text.value);
+            let rule = rule_of(error.refusal);
             sink.push(rule.at(place(error.offset), error.message).maybe_help(error.help));
             return None;
         }
@@ -53,8 +62,12 @@ pub(crate) fn filter(
         function(&used, place(used.offset), database, sink);
     }
     constant(&filter, text, sink);
-    types(text, relations, database, sink);
-    (!sink.errors_since(before)).then(|| filter.canonical())
+    types(&filter, text, relations, database, sink);
+    filter_null::nulls(&filter, text, relations, database, sink);
+    (!sink.errors_since(before)).then(|| Read {
+        canonical: filter.canonical(),
+        compared: filter.columns().into_iter().map(|used| (used.name, place(used.offset))).collect(),
+    })
 }
 
 fn unknown_column_in_filter(at: Location, name: &str, relation: &Relation) -> daam_diagnostic::Diagnostic {
@@ -79,7 +92,7 @@ fn attribute(name: &str, at: Location, database: &Database<'_>, sink: &mut Sink)
 
 fn foreign(
     name: &RelationName,
-    columns: &BTreeSet<daam_catalog::Identifier>,
+    columns: &BTreeSet<Identifier>,
     at: Location,
     database: &Database<'_>,
     sink: &mut Sink,
@@ -132,79 +145,19 @@ fn constant(filter: &Filter, text: &Spanned<String>, sink: &mut Sink) {
     sink.push(rule::FILTER_CONSTANT.at(text.at, format!("the filter is constant and reaches {says}")));
 }
 
-/// Conditions that are none, and comparisons PostgreSQL has no operator for; once per place, whatever relation
-/// shows it.
-fn types(text: &Spanned<String>, relations: &[&Relation], database: &Database<'_>, sink: &mut Sink) {
-    let tree = filter_type::tree(&text.value);
-    let mut told = BTreeSet::new();
-    for relation in relations {
-        for mistake in filter_type::mistakes(&tree, relation, database.attributes) {
-            if !told.insert(mistake.offset) {
-                continue;
-            }
-            let at = place(database.sources, text, mistake.offset);
-            sink.push(match mistake.fault {
-                Fault::NotBoolean(kind) => rule::FILTER_NOT_BOOLEAN
-                    .at(at, format!("this is {kind} on `{}`, not a condition", relation.name))
-                    .help("compare it with something, e.g. `region = subject.region`"),
-                Fault::Mismatch(left, right) => rule::FILTER_TYPE_MISMATCH
-                    .at(at, format!("{left} is compared with {right} on `{}`", relation.name))
-                    .help("PostgreSQL has no such operator; cast one side, e.g. `tenant_id = subject.tenant::uuid`"),
-            });
-        }
-    }
-}
-
 /// Which rule a refusal of the filter language belongs to.
-fn rule_of(message: &str, text: &str) -> &'static Rule {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["comment", "one boolean expression"]) || breaks_out(text) {
-        &rule::FILTER_BREAKOUT
-    } else if VOLATILE.iter().any(|name| says(&[&format!("`{name}`")])) {
-        &rule::FILTER_VOLATILE
-    } else if says(&["function"]) {
-        &rule::FILTER_UNSAFE_FUNCTION
-    } else {
-        &rule::FILTER_SYNTAX
+fn rule_of(refusal: Refusal) -> &'static Rule {
+    match refusal {
+        Refusal::Syntax => &rule::FILTER_SYNTAX,
+        Refusal::Breakout => &rule::FILTER_BREAKOUT,
+        Refusal::Function => &rule::FILTER_UNSAFE_FUNCTION,
+        Refusal::Volatile => &rule::FILTER_VOLATILE,
     }
-}
-
-/// Functions of PostgreSQL people reach for whose answer changes within a statement.
-const VOLATILE: [&str; 9] = [
-    "random",
-    "random_normal",
-    "clock_timestamp",
-    "timeofday",
-    "nextval",
-    "setval",
-    "currval",
-    "gen_random_uuid",
-    "txid_current",
-];
-
-/// Whether the text closes a parenthesis it did not open, or ends an expression and begins another.
-fn breaks_out(text: &str) -> bool {
-    let mut depth = 0_i64;
-    let mut quote = None;
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '(') => depth += 1,
-            (None, ')') => depth -= 1,
-            (None, ';') => return true,
-            _ => {}
-        }
-        if depth < 0 {
-            return true;
-        }
-    }
-    false
 }
 
 /// The word at an offset of the filter's text, where it stands in the file; the whole scalar where escapes or
 /// folding make the two texts differ.
-fn place(sources: &SourceMap, text: &Spanned<String>, offset: usize) -> Location {
+pub(super) fn place(sources: &SourceMap, text: &Spanned<String>, offset: usize) -> Location {
     let raw = sources.slice(text.at);
     let quoted = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");
     let start = if raw.starts_with(text.value.as_str()) {
@@ -215,8 +168,13 @@ fn place(sources: &SourceMap, text: &Spanned<String>, offset: usize) -> Location
         return text.at;
     };
     let rest = text.value.get(offset..).unwrap_or("");
-    let word =
-        rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"'))).unwrap_or(rest.len());
+    let quoted = rest.strip_prefix('\'').and_then(|inner| inner.find('\'')).map(|end| end + 2);
+    let word = match quoted {
+        Some(width) => width,
+        None => {
+            rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"'))).unwrap_or(rest.len())
+        }
+    };
     let width = if word == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { word };
     if width == 0 {
         return text.at;

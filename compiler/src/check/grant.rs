@@ -33,11 +33,14 @@ pub(crate) fn grant<'a>(
         written.as_ref().and_then(|text| filter(text, &relations, database, sink))
     };
     let (rows, restrict) = (text(&written.rows), text(&written.restrict));
+    let compared = rows.iter().chain(&restrict).flat_map(|read| read.compared.iter().cloned()).collect();
+    let (rows, restrict) = (rows.map(|read| read.canonical), restrict.map(|read| read.canonical));
     let checked = CheckedGrant {
         at: written.at,
         allow: written.allow.iter().map(|verb| verb.value).collect(),
         whole: written.rows.is_none() && written.restrict.is_none() && written.columns.is_empty(),
         restricts: written.restrict.is_some(),
+        compared,
         on,
     };
     let grant = Grant {

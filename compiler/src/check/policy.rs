@@ -34,6 +34,7 @@ pub(crate) fn policy<'a>(
         model_masks.push(model);
         masks.push(checked);
     }
+    super::filter_mask::compared(&grants, &masks, sink);
     if written.blank {
         let message =
             format!("the policy `{}` grants nothing, masks nothing and limits nothing", written.name.value);

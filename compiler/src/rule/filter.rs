@@ -252,6 +252,95 @@ grants:
 ",
 );
 
+/// A comparison with `<>` or `NOT IN` is neither true nor false for NULL, so it hides those rows without saying so.
+pub static FILTER_NULL_SEMANTICS: Rule = Rule::warning(
+    411,
+    "filter-null-semantics",
+    "A comparison with `<>` or `NOT IN` is neither true nor false for NULL, so it hides the rows whose column is NULL without saying so. Write `is distinct from`, or test for NULL in the filter.",
+)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region <> 'eu'
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: region is distinct from 'eu'
+",
+);
+
+/// A function of a user schema that reads no column of the row is called for every row all the same.
+pub static FILTER_PER_ROW_CALL: Rule = Rule::warning(
+    412,
+    "filter-per-row-call",
+    "A function of a user schema that reads no column of the row is called for every row all the same. An attribute of the subject has its value once.",
+)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id = public.order_total(7)
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: customer_id = public.order_total(id)
+",
+);
+
+/// The filter compares a column the same policy masks: which rows come back tells what the mask hides.
+pub static FILTER_ON_MASKED_COLUMN: Rule = Rule::warning(
+    415,
+    "filter-on-masked-column",
+    "The filter compares a column the same policy masks: which rows come back tells what the mask hides. Filter by a column that may be seen.",
+)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.customers
+    allow: [select]
+    rows: email = subject.email
+masks: [{ on: public.customers.email, with: email }]
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.customers
+    allow: [select]
+    rows: region = subject.region
+masks: [{ on: public.customers.email, with: email }]
+",
+);
+
 /// `subject.x` is neither built in (`id`, `email`, `groups`) nor declared under `attributes:` in `daam.yaml`.
 pub static UNKNOWN_ATTRIBUTE: Rule = Rule::error(
     416,
@@ -286,7 +375,7 @@ grants:
 pub static FILTER_TYPE_MISMATCH: Rule = Rule::error(
     417,
     "filter-type-mismatch",
-    "The filter compares values of types PostgreSQL has no operator for. No session could start with it, so it is refused here. Cast one side, or declare the attribute with the type of the column.",
+    "PostgreSQL would refuse the filter: there is no such operator, function or cast for these types, or a literal is no value of the type it is compared with. No session could start with it, so it is refused here. Cast one side, or declare the attribute with the type of the column.",
 )
 .fixed()
 .example(
@@ -312,6 +401,36 @@ grants:
 ",
 );
 
+/// The filter's answer depends on a setting every session can change, such as `TimeZone` or `DateStyle`.
+pub static FILTER_SESSION_SETTING: Rule = Rule::error(
+    418,
+    "filter-session-setting",
+    "The filter's answer depends on a setting every session can change, such as `TimeZone`, `DateStyle` or `lc_numeric`: people could move rows into their reach with `SET`. Name the time zone, and compare values instead of their text. The clock (`now()`) is fine.",
+)
+.locked()
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: placed_at::date = '2026-01-31'
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select]
+    rows: (placed_at at time zone 'UTC')::date = '2026-01-31'
+",
+);
+
 pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_SYNTAX,
     &FILTER_NOT_BOOLEAN,
@@ -321,6 +440,10 @@ pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_UNSAFE_FUNCTION,
     &FILTER_BREAKOUT,
     &FILTER_CONSTANT,
+    &FILTER_NULL_SEMANTICS,
+    &FILTER_PER_ROW_CALL,
+    &FILTER_ON_MASKED_COLUMN,
     &UNKNOWN_ATTRIBUTE,
     &FILTER_TYPE_MISMATCH,
+    &FILTER_SESSION_SETTING,
 ];

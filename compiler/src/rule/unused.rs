@@ -29,6 +29,11 @@ pub const NOT_RULES: &[NotARule] = &[
         "the owner of the protecting view reads the table of a subquery, not the subject",
     ),
     not(
+        408,
+        "filter-not-leakproof",
+        "filters live in security-barrier views: what a session calls runs after them, leakproof or not",
+    ),
+    not(
         413,
         "filter-search-path",
         "unqualified functions and operators are pinned to `pg_catalog` when the filter is written out again",

@@ -1,8 +1,8 @@
 //! Parse tree → filter tree. Everything that is not understood is refused where it stands.
 
-use super::{FilterError, Refusal};
 use super::expression::{Expression, Item, Kind, Literal, Owner, TypeRef};
 use super::functions;
+use super::{FilterError, Refusal};
 use crate::token;
 use crate::tree::{Node, ParseError, parse};
 use daam_catalog::Identifier;
@@ -74,7 +74,12 @@ fn syntax(error: &ParseError) -> FilterError {
 
 /// A refusal at a byte offset of the filter's text.
 pub(super) fn refused(offset: usize, message: &str, help: Option<&str>) -> FilterError {
-    FilterError { refusal: Refusal::Syntax, message: message.to_owned(), offset, help: help.map(str::to_owned) }
+    FilterError {
+        refusal: Refusal::Syntax,
+        message: message.to_owned(),
+        offset,
+        help: help.map(str::to_owned),
+    }
 }
 
 /// Where a node stands in the filter's text.

@@ -194,7 +194,8 @@ impl Universe {
     }
 
     fn find(&self, plain: &str) -> Option<TypeId> {
-        self.builtin.printed.get(plain).copied().or_else(|| self.named.get(&parts(plain)).copied())
+        let builtin = self.builtin.printed.get(plain).or_else(|| self.builtin.internal.get(plain));
+        builtin.copied().or_else(|| self.named.get(&parts(plain)).copied())
     }
 
     /// The type of a column.

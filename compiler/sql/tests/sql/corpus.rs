@@ -1,6 +1,7 @@
 //! The type checker against a real server: both judge the same expressions, and never differently.
 
-use crate::corpus_expressions::{COLUMNS, all};
+use crate::corpus_expressions::all;
+use crate::corpus_literals::COLUMNS;
 use crate::typing::{function, relation};
 use daam_catalog::{Catalog, Identifier, RelationName, ServerVersion};
 use daam_postgres::Cluster;
@@ -103,7 +104,8 @@ fn catalog(version: u32) -> Catalog {
 }
 
 async fn connect(cluster: &Cluster) -> Client {
-    let (client, connection) = tokio_postgres::connect(&cluster.superuser_dsn("postgres"), NoTls).await.unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(&cluster.superuser_dsn("postgres"), NoTls).await.unwrap();
     tokio::spawn(connection);
     client.batch_execute(SCHEMA).await.unwrap();
     let columns: Vec<String> = COLUMNS.iter().map(|(name, sql, ..)| format!("{name} {sql}")).collect();

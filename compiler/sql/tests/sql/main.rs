@@ -3,5 +3,6 @@
 mod builtin;
 mod corpus;
 mod corpus_expressions;
+mod corpus_literals;
 mod filter;
 mod typing;

@@ -1,8 +1,8 @@
 //! What the type checker says, without a server: sentences, places, and what depends on the session.
 
 use daam_catalog::{
-    Catalog, Column, DataType, Function, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
-    ServerVersion, TypeClass, Volatility,
+    Catalog, Column, DataType, Function, FunctionName, Generated, Identifier, Relation, RelationKind,
+    RelationName, ServerVersion, TypeClass, Volatility,
 };
 use daam_sql::Filter;
 use daam_sql::typing::{AttributeKind, Environment, Judgement, Universe, judge};

@@ -80,7 +80,11 @@ impl Reader<'_> {
         }
         let (mut count, mut lists) = (0_usize, 0_usize);
         scan.skip_space();
-        if !scan.take('}') {
+        let empty = scan.take('}');
+        if empty && depth > 0 && self.universe.builtin().major < 17 {
+            return Err(self.bad());
+        }
+        if !empty {
             loop {
                 scan.skip_space();
                 if scan.peek() == Some('{') {
@@ -227,18 +231,14 @@ fn one_range(universe: &Universe, scan: &mut Scan<'_>, text: &str, id: TypeId) -
         scan.take_while(|c| c.is_ascii_alphabetic());
         return Ok(Facts::default());
     }
-    if !scan.take('[') && !scan.take('(') {
-        return Err(bad());
-    }
+    let open = scan.next().filter(|c| matches!(c, '[' | '(')).ok_or_else(bad)?;
     let subtype = universe.part_of(id, Form::Range).unwrap_or(id);
     let low = part(scan, &[',', ')', ']']).ok_or_else(bad)?;
     if !scan.take(',') {
         return Err(bad());
     }
     let high = part(scan, &[',', ')', ']']).ok_or_else(bad)?;
-    if !scan.take(']') && !scan.take(')') {
-        return Err(bad());
-    }
+    let close = scan.next().filter(|c| matches!(c, ']' | ')')).ok_or_else(bad)?;
     let mut found = Facts::default();
     for bound in low.iter().chain(&high) {
         found = found.and(facts(universe, bound, subtype)?);
@@ -247,6 +247,17 @@ fn one_range(universe: &Universe, scan: &mut Scan<'_>, text: &str, id: TypeId) -
         && order(universe, low, high, subtype)
     {
         return Err(Bad::new("22000", "range lower bound must be less than or equal to range upper bound"));
+    }
+    // The integer ranges are stored as `[a,b)`, which takes one more than these bounds.
+    let last = match universe.info(id).internal {
+        "int4range" => i64::from(i32::MAX),
+        "int8range" => i64::MAX,
+        _ => return Ok(found),
+    };
+    let is_last =
+        |bound: &Option<String>| bound.as_deref().is_some_and(|text| trimmed(text).parse() == Ok(last));
+    if (open == '(' && is_last(&low)) || (close == ']' && is_last(&high)) {
+        return Err(Bad::new("22003", "integer out of range"));
     }
     Ok(found)
 }

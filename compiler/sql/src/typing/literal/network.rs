@@ -65,7 +65,7 @@ pub(super) fn address(text: &str, network: bool) -> Result<(), Bad> {
         None => None,
         Some(bits) => {
             let digits = !bits.is_empty() && bits.len() <= 3 && bits.chars().all(|c| c.is_ascii_digit());
-            let zero_padded = bits.len() > 1 && bits.starts_with('0');
+            let zero_padded = six && bits.len() > 1 && bits.starts_with('0');
             let value = bits.parse::<u32>().ok().filter(|value| *value <= limit);
             Some(value.filter(|_| digits && !zero_padded).ok_or_else(bad)?)
         }
@@ -123,25 +123,48 @@ fn classful(host: &str) -> u32 {
     class.max(written)
 }
 
-pub(super) fn macaddr(text: &str, name: &str, lengths: &[usize]) -> Result<(), Bad> {
-    let bad = || Bad::syntax(name, text);
+/// Six groups of hexadecimal digits, or their digits in two or three groups, or all together.
+pub(super) fn macaddr(text: &str) -> Result<(), Bad> {
+    let trimmed = trimmed(text);
+    let hex = |group: &str| !group.is_empty() && group.chars().all(|c| c.is_ascii_hexdigit());
+    let mut too_large = false;
+    for (separators, groups, length) in
+        [(":-", 6, None), (":-", 2, Some(6)), (".-", 3, Some(4)), ("", 1, Some(12))]
+    {
+        for separator in separators.chars().map(Some).chain(separators.is_empty().then_some(None)) {
+            let parts: Vec<&str> = separator.map_or_else(|| vec![trimmed], |c| trimmed.split(c).collect());
+            let shaped = parts.len() == groups
+                && parts.iter().all(|part| hex(part) && length.is_none_or(|length| part.len() == length));
+            if !shaped {
+                continue;
+            }
+            let octet = |part: &&str| u64::from_str_radix(part, 16).is_ok_and(|value| value <= 255);
+            if length.is_some() || parts.iter().all(octet) {
+                return Ok(());
+            }
+            too_large = true;
+        }
+    }
+    if too_large {
+        return Err(Bad::new("22003", format!("invalid octet value in \"macaddr\" value: \"{text}\"")));
+    }
+    Err(Bad::syntax("macaddr", text))
+}
+
+/// Pairs of hexadecimal digits, six or eight of them, with one kind of separator or none.
+pub(super) fn macaddr8(text: &str) -> Result<(), Bad> {
     let trimmed = trimmed(text);
     let separators: Vec<char> = trimmed.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
     let groups: Vec<usize> = trimmed.split([':', '-', '.']).map(str::len).collect();
     let digits: usize = groups.iter().sum();
     let one_kind = separators.windows(2).all(|pair| pair.first() == pair.last());
     let known = separators.iter().all(|c| matches!(c, ':' | '-' | '.'));
-    let even = match separators.first() {
-        None => true,
-        Some('.') => groups.iter().all(|length| *length == 4),
-        Some(_) => {
-            let first = groups.first().copied().unwrap_or(0);
-            let pairs = groups.iter().all(|length| *length == 2);
-            pairs || (groups.iter().all(|length| *length == first) && matches!(first, 4 | 6))
-        }
-    };
-    let fits = lengths.iter().any(|length| digits == 2 * length);
-    if one_kind && known && even && fits { Ok(()) } else { Err(bad()) }
+    let even = groups.iter().all(|length| *length > 0 && length % 2 == 0);
+    if one_kind && known && even && matches!(digits, 12 | 16) {
+        Ok(())
+    } else {
+        Err(Bad::syntax("macaddr8", text))
+    }
 }
 
 pub(super) fn log_position(text: &str) -> Result<(), Bad> {
