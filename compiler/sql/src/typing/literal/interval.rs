@@ -68,7 +68,7 @@ fn traditional(fields: &[Field], major: u32) -> Result<Vec<Unit>, Wrong> {
         }
         if field.token != Token::Word {
             let unit = next.unwrap_or(Unit::Second);
-            let (unit, months) = number(text, unit)?;
+            let (unit, months) = number(text, unit, major)?;
             if unit == Unit::Second && text.contains('.') {
                 take(&mut used, &[Unit::Second, Unit::Millisecond, Unit::Microsecond])?;
             } else {
@@ -105,10 +105,12 @@ fn take(used: &mut Vec<Unit>, units: &[Unit]) -> Result<(), Wrong> {
 }
 
 /// A number with its unit; `1-2` is years and months.
-fn number(text: &str, unit: Unit) -> Result<(Unit, bool), Wrong> {
+fn number(text: &str, unit: Unit, major: u32) -> Result<(Unit, bool), Wrong> {
     let mut scan = Scan::new(text.strip_prefix(['-', '+']).unwrap_or(text));
     let digits = scan.take_while(digit);
-    if !digits.is_empty() && digits.parse::<i64>().is_err() {
+    // Before version 15 every field was a 32-bit number.
+    let fits = if major < 15 { digits.parse::<i32>().is_ok() } else { digits.parse::<i64>().is_ok() };
+    if !digits.is_empty() && !fits {
         return Err(Wrong::Overflow);
     }
     let large = |limit: i64| digits.parse::<i64>().is_ok_and(|value| value > limit);
