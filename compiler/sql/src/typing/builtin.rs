@@ -89,54 +89,18 @@ impl Builtin {
     }
 
     fn add(&mut self, fields: &[&'static str]) {
-        let find = |name: &str| self.internal.get(name).copied();
         match *fields {
-            [
-                "T",
-                internal,
-                printed,
-                form,
-                category,
-                preferred,
-                element,
-                subscript,
-                array,
-                of,
-                _,
-                _,
-                modifiers,
-            ] => {
-                self.types.push(TypeInfo {
-                    name: printed.to_owned(),
-                    internal,
-                    form: form_of(form),
-                    category: category.chars().next().unwrap_or('X'),
-                    preferred: preferred == "p",
-                    element: find(element),
-                    subscript: match subscript {
-                        "a" => Subscript::Array,
-                        "r" => Subscript::Raw,
-                        "j" => Subscript::Jsonb,
-                        _ => Subscript::None,
-                    },
-                    array: find(array),
-                    of: find(of),
-                    modifiers: modifiers == "m",
-                    labels: Vec::new(),
-                    fields: Vec::new(),
-                });
-            }
+            ["T", ..] => self.types.extend(self.type_of(fields)),
             ["C", from, to, context, method, function] => {
-                if let (Some(from), Some(to)) = (find(from), find(to)) {
+                if let (Some(from), Some(to)) = (self.find(from), self.find(to)) {
                     self.casts.insert((from, to), cast(context, method, function));
                 }
             }
             ["O", name, left, right, result, changes, leakproof] => {
-                let arguments =
-                    [left, right].into_iter().filter(|side| *side != "-").filter_map(find).collect();
+                let sides = [left, right].into_iter().filter(|side| *side != "-");
                 let routine = Routine {
-                    arguments,
-                    result: find(result).unwrap_or_default(),
+                    arguments: sides.filter_map(|side| self.find(side)).collect(),
+                    result: self.find(result).unwrap_or_default(),
                     kind: RoutineKind::Function,
                     variadic: None,
                     defaults: 0,
@@ -147,15 +111,12 @@ impl Builtin {
                 self.operators.entry(name).or_default().push(routine);
             }
             ["F", name, arguments, result, kind, variadic, defaults, changes, leakproof, set] => {
+                let arguments = arguments.split(',').filter(|argument| *argument != "-");
                 let routine = Routine {
-                    arguments: arguments
-                        .split(',')
-                        .filter(|argument| *argument != "-")
-                        .filter_map(find)
-                        .collect(),
-                    result: find(result).unwrap_or_default(),
+                    arguments: arguments.filter_map(|argument| self.find(argument)).collect(),
+                    result: self.find(result).unwrap_or_default(),
                     kind: if kind == "a" { RoutineKind::Aggregate } else { RoutineKind::Function },
-                    variadic: find(variadic),
+                    variadic: self.find(variadic),
                     defaults: defaults.parse().unwrap_or(0),
                     volatility: volatility(changes),
                     leakproof: leakproof == "l",
@@ -166,6 +127,50 @@ impl Builtin {
             ["Z", name] => self.abbreviations.push(name),
             _ => {}
         }
+    }
+
+    fn find(&self, name: &str) -> Option<TypeId> {
+        self.internal.get(name).copied()
+    }
+
+    fn type_of(&self, fields: &[&'static str]) -> Option<TypeInfo> {
+        let [
+            "T",
+            internal,
+            printed,
+            form,
+            category,
+            preferred,
+            element,
+            subscript,
+            array,
+            of,
+            _,
+            _,
+            modifiers,
+        ] = *fields
+        else {
+            return None;
+        };
+        Some(TypeInfo {
+            name: printed.to_owned(),
+            internal,
+            form: form_of(form),
+            category: category.chars().next().unwrap_or('X'),
+            preferred: preferred == "p",
+            element: self.find(element),
+            subscript: match subscript {
+                "a" => Subscript::Array,
+                "r" => Subscript::Raw,
+                "j" => Subscript::Jsonb,
+                _ => Subscript::None,
+            },
+            array: self.find(array),
+            of: self.find(of),
+            modifiers: modifiers == "m",
+            labels: Vec::new(),
+            fields: Vec::new(),
+        })
     }
 }
 

@@ -163,7 +163,7 @@ impl Universe {
 }
 
 /// The candidates with the highest score, in order.
-fn keep_best<'u>(candidates: Vec<Candidate<'u>>, score: impl Fn(&[TypeId]) -> usize) -> Vec<Candidate<'u>> {
+fn keep_best(candidates: Vec<Candidate<'_>>, score: impl Fn(&[TypeId]) -> usize) -> Vec<Candidate<'_>> {
     let best = candidates.iter().map(|(_, types)| score(types)).max().unwrap_or(0);
     candidates.into_iter().filter(|(_, types)| score(types) == best).collect()
 }

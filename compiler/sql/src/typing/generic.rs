@@ -18,6 +18,8 @@ struct Found {
     range: Option<TypeId>,
     multirange: Option<TypeId>,
     compatible: Vec<TypeId>,
+    /// What the compatible ones have in common.
+    common: Option<TypeId>,
     compatible_range: Option<TypeId>,
     compatible_multirange: Option<TypeId>,
     nonarray: bool,
@@ -56,10 +58,12 @@ impl Universe {
         result: Option<TypeId>,
     ) -> Result<Option<Consistent>, String> {
         let Some(mut found) = self.collect(actual, declared) else { return Ok(None) };
-        let Some(common) = self.consistent(&mut found) else { return Ok(None) };
+        if self.consistent(&mut found).is_none() {
+            return Ok(None);
+        }
         match result {
             None => Ok(Some(Consistent { arguments: Vec::new(), result: TypeId::default() })),
-            Some(result) => self.settle(&found, common, actual, declared, result).map(Some),
+            Some(result) => self.settle(&found, actual, declared, result).map(Some),
         }
     }
 
@@ -101,8 +105,8 @@ impl Universe {
         Some(found)
     }
 
-    /// Deduces the families from each other; `None` when they disagree. The common type of the compatible ones.
-    fn consistent(&self, found: &mut Found) -> Option<Option<TypeId>> {
+    /// Deduces the families from each other; `None` when they disagree.
+    fn consistent(&self, found: &mut Found) -> Option<()> {
         let agree = |slot: &mut Option<TypeId>, value: TypeId| *slot.get_or_insert(value) == value;
         if let Some(array) = found.array
             && !agree(&mut found.element, self.element(array)?)
@@ -137,20 +141,20 @@ impl Universe {
         };
         found.compatible.extend(subtype);
         if found.compatible.is_empty() {
-            return Some(None);
+            return Some(());
         }
         let common = self.common_type(&found.compatible).ok()?;
         let works = found.compatible.iter().all(|one| self.can_coerce(&[*one], &[common], Context::Implicit));
         let refused = !works
             || (found.compatible_nonarray && is_array(Some(common)))
             || subtype.is_some_and(|subtype| subtype != common);
-        (!refused).then_some(Some(common))
+        found.common = Some(common);
+        (!refused).then_some(())
     }
 
     fn settle(
         &self,
         found: &Found,
-        common: Option<TypeId>,
         actual: &[TypeId],
         declared: &[TypeId],
         result: TypeId,
@@ -160,7 +164,7 @@ impl Universe {
         if simple && found.element.is_none() {
             return Err("could not determine polymorphic type because input has type unknown".to_owned());
         }
-        let common = common.unwrap_or(ids.text);
+        let common = found.common.unwrap_or(ids.text);
         let array_of = |element: Option<TypeId>| {
             let element = element.unwrap_or(common);
             self.info(element)

@@ -73,8 +73,12 @@ impl<'e> Judge<'e, '_> {
             Kind::Subject { name } => known(self.attribute(node, name)?),
             Kind::Literal(literal) => Ok(self.literal(node, literal)),
             Kind::Cast { value, to } => known(self.cast(node, value, to)?),
-            Kind::Call { schema, name, arguments, star } => {
-                known(self.call(node, schema.as_ref(), name.as_str(), arguments, *star)?)
+            Kind::Call { star: true, arguments, .. } => {
+                self.enter_aggregate(node, arguments)?;
+                known(ids.int8)
+            }
+            Kind::Call { schema, name, arguments, .. } => {
+                known(self.call(node, schema.as_ref(), name.as_str(), arguments)?)
             }
             Kind::Special { keyword: "NULLIF", arguments } => known(self.nullif(node, arguments)?),
             Kind::Special { keyword, arguments } => known(self.common(arguments, keyword)?),

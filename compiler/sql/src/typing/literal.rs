@@ -47,7 +47,6 @@ pub(super) struct Facts {
     pub(super) order: bool,
     /// `today`, `now`.
     pub(super) moving: bool,
-    pub(super) money: bool,
 }
 
 impl Facts {
@@ -56,7 +55,6 @@ impl Facts {
             zone: self.zone || other.zone,
             order: self.order || other.order,
             moving: self.moving || other.moving,
-            money: self.money || other.money,
         }
     }
 }
@@ -106,7 +104,7 @@ fn builtin(universe: &Universe, text: &str, internal: &str, name: &str) -> Resul
         "oid" | "xid" | "cid" => plain(number::unsigned(text, internal, major)),
         "numeric" => plain(number::numeric(text, major).map(|_| ())),
         "float4" | "float8" => plain(number::float(text, name, internal == "float4")),
-        "money" => number::money(text).map(|()| Facts { money: true, ..Facts::default() }),
+        "money" => plain(number::money(text)),
         "bool" => plain(number::boolean(text)),
         "uuid" => plain(network::uuid(text)),
         "bytea" => plain(network::bytea(text)),

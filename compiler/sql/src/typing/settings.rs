@@ -44,7 +44,8 @@ impl<'e> Judge<'e, '_> {
 
     pub(super) fn note_literal(&mut self, value: Value<'e>, text: &str, to: TypeId) {
         let Ok(facts) = super::literal::facts(self.universe, text, to) else { return };
-        let Facts { zone, order, moving, money } = facts;
+        let Facts { zone, order, moving } = facts;
+        let money = self.universe.base(to) == self.universe.ids().money;
         let says = if moving {
             Some(("stands for another moment in every session", "TimeZone"))
         } else if zone {
@@ -123,9 +124,8 @@ impl Universe {
     /// The setting a cast depends on.
     fn cast_setting(&self, from: TypeId, to: TypeId, context: Context) -> Option<&'static str> {
         match self.pathway(to, from, context)? {
-            Pathway::Relabel => None,
             Pathway::Function(Volatility::Stable) => Some(self.setting_of(from, to)),
-            Pathway::Function(_) => None,
+            Pathway::Relabel | Pathway::Function(_) => None,
             Pathway::Array(to, from) => self.cast_setting(from, to, context),
             Pathway::Text => self.output_setting(from).or_else(|| self.input_setting(to)),
         }

@@ -148,7 +148,6 @@ impl<'e> Judge<'e, '_> {
         schema: Option<&'e Identifier>,
         name: &str,
         arguments: &'e [Expression],
-        star: bool,
     ) -> Judged<TypeId> {
         let universe = self.universe;
         let named = universe.functions(schema, name);
@@ -158,13 +157,11 @@ impl<'e> Judge<'e, '_> {
             values.push(self.value(argument)?);
         }
         let types: Vec<TypeId> = values.iter().map(|value| value.id).collect();
-        if star {
-            self.enter_aggregate(node, arguments)?;
-            return Ok(universe.ids().int8);
-        }
         let exact = named.iter().any(|routine| routine.arguments == types);
         if !exact && let Some(to) = self.cast_by_name(schema, name, &types) {
-            self.coerce(values.remove(0), to, Context::Explicit)?;
+            for value in values {
+                self.coerce(value, to, Context::Explicit)?;
+            }
             return Ok(to);
         }
         match universe.function(named, &types) {
@@ -228,10 +225,10 @@ impl<'e> Judge<'e, '_> {
             return Some(to);
         }
         let text = universe.info(to).category == 'S';
+        let row = *from == universe.ids().record || universe.is_complex(*from);
         match universe.pathway(to, *from, Context::Explicit)? {
-            Pathway::Relabel => Some(to),
-            Pathway::Text if (*from == universe.ids().record || universe.is_complex(*from)) && text => None,
-            Pathway::Text => Some(to),
+            Pathway::Text if row && text => None,
+            Pathway::Relabel | Pathway::Text => Some(to),
             Pathway::Function(_) | Pathway::Array(..) => None,
         }
     }

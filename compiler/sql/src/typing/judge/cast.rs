@@ -152,11 +152,10 @@ fn bad_modifier(name: &str, modifiers: &[i64], major: u32) -> Option<String> {
                 None
             }
         }
-        ("numeric", [_]) => None,
         ("timestamp" | "timestamptz" | "time" | "timetz", [precision]) => {
             (*precision < 0).then(|| format!("precision {precision} must not be negative"))
         }
-        ("", _) => None,
+        ("", _) | ("numeric", [_]) => None,
         _ => Some("invalid type modifier".to_owned()),
     }
 }

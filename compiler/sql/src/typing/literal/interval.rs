@@ -93,7 +93,7 @@ fn traditional(fields: &[Field], major: u32) -> Result<Vec<Unit>, Wrong> {
             Word::Ago | Word::Infinite | Word::Reserved => return Err(Wrong::Format),
         }
     }
-    if !found || (pending && major >= 16) { Err(Wrong::Format) } else { Ok(used) }
+    if !found || (pending && major >= 17) { Err(Wrong::Format) } else { Ok(used) }
 }
 
 fn take(used: &mut Vec<Unit>, units: &[Unit]) -> Result<(), Wrong> {

@@ -40,8 +40,13 @@ pub(super) struct Reading {
     pub(super) text_month: bool,
     /// Three numbers below 13 whose order is a convention.
     pub(super) order: bool,
-    zoned: bool,
     special: Special,
+}
+
+impl Reading {
+    fn zoned(&self) -> bool {
+        self.mask & ZONE != 0
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,10 +71,9 @@ pub(super) fn moment(builtin: &Builtin, text: &str, internal: &str) -> Result<Fa
         return Err(Bad::new("22008", format!("{internal} out of range: \"{text}\"")));
     }
     Ok(Facts {
-        zone: internal == "timestamptz" && ordinary && !reading.zoned,
+        zone: internal == "timestamptz" && ordinary && !reading.zoned(),
         order: reading.order,
         moving: reading.special == Special::Moving,
-        money: false,
     })
 }
 
@@ -78,11 +82,10 @@ pub(super) fn instant(builtin: &Builtin, text: &str) -> Option<f64> {
     let reading = read(builtin, text).ok()?;
     let special = text.trim().to_ascii_lowercase();
     match reading.special {
-        Special::Moving => None,
         Special::Fixed if special.contains("-infinity") => Some(f64::NEG_INFINITY),
         Special::Fixed if special.contains("infinity") => Some(f64::INFINITY),
-        Special::Fixed => None,
-        Special::None if reading.zoned => None,
+        Special::Moving | Special::Fixed => None,
+        Special::None if reading.zoned() => None,
         Special::None => {
             let days = (reading.year * 12 + reading.month) * 31 + reading.day;
             let seconds = (reading.clock.hour * 60 + reading.clock.minute) * 60 + reading.clock.second;
@@ -115,7 +118,6 @@ fn read(builtin: &Builtin, text: &str) -> Result<Reading, Wrong> {
             return Err(Wrong::Format);
         }
         reading.mask |= mask;
-        reading.zoned |= mask & ZONE != 0;
     }
     if state.pending.is_some() {
         return Err(Wrong::Format);
@@ -127,7 +129,7 @@ fn read(builtin: &Builtin, text: &str) -> Result<Reading, Wrong> {
     if state.meridiem.is_some() && reading.clock.hour > 12 {
         return Err(Wrong::Overflow);
     }
-    if reading.mask & DATE != DATE { Err(Wrong::Format) } else { Ok(reading) }
+    if reading.mask & DATE == DATE { Ok(reading) } else { Err(Wrong::Format) }
 }
 
 /// What words before a field make of it.
@@ -337,7 +339,6 @@ fn clock_only(builtin: &Builtin, text: &str) -> Result<(u32, bool, bool), Wrong>
             return Err(Wrong::Format);
         }
         reading.mask |= mask;
-        reading.zoned |= mask & ZONE != 0;
     }
     if state.pending.is_some() {
         return Err(Wrong::Format);
@@ -348,5 +349,5 @@ fn clock_only(builtin: &Builtin, text: &str) -> Result<(u32, bool, bool), Wrong>
     if reading.mask & DATE == DATE {
         validate(&mut reading, &state)?;
     }
-    Ok((reading.mask, reading.special == Special::Moving, reading.zoned))
+    Ok((reading.mask, reading.special == Special::Moving, reading.zoned()))
 }

@@ -116,7 +116,7 @@ impl Reader<'_> {
         let mut kept = 0;
         loop {
             match scan.peek() {
-                None => return Err(self.bad()),
+                None | Some('{') => return Err(self.bad()),
                 Some('"') => {
                     // A quoted element is nothing but its quotes.
                     if quoted || any {
@@ -134,7 +134,6 @@ impl Reader<'_> {
                     }
                     kept = value.len();
                 }
-                Some('{') => return Err(self.bad()),
                 Some('}') => break,
                 Some(c) if c == self.delimiter => break,
                 Some(c) if is_space(c) => {
@@ -178,7 +177,7 @@ pub(super) fn row(universe: &Universe, text: &str, id: TypeId) -> Result<Facts, 
         if index > 0 && !scan.take(',') {
             return Err(bad());
         }
-        let value = part(&mut scan, &[',', ')']).ok_or_else(bad)?;
+        let value = part(&mut scan, &[',', ')']).map_err(|_| bad())?;
         if let Some(value) = value {
             found = found.and(facts(universe, &value, *field)?);
         }
@@ -190,20 +189,23 @@ pub(super) fn row(universe: &Universe, text: &str, id: TypeId) -> Result<Facts, 
     if scan.is_done() { Ok(found) } else { Err(bad()) }
 }
 
+/// The text ends within a value.
+struct Unfinished;
+
 /// A value of a row or range up to one of those characters: `None` when there is no value at all.
-fn part(scan: &mut Scan<'_>, ends: &[char]) -> Option<Option<String>> {
+fn part(scan: &mut Scan<'_>, ends: &[char]) -> Result<Option<String>, Unfinished> {
     if scan.peek().is_some_and(|c| ends.contains(&c)) {
-        return Some(None);
+        return Ok(None);
     }
     let (mut value, mut quoted) = (String::new(), false);
     loop {
-        let c = scan.peek()?;
+        let c = scan.peek().ok_or(Unfinished)?;
         if !quoted && ends.contains(&c) {
-            return Some(Some(value));
+            return Ok(Some(value));
         }
         scan.next();
         match c {
-            '\\' => value.push(scan.next()?),
+            '\\' => value.push(scan.next().ok_or(Unfinished)?),
             '"' if quoted && scan.take('"') => value.push('"'),
             '"' => quoted = !quoted,
             c => value.push(c),
@@ -233,11 +235,11 @@ fn one_range(universe: &Universe, scan: &mut Scan<'_>, text: &str, id: TypeId) -
     }
     let open = scan.next().filter(|c| matches!(c, '[' | '(')).ok_or_else(bad)?;
     let subtype = universe.part_of(id, Form::Range).unwrap_or(id);
-    let low = part(scan, &[',', ')', ']']).ok_or_else(bad)?;
+    let low = part(scan, &[',', ')', ']']).map_err(|_| bad())?;
     if !scan.take(',') {
         return Err(bad());
     }
-    let high = part(scan, &[',', ')', ']']).ok_or_else(bad)?;
+    let high = part(scan, &[',', ')', ']']).map_err(|_| bad())?;
     let close = scan.next().filter(|c| matches!(c, ']' | ')')).ok_or_else(bad)?;
     let mut found = Facts::default();
     for bound in low.iter().chain(&high) {

@@ -71,7 +71,7 @@ pub(super) fn address(text: &str, network: bool) -> Result<(), Bad> {
         }
     };
     let value: u128 = if six {
-        host.parse::<std::net::Ipv6Addr>().map(u128::from).map_err(|_| bad())?
+        host.parse::<core::net::Ipv6Addr>().map(u128::from).map_err(|_| bad())?
     } else {
         u128::from(four(host, network, bits).ok_or_else(bad)?) << 96
     };

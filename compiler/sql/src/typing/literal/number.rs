@@ -235,7 +235,7 @@ pub(super) fn geometry(text: &str, name: &str) -> Result<(), Bad> {
         "lseg" | "box" => count == 4,
         "circle" => count == 3,
         "line" => count == 3 || count == 4,
-        _ => count >= 2 && count % 2 == 0,
+        _ => count >= 2 && count.is_multiple_of(2),
     };
     if depth != Some(0) || !fits {
         return Err(bad());

@@ -92,11 +92,7 @@ pub(super) fn date(text: &str, reading: &mut Reading) -> Result<u32, Wrong> {
             Some(_) => parts.push(scan.take_while(|c| c.is_ascii_alphabetic())),
         }
         // One character after a part is dropped, whatever it is.
-        if scan.peek().is_some_and(|c| !c.is_ascii_alphanumeric()) {
-            scan.next();
-        } else if !scan.is_done() {
-            scan.next();
-        }
+        scan.next();
     }
     let (mut mask, mut found) = (reading.mask, 0);
     let is_word = |part: &&&str| part.starts_with(|c: char| c.is_ascii_alphabetic());
