@@ -4,7 +4,7 @@
 
 use crate::content::{ContentError, decode_content, encode_content, features};
 use crate::digest::sha256_hex;
-use crate::dsse::{Envelope, EnvelopeSignature, MAX_SIGNATURES, MAX_STATEMENT};
+use crate::dsse::{Envelope, MAX_SIGNATURES, MAX_STATEMENT, Payload};
 use crate::file::{self, MAX_CONTENT};
 use crate::key::PublicKey;
 use crate::refused::Refused;
@@ -12,6 +12,7 @@ use crate::signing_key::SigningKey;
 use crate::statement::{
     CONTENT_TYPE, ContentRef, Previous, STATEMENT_TYPE, SUPPORTED_FEATURES, Source, Statement, StatementError,
 };
+use crate::trust::Role;
 use daam_model::PolicySet;
 use std::collections::BTreeSet;
 
@@ -130,7 +131,7 @@ pub fn build(set: &PolicySet, input: StatementInput) -> Result<UnsignedBundle, B
     if payload.len() > MAX_STATEMENT {
         return Err(BuildError::TooLarge { what: "statement", size: payload.len(), limit: MAX_STATEMENT });
     }
-    Ok(UnsignedBundle { envelope: Envelope { payload, signatures: Vec::new() }, statement, content })
+    Ok(UnsignedBundle { envelope: Envelope::new(Payload::Policy, payload), statement, content })
 }
 
 impl UnsignedBundle {
@@ -138,7 +139,7 @@ impl UnsignedBundle {
     /// other; signatures are not.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refused> {
         let parts = file::split(bytes)?;
-        let envelope = Envelope::parse(parts.envelope)?;
+        let envelope = Envelope::parse(parts.envelope, &[Payload::Policy, Payload::Emergency])?;
         let statement = Statement::parse(&envelope.payload).map_err(Refused::Statement)?;
         statement.vouches_for(parts.content)?;
         Ok(Self { envelope, statement, content: parts.content.to_vec() })
@@ -184,15 +185,18 @@ impl UnsignedBundle {
     /// Adds a signature made elsewhere over [`UnsignedBundle::signing_input`]; replaces an earlier one of the
     /// same key.
     pub fn attach(&mut self, key: &PublicKey, signature: Vec<u8>) -> Result<(), BuildError> {
-        let keyid = key.keyid();
-        if !key.verifies(&self.signing_input(), &signature) {
-            return Err(BuildError::Signature(keyid));
-        }
-        self.envelope.signatures.retain(|present| present.keyid != keyid);
-        if self.envelope.signatures.len() >= MAX_SIGNATURES {
-            return Err(BuildError::TooManySignatures);
-        }
-        self.envelope.signatures.push(EnvelopeSignature { keyid, signature });
-        Ok(())
+        self.envelope.attach(key, signature)
+    }
+
+    /// The same for the emergency role: other keys, another type, and agents accept it only if it narrows. Signatures
+    /// made before do not count for it.
+    #[must_use]
+    pub fn for_emergency(self) -> Self {
+        Self { envelope: Envelope::new(Payload::Emergency, self.envelope.payload), ..self }
+    }
+
+    /// The role whose signatures it needs.
+    pub fn role(&self) -> Role {
+        if self.envelope.kind == Payload::Emergency { Role::Emergency } else { Role::Policy }
     }
 }

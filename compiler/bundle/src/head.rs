@@ -16,6 +16,33 @@ pub struct Head {
     pub statement_sha256: String,
     /// A time that has certainly passed: no clock set back makes an expired bundle valid again.
     pub time_floor: i64,
+    /// The highest version of the trust file seen, so that an earlier one does not come back; 0 if not recorded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trust_version: u64,
+}
+
+/// The lowest place in the order of bundles that may be accepted where nothing was accepted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Minimum {
+    /// The epoch.
+    pub epoch: u64,
+    /// The serial within it.
+    pub serial: u64,
+}
+
+impl Minimum {
+    /// Reads `EPOCH.SERIAL`, as enrolment tokens carry it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, serial) = text.split_once('.')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| text.parse().ok().filter(|n| *n <= MAX_EXACT && digits(text));
+        Some(Self { epoch: number(epoch)?, serial: number(serial)? })
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a text is not a head.
@@ -45,6 +72,7 @@ impl Head {
             ("serial", head.serial <= MAX_EXACT),
             ("statement_sha256", is_sha256_hex(&head.statement_sha256)),
             ("time_floor", time),
+            ("trust_version", head.trust_version <= MAX_EXACT),
         ];
         match checks.into_iter().find(|(_, holds)| !holds) {
             None => Ok(head),

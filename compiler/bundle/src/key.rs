@@ -1,20 +1,32 @@
-//! Public keys and their ids.
+//! Public keys, their ids, and the one way to check a signature.
 //!
-//! A key id is always recomputed from the key; a written one is only ever compared. Refused: weak keys (points
-//! of small order, under which one signature fits many messages) and encodings of other algorithms.
+//! A key id is always recomputed from the key; a written one is only ever compared. The algorithm comes from the
+//! trust record, never from the signature. Refused: weak keys (points of small order, under which one signature
+//! fits many messages), encodings of other algorithms, and every form of a signature but one: Ed25519 is verified
+//! strictly, ECDSA takes the lower of its two twins only.
+
+mod ecdsa;
+mod ed25519;
+mod ssh;
 
 use crate::digest::sha256_hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ecdsa::P256Key;
+use ed25519::Ed25519Key;
+use ssh::SshKey;
 use std::fmt;
 
 /// A signature algorithm. It comes from the trust file, never from a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// Pure Ed25519.
+    /// Pure Ed25519; the signature is its 64 bytes.
     Ed25519,
+    /// ECDSA over P-256 with SHA-256; the signature is `r` and `s`, 32 bytes each, `s` the lower one.
+    EcdsaP256Sha256,
+    /// The signatures of `ssh-keygen -Y sign -n daam`, without their armour.
+    Sshsig,
 }
 
 impl Scheme {
@@ -22,12 +34,16 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ed25519 => "ed25519",
+            Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+            Self::Sshsig => "sshsig",
         }
     }
 
     /// The scheme of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        (name == Self::Ed25519.as_str()).then_some(Self::Ed25519)
+        [Self::Ed25519, Self::EcdsaP256Sha256, Self::Sshsig]
+            .into_iter()
+            .find(|scheme| scheme.as_str() == name)
     }
 }
 
@@ -35,19 +51,30 @@ impl Scheme {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// An algorithm this version does not know.
-    #[error("the key scheme `{0}` is not supported; `ed25519` is accepted")]
+    #[error(
+        "the key scheme `{0}` is not supported; `ed25519`, `ecdsa-p256-sha256` and `sshsig` are accepted"
+    )]
     Scheme(String),
     /// Not base64, or not of the right length.
-    #[error("the public key is not base64 of a 32-byte Ed25519 key or of its SPKI form")]
+    #[error(
+        "the public key is not readable; base64 of an Ed25519 or P-256 key in SPKI form, its PEM, or a line of `id_ed25519.pub` is accepted"
+    )]
     Encoding,
+    /// An SSH key of another kind.
+    #[error(
+        "SSH keys of the kind `{0}` are not supported; `ssh-ed25519`, `ecdsa-sha2-nistp256` and `sk-ssh-ed25519@openssh.com` are accepted"
+    )]
+    SshKind(String),
     /// Not a point of the curve.
-    #[error("the public key is not a valid Ed25519 key")]
+    #[error("the public key is not a point of its curve")]
     Invalid,
     /// A point of small order.
     #[error("the public key is weak: signatures under it prove nothing; generate another")]
     Weak,
-    /// Not a PKCS#8 PEM of an Ed25519 private key.
-    #[error("the private key is not an Ed25519 key in PKCS#8 PEM form (`-----BEGIN PRIVATE KEY-----`)")]
+    /// Not a PKCS#8 PEM of a private key.
+    #[error(
+        "the private key is not an unencrypted Ed25519 or P-256 key in PKCS#8 PEM form (`-----BEGIN PRIVATE KEY-----`); SSH keys sign through `ssh-agent:`"
+    )]
     Private,
     /// The operating system gave no randomness.
     #[error("the operating system provided no random bytes")]
@@ -57,51 +84,138 @@ pub enum KeyError {
 /// A public key that may be trusted; never a weak one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    key: VerifyingKey,
+    kind: Kind,
 }
 
-/// DER of `SEQUENCE { SEQUENCE { OID 1.3.101.112 }, BIT STRING (33) }`, before the key's 32 bytes (RFC 8410).
-const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    Ed25519(Ed25519Key),
+    P256(P256Key),
+    Ssh(SshKey),
+}
 
 impl PublicKey {
     /// Takes the 32 bytes of an Ed25519 key.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Invalid)?;
-        if key.is_weak() { Err(KeyError::Weak) } else { Ok(Self { key }) }
+        Ok(Self { kind: Kind::Ed25519(Ed25519Key::from_bytes(bytes)?) })
     }
 
-    /// Reads base64 of the 32 bytes or of the SPKI form.
-    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+    pub(crate) fn p256(key: p256::ecdsa::VerifyingKey) -> Self {
+        Self { kind: Kind::P256(P256Key::new(key)) }
+    }
+
+    /// Reads a key as a trust file lists it: base64 of the SPKI form, or of the SSH wire form for `sshsig`.
+    pub fn from_record(scheme: Scheme, text: &str) -> Result<Self, KeyError> {
         let bytes = STANDARD.decode(text).map_err(|_| KeyError::Encoding)?;
-        let raw = bytes.strip_prefix(&SPKI_PREFIX).unwrap_or(&bytes);
-        Self::from_bytes(raw.try_into().map_err(|_| KeyError::Encoding)?)
+        let kind = match scheme {
+            Scheme::Ed25519 => Kind::Ed25519(Ed25519Key::decode(&bytes)?),
+            Scheme::EcdsaP256Sha256 => Kind::P256(P256Key::decode(&bytes)?),
+            Scheme::Sshsig => Kind::Ssh(SshKey::decode(&bytes)?),
+        };
+        Ok(Self { kind })
+    }
+
+    /// Reads what people have in files: an SSH public key line, a `PUBLIC KEY` PEM, or base64 of the SPKI form.
+    pub fn from_text(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
+        if let Some(body) = text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
+            let body = body.strip_suffix("-----END PUBLIC KEY-----").ok_or(KeyError::Encoding)?;
+            return Self::from_spki_base64(&body.split_whitespace().collect::<String>());
+        }
+        match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [kind, body, ..] => {
+                let key = SshKey::decode(&STANDARD.decode(body).map_err(|_| KeyError::Encoding)?)?;
+                if key.algorithm() != *kind {
+                    return Err(KeyError::Encoding);
+                }
+                Ok(Self { kind: Kind::Ssh(key) })
+            }
+            [body] => Self::from_spki_base64(body),
+            [] => Err(KeyError::Encoding),
+        }
+    }
+
+    fn from_spki_base64(text: &str) -> Result<Self, KeyError> {
+        match Self::from_record(Scheme::Ed25519, text) {
+            Err(KeyError::Encoding) => Self::from_record(Scheme::EcdsaP256Sha256, text),
+            read => read,
+        }
+    }
+
+    /// Reads an SSH public key in its wire form.
+    pub fn from_ssh_wire(bytes: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self { kind: Kind::Ssh(SshKey::decode(bytes)?) })
     }
 
     /// Its algorithm.
     pub fn scheme(&self) -> Scheme {
-        Scheme::Ed25519
+        match &self.kind {
+            Kind::Ed25519(_) => Scheme::Ed25519,
+            Kind::P256(_) => Scheme::EcdsaP256Sha256,
+            Kind::Ssh(_) => Scheme::Sshsig,
+        }
     }
 
-    /// The SPKI form in DER.
-    pub fn spki_der(&self) -> Vec<u8> {
-        [SPKI_PREFIX.as_slice(), self.key.as_bytes()].concat()
+    /// The one encoding of the key: SPKI in DER, or the SSH wire form for `sshsig`.
+    pub fn encoded(&self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Ed25519(key) => key.spki_der(),
+            Kind::P256(key) => key.spki_der(),
+            Kind::Ssh(key) => key.wire().to_vec(),
+        }
     }
 
-    /// Base64 of the SPKI form, as trust files hold it.
+    /// Base64 of [`PublicKey::encoded`], as trust files hold it.
     pub fn to_base64(&self) -> String {
-        STANDARD.encode(self.spki_der())
+        STANDARD.encode(self.encoded())
     }
 
-    /// The id: `hex(sha256("daam-key-v1" NUL scheme NUL SPKI))`.
+    /// The id: `hex(sha256("daam-key-v1" NUL scheme NUL encoded))`.
     pub fn keyid(&self) -> String {
         let scheme = self.scheme().as_str().as_bytes();
-        sha256_hex(&[b"daam-key-v1\0".as_slice(), scheme, b"\0", &self.spki_der()].concat())
+        sha256_hex(&[b"daam-key-v1\0".as_slice(), scheme, b"\0", &self.encoded()].concat())
     }
 
-    /// Strict verification: one signature per message and key, no malleable forms.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature)
-            .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
+    /// What a threshold counts: the point itself, so that one key under two schemes is one key.
+    pub(crate) fn material(&self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Ed25519(key) => key.material(),
+            Kind::P256(key) => key.material(),
+            Kind::Ssh(key) => key.material(),
+        }
+    }
+
+    /// Whether the signature, in the one form its scheme allows, is this key's over the message.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.kind {
+            Kind::Ed25519(key) => key.verifies(message, signature),
+            Kind::P256(key) => key.verifies(message, signature),
+            Kind::Ssh(key) => key.verifies(message, signature),
+        }
+    }
+
+    /// The one form of a signature that signers write in several: DER or a high `s` from key services, armour
+    /// from `ssh-keygen`. It is not verified by this; `None` if it is no signature of the scheme.
+    pub fn normalise(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Ed25519(_) => (signature.len() == 64).then(|| signature.to_vec()),
+            Kind::P256(_) => ecdsa::normalise(signature),
+            Kind::Ssh(_) => ssh::normalise(signature),
+        }
+    }
+
+    /// What an SSH agent has to sign so that [`PublicKey::attach_ssh`] makes a signature over the message; `None`
+    /// for keys that are not SSH keys.
+    pub fn ssh_signing_input(&self, message: &[u8]) -> Option<Vec<u8>> {
+        matches!(self.kind, Kind::Ssh(_)).then(|| ssh::signing_input(message))
+    }
+
+    /// A signature of the scheme `sshsig` around what an SSH agent answered; `None` if that is none.
+    pub fn attach_ssh(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Ssh(key) => ssh::normalise(&key.envelope(answer)),
+            Kind::Ed25519(_) | Kind::P256(_) => None,
+        }
     }
 }
 
@@ -112,30 +226,6 @@ impl fmt::Debug for PublicKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_order_points_are_refused() {
-        let mut one = [0_u8; 32];
-        one[0] = 1;
-        assert_eq!(PublicKey::from_bytes(&one), Err(KeyError::Weak));
-        assert_eq!(PublicKey::from_bytes(&[0; 32]), Err(KeyError::Weak));
-    }
-
-    #[test]
-    fn raw_and_spki_forms_give_the_same_key_and_id() {
-        let key = crate::SigningKey::from_seed(&[7; 32]).public();
-        let raw = STANDARD.encode(&key.spki_der()[12..]);
-        assert_eq!(PublicKey::from_base64(&raw).unwrap().keyid(), key.keyid());
-        assert_eq!(PublicKey::from_base64(&key.to_base64()).unwrap(), key);
-        assert_eq!(key.keyid().len(), 64);
-    }
-
-    #[test]
-    fn other_encodings_are_refused() {
-        for text in ["", "AAAA", "not base64", "ssh-ed25519 AAAA"] {
-            assert_eq!(PublicKey::from_base64(text), Err(KeyError::Encoding));
-        }
-    }
-}
+pub(crate) use ssh::tests as ssh_samples;
+#[cfg(test)]
+mod tests;

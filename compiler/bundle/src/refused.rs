@@ -1,6 +1,7 @@
 //! Every reason a bundle is not accepted, and what would be.
 
 use crate::content::ContentError;
+use crate::head::Minimum;
 use crate::statement::StatementError;
 
 /// The kinds of refusal, as exit codes and alarms tell them apart.
@@ -44,8 +45,13 @@ pub enum Refused {
     #[error("the {0} is not padded base64")]
     Base64(&'static str),
     /// Signed for another purpose.
-    #[error("the envelope holds a `{0}`; only `{expected}` is accepted", expected = crate::dsse::PAYLOAD_TYPE)]
-    PayloadType(String),
+    #[error("the envelope holds a `{found}`; only `{expected}` is accepted")]
+    PayloadType {
+        /// The type as written.
+        found: String,
+        /// The one accepted.
+        expected: &'static str,
+    },
     /// More signatures than anyone needs.
     #[error("the bundle carries {0} signatures; at most {limit} are accepted", limit = crate::dsse::MAX_SIGNATURES)]
     TooManySignatures(usize),
@@ -91,6 +97,44 @@ pub enum Refused {
         found: u64,
         /// Ours.
         held: u64,
+    },
+    /// The trust file is an earlier one than was seen already.
+    #[error("trust file version {held} is installed, but version {seen} was seen already; fetch it again")]
+    TrustBehind {
+        /// Ours.
+        held: u64,
+        /// The highest seen.
+        seen: u64,
+    },
+    /// The trust file has expired; what is held stays in force.
+    #[error("trust file version {version} has expired; nothing new is accepted until a later one arrives")]
+    TrustExpired {
+        /// The version.
+        version: u64,
+    },
+    /// Signed for an emergency, and nobody may.
+    #[error("the bundle is signed for an emergency, but the trust file has no `emergency` role")]
+    NoEmergencyRole,
+    /// An emergency bundle that gives something.
+    #[error(
+        "emergency keys may only narrow access, and this bundle may widen it: {0}; sign it with policy keys"
+    )]
+    EmergencyWidens(String),
+    /// Built from uncommitted files, for a protected database.
+    #[error(
+        "the bundle was built from uncommitted files, and `{0}` is protected; commit, build and sign again"
+    )]
+    Dirty(String),
+    /// Earlier than what an agent that holds nothing may start with.
+    #[error(
+        "the bundle has epoch {} and serial {}; without anything held, epoch {} and serial {} are the lowest accepted",
+        found.epoch, found.serial, minimum.epoch, minimum.serial
+    )]
+    BelowMinimum {
+        /// The bundle's.
+        found: Minimum,
+        /// The lowest accepted.
+        minimum: Minimum,
     },
     /// A feature we do not have.
     #[error("the bundle requires `{0}`, which this version does not support; upgrade the agent first")]
@@ -192,13 +236,17 @@ impl Refused {
             | Self::Truncated
             | Self::Envelope(_)
             | Self::Base64(_)
-            | Self::PayloadType(_)
+            | Self::PayloadType { .. }
             | Self::TooManySignatures(_)
             | Self::Statement(_)
             | Self::ContentDigest
             | Self::Content(_)
             | Self::ContentDatabase { .. } => RefusalKind::Malformed,
-            Self::NotSigned { .. } | Self::Threshold { .. } => RefusalKind::Signature,
+            Self::NotSigned { .. }
+            | Self::Threshold { .. }
+            | Self::NoEmergencyRole
+            | Self::EmergencyWidens(_)
+            | Self::Dirty(_) => RefusalKind::Signature,
             Self::Organization { .. }
             | Self::Database { .. }
             | Self::TrustVersion { .. }
@@ -208,8 +256,12 @@ impl Refused {
             | Self::Serial { .. }
             | Self::Fork { .. }
             | Self::SerialJump { .. }
+            | Self::BelowMinimum { .. }
+            | Self::TrustBehind { .. }
             | Self::NotTheHead { .. } => RefusalKind::Rollback,
-            Self::NotYetValid { .. } | Self::Expired { .. } => RefusalKind::Expired,
+            Self::NotYetValid { .. } | Self::Expired { .. } | Self::TrustExpired { .. } => {
+                RefusalKind::Expired
+            }
         }
     }
 
@@ -221,7 +273,7 @@ impl Refused {
             Self::Truncated => "truncated",
             Self::Envelope(_) => "envelope",
             Self::Base64(_) => "base64",
-            Self::PayloadType(_) => "payload-type",
+            Self::PayloadType { .. } => "payload-type",
             Self::TooManySignatures(_) => "too-many-signatures",
             Self::NotSigned { .. } => "not-signed",
             Self::Threshold { .. } => "threshold",
@@ -229,6 +281,12 @@ impl Refused {
             Self::Organization { .. } => "organization",
             Self::Database { .. } => "database",
             Self::TrustVersion { .. } => "trust-version",
+            Self::TrustBehind { .. } => "trust-behind",
+            Self::TrustExpired { .. } => "trust-expired",
+            Self::NoEmergencyRole => "no-emergency-role",
+            Self::EmergencyWidens(_) => "emergency-widens",
+            Self::Dirty(_) => "dirty",
+            Self::BelowMinimum { .. } => "below-minimum",
             Self::Requires(_) => "requires",
             Self::MinimumAgent { .. } => "minimum-agent",
             Self::Epoch { .. } => "epoch",

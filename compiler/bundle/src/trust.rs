@@ -1,12 +1,23 @@
-//! The trust file: which keys may sign policies, and how many of them must.
+//! The trust file: whose signatures count, for what, and how many of them it takes.
 //!
-//! Refused: a threshold of zero or above the number of keys, one key under two ids, ids that do not follow from
-//! the key, weak keys, unknown fields. Roles for rotation and freshness are further members of `roles`, which
-//! this version does not read and therefore does not accept.
+//! Four roles. *policy* keys sign bundles. *root* keys sign the next trust file and nothing else. The *freshness*
+//! key, online at the control plane, says which bundle is the latest. *emergency* keys may publish what narrows
+//! access, never what widens it. A file without a root role has no successor: agents keep it until somebody gives
+//! them another one by hand.
+//!
+//! Refused: a threshold of zero or above the number of keys, one key twice in a role under whatever id or scheme,
+//! ids that do not follow from the key, weak keys, unknown fields and unknown roles.
 
-use crate::key::{KeyError, PublicKey, Scheme};
+mod chain;
+mod signed;
+mod wire;
+
+pub use chain::{ChainError, MAX_WALK, TrustChain, Walk};
+pub use signed::{SignedTrust, TrustDocument};
+
+use crate::head::Minimum;
+use crate::key::{KeyError, PublicKey};
 use crate::statement::MAX_EXACT;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The `type` of a trust file.
@@ -16,14 +27,46 @@ pub const FIRST_EPOCH: u64 = 1;
 /// The most keys a role may have.
 const MAX_KEYS: usize = 64;
 
-/// The keys that are trusted, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustFile {
-    org: String,
-    version: u64,
-    keys: Vec<TrustedKey>,
-    threshold: usize,
-    epochs: BTreeMap<String, u64>,
+/// What a key may sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The next trust file.
+    Root,
+    /// Bundles.
+    Policy,
+    /// Which bundle is the latest, for at most an hour.
+    Freshness,
+    /// Bundles that only narrow.
+    Emergency,
+}
+
+impl Role {
+    /// Every role, in the order people read them.
+    pub const ALL: [Self; 4] = [Self::Root, Self::Policy, Self::Freshness, Self::Emergency];
+
+    /// Its name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Policy => "policy",
+            Self::Freshness => "freshness",
+            Self::Emergency => "emergency",
+        }
+    }
+
+    /// The role of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// The keys of one role.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoleKeys {
+    /// How many distinct keys must sign.
+    pub threshold: usize,
+    /// The keys.
+    pub keys: Vec<TrustedKey>,
 }
 
 /// One trusted key.
@@ -35,12 +78,56 @@ pub struct TrustedKey {
     pub comment: String,
 }
 
+/// What the file says about one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseTrust {
+    /// Its epoch; raising it makes every earlier bundle unacceptable.
+    pub epoch: u64,
+    /// The lowest serial that an agent which holds nothing accepts.
+    pub minimum_serial: u64,
+    /// Whether bundles built from uncommitted files are refused.
+    pub protected: bool,
+    /// A higher threshold of policy keys than the role's.
+    pub threshold: Option<usize>,
+}
+
+impl Default for DatabaseTrust {
+    fn default() -> Self {
+        Self { epoch: FIRST_EPOCH, minimum_serial: 0, protected: false, threshold: None }
+    }
+}
+
+/// Everything a trust file says, before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustDraft {
+    /// The organization.
+    pub org: String,
+    /// The version, from 1.
+    pub version: u64,
+    /// From when nothing new is accepted under it, seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// The roles.
+    pub roles: BTreeMap<Role, RoleKeys>,
+    /// The databases it says something about.
+    pub databases: BTreeMap<String, DatabaseTrust>,
+}
+
+/// The keys that are trusted, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustFile {
+    draft: TrustDraft,
+    policy: RoleKeys,
+}
+
 /// Why a text is not a trust file.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Not JSON of the expected shape.
     #[error("the trust file is not readable; what `daam trust init` writes is accepted")]
     Shape(#[source] serde_json::Error),
+    /// A signed one whose envelope is none.
+    #[error("the signed trust file is not readable; what `daam trust rotate` writes is accepted")]
+    Envelope(#[source] crate::refused::Refused),
     /// A field with an impossible value.
     #[error("`{field}` of the trust file is not acceptable; {accepted}")]
     Field {
@@ -79,168 +166,154 @@ pub enum TrustError {
         /// The number of keys.
         keys: usize,
     },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireTrust {
-    #[serde(rename = "type")]
-    kind: String,
-    org: String,
-    version: u64,
-    roles: WireRoles,
-    epochs: Vec<WireEpoch>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireRoles {
-    policy: WireRole,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireRole {
-    threshold: usize,
-    keys: Vec<WireKey>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireKey {
-    keyid: String,
-    scheme: String,
-    public: String,
-    #[serde(default)]
-    comment: String,
-}
-
-/// A list rather than a map, so that a database named twice is seen.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireEpoch {
-    database: String,
-    epoch: u64,
+    /// No policy keys.
+    #[error("the trust file has no role `policy`; without it no bundle could ever be accepted")]
+    NoPolicyRole,
 }
 
 impl TrustFile {
-    /// A first trust file.
+    /// A first trust file with nothing but policy keys. It cannot be rotated.
     pub fn new(org: &str, keys: Vec<TrustedKey>, threshold: usize) -> Result<Self, TrustError> {
-        Self { org: org.to_owned(), version: 1, keys, threshold, epochs: BTreeMap::new() }.checked()
+        let roles = BTreeMap::from([(Role::Policy, RoleKeys { threshold, keys })]);
+        Self::check(TrustDraft { org: org.to_owned(), version: 1, roles, ..TrustDraft::default() })
     }
 
     /// The same keys under the next version, with another epoch for one database.
-    pub fn with_epoch(mut self, database: &str, epoch: u64) -> Result<Self, TrustError> {
-        self.version = self.version.saturating_add(1);
-        self.epochs.insert(database.to_owned(), epoch);
-        self.checked()
+    pub fn with_epoch(&self, database: &str, epoch: u64) -> Result<Self, TrustError> {
+        let mut next = self.successor();
+        next.databases.entry(database.to_owned()).or_default().epoch = epoch;
+        Self::check(next)
     }
 
-    /// Reads and checks a trust file.
-    pub fn parse(text: &str) -> Result<Self, TrustError> {
-        let wire: WireTrust = serde_json::from_str(text).map_err(TrustError::Shape)?;
-        if wire.kind != TRUST_TYPE {
-            return Err(TrustError::Field { field: "type", accepted: "`daam-trust.v1` is" });
+    /// What it says, under the next version, to be changed and checked again.
+    pub fn successor(&self) -> TrustDraft {
+        let mut draft = self.draft.clone();
+        draft.version = draft.version.saturating_add(1);
+        draft
+    }
+
+    /// Checks a draft.
+    pub fn check(draft: TrustDraft) -> Result<Self, TrustError> {
+        let field = |field, accepted| Err(TrustError::Field { field, accepted });
+        if draft.org.is_empty() {
+            return field("org", "a name is");
         }
-        let mut epochs = BTreeMap::new();
-        for WireEpoch { database, epoch } in wire.epochs {
-            if epochs.insert(database, epoch).is_some() {
-                return Err(TrustError::Field { field: "epochs", accepted: "each database once is" });
+        if !(1..=MAX_EXACT).contains(&draft.version) {
+            return field("version", "whole numbers from 1 to 2^53-1 are");
+        }
+        let time = |seconds: i64| u64::try_from(seconds).is_ok_and(|seconds| seconds <= MAX_EXACT);
+        if !draft.expires_at.is_none_or(time) {
+            return field("expires_at", "seconds since 1970 are");
+        }
+        for role in draft.roles.values() {
+            check_role(role)?;
+        }
+        let policy = draft.roles.get(&Role::Policy).ok_or(TrustError::NoPolicyRole)?.clone();
+        for database in draft.databases.values() {
+            if !(FIRST_EPOCH..=MAX_EXACT).contains(&database.epoch) {
+                return field("epochs", "whole numbers from 1 to 2^53-1 are");
+            }
+            if database.minimum_serial > MAX_EXACT {
+                return field("minimum_serial", "whole numbers from 0 to 2^53-1 are");
+            }
+            let (lowest, highest) = (policy.threshold, policy.keys.len());
+            if let Some(threshold) = database.threshold.filter(|own| !(lowest..=highest).contains(own)) {
+                return Err(TrustError::Threshold { threshold, keys: highest });
             }
         }
-        let WireRole { threshold, keys } = wire.roles.policy;
-        let keys = keys.into_iter().map(read_key).collect::<Result<_, _>>()?;
-        Self { org: wire.org, version: wire.version, keys, threshold, epochs }.checked()
-    }
-
-    /// The form [`TrustFile::parse`] reads.
-    pub fn to_json(&self) -> String {
-        let key = |key: &TrustedKey| WireKey {
-            keyid: key.public.keyid(),
-            scheme: key.public.scheme().as_str().to_owned(),
-            public: key.public.to_base64(),
-            comment: key.comment.clone(),
-        };
-        let epoch =
-            |(database, epoch): (&String, &u64)| WireEpoch { database: database.clone(), epoch: *epoch };
-        let wire = WireTrust {
-            kind: TRUST_TYPE.to_owned(),
-            org: self.org.clone(),
-            version: self.version,
-            roles: WireRoles {
-                policy: WireRole { threshold: self.threshold, keys: self.keys.iter().map(key).collect() },
-            },
-            epochs: self.epochs.iter().map(epoch).collect(),
-        };
-        // Plain strings and numbers cannot fail to serialise; an empty trust file is refused when read.
-        let mut text = serde_json::to_string_pretty(&wire).unwrap_or_default();
-        text.push('\n');
-        text
+        Ok(Self { draft, policy })
     }
 
     /// The organization.
     pub fn org(&self) -> &str {
-        &self.org
+        &self.draft.org
     }
 
     /// The version of the file.
     pub fn version(&self) -> u64 {
-        self.version
+        self.draft.version
+    }
+
+    /// From when nothing new is accepted under it.
+    pub fn expires_at(&self) -> Option<i64> {
+        self.draft.expires_at
+    }
+
+    /// Whether it has expired.
+    pub fn has_expired(&self, now_unix: i64) -> bool {
+        self.draft.expires_at.is_some_and(|end| end <= now_unix)
     }
 
     /// The keys that may sign policies.
     pub fn keys(&self) -> &[TrustedKey] {
-        &self.keys
+        &self.policy.keys
     }
 
-    /// How many distinct keys must sign.
+    /// How many distinct policy keys must sign, unless a database asks for more.
     pub fn threshold(&self) -> usize {
-        self.threshold
+        self.policy.threshold
+    }
+
+    /// The keys of a role, if the file has it.
+    pub fn role(&self, role: Role) -> Option<&RoleKeys> {
+        self.draft.roles.get(&role)
+    }
+
+    /// The databases it says something about.
+    pub fn databases(&self) -> &BTreeMap<String, DatabaseTrust> {
+        &self.draft.databases
+    }
+
+    /// What it says about that database.
+    pub fn database(&self, name: &str) -> DatabaseTrust {
+        self.draft.databases.get(name).cloned().unwrap_or_default()
     }
 
     /// The epoch of that database.
     pub fn epoch(&self, database: &str) -> u64 {
-        self.epochs.get(database).copied().unwrap_or(FIRST_EPOCH)
+        self.database(database).epoch
     }
 
-    fn checked(self) -> Result<Self, TrustError> {
-        let field = |field, accepted| Err(TrustError::Field { field, accepted });
-        if self.org.is_empty() {
-            return field("org", "a name is");
-        }
-        if !(1..=MAX_EXACT).contains(&self.version) {
-            return field("version", "whole numbers from 1 to 2^53-1 are");
-        }
-        if self.epochs.values().any(|epoch| !(FIRST_EPOCH..=MAX_EXACT).contains(epoch)) {
-            return field("epochs", "whole numbers from 1 to 2^53-1 are");
-        }
-        if self.keys.len() > MAX_KEYS {
-            return field("keys", "at most 64 are");
-        }
-        let mut seen = BTreeSet::new();
-        for key in &self.keys {
-            let keyid = key.public.keyid();
-            if !seen.insert(keyid.clone()) {
-                return Err(TrustError::Twice(keyid));
+    /// How many distinct policy keys must sign for that database.
+    pub fn policy_threshold(&self, database: &str) -> usize {
+        self.database(database).threshold.unwrap_or(self.policy.threshold)
+    }
+
+    /// The lowest place in the order of bundles it admits for that database.
+    pub fn minimum(&self, database: &str) -> Minimum {
+        let known = self.database(database);
+        Minimum { epoch: known.epoch, serial: known.minimum_serial }
+    }
+
+    /// Whose key that is, in words, and in which roles.
+    pub fn label(&self, keyid: &str) -> Option<String> {
+        let mut found: Option<(&str, Vec<&str>)> = None;
+        for (role, keys) in &self.draft.roles {
+            if let Some(key) = keys.keys.iter().find(|key| key.public.keyid() == keyid) {
+                found.get_or_insert((&key.comment, Vec::new())).1.push(role.as_str());
             }
         }
-        if self.threshold == 0 || self.threshold > self.keys.len() {
-            return Err(TrustError::Threshold { threshold: self.threshold, keys: self.keys.len() });
-        }
-        Ok(self)
+        found.map(|(comment, roles)| format!("{comment} ({})", roles.join(", ")))
+    }
+
+    /// The record of a key, in whatever role.
+    pub fn record(&self, public: &PublicKey) -> Option<&TrustedKey> {
+        self.draft.roles.values().flat_map(|role| &role.keys).find(|key| key.public == *public)
     }
 }
 
-fn read_key(wire: WireKey) -> Result<TrustedKey, TrustError> {
-    let unusable = |source| TrustError::Key { keyid: wire.keyid.clone(), source };
-    let read = match Scheme::from_name(&wire.scheme) {
-        Some(Scheme::Ed25519) => PublicKey::from_base64(&wire.public),
-        None => Err(KeyError::Scheme(wire.scheme.clone())),
-    };
-    let public = read.map_err(unusable)?;
-    let computed = public.keyid();
-    if computed != wire.keyid {
-        return Err(TrustError::KeyId { written: wire.keyid, computed });
+fn check_role(role: &RoleKeys) -> Result<(), TrustError> {
+    if role.keys.len() > MAX_KEYS {
+        return Err(TrustError::Field { field: "keys", accepted: "at most 64 are" });
     }
-    Ok(TrustedKey { public, comment: wire.comment })
+    let mut seen = BTreeSet::new();
+    for key in &role.keys {
+        if !seen.insert(key.public.material()) {
+            return Err(TrustError::Twice(key.public.keyid()));
+        }
+    }
+    if role.threshold == 0 || role.threshold > role.keys.len() {
+        return Err(TrustError::Threshold { threshold: role.threshold, keys: role.keys.len() });
+    }
+    Ok(())
 }

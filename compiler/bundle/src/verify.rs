@@ -5,12 +5,13 @@
 
 use crate::content::decode_content;
 use crate::digest::sha256_hex;
-use crate::dsse::Envelope;
+use crate::dsse::{Envelope, Payload};
 use crate::file::{self, Parts};
-use crate::head::Head;
+use crate::head::{Head, Minimum};
+use crate::narrow::widening;
 use crate::refused::Refused;
 use crate::statement::{SUPPORTED_FEATURES, Statement, version};
-use crate::trust::TrustFile;
+use crate::trust::{Role, TrustFile};
 use daam_model::PolicySet;
 use std::collections::BTreeSet;
 
@@ -45,6 +46,7 @@ pub struct VerifiedBundle {
     statement: Statement,
     policies: PolicySet,
     signers: BTreeSet<String>,
+    emergency: bool,
     head: Head,
     bytes: Vec<u8>,
 }
@@ -65,6 +67,11 @@ impl VerifiedBundle {
         &self.signers
     }
 
+    /// Whether emergency keys signed it, which may only narrow what was in force.
+    pub fn is_emergency(&self) -> bool {
+        self.emergency
+    }
+
     /// What to remember about it.
     pub fn head(&self) -> &Head {
         &self.head
@@ -76,8 +83,149 @@ impl VerifiedBundle {
     }
 }
 
+/// What a bundle is judged against. `now_unix` is fixed once for the whole update.
+#[derive(Debug, Clone, Copy)]
+pub struct Acceptance<'a> {
+    /// Whose signatures count.
+    pub trust: &'a TrustFile,
+    /// The database it has to be for.
+    pub database: &'a str,
+    /// What was accepted last.
+    pub head: Option<&'a Head>,
+    /// The lowest place in the order that counts where nothing was accepted yet, beside the trust file's own.
+    pub minimum: Minimum,
+    /// The policies in force; an emergency bundle is judged against them and refused without.
+    pub held: Option<&'a PolicySet>,
+    /// The clock.
+    pub now_unix: i64,
+}
+
+impl<'a> Acceptance<'a> {
+    /// Against a trust file, with nothing held.
+    pub fn new(trust: &'a TrustFile, database: &'a str, now_unix: i64) -> Self {
+        Self { trust, database, head: None, minimum: Minimum::default(), held: None, now_unix }
+    }
+
+    /// After a head.
+    #[must_use]
+    pub fn after(self, head: Option<&'a Head>) -> Self {
+        Self { head, ..self }
+    }
+
+    /// Verifies a bundle.
+    pub fn verify(&self, bytes: &[u8]) -> Result<Verified, Refused> {
+        let parts = file::split(bytes)?;
+        let envelope = Envelope::parse(parts.envelope, &[Payload::Policy, Payload::Emergency])?;
+        let signers = self.check_signatures(&envelope)?;
+        let statement = Statement::parse(&envelope.payload).map_err(Refused::Statement)?;
+        self.check_target(&statement)?;
+        let statement_sha256 = sha256_hex(&envelope.payload);
+        let same = self.check_succession(&statement, &statement_sha256)?;
+        if statement.source.dirty && self.trust.database(self.database).protected {
+            return Err(Refused::Dirty(self.database.to_owned()));
+        }
+        let time_floor = check_time(&statement, self.head, self.now_unix)?;
+        // What is held stays in force when the trust file ends; what is new needs one that has not.
+        if !same && self.trust.has_expired(self.now_unix.max(time_floor)) {
+            return Err(Refused::TrustExpired { version: self.trust.version() });
+        }
+        let policies = open_content(&statement, parts)?;
+        let emergency = envelope.kind == Payload::Emergency;
+        if emergency && !same {
+            self.check_narrower(&policies)?;
+        }
+        let trust_version = self.trust.version().max(self.head.map_or(0, |head| head.trust_version));
+        let (epoch, serial) = (statement.epoch, statement.serial);
+        let head = Head { epoch, serial, statement_sha256, time_floor, trust_version };
+        let bundle = VerifiedBundle { statement, policies, signers, emergency, head, bytes: bytes.to_vec() };
+        Ok(if same { Verified::Same(bundle) } else { Verified::New(bundle) })
+    }
+
+    /// The keys of the role that signed. A database may ask for more policy keys than the role does.
+    fn check_signatures(&self, envelope: &Envelope) -> Result<BTreeSet<String>, Refused> {
+        let (keys, threshold) = if envelope.kind == Payload::Emergency {
+            let role = self.trust.role(Role::Emergency).ok_or(Refused::NoEmergencyRole)?;
+            (role.keys.as_slice(), role.threshold)
+        } else {
+            (self.trust.keys(), self.trust.policy_threshold(self.database))
+        };
+        if envelope.signatures.is_empty() {
+            return Err(Refused::NotSigned { threshold });
+        }
+        let signers = envelope.signers(keys);
+        if signers.len() < threshold {
+            return Err(Refused::Threshold { found: signers.len(), threshold, trusted: keys.len() });
+        }
+        Ok(signers)
+    }
+
+    fn check_target(&self, statement: &Statement) -> Result<(), Refused> {
+        let (trust, database) = (self.trust, self.database);
+        if statement.org != trust.org() {
+            let (found, expected) = (statement.org.clone(), trust.org().to_owned());
+            return Err(Refused::Organization { found, expected });
+        }
+        if statement.database != database {
+            let (found, expected) = (statement.database.clone(), database.to_owned());
+            return Err(Refused::Database { found, expected });
+        }
+        if statement.trust_version > trust.version() {
+            return Err(Refused::TrustVersion { found: statement.trust_version, held: trust.version() });
+        }
+        let seen = self.head.map_or(0, |head| head.trust_version);
+        if seen > trust.version() {
+            return Err(Refused::TrustBehind { held: trust.version(), seen });
+        }
+        let unknown = statement.requires.iter().find(|name| !SUPPORTED_FEATURES.contains(&name.as_str()));
+        if let Some(unknown) = unknown {
+            return Err(Refused::Requires(unknown.clone()));
+        }
+        let new_enough = version(AGENT_VERSION) >= version(&statement.min_agent);
+        if !new_enough {
+            return Err(Refused::MinimumAgent {
+                needed: statement.min_agent.clone(),
+                running: AGENT_VERSION,
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells whether it is the statement already held.
+    fn check_succession(&self, statement: &Statement, digest: &str) -> Result<bool, Refused> {
+        let expected = self.trust.epoch(&statement.database).max(self.head.map_or(0, |head| head.epoch));
+        if statement.epoch != expected {
+            return Err(Refused::Epoch { found: statement.epoch, expected });
+        }
+        // A higher epoch starts a new count; that is what epochs are for.
+        let Some(head) = self.head.filter(|head| head.epoch == statement.epoch) else {
+            let found = Minimum { epoch: statement.epoch, serial: statement.serial };
+            let minimum = self.minimum.max(self.trust.minimum(self.database));
+            return if found < minimum { Err(Refused::BelowMinimum { found, minimum }) } else { Ok(false) };
+        };
+        let (found, highest) = (statement.serial, head.serial);
+        if found < highest {
+            return Err(Refused::Serial { found, held: highest });
+        }
+        if found == highest && digest != head.statement_sha256 {
+            let held = head.statement_sha256.clone();
+            return Err(Refused::Fork { serial: found, held, found: digest.to_owned() });
+        }
+        if found - highest > MAX_SERIAL_STEP {
+            return Err(Refused::SerialJump { found, held: highest, limit: MAX_SERIAL_STEP });
+        }
+        Ok(found == highest)
+    }
+
+    fn check_narrower(&self, policies: &PolicySet) -> Result<(), Refused> {
+        let held = self
+            .held
+            .ok_or_else(|| Refused::EmergencyWidens("nothing is in force that it could narrow".to_owned()))?;
+        widening(held, policies).map_or(Ok(()), |why| Err(Refused::EmergencyWidens(why)))
+    }
+}
+
 /// Verifies a bundle for one database. `head` is what was accepted last, `now_unix` the time fixed once for
-/// the whole update.
+/// the whole update. Emergency bundles need [`Acceptance::held`] and are refused here.
 pub fn verify(
     bytes: &[u8],
     trust: &TrustFile,
@@ -85,18 +233,7 @@ pub fn verify(
     head: Option<&Head>,
     now_unix: i64,
 ) -> Result<Verified, Refused> {
-    let parts = file::split(bytes)?;
-    let envelope = Envelope::parse(parts.envelope)?;
-    let signers = check_signatures(&envelope, trust)?;
-    let statement = Statement::parse(&envelope.payload).map_err(Refused::Statement)?;
-    check_target(&statement, trust, database)?;
-    let statement_sha256 = sha256_hex(&envelope.payload);
-    let same = check_succession(&statement, &statement_sha256, trust, head)?;
-    let time_floor = check_time(&statement, head, now_unix)?;
-    let policies = open_content(&statement, parts)?;
-    let head = Head { epoch: statement.epoch, serial: statement.serial, statement_sha256, time_floor };
-    let bundle = VerifiedBundle { statement, policies, signers, head, bytes: bytes.to_vec() };
-    Ok(if same { Verified::Same(bundle) } else { Verified::New(bundle) })
+    Acceptance::new(trust, database, now_unix).after(head).verify(bytes)
 }
 
 /// Verifies the stored bytes of the bundle that was accepted last, as an agent does when it starts.
@@ -114,75 +251,6 @@ pub fn reverify(
             found: bundle.head.statement_sha256,
         }),
     }
-}
-
-/// Tries every trusted key on every signature: ids in the envelope decide nothing.
-fn check_signatures(envelope: &Envelope, trust: &TrustFile) -> Result<BTreeSet<String>, Refused> {
-    let threshold = trust.threshold();
-    if envelope.signatures.is_empty() {
-        return Err(Refused::NotSigned { threshold });
-    }
-    let message = envelope.pae();
-    let signed = |key: &&crate::trust::TrustedKey| {
-        envelope.signatures.iter().any(|signature| key.public.verifies(&message, &signature.signature))
-    };
-    let signers: BTreeSet<String> =
-        trust.keys().iter().filter(signed).map(|key| key.public.keyid()).collect();
-    if signers.len() < threshold {
-        return Err(Refused::Threshold { found: signers.len(), threshold, trusted: trust.keys().len() });
-    }
-    Ok(signers)
-}
-
-fn check_target(statement: &Statement, trust: &TrustFile, database: &str) -> Result<(), Refused> {
-    if statement.org != trust.org() {
-        return Err(Refused::Organization { found: statement.org.clone(), expected: trust.org().to_owned() });
-    }
-    if statement.database != database {
-        return Err(Refused::Database { found: statement.database.clone(), expected: database.to_owned() });
-    }
-    if statement.trust_version > trust.version() {
-        return Err(Refused::TrustVersion { found: statement.trust_version, held: trust.version() });
-    }
-    if let Some(unknown) = statement.requires.iter().find(|name| !SUPPORTED_FEATURES.contains(&name.as_str()))
-    {
-        return Err(Refused::Requires(unknown.clone()));
-    }
-    let new_enough = version(AGENT_VERSION) >= version(&statement.min_agent);
-    if !new_enough {
-        return Err(Refused::MinimumAgent { needed: statement.min_agent.clone(), running: AGENT_VERSION });
-    }
-    Ok(())
-}
-
-/// Tells whether it is the statement already held.
-fn check_succession(
-    statement: &Statement,
-    digest: &str,
-    trust: &TrustFile,
-    head: Option<&Head>,
-) -> Result<bool, Refused> {
-    let expected = trust.epoch(&statement.database).max(head.map_or(0, |head| head.epoch));
-    if statement.epoch != expected {
-        return Err(Refused::Epoch { found: statement.epoch, expected });
-    }
-    // A higher epoch starts a new count; that is what epochs are for.
-    let Some(head) = head.filter(|head| head.epoch == statement.epoch) else { return Ok(false) };
-    let (found, highest) = (statement.serial, head.serial);
-    if found < highest {
-        return Err(Refused::Serial { found, held: highest });
-    }
-    if found == highest && digest != head.statement_sha256 {
-        return Err(Refused::Fork {
-            serial: found,
-            held: head.statement_sha256.clone(),
-            found: digest.to_owned(),
-        });
-    }
-    if found - highest > MAX_SERIAL_STEP {
-        return Err(Refused::SerialJump { found, held: highest, limit: MAX_SERIAL_STEP });
-    }
-    Ok(found == highest)
 }
 
 /// Judges the window by the later of the clock and the proven time; returns the time that is now proven.

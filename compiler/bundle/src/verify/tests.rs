@@ -6,7 +6,9 @@ mod vectors;
 
 use super::*;
 use crate::build::UnsignedBundle;
+use crate::freshness::{Freshness, Standing, verify_freshness};
 use crate::refused::RefusalKind;
+use crate::trust::{SignedTrust, TrustChain};
 use fixture::*;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -130,6 +132,77 @@ fn plain_trust() -> &'static TrustFile {
     &TRUST
 }
 
+/// A pinned trust file with one root key, and its signed successor.
+fn plain_rotation() -> &'static (TrustChain, String) {
+    static ROTATION: LazyLock<(TrustChain, String)> = LazyLock::new(|| {
+        let first =
+            trust_with(plain_trust(), |draft| drop(draft.roles.insert(Role::Root, role(&[KEY_A], 1))));
+        let mut next = SignedTrust::new(first.with_epoch("shop", 2).unwrap());
+        next.sign(&key(KEY_A)).unwrap();
+        (TrustChain::of(first), next.to_json())
+    });
+    &ROTATION
+}
+
+fn plain_freshness() -> &'static (TrustFile, String) {
+    static FRESHNESS: LazyLock<(TrustFile, String)> = LazyLock::new(|| {
+        let trust =
+            trust_with(plain_trust(), |draft| drop(draft.roles.insert(Role::Freshness, role(&[KEY_B], 1))));
+        let said = Freshness::about("acme", "shop", plain_verified().head(), NOW, 3600);
+        (trust, said.sign(&key(KEY_B)).unwrap())
+    });
+    &FRESHNESS
+}
+
+#[test]
+fn what_an_agent_may_do_shrinks_step_by_step_and_never_grows_by_silence() {
+    let (trust, envelope) = plain_freshness();
+    let head = plain_verified().head();
+    let end = plain_verified().statement().expires_at;
+    let said = verify_freshness(envelope.as_bytes(), trust, "shop", Some(head), NOW).unwrap();
+    let standing = |required, served, said, now| Standing::of(end, required, served, said, now);
+    assert_eq!(standing(true, false, Some(&said), NOW), Standing::Fresh);
+    assert_eq!(standing(true, true, Some(&said), NOW + 3600), Standing::Stale);
+    assert_eq!(standing(true, true, None, NOW), Standing::Stale);
+    assert_eq!(standing(true, false, None, NOW), Standing::Unknown);
+    assert_eq!(standing(true, true, Some(&said), end), Standing::Expired);
+    assert_eq!(standing(false, false, None, NOW), Standing::Fresh);
+    assert_eq!(standing(false, false, None, end), Standing::Expired);
+    let later = Head { serial: head.serial + 1, ..head.clone() };
+    let behind = Freshness::about("acme", "shop", &later, NOW, 60).sign(&key(KEY_B)).unwrap();
+    let behind = verify_freshness(behind.as_bytes(), trust, "shop", Some(head), NOW).unwrap();
+    assert_eq!(standing(true, true, Some(&behind), NOW), Standing::Stale);
+    let may = [Standing::Fresh, Standing::Stale, Standing::Unknown, Standing::Expired]
+        .map(|standing| (standing.admits_sessions(), standing.starts_requests()));
+    assert_eq!(may, [(true, true), (true, false), (false, false), (false, false)]);
+}
+
+#[test]
+fn a_walk_stops_after_sixty_four_steps_and_goes_on_with_the_next_update() {
+    let (chain, _) = plain_rotation();
+    let mut held = chain.current().clone();
+    let mut documents = Vec::new();
+    for epoch in 2..=70 {
+        held = held.with_epoch("shop", epoch).unwrap();
+        let mut signed = SignedTrust::new(held.clone());
+        signed.sign(&key(KEY_A)).unwrap();
+        documents.push(signed.to_json());
+    }
+    let walk = chain.clone().walk(documents.iter().map(String::as_str), NOW);
+    assert_eq!((walk.accepted.len(), walk.ended.unwrap().reason()), (64, "too-many"));
+    let rest = walk.chain.walk(documents.iter().map(String::as_str), NOW);
+    assert!(rest.ended.is_none());
+    assert_eq!(rest.chain.current(), &held);
+}
+
+#[test]
+fn a_minimum_is_two_numbers() {
+    assert_eq!(Minimum::parse("2.17"), Some(Minimum { epoch: 2, serial: 17 }));
+    for text in ["", "2", "2.", ".17", "+2.17", "2.17.1", "2.9007199254740992", "a.b"] {
+        assert_eq!(Minimum::parse(text), None, "{text}");
+    }
+}
+
 fn refused_or_unchanged(changed: &[u8], original: &VerifiedBundle) -> bool {
     match verify(changed, plain_trust(), "shop", None, NOW) {
         Err(_) => true,
@@ -176,6 +249,45 @@ proptest! {
     }
 
     #[test]
+    fn a_flipped_bit_of_a_trust_file_is_followed_only_if_it_says_the_same(at in any::<prop::sample::Index>(), flip in 0_u8..8) {
+        let (chain, next) = plain_rotation();
+        let mut changed = next.clone().into_bytes();
+        let index = at.index(changed.len());
+        changed[index] ^= 1 << flip;
+        let text = String::from_utf8_lossy(&changed);
+        let walk = chain.clone().walk([text.as_ref()], NOW);
+        // Key id hints and the white space of the envelope are not signed and change nothing.
+        let honest = chain.clone().walk([next.as_str()], NOW).chain;
+        prop_assert!(walk.chain == *chain || walk.chain == honest);
+        prop_assert_eq!(walk.accepted.len(), usize::from(walk.chain == honest));
+    }
+
+    #[test]
+    fn a_flipped_bit_of_a_freshness_statement_is_refused_or_changes_nothing(at in any::<prop::sample::Index>(), flip in 0_u8..8) {
+        let (trust, envelope) = plain_freshness();
+        let head = plain_verified().head();
+        let honest = verify_freshness(envelope.as_bytes(), trust, "shop", Some(head), NOW).unwrap();
+        let mut changed = envelope.clone().into_bytes();
+        let index = at.index(changed.len());
+        changed[index] ^= 1 << flip;
+        if let Ok(said) = verify_freshness(&changed, trust, "shop", Some(head), NOW) {
+            prop_assert_eq!(said, honest);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_a_pinned_trust_file_is_refused_or_leaves_the_keys_alone(at in any::<prop::sample::Index>(), flip in 0_u8..8) {
+        let trust = plain_trust();
+        let mut changed = trust.to_json().into_bytes();
+        let index = at.index(changed.len());
+        changed[index] ^= 1 << flip;
+        if let Ok(read) = TrustFile::parse(&String::from_utf8_lossy(&changed)) {
+            let publics = |trust: &TrustFile| trust.keys().iter().map(|key| key.public.keyid()).collect::<Vec<_>>();
+            prop_assert_eq!(publics(&read), publics(trust));
+        }
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(verify(&bytes, plain_trust(), "shop", None, NOW).is_err());
         prop_assert!(UnsignedBundle::from_bytes(&bytes).is_err());
@@ -183,6 +295,9 @@ proptest! {
         prop_assert!(verify(&framed, plain_trust(), "shop", None, NOW).is_err());
         let text = String::from_utf8_lossy(&bytes);
         prop_assert!(TrustFile::parse(&text).is_err());
+        prop_assert!(TrustChain::pin(&text).is_err());
+        prop_assert!(plain_rotation().0.clone().walk([text.as_ref()], NOW).accepted.is_empty());
+        prop_assert!(verify_freshness(&bytes, plain_trust(), "shop", None, NOW).is_err());
         prop_assert!(Head::from_json(&text).is_err());
         prop_assert!(Statement::parse(&bytes).is_err());
     }

@@ -2,12 +2,16 @@
 
 mod accepted;
 mod damaged;
+mod emergency;
+mod freshness;
 mod misdirected;
+mod rotated;
+mod started;
 mod unsigned;
 
 use super::*;
 use crate::digest::sha256_hex;
-use crate::dsse::{PAYLOAD_TYPE, pae};
+use crate::dsse::{Payload, pae};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use serde_json::{Value, json};
@@ -22,15 +26,21 @@ pub(super) struct Case {
     pub(super) head: Option<Head>,
     pub(super) now: i64,
     pub(super) bundle: Vec<u8>,
+    /// The lowest place accepted, of an agent that holds nothing.
+    pub(super) minimum: Option<Minimum>,
+    /// The bundle whose policies are in force.
+    pub(super) held: Option<Vec<u8>>,
     /// `new`, `same`, `refused:trust` or `refused:<kind>:<reason>`.
     pub(super) expect: &'static str,
 }
 
-pub(super) fn all() -> Vec<Case> {
-    [accepted::cases(), damaged::cases(), misdirected::cases(), unsigned::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+/// Every vector as it is published, by name.
+pub(super) fn all() -> Vec<(String, Value)> {
+    let bundles =
+        [accepted::cases(), damaged::cases(), emergency::cases(), misdirected::cases(), unsigned::cases()];
+    let bundles = bundles.into_iter().flatten().map(|case| case.to_json());
+    let others = [freshness::cases(), rotated::cases(), started::cases()].into_iter().flatten();
+    bundles.chain(others).map(|vector| (vector["name"].as_str().unwrap().to_owned(), vector)).collect()
 }
 
 /// A case with the default trust, time and no head.
@@ -43,11 +53,39 @@ fn case(name: &'static str, description: &'static str, bundle: Vec<u8>, expect: 
         head: None,
         now: NOW,
         bundle,
+        minimum: None,
+        held: None,
         expect,
     }
 }
 
+/// A head, a trust file: as text that is JSON.
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
 impl Case {
+    fn to_json(&self) -> Value {
+        let mut vector = json!({
+            "kind": "bundle",
+            "name": self.name,
+            "description": self.description,
+            "trust": json_of(&self.trust),
+            "database": self.database,
+            "head": self.head.as_ref().map(|head| json_of(&head.to_json())),
+            "now": self.now,
+            "bundle": STANDARD.encode(&self.bundle),
+            "expect": self.expect,
+        });
+        if let Some(minimum) = self.minimum {
+            vector["minimum"] = json!({ "epoch": minimum.epoch, "serial": minimum.serial });
+        }
+        if let Some(held) = &self.held {
+            vector["held"] = json!(STANDARD.encode(held));
+        }
+        vector
+    }
+
     fn with_trust(self, trust: &TrustFile) -> Self {
         Self { trust: trust.to_json(), ..self }
     }
@@ -91,10 +129,10 @@ fn with_envelope_text(change: impl FnOnce(String) -> String) -> Vec<u8> {
 
 /// A well-signed bundle around any payload and content.
 fn forged(payload: &[u8], content: &[u8]) -> Vec<u8> {
-    let sig = STANDARD.encode(key(KEY_A).sign(&pae(PAYLOAD_TYPE, payload)));
+    let sig = STANDARD.encode(key(KEY_A).sign(&pae(Payload::Policy.media_type(), payload)));
     let envelope = json!({
         "payload": STANDARD.encode(payload),
-        "payloadType": PAYLOAD_TYPE,
+        "payloadType": Payload::Policy.media_type(),
         "signatures": [{ "keyid": key(KEY_A).public().keyid(), "sig": sig }],
     });
     file::join(envelope.to_string().as_bytes(), content).unwrap()

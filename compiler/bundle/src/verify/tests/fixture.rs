@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::build::build as build_bundle;
+use crate::key::PublicKey;
+pub(super) use crate::key::ssh_samples;
 use crate::signing_key::SigningKey;
 use crate::statement::Source;
-use crate::trust::TrustedKey;
+pub(super) use crate::trust::{RoleKeys, TrustDraft, TrustedKey};
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_model::{Grant, Mask, MaskRule, Origin, Policy, SessionLimits, Subjects, Verb};
 
@@ -28,6 +30,50 @@ pub(super) fn trust() -> TrustFile {
 pub(super) fn trust_of(seeds: &[u8], threshold: usize) -> TrustFile {
     let trusted = |seed: &u8| TrustedKey { public: key(*seed).public(), comment: format!("key {seed}") };
     TrustFile::new("acme", seeds.iter().map(trusted).collect(), threshold).unwrap()
+}
+
+pub(super) fn trusted_key(public: PublicKey, comment: &str) -> TrustedKey {
+    TrustedKey { public, comment: comment.into() }
+}
+
+pub(super) fn trust_keys(keys: Vec<TrustedKey>, threshold: usize) -> TrustFile {
+    TrustFile::new("acme", keys, threshold).unwrap()
+}
+
+/// The same version with changes.
+pub(super) fn trust_with(trust: &TrustFile, change: impl FnOnce(&mut TrustDraft)) -> TrustFile {
+    let mut draft = TrustDraft { version: trust.version(), ..trust.successor() };
+    change(&mut draft);
+    TrustFile::check(draft).unwrap()
+}
+
+pub(super) fn expired_trust() -> TrustFile {
+    trust_with(&trust(), |draft| draft.expires_at = Some(NOW - 1))
+}
+
+pub(super) fn p256_key() -> SigningKey {
+    SigningKey::p256_from_seed(&[KEY_A; 32])
+}
+
+pub(super) fn role(seeds: &[u8], threshold: usize) -> RoleKeys {
+    let keys = seeds.iter().map(|seed| trusted_key(key(*seed).public(), &format!("key {seed}"))).collect();
+    RoleKeys { threshold, keys }
+}
+
+/// What the signatures of the plain bundle are over.
+pub(super) fn plain_input() -> Vec<u8> {
+    build(&policies("shop"), input(5)).unwrap().signing_input()
+}
+
+/// The plain bundle with any bytes as its one signature.
+pub(super) fn with_signature(signature: &[u8]) -> Vec<u8> {
+    let bundle = build(&policies("shop"), input(5)).unwrap();
+    let bytes = bundle.to_bytes();
+    let parts = file::split(&bytes).unwrap();
+    let mut envelope: serde_json::Value = serde_json::from_slice(parts.envelope).unwrap();
+    let sig = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, signature);
+    envelope["signatures"] = serde_json::json!([{ "keyid": "", "sig": sig }]);
+    file::join(envelope.to_string().as_bytes(), parts.content).unwrap()
 }
 
 pub(super) fn input(serial: u64) -> StatementInput {

@@ -4,6 +4,7 @@ use super::*;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = envelopes();
+    cases.extend(schemes());
     cases.extend(successions());
     cases
 }
@@ -58,8 +59,76 @@ fn envelopes() -> Vec<Case> {
     ]
 }
 
+fn schemes() -> Vec<Case> {
+    let p256 = p256_key();
+    let names = ["accept-sshsig", "accept-sshsig-hardware-key", "accept-sshsig-ecdsa"];
+    let descriptions = [
+        "an SSH signature by an Ed25519 key",
+        "an SSH signature by an Ed25519 key in a touched hardware token",
+        "an SSH signature by a P-256 key",
+    ];
+    let mut cases = vec![
+        case(
+            "accept-p256",
+            "an ECDSA signature with the lower s",
+            with_signature(&p256.sign(&plain_input())),
+            "new",
+        )
+        .with_trust(&trust_keys(vec![trusted_key(p256.public(), "key service")], 1)),
+        case(
+            "accept-mixed-schemes",
+            "a machine's Ed25519 key and a person's SSH key, both needed",
+            mixed(),
+            "new",
+        )
+        .with_trust(&trust_keys(
+            vec![
+                trusted_key(key(KEY_A).public(), "ci"),
+                trusted_key(ssh_samples::public(KEY_B), "ana's laptop"),
+            ],
+            2,
+        )),
+    ];
+    let samples = ssh_samples::samples(&plain_input());
+    for ((name, description), (public, signature)) in names.into_iter().zip(descriptions).zip(samples) {
+        let trust = trust_keys(vec![trusted_key(public, "ana's laptop")], 1);
+        cases.push(case(name, description, with_signature(&signature), "new").with_trust(&trust));
+    }
+    cases
+}
+
+fn mixed() -> Vec<u8> {
+    let mut bundle = UnsignedBundle::from_bytes(&signed(input(5), &[KEY_A])).unwrap();
+    let signature = ssh_samples::sign(KEY_B, &bundle.signing_input());
+    bundle.attach(&ssh_samples::public(KEY_B), signature).unwrap();
+    bundle.to_bytes()
+}
+
 fn successions() -> Vec<Case> {
     vec![
+        Case {
+            minimum: Some(Minimum { epoch: 1, serial: 5 }),
+            ..case(
+                "accept-at-minimum",
+                "a first bundle at the lowest serial that counts",
+                changed(|_| {}),
+                "new",
+            )
+        },
+        case(
+            "accept-dirty-unprotected",
+            "built from uncommitted files for a database that is not protected",
+            changed(|input| input.source.dirty = true),
+            "new",
+        ),
+        case(
+            "accept-held-under-expired-trust",
+            "the bundle held stays when the trust file ends",
+            changed(|_| {}),
+            "same",
+        )
+        .with_head(head(5))
+        .with_trust(&expired_trust()),
         case("accept-next-serial", "the serial after the one held", changed(|input| input.serial = 6), "new")
             .with_head(head(5)),
         case("accept-same-again", "the statement already held", changed(|_| {}), "same").with_head(head(5)),

@@ -12,6 +12,22 @@ pub(super) fn cases() -> Vec<Case> {
 fn targets() -> Vec<Case> {
     vec![
         case(
+            "reject-dirty-protected",
+            "built from uncommitted files for a protected database",
+            changed(|input| input.source.dirty = true),
+            "refused:signature:dirty",
+        )
+        .with_trust(&trust_with(&trust(), |draft| {
+            draft.databases.entry("shop".into()).or_default().protected = true;
+        })),
+        case(
+            "reject-new-under-expired-trust",
+            "something new under a trust file that has expired",
+            changed(|_| {}),
+            "refused:expired:trust-expired",
+        )
+        .with_trust(&expired_trust()),
+        case(
             "reject-other-organization",
             "another organization's bundle",
             changed(|input| input.org = "evil".into()),
@@ -50,7 +66,33 @@ fn targets() -> Vec<Case> {
 fn successions() -> Vec<Case> {
     let epoch_two = || trust().with_epoch("shop", 2).unwrap();
     let other = || changed(|input| input.compiler = "daam 0.0.1".into());
+    let behind = Head { trust_version: 4, ..head(5) };
     vec![
+        Case {
+            minimum: Some(Minimum { epoch: 1, serial: 6 }),
+            ..case(
+                "reject-below-minimum",
+                "an agent that lost its state, or is new, is handed an older bundle than it was told of",
+                changed(|_| {}),
+                "refused:rollback:below-minimum",
+            )
+        },
+        case(
+            "reject-below-trust-minimum",
+            "the trust file knows of a later bundle than the first one offered",
+            changed(|_| {}),
+            "refused:rollback:below-minimum",
+        )
+        .with_trust(&trust_with(&trust(), |draft| {
+            draft.databases.entry("shop".into()).or_default().minimum_serial = 6;
+        })),
+        case(
+            "reject-trust-rolled-back",
+            "an earlier trust file than was seen already",
+            changed(|input| input.serial = 6),
+            "refused:rollback:trust-behind",
+        )
+        .with_head(behind),
         case("reject-fork", "another statement under the serial held", other(), "refused:rollback:fork")
             .with_head(head(5)),
         case(

@@ -6,7 +6,63 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = signatures();
     cases.extend(confusions());
     cases.extend(trust_files());
+    cases.extend(other_schemes());
     cases
+}
+
+/// ECDSA and SSH signatures in every form but the one that is accepted.
+fn other_schemes() -> Vec<Case> {
+    let p256 = p256_key();
+    let trust_p256 = trust_keys(vec![trusted_key(p256.public(), "key service")], 1);
+    let trust_ssh = trust_keys(vec![trusted_key(ssh_samples::public(KEY_A), "ana's laptop")], 1);
+    let signature = p256::ecdsa::Signature::from_slice(&p256.sign(&plain_input())).unwrap();
+    let (r, s) = signature.split_scalars();
+    let high = p256::ecdsa::Signature::from_scalars(*r, -*s).unwrap();
+    let ssh = |namespace: &[u8], hash: &[u8]| ssh_samples::sign_as(KEY_A, namespace, hash, &plain_input());
+    let refused = "refused:signature:threshold";
+    let ecdsa = |name, description, bytes: Vec<u8>| {
+        case(name, description, with_signature(&bytes), refused).with_trust(&trust_p256)
+    };
+    let sshsig = |name, description, bytes: Vec<u8>| {
+        case(name, description, with_signature(&bytes), refused).with_trust(&trust_ssh)
+    };
+    vec![
+        ecdsa("reject-p256-high-s", "the twin of a good ECDSA signature with the higher s", high.to_vec()),
+        ecdsa("reject-p256-der", "an ECDSA signature in DER", signature.to_der().as_bytes().to_vec()),
+        ecdsa(
+            "reject-p256-as-ed25519",
+            "an Ed25519 signature where the trust file lists an ECDSA key",
+            key(KEY_A).sign(&plain_input()),
+        ),
+        sshsig("reject-sshsig-namespace", "an SSH signature made for Git", ssh(b"git", b"sha512")),
+        sshsig("reject-sshsig-hash", "an SSH signature over a SHA-256 hash", ssh(b"daam", b"sha256")),
+        sshsig(
+            "reject-sshsig-bare",
+            "a plain Ed25519 signature where the trust file lists an SSH key",
+            key(KEY_A).sign(&plain_input()),
+        ),
+        sshsig(
+            "reject-sshsig-other-key",
+            "an SSH signature that brings another key",
+            ssh_samples::sign(KEY_B, &plain_input()),
+        ),
+        case(
+            "reject-one-key-two-schemes-of-two",
+            "one person's key as Ed25519 in the file and as an SSH signature counts once",
+            with_signature(&ssh("daam".as_bytes(), b"sha512")),
+            refused,
+        )
+        .with_trust(&trust_of(&[KEY_A, KEY_B], 2)),
+        case(
+            "reject-database-threshold",
+            "one signature where this database asks for two",
+            changed(|_| {}),
+            refused,
+        )
+        .with_trust(&trust_with(&trust_of(&[KEY_A, KEY_B], 1), |draft| {
+            draft.databases.entry("shop".into()).or_default().threshold = Some(2);
+        })),
+    ]
 }
 
 fn signatures() -> Vec<Case> {
@@ -86,8 +142,8 @@ fn confusions() -> Vec<Case> {
         })
     };
     let trust_type = "application/vnd.daam.trust.v1+json";
-    let truncated =
-        [format!("DSSEv1 {} {PAYLOAD_TYPE} 9 ", PAYLOAD_TYPE.len()).as_bytes(), &payload].concat();
+    let media_type = Payload::Policy.media_type();
+    let truncated = [format!("DSSEv1 {} {media_type} 9 ", media_type.len()).as_bytes(), &payload].concat();
     let reencoded = with_envelope(|envelope| {
         let value: Value = serde_json::from_slice(&payload).unwrap();
         envelope["payload"] = json!(STANDARD.encode(serde_json::to_string_pretty(&value).unwrap()));
@@ -139,7 +195,22 @@ fn trust_files() -> Vec<Case> {
     };
     let keys = "/roles/policy/keys";
     let weak = STANDARD.encode([&[1_u8][..], &[0; 31]].concat());
+    let twin_scheme = json!({
+        "keyid": ssh_samples::public(KEY_A).keyid(),
+        "scheme": "sshsig",
+        "public": ssh_samples::public(KEY_A).to_base64(),
+        "comment": "the same key once more",
+    });
     vec![
+        with("reject-same-key-under-two-schemes", "one key listed as itself and as an SSH key", &|trust| {
+            trust.pointer_mut(keys).unwrap().as_array_mut().unwrap().push(twin_scheme.clone());
+        }),
+        with("reject-unknown-role", "a role nobody knows", &|trust| {
+            trust["roles"]["audit"] = trust["roles"]["policy"].clone();
+        }),
+        with("reject-no-policy-role", "no policy keys at all", &|trust| {
+            trust["roles"] = json!({});
+        }),
         with("reject-threshold-zero", "a threshold of zero", &|trust| {
             trust["roles"]["policy"]["threshold"] = json!(0);
         }),

@@ -1,0 +1,3 @@
+//! What other implementations would see of this crate: the published vectors, judged through the public surface.
+
+mod vectors;
