@@ -5,10 +5,12 @@
 //! identity CA, its organization the one of the trust file, its certificate an agent's for this database. A control
 //! plane that answers otherwise is refused, and nothing is stored.
 
+use crate::bundle_store::BundleStore;
 use crate::config::{self, AgentSection, ConfigError, ControlPlaneSection};
 use crate::kept_file;
 use crate::secret::Secret;
 use daam_api::v1::{AgentCertificateRequest, CertificateIssued, Enrol, Enrolled};
+use daam_bundle::Minimum;
 use daam_identity::Principal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,9 @@ pub enum EnrolmentError {
     /// The token file.
     #[error("could not read the enrolment token")]
     Token(#[source] ConfigError),
+    /// What follows the token.
+    #[error("what follows `@` in the enrolment token is not `EPOCH.SERIAL`, as in `@1.17`")]
+    Minimum,
     /// Key or request.
     #[error("could not make a key")]
     Key(#[source] daam_identity::AuthorityError),
@@ -185,6 +190,11 @@ pub async fn enrol(
     pins: &Pins,
 ) -> Result<Credentials, EnrolmentError> {
     let token = config::read_secret(&control_plane.enrolment_token_file).map_err(EnrolmentError::Token)?;
+    let (token, minimum) = token_and_minimum(&token)?;
+    if let Some(minimum) = minimum {
+        BundleStore::keep_minimum(&agent.state_dir, minimum)
+            .map_err(|source| EnrolmentError::State { doing: "store the lowest bundle accepted", source })?;
+    }
     let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
     let request = Enrol { name: agent.name.clone(), csr_pem: Some(csr_pem) };
     let answer = ask(&format!("{}/v1/enrol", control_plane.url), &token, &request).await;
@@ -197,6 +207,18 @@ pub async fn enrol(
     let credentials = check(answer, &key_pem, agent, pins)?;
     keep(agent, &credentials)?;
     Ok(credentials)
+}
+
+/// `TOKEN@EPOCH.SERIAL`: whoever hands the token out adds the bundle published now, so that the control plane cannot
+/// give a new agent an older one. The control plane never sees that part.
+fn token_and_minimum(written: &Secret) -> Result<(Secret, Option<Minimum>), EnrolmentError> {
+    match written.expose().split_once('@') {
+        None => Ok((written.clone(), None)),
+        Some((token, minimum)) => {
+            let minimum = Minimum::parse(minimum).ok_or(EnrolmentError::Minimum)?;
+            Ok((Secret::new(token.to_owned()), Some(minimum)))
+        }
+    }
 }
 
 async fn ask<A: DeserializeOwned>(
@@ -365,6 +387,18 @@ mod tests {
         ] {
             let error = check(bad, &key, &agent, &pins).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_carry_the_lowest_bundle_accepted() {
+        let read = |text: &str| token_and_minimum(&Secret::new(text.to_owned()));
+        let (token, minimum) = read("daam_enr_x").unwrap();
+        assert_eq!((token.expose(), minimum), ("daam_enr_x", None));
+        let (token, minimum) = read("daam_enr_x@2.17").unwrap();
+        assert_eq!((token.expose(), minimum), ("daam_enr_x", Some(Minimum { epoch: 2, serial: 17 })));
+        for bad in ["daam_enr_x@", "daam_enr_x@17", "daam_enr_x@2.x", "a@b@2.17"] {
+            assert!(matches!(read(bad), Err(EnrolmentError::Minimum)), "{bad}");
         }
     }
 

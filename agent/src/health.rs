@@ -2,12 +2,14 @@
 //! form names the scope's patterns, which the control plane never sees.
 
 use crate::keeper::Keeper;
+use crate::link::unix_now;
 use crate::sessions::Registry;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use daam_bundle::Standing;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -53,12 +55,22 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn detailed(State(health): State<Health>) -> Json<Value> {
+    let now = unix_now();
     let state = health.keeper.current();
     let patterns = health.patterns.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let bundle = state
-        .bundle
-        .as_ref()
-        .map(|bundle| json!({ "serial": bundle.serial, "expires_at": bundle.expires_at }));
+    let bundle = state.bundle.as_ref().map(|bundle| {
+        json!({
+            "serial": bundle.serial,
+            "expires_at": bundle.expires_at,
+            "standing": bundle.standing(now).as_str(),
+            "starts_requests": state.may_start_requests(now),
+            "fresh_until": bundle.attested.said.as_ref().map(|said| said.statement().expires_at),
+            "signer_revoked": health.keeper.revoked_signer().map(|revoked| json!({
+                "since": revoked.since, "why": revoked.why,
+            })),
+        })
+    });
+    let (trust_version, trust_end) = health.keeper.trust();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "scope": {
@@ -67,6 +79,7 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
             "in_scope_object_count": health.keeper.in_scope(),
         },
         "bundle": bundle,
+        "trust": { "version": trust_version, "expires_at": trust_end },
         "directory": { "version": state.directory.version(), "users": state.directory.len() },
         "sessions": health.sessions.count(),
         "certificate": { "not_after": health.certificate_end.load(Ordering::Relaxed) },
@@ -79,10 +92,18 @@ async fn metrics(State(health): State<Health>) -> String {
     let certificate_end = u64::try_from(health.certificate_end.load(Ordering::Relaxed)).unwrap_or(0);
     let connected = u64::from(health.connected.load(Ordering::Relaxed));
     let serial = state.bundle.as_ref().map_or(0, |bundle| bundle.serial);
+    let standing = state.bundle.as_ref().map(|bundle| bundle.standing(unix_now()));
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     [
         ("daam_sessions", "gauge", "live sessions", number(health.sessions.count())),
         ("daam_bundle_serial", "gauge", "serial of the bundle in force, 0 if none", serial),
+        (
+            "daam_bundle_fresh",
+            "gauge",
+            "1 while the bundle in force is known to be the latest",
+            u64::from(standing == Some(Standing::Fresh)),
+        ),
+        ("daam_trust_version", "gauge", "version of the trust file in force", health.keeper.trust().0),
         ("daam_directory_version", "gauge", "directory version in force", state.directory.version()),
         ("daam_in_scope_relations", "gauge", "relations in scope", number(health.keeper.in_scope())),
         (

@@ -5,6 +5,8 @@
 //! after a restart. Nothing here becomes more open because something is missing: without a bundle, a directory or a
 //! catalogue nobody gets in.
 
+mod rotation;
+
 use crate::bundle_store::{Accepted, BundleStore, Rejected};
 use crate::directory::Directory;
 use crate::introspect::FullCatalog;
@@ -12,7 +14,7 @@ use crate::kept_file;
 use crate::scope::{self, Deduplication, ScopedCatalog, Violation};
 use crate::state::{ActiveBundle, PolicyState};
 use daam_api::link::{DirectoryUser, FromAgent};
-use daam_bundle::VerifiedBundle;
+use daam_bundle::{Standing, VerifiedBundle};
 use daam_catalog::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -40,6 +42,8 @@ pub struct Keeper {
 struct Inner {
     store: BundleStore,
     bundle: Option<VerifiedBundle>,
+    freshness: rotation::Said,
+    standing: Option<Standing>,
     full: Option<FullCatalog>,
     scoped: ScopedCatalog,
     scope: Arc<Scope>,
@@ -72,6 +76,8 @@ impl Keeper {
             None => Directory::default(),
         };
         let inner = Inner {
+            freshness: rotation::Said::stored(&state_dir, &store, now_unix),
+            standing: None,
             store,
             bundle,
             full: None,
@@ -90,6 +96,7 @@ impl Keeper {
             violations: AtomicU64::new(0),
         };
         keeper.publish(&keeper.lock());
+        keeper.watch_standing(now_unix);
         keeper.report_dropped();
         keeper
     }
@@ -113,10 +120,14 @@ impl Keeper {
     pub fn offer_bundle(&self, bytes: &[u8], now_unix: i64) -> FromAgent {
         let mut inner = self.lock();
         let scope = inner.scope.clone();
-        match inner.store.accept(bytes, &scope, now_unix) {
+        let held = inner.bundle.clone();
+        let held = held.as_ref().map(VerifiedBundle::policies);
+        match inner.store.accept(bytes, held, &scope, now_unix) {
             Ok(Accepted { bundle, same, dropped }) => {
                 let serial = bundle.statement().serial;
                 inner.bundle = Some(bundle);
+                let Inner { freshness, store, .. } = &mut *inner;
+                freshness.judge(store, now_unix);
                 self.publish(&inner);
                 self.report(&mut inner, dropped);
                 if !same {
@@ -236,6 +247,7 @@ impl Keeper {
         let bundle = inner.bundle.as_ref().map(|bundle| ActiveBundle {
             serial: bundle.statement().serial,
             expires_at: Some(bundle.statement().expires_at),
+            attested: inner.freshness.attested(&inner.store),
         });
         let policies = inner.bundle.as_ref().map(|bundle| scope::narrow(bundle.policies(), &inner.scope));
         self.state.send_replace(Arc::new(PolicyState {

@@ -29,6 +29,7 @@ pub mod secret;
 pub mod session_id;
 pub mod sessions;
 pub mod state;
+pub mod trust_store;
 pub mod tunnel;
 pub mod upkeep;
 pub mod upstream;

@@ -175,7 +175,7 @@ impl Link {
             self.keeper.schema_report(),
         ];
         if serial > 0 {
-            messages.push(FromAgent::BundleStatus { serial, state: "active".to_owned(), reason: None });
+            messages.push(self.keeper.bundle_status(serial));
         }
         if version > 0 {
             messages.push(FromAgent::DirectoryStatus { version });
@@ -193,6 +193,11 @@ impl Link {
             }
         };
         match message {
+            ToAgent::TrustUpdate { documents } => self.keeper.offer_trust(&documents, unix_now()),
+            ToAgent::Freshness { envelope } => {
+                self.keeper.offer_freshness(&envelope, unix_now());
+                Vec::new()
+            }
             ToAgent::PolicyUpdate { serial, bundle } => vec![self.policy_update(serial, &bundle)],
             ToAgent::SchemaRequest {} => {
                 if let Err(error) = self.upkeep.refresh().await {

@@ -9,6 +9,7 @@ mod ceiling;
 pub use ceiling::Ceiling;
 
 use crate::directory::Directory;
+use daam_bundle::{Standing, VerifiedFreshness};
 use daam_catalog::{Catalog, Scope};
 use daam_enforce::SessionPlan;
 use daam_identity::UserPrincipal;
@@ -23,6 +24,27 @@ pub struct ActiveBundle {
     pub serial: u64,
     /// No new sessions from this time on (Unix seconds).
     pub expires_at: Option<i64>,
+    /// Whether it is known to be the latest.
+    pub attested: Attested,
+}
+
+/// What is known about whether the bundle in force is the latest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attested {
+    /// The trust file names who says so; without that nobody has to.
+    pub required: bool,
+    /// It was said before, or the lowest bundle is known from elsewhere.
+    pub before: bool,
+    /// What was said last.
+    pub said: Option<VerifiedFreshness>,
+}
+
+impl ActiveBundle {
+    /// How far the agent may go with it now.
+    pub fn standing(&self, now_unix: i64) -> Standing {
+        let Attested { required, before, said } = &self.attested;
+        Standing::of(self.expires_at.unwrap_or(i64::MAX), *required, *before, said.as_ref(), now_unix)
+    }
 }
 
 /// Everything a decision depends on.
@@ -68,6 +90,12 @@ pub enum Denied {
         /// The bundle.
         serial: u64,
     },
+    /// A new agent that nobody told which bundle is the latest; only new sessions are refused.
+    #[error("it is not known yet whether the policy bundle {serial} is the latest")]
+    Unattested {
+        /// The bundle.
+        serial: u64,
+    },
     /// Not in the directory.
     #[error("`{email}` is not in the directory of this database's organization")]
     Unknown {
@@ -98,7 +126,7 @@ impl Denied {
     /// The SQLSTATE of the answer to a start-up.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::NoBundle | Self::Expired { .. } => "57P03",
+            Self::NoBundle | Self::Expired { .. } | Self::Unattested { .. } => "57P03",
             Self::Unknown { .. } | Self::Disabled { .. } | Self::NoPolicy { .. } => "28000",
             Self::Unenforceable { .. } => "0A000",
         }
@@ -108,6 +136,9 @@ impl Denied {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoBundle => "publish a signed bundle for this database with `daam policy publish`",
+            Self::Unattested { .. } => {
+                "the control plane's freshness statement is awaited; once one arrived, the agent serves without it"
+            }
             Self::Expired { .. } => "publish a newer bundle; running sessions continue under the old one",
             Self::Unknown { .. } | Self::Disabled { .. } => "ask an administrator of the organization",
             Self::NoPolicy { .. } => {
@@ -123,12 +154,18 @@ impl Denied {
 impl PolicyState {
     /// Whether the user may open a session now.
     pub fn admit(&self, user: &UserPrincipal, now_unix: i64) -> Result<Decision, Denied> {
-        match &self.bundle {
-            Some(ActiveBundle { serial, expires_at: Some(end) }) if *end <= now_unix => {
-                Err(Denied::Expired { serial: *serial })
-            }
-            _ => self.decide(user),
+        let Some(bundle) = &self.bundle else { return Err(Denied::NoBundle) };
+        let serial = bundle.serial;
+        match bundle.standing(now_unix) {
+            Standing::Fresh | Standing::Stale => self.decide(user),
+            Standing::Unknown => Err(Denied::Unattested { serial }),
+            Standing::Expired => Err(Denied::Expired { serial }),
         }
+    }
+
+    /// Whether time-boxed access may begin now: not while the bundle may be an old one.
+    pub fn may_start_requests(&self, now_unix: i64) -> bool {
+        self.bundle.as_ref().is_some_and(|bundle| bundle.standing(now_unix).starts_requests())
     }
 
     /// What the user may do, for a session that runs already (an expired bundle stays in force for it).

@@ -21,6 +21,8 @@ pub mod rules;
 pub mod schema;
 pub mod side;
 pub mod sign;
+pub mod signer;
+pub mod ssh_agent;
 pub mod test;
 pub mod trust;
 pub mod verify;
@@ -85,13 +87,22 @@ pub enum SchemaCommand {
 /// Works on the trust file.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
-  daam trust init --org brave-otter
-  daam trust show trust.json")]
+  daam trust init --org brave-otter --root ana=ana.pub --root bo=bo.pub
+  daam trust show trust.json
+  daam trust rotate trust.json --replace root:ana=ana-new.pub
+  daam trust sign trust.2.json --from trust.json --key ssh-agent:ana@laptop
+  daam trust verify trust.json trust.2.json")]
 pub enum TrustCommand {
     /// Make a policy key and a trust file that trusts it.
     Init(trust::InitArgs),
     /// Show whom a trust file trusts.
     Show(trust::ShowArgs),
+    /// Write the next version of a trust file, to be signed.
+    Rotate(trust::RotateArgs),
+    /// Add root signatures to the next version.
+    Sign(trust::SignArgs),
+    /// Say whether agents follow a trust file to its successors.
+    Verify(trust::VerifyArgs),
 }
 
 /// Obeys `daam policy …`.
@@ -126,6 +137,9 @@ pub fn run_trust(command: &TrustCommand) -> Result<ExitCode, CliError> {
     match command {
         TrustCommand::Init(args) => trust::init(args),
         TrustCommand::Show(args) => trust::show(args),
+        TrustCommand::Rotate(args) => trust::rotate(args),
+        TrustCommand::Sign(args) => trust::sign(args),
+        TrustCommand::Verify(args) => trust::verify(args),
     }
 }
 

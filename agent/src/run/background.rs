@@ -5,6 +5,7 @@ use crate::admin::{Admin, Swept};
 use crate::cause;
 use crate::context::{SessionEvent, SessionEventKind};
 use crate::keeper::Keeper;
+use crate::link::unix_now;
 use crate::reload::Reload;
 use crate::upkeep::Upkeep;
 use daam_api::link::FromAgent;
@@ -61,6 +62,7 @@ impl Background {
         self.spawn(async move {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
+                keeper.watch_standing(unix_now());
                 match upkeep.refresh_if_changed().await {
                     Ok(true) if outbox.try_send(keeper.schema_report()).is_err() => {
                         tracing::debug!("the schema report waits for the next link");

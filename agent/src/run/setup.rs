@@ -6,7 +6,7 @@ use crate::config::{self, AgentSection, Config, ControlPlaneSection};
 use crate::enrolment::{self, Credentials, Pins};
 use crate::kept_file;
 use crate::upstream::UpstreamConfig;
-use daam_bundle::TrustFile;
+use daam_bundle::{TrustDocument, TrustFile};
 use daam_enforce::HashKey;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(super) async fn identity(config: &Config) -> Result<Identity, RunError> {
     let pinned = config.trust.as_ref().ok_or_else(|| missing("trust"))?;
     kept_file::open_directory(&agent.state_dir).map_err(RunError::at("open the state directory"))?;
     let trust = config::read_small(&pinned.file).map_err(RunError::at("read the trust file"))?;
-    let trust = TrustFile::parse(&trust).map_err(RunError::at("read the trust file"))?;
+    let trust = TrustDocument::parse(&trust).map_err(RunError::at("read the trust file"))?.trust().clone();
     let ca_pem = config::read_small(&pinned.identity_ca).map_err(RunError::at("read the identity CA"))?;
     let pins = Pins { org: trust.org().to_owned(), ca_pem: ca_pem.clone() };
     let stored = enrolment::stored(&agent).map_err(RunError::at("read the stored identity"))?;

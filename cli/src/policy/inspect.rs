@@ -1,9 +1,10 @@
 //! `daam policy inspect`: what a bundle says, without trusting it.
 
+use super::trust::read_trust;
 use crate::error::{CliError, Doing as _};
 use crate::output;
 use clap::{Args, ValueEnum};
-use daam_bundle::{Statement, UnsignedBundle};
+use daam_bundle::{Role, Statement, UnsignedBundle};
 use daam_model::{Policy, PolicySet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +15,19 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daam policy inspect shop.daam
+  daam policy inspect shop.daam --trust trust.json
   daam policy inspect shop.daam --report json
 
-Nothing here is verified: whose the signatures are and whether an agent would accept the bundle tells
-`daam policy verify`.
+Nothing here is verified, except that --trust says whose the signatures are; whether an agent would accept the bundle
+tells `daam policy verify`.
 Exit codes: 0 read, 2 not a bundle.")]
 pub struct InspectArgs {
     /// The bundle.
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
+    /// The trust file that says whose the signatures are.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     report: Format,
@@ -44,6 +49,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, CliError> {
     let bundle = UnsignedBundle::from_bytes(&bytes).doing(&doing)?;
     let policies = bundle.policies().doing(&doing)?;
     let signers: Vec<&str> = bundle.claimed_signers().collect();
+    let known = args.trust.as_deref().map(read_trust).transpose()?;
     match args.report {
         Format::Json => {
             let names: Vec<&str> = policies.policies.iter().map(|policy| policy.name.as_str()).collect();
@@ -58,8 +64,19 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, CliError> {
         }
         Format::Text => {
             statement(bundle.statement(), &bundle.statement_sha256());
+            let verified = known.as_ref().map(|trust| (trust, bundle.signers(trust)));
             for signer in &signers {
-                field("signature", &format!("{signer} (claimed, not verified)"));
+                let said = match &verified {
+                    Some((trust, ids)) if ids.contains(*signer) => {
+                        format!("{} {signer}", trust.label(signer).unwrap_or_default())
+                    }
+                    Some(_) => format!("{signer} (not a key of the trust file, or not its signature)"),
+                    None => format!("{signer} (claimed, not verified)"),
+                };
+                field("signature", &said);
+            }
+            if bundle.role() == Role::Emergency {
+                field("role", "emergency: agents accept it only if it narrows what is in force");
             }
             if signers.is_empty() {
                 field("signature", "none");

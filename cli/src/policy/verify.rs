@@ -1,11 +1,11 @@
 //! `daam policy verify`: the agent's acceptance rules, run here.
 
 use super::now_unix;
-use super::trust::read_trust;
+use super::trust::{moment, read_chain};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
-use daam_bundle::{Head, RefusalKind, Refused, UnsignedBundle, Verified, verify};
+use daam_bundle::{Acceptance, Head, Minimum, RefusalKind, Refused, UnsignedBundle, Verified};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,43 +14,68 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   daam policy verify shop.daam --trust trust.json --database shop
   daam policy verify shop.daam --trust trust.json --state head.json
+  daam policy verify shop.daam --trust trust.json --trust trust.2.json --at 2027-01-31T12:00:00Z
 
-With --state the last accepted bundle counts, as it does at an agent, and the file is updated.
+The first --trust is taken as given, further ones must be its signed successors. With --state the last accepted bundle
+counts, as it does at an agent, and the file is updated.
 Exit codes: 0 accepted, 2 not a bundle or meant for somebody else, 20 signature or threshold, 21 rollback or fork,
 22 expired.")]
 pub struct VerifyArgs {
     /// The bundle.
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
-    /// The trust file.
-    #[arg(long, value_name = "FILE")]
-    trust: PathBuf,
+    /// The trust file, and its successors in order.
+    #[arg(long, value_name = "FILE", required = true)]
+    trust: Vec<PathBuf>,
     /// What was accepted last; need not exist yet.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// The database it has to be for; by default the one it names.
     #[arg(long)]
     database: Option<String>,
+    /// The time to judge by, RFC 3339 or seconds since 1970; by default now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<i64>,
+    /// The lowest epoch and serial accepted where nothing was accepted before.
+    #[arg(long, value_name = "EPOCH.SERIAL", value_parser = minimum)]
+    minimum: Option<Minimum>,
+    /// The bundle in force, which an emergency bundle may only narrow.
+    #[arg(long, value_name = "FILE")]
+    held: Option<PathBuf>,
+}
+
+fn minimum(text: &str) -> Result<Minimum, String> {
+    Minimum::parse(text).ok_or_else(|| format!("`{text}` is not `EPOCH.SERIAL`"))
 }
 
 /// Runs it.
 pub fn run(args: &VerifyArgs) -> Result<ExitCode, CliError> {
-    let trust = read_trust(&args.trust)?;
-    let shown = args.bundle.display();
-    let bytes = std::fs::read(&args.bundle).doing(format_args!("read the bundle `{shown}`"))?;
+    let now_unix = args.at.unwrap_or_else(now_unix);
+    let chain = read_chain(&args.trust, now_unix)?;
+    let trust = chain.current();
+    let (bytes, unsigned) = read_bundle(&args.bundle)?;
     let head = args.state.as_deref().map(read_head).transpose()?.flatten();
-    let database = match &args.database {
-        Some(database) => database.clone(),
-        None => UnsignedBundle::from_bytes(&bytes).map_err(refused)?.statement().database.clone(),
+    let held = match &args.held {
+        Some(path) => Some(read_bundle(path)?.1.policies().doing("read the policies in force")?),
+        None => None,
     };
-    let verified = verify(&bytes, &trust, &database, head.as_ref(), now_unix()).map_err(refused)?;
+    let acceptance = Acceptance {
+        trust,
+        database: args.database.as_deref().unwrap_or(&unsigned.statement().database),
+        head: head.as_ref(),
+        minimum: args.minimum.unwrap_or_default(),
+        held: held.as_ref(),
+        now_unix,
+    };
+    let verified = acceptance.verify(&bytes).map_err(refused)?;
     let known = matches!(verified, Verified::Same(_));
     let bundle = verified.into_bundle();
     if let Some(path) = &args.state {
         std::fs::write(path, bundle.head().to_json()).doing(format_args!("write `{}`", path.display()))?;
     }
     let statement = bundle.statement();
-    let signers: Vec<&str> = bundle.signers().iter().map(String::as_str).collect();
+    let label = |keyid: &String| trust.label(keyid).unwrap_or_else(|| keyid.clone());
+    let signers: Vec<String> = bundle.signers().iter().map(label).collect();
     output::line(format!(
         "accepted: serial {} of `{}`{}, {} policies, signed by {}",
         statement.serial,
@@ -60,6 +85,12 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, CliError> {
         signers.join(", ")
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+fn read_bundle(path: &Path) -> Result<(Vec<u8>, UnsignedBundle), CliError> {
+    let bytes = std::fs::read(path).doing(format_args!("read the bundle `{}`", path.display()))?;
+    let bundle = UnsignedBundle::from_bytes(&bytes).map_err(refused)?;
+    Ok((bytes, bundle))
 }
 
 fn read_head(path: &Path) -> Result<Option<Head>, CliError> {

@@ -12,3 +12,5 @@ mod policy_check;
 #[cfg(test)]
 mod policy_effects;
 mod refusal;
+#[cfg(test)]
+mod trust;

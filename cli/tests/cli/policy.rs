@@ -254,7 +254,7 @@ fn a_signature_that_is_missing_or_not_trusted_exits_with_20() {
     expect(root, 20, "policy verify shop.daam --trust trust.json");
     expect(root, 20, "policy publish shop.daam --to file:srv");
     expect(root, 0, "trust init --org acme --out other.json --key other.key");
-    expect(root, 0, "policy sign shop.daam --key file:other.key");
+    expect(root, 0, "policy sign shop.daam --key file:other.key --trust other.json");
     expect(root, 20, "policy verify shop.daam --trust trust.json");
     expect(root, 0, "policy verify shop.daam --trust other.json");
 }
@@ -363,6 +363,9 @@ fn every_command_has_help_with_an_example() {
         "schema pull",
         "trust init",
         "trust show",
+        "trust rotate",
+        "trust sign",
+        "trust verify",
     ] {
         let said = expect(scratch.path(), 0, &format!("{command} --help"));
         assert!(said.contains(&format!("  daam {command}")), "{command}: {said}");

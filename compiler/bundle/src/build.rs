@@ -12,7 +12,7 @@ use crate::signing_key::SigningKey;
 use crate::statement::{
     CONTENT_TYPE, ContentRef, Previous, STATEMENT_TYPE, SUPPORTED_FEATURES, Source, Statement, StatementError,
 };
-use crate::trust::Role;
+use crate::trust::{Role, TrustFile};
 use daam_model::PolicySet;
 use std::collections::BTreeSet;
 
@@ -193,6 +193,11 @@ impl UnsignedBundle {
     #[must_use]
     pub fn for_emergency(self) -> Self {
         Self { envelope: Envelope::new(Payload::Emergency, self.envelope.payload), ..self }
+    }
+
+    /// The ids of the keys of its role whose signature verifies, whether or not they are enough.
+    pub fn signers(&self, trust: &TrustFile) -> BTreeSet<String> {
+        trust.role(self.role()).map(|role| self.envelope.signers(&role.keys)).unwrap_or_default()
     }
 
     /// The role whose signatures it needs.

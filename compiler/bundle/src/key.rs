@@ -11,9 +11,10 @@ mod ssh;
 
 use crate::digest::sha256_hex;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ecdsa::P256Key;
 use ed25519::Ed25519Key;
+use sha2::{Digest, Sha256};
 use ssh::SshKey;
 use std::fmt;
 
@@ -174,6 +175,12 @@ impl PublicKey {
     pub fn keyid(&self) -> String {
         let scheme = self.scheme().as_str().as_bytes();
         sha256_hex(&[b"daam-key-v1\0".as_slice(), scheme, b"\0", &self.encoded()].concat())
+    }
+
+    /// How SSH tools name the key, `SHA256:…`; none for keys that are not SSH keys.
+    pub fn ssh_fingerprint(&self) -> Option<String> {
+        let Kind::Ssh(key) = &self.kind else { return None };
+        Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key.wire()))))
     }
 
     /// What a threshold counts: the point itself, so that one key under two schemes is one key.

@@ -54,7 +54,7 @@ impl SigningKey {
     }
 
     /// Signs, in the one form verification accepts.
-    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         match &self.secret {
             Secret::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
             Secret::P256(key) => {

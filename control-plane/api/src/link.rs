@@ -58,9 +58,16 @@ pub enum FromAgent {
     BundleStatus {
         /// The serial.
         serial: u64,
-        /// `active` or `refused`.
+        /// `active`, `refused`, or `signer-revoked`: in force, but the trust file no longer vouches for it.
         state: String,
-        /// Why it was refused.
+        /// Why it was refused, or is no longer vouched for.
+        reason: Option<String>,
+    },
+    /// The version of the trust file now in force.
+    TrustStatus {
+        /// The version.
+        version: u64,
+        /// Why what was offered was not followed to its end.
         reason: Option<String>,
     },
     /// The directory version now enforced.
@@ -82,6 +89,16 @@ pub enum ToAgent {
         serial: u64,
         /// The bundle file, standard base64.
         bundle: String,
+    },
+    /// Signed trust files in the order of their versions. The agent follows what root keys signed and nothing else.
+    TrustUpdate {
+        /// The envelopes.
+        documents: Vec<String>,
+    },
+    /// Which bundle is the latest, signed, for at most an hour.
+    Freshness {
+        /// The envelope.
+        envelope: String,
     },
     /// Please introspect and report again.
     SchemaRequest {},

@@ -53,8 +53,31 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
                 tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
                 Ok(app.db().bundle_refused(agent, &reason).await?)
             }
-            _ => Err(unfit("`bundle_status` is `active` or `refused`")),
+            "signer-revoked" => {
+                let reason = kept(reason.as_deref().unwrap_or("no reason given"));
+                tracing::warn!(
+                    agent = agent.agent_id(),
+                    serial,
+                    reason,
+                    "an agent enforces a bundle whose signers were revoked; publish one that is signed anew"
+                );
+                app.db().bundle_active(agent, serial).await?;
+                let reason = format!("signer-revoked: {reason}");
+                Ok(app.db().bundle_refused(agent, &reason).await?)
+            }
+            _ => Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
         },
+        FromAgent::TrustStatus { version, reason } => {
+            if let Some(reason) = reason.as_deref().map(kept) {
+                tracing::warn!(
+                    agent = agent.agent_id(),
+                    version,
+                    reason,
+                    "an agent did not follow a trust file"
+                );
+            }
+            Ok(())
+        }
         FromAgent::DirectoryStatus { version } => Ok(app.db().directory_enforced(agent, version).await?),
     }
 }

@@ -3,11 +3,12 @@
 //! The payload is the trust file's text, byte for byte; signing never writes it anew. Nothing here is verified:
 //! that is [`super::TrustChain`]'s part, which alone makes a successor count.
 
-use super::{TrustError, TrustFile};
+use super::{Role, TrustError, TrustFile};
 use crate::build::BuildError;
 use crate::dsse::{Envelope, Payload};
 use crate::key::PublicKey;
 use crate::signing_key::SigningKey;
+use std::collections::BTreeSet;
 
 /// A trust file with signatures nobody has checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,11 @@ impl SignedTrust {
     /// The ids the signatures claim to be from; hints, not facts.
     pub fn claimed_signers(&self) -> impl Iterator<Item = &str> {
         self.envelope.signatures.iter().map(|signature| signature.keyid.as_str())
+    }
+
+    /// The root keys of a version whose signature on this document verifies, by id.
+    pub fn root_signers(&self, of: &TrustFile) -> BTreeSet<String> {
+        of.role(Role::Root).map(|role| self.envelope.signers(&role.keys)).unwrap_or_default()
     }
 
     /// Adds a signature with a key held here.
