@@ -13,7 +13,9 @@ pub use revoked::{GRACE, Revoked};
 use crate::kept_file;
 use crate::scope::{self, Violation};
 use crate::trust_store::{Followed, TrustStore, TrustStoreError};
-use daam_bundle::{Acceptance, Head, Minimum, RefusalKind, Refused, TrustFile, Verified, VerifiedBundle};
+use daam_bundle::{
+    Acceptance, Head, Minimum, RefusalKind, Refused, Role, TrustFile, Verified, VerifiedBundle,
+};
 use daam_catalog::Scope;
 use daam_model::PolicySet;
 use std::collections::BTreeSet;
@@ -138,6 +140,11 @@ impl BundleStore {
     /// Whether somebody other than the control plane said which bundle is the lowest.
     pub fn knows_minimum(&self) -> bool {
         self.minimum.max(self.trust().minimum(&self.database)).serial > 0
+    }
+
+    /// Whether anything keeps a first bundle from being an old one.
+    pub fn is_guarded(&self) -> bool {
+        self.head.is_some() || self.knows_minimum() || self.trust().role(Role::Freshness).is_some()
     }
 
     /// Why the trust file in force no longer vouches for the bundle in force, if it does not.

@@ -71,6 +71,11 @@ impl Keeper {
             tracing::error!(error = %error, "the stored bundle is not used; nobody gets in until a good one arrives");
             None
         });
+        if bundle.is_none() && !store.is_guarded() {
+            tracing::warn!(
+                "nothing says which bundle is the lowest to accept; an older one that has not expired could be offered"
+            );
+        }
         let directory = match read_json::<StoredDirectory>(&state_dir, DIRECTORY) {
             Some(stored) => Directory::new(stored.version, stored.users),
             None => Directory::default(),

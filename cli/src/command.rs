@@ -97,7 +97,7 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Run(args) => connect::run(args).await.map(ExitCode::from),
         Command::Policy(command) => policy::run(command).await,
         Command::Schema(command) => policy::run_schema(command).await,
-        Command::Trust(command) => policy::run_trust(&command),
+        Command::Trust(command) => policy::run_trust(&command).await,
         Command::Lsp(args) => lsp::run(&args).await,
         Command::Dev(command) => dev::run(command).await.map(ExitCode::from),
     }

@@ -103,6 +103,8 @@ pub enum TrustCommand {
     Sign(trust::SignArgs),
     /// Say whether agents follow a trust file to its successors.
     Verify(trust::VerifyArgs),
+    /// Hand a trust file to a control plane.
+    Publish(trust::PublishArgs),
 }
 
 /// Obeys `daam policy …`.
@@ -133,13 +135,14 @@ pub async fn run_schema(command: SchemaCommand) -> Result<ExitCode, CliError> {
 }
 
 /// Obeys `daam trust …`.
-pub fn run_trust(command: &TrustCommand) -> Result<ExitCode, CliError> {
+pub async fn run_trust(command: &TrustCommand) -> Result<ExitCode, CliError> {
     match command {
         TrustCommand::Init(args) => trust::init(args),
         TrustCommand::Show(args) => trust::show(args),
         TrustCommand::Rotate(args) => trust::rotate(args),
         TrustCommand::Sign(args) => trust::sign(args),
         TrustCommand::Verify(args) => trust::verify(args),
+        TrustCommand::Publish(args) => trust::publish(args).await,
     }
 }
 

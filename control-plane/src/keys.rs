@@ -1,11 +1,12 @@
-//! An organization's CA and ticket key: made once, sealed in the store, opened only to sign.
+//! An organization's CA, ticket key and freshness key: made once, sealed in the store, opened only to sign.
 
 use crate::app::App;
 use crate::problem::Refusal;
 use crate::vault::{Vault, VaultError};
+use daam_bundle::SigningKey;
 use daam_identity::ticket::{TicketError, TicketSigner};
 use daam_identity::{AuthorityError, CertificateAuthority};
-use daam_store::{KeyKind, StoreError, TenantScope};
+use daam_store::{KeyKind, OrgKey, StoreError, TenantScope};
 
 /// New keys, ready to be stored.
 #[derive(Debug)]
@@ -25,6 +26,9 @@ pub enum KeyError {
     /// The ticket key.
     #[error("the ticket key failed")]
     Ticket(#[from] TicketError),
+    /// The freshness key.
+    #[error("the freshness key failed")]
+    Freshness(#[from] daam_bundle::KeyError),
     /// Sealing.
     #[error("a key could not be sealed or opened")]
     Vault(#[from] VaultError),
@@ -60,6 +64,20 @@ pub(crate) async fn ticket_signer(app: &App, scope: &TenantScope) -> Result<Tick
     let key = app.db().org_key(scope, KeyKind::Ticket).await?;
     let opened = app.vault().open(&place(scope.org(), KeyKind::Ticket), &key.sealed)?;
     Ok(TicketSigner::from_pem(&opened)?)
+}
+
+/// The online key that says which bundle is the latest; made when it is first asked for.
+pub(crate) async fn freshness(app: &App, scope: &TenantScope) -> Result<SigningKey, KeyError> {
+    let place = format!("{}/freshness", scope.org());
+    if app.db().freshness_key(scope).await?.is_none() {
+        let key = SigningKey::generate()?;
+        let sealed = app.vault().seal(&place, &key.to_pem()?)?;
+        app.db()
+            .add_freshness_key(scope, &OrgKey { public: key.public().to_base64(), sealed }, app.now())
+            .await?;
+    }
+    let stored = app.db().freshness_key(scope).await?.ok_or(StoreError::Decode("freshness key"))?;
+    Ok(SigningKey::from_pem(&app.vault().open(&place, &stored.sealed)?)?)
 }
 
 fn place(org: &str, kind: KeyKind) -> String {

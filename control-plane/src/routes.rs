@@ -22,7 +22,7 @@ mod databases;
 mod enrolment;
 pub(crate) mod relays;
 mod tokens;
-mod trust;
+pub(crate) mod trust;
 mod users;
 
 /// Bodies of most routes.
@@ -70,6 +70,8 @@ pub fn table() -> Vec<Route> {
         route("GET", "/v1/ca", Who::AnyToken, get(certificates::authority)),
         large("PUT", "/v1/trust", Who::Admin, (TRUST, put(trust::store))),
         route("GET", "/v1/trust", Who::AnyToken, get(trust::show)),
+        route("GET", "/v1/trust/{version}", Who::AnyToken, get(trust::version)),
+        route("GET", "/v1/freshness-key", Who::Admin, get(trust::freshness_key)),
         large("PUT", "/v1/databases/{db}/bundle", Who::Admin, (bundles::LIMIT, put(bundles::publish))),
         route("GET", "/v1/databases/{db}/bundle", Who::Reader, get(bundles::show)),
         route("GET", "/v1/databases/{db}/schema", Who::Admin, get(databases::schema)),

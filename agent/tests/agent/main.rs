@@ -17,6 +17,7 @@ mod plane;
 mod program;
 mod proxy;
 mod roles;
+mod rotation;
 mod scope;
 mod scope_live;
 mod whole;

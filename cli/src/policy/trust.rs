@@ -4,12 +4,14 @@
 //! that root keys of the version before *and* of the new one have signed; agents follow those by themselves.
 
 mod init;
+mod publish;
 mod rotate;
 mod show;
 mod sign;
 mod verify;
 
 pub use init::{InitArgs, init};
+pub use publish::{PublishArgs, publish};
 pub use rotate::{RotateArgs, rotate};
 pub use show::{ShowArgs, show};
 pub use sign::{SignArgs, sign};

@@ -366,6 +366,7 @@ fn every_command_has_help_with_an_example() {
         "trust rotate",
         "trust sign",
         "trust verify",
+        "trust publish",
     ] {
         let said = expect(scratch.path(), 0, &format!("{command} --help"));
         assert!(said.contains(&format!("  daam {command}")), "{command}: {said}");

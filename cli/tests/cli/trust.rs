@@ -123,7 +123,7 @@ fn commands_sign_for_key_services_and_ssh_keygen() {
     let refused = [
         (openssl, "policy key", "does not verify under the key"),
         ("exec:ssh-keygen -q -Y sign -n git -f ana", "ana", "does not verify under the key"),
-        ("exec:echo no base64", "ana", "base64"),
+        ("exec:echo ?!", "ana", "base64"),
         ("exec:false", "ana", "ended with exit status: 1"),
         (openssl, "eve", "no key of the trust file is called `eve`"),
         ("pkcs11:slot", "ana", "is not a signer"),

@@ -14,6 +14,8 @@
 //! | POST `/v1/certificates` | [`CertificateRequest`] | [`CertificateIssued`] | user |
 //! | POST `/v1/agent/certificate` | [`AgentCertificateRequest`] | [`CertificateIssued`] | agent link token |
 //! | PUT/GET `/v1/trust` | trust file JSON | the same | admin / any |
+//! | GET `/v1/trust/{version}` | | that version of it | any token |
+//! | GET `/v1/freshness-key` | | [`FreshnessKey`] | admin |
 //! | PUT `/v1/databases/{db}/bundle?expect_head=N` | bundle bytes | [`BundleAccepted`] | admin |
 //! | GET `/v1/databases/{db}/bundle` | | bundle bytes | user or agent |
 //! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin |
@@ -31,6 +33,16 @@
 use crate::link::RelayOffer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The public key the control plane signs freshness with, to be listed in the trust file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreshnessKey {
+    /// Base64 of its SPKI form.
+    pub public: String,
+    /// Its id in trust files.
+    pub keyid: String,
+}
 
 /// Creates the first organization and its first admin.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,9 +4,12 @@ use crate::app::App;
 use crate::keys;
 use crate::link::{End, relay_offers};
 use crate::routes::relays::announced_after;
+use crate::routes::trust;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::link::ToAgent;
+use daam_bundle::trust::MAX_WALK;
+use daam_bundle::{Freshness, Head, Role, TrustDocument};
 use daam_identity::ticket::{TicketGrant, TicketRole};
 use daam_store::AgentAuth;
 use std::collections::BTreeSet;
@@ -15,12 +18,17 @@ use std::collections::BTreeSet;
 const TICKET_SECONDS: i64 = 86_400;
 /// Tickets are renewed when this much of their life is left: every half hour.
 const RENEW_SECONDS: i64 = TICKET_SECONDS - 1800;
+/// How long a freshness statement counts, and how often a new one is sent: an agent that misses two is still fresh.
+const FRESH_SECONDS: i64 = 3600;
+const FRESH_EVERY: i64 = 1200;
 
 /// Nothing has been told at first: a new link gets everything, whatever the agent says it holds, and refuses or
 /// ignores what it has.
 #[derive(Debug, Default)]
 pub(crate) struct Pushed {
+    trust: Option<u64>,
     bundle: Option<String>,
+    freshness: Option<(String, i64)>,
     directory: Option<u64>,
     revoked: BTreeSet<String>,
     relays: Option<(Vec<String>, i64)>,
@@ -32,7 +40,9 @@ impl Pushed {
         let mut news = Vec::new();
         news.extend(self.revoked(app, agent).await?);
         news.extend(self.directory(app, agent).await?);
+        news.extend(self.trust(app, agent).await?);
         news.extend(self.bundle(app, agent).await?);
+        news.extend(self.freshness(app, agent).await?);
         news.extend(self.relays(app, agent).await?);
         Ok(news)
     }
@@ -53,6 +63,46 @@ impl Pushed {
         let (version, users) = app.db().directory(agent.scope()).await?;
         self.directory = Some(version);
         Ok(Some(ToAgent::DirectoryUpdate { version, users }))
+    }
+
+    /// All signed versions we have, as many at once as an agent follows; it passes over what it holds and follows the
+    /// rest itself.
+    async fn trust(&mut self, app: &App, agent: &AgentAuth) -> Result<Vec<ToAgent>, End> {
+        let version = app.db().trust_version(agent.scope()).await?;
+        if self.trust == Some(version) {
+            return Ok(Vec::new());
+        }
+        self.trust = Some(version);
+        // Another trust file may name our freshness key, or no longer.
+        self.freshness = None;
+        let mut documents = app.db().trust_versions(agent.scope()).await?;
+        documents.retain(|text| matches!(TrustDocument::parse(text), Ok(TrustDocument::Signed(_))));
+        let updates = documents.chunks(MAX_WALK);
+        Ok(updates.map(|documents| ToAgent::TrustUpdate { documents: documents.to_vec() }).collect())
+    }
+
+    /// Our word that the published bundle is the latest, if the trust file lets us give it.
+    async fn freshness(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {
+        let (scope, now) = (agent.scope(), app.now());
+        let Some(text) = self.bundle.clone() else { return Ok(None) };
+        if self.freshness.as_ref().is_some_and(|(head, said)| *head == text && said + FRESH_EVERY > now) {
+            return Ok(None);
+        }
+        self.freshness = Some((text.clone(), now));
+        let Some(stored) = app.db().trust(scope).await? else { return Ok(None) };
+        let trust = trust::parsed(&stored)?;
+        let Some(role) = trust.role(Role::Freshness) else { return Ok(None) };
+        let key = keys::freshness(app, scope).await.map_err(crate::problem::Refusal::from)?;
+        if !role.keys.iter().any(|listed| listed.public == key.public()) {
+            return Ok(None);
+        }
+        let head = Head::from_json(&text)
+            .map_err(|error| End::from(crate::problem::Refusal::internal("read the head", &error)))?;
+        let said = Freshness::about(scope.org(), agent.database(), &head, now, FRESH_SECONDS);
+        let envelope = said
+            .sign(&key)
+            .map_err(|error| End::from(crate::problem::Refusal::internal("sign freshness", &error)))?;
+        Ok(Some(ToAgent::Freshness { envelope }))
     }
 
     async fn bundle(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {

@@ -12,7 +12,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::BundleAccepted;
-use daam_bundle::{Head, RefusalKind, Refused, TrustFile, Verified, VerifiedBundle, verify};
+use daam_bundle::{Acceptance, Head, RefusalKind, Refused, UnsignedBundle, Verified, VerifiedBundle};
 use daam_store::{Caller, NewBundle, Published, TenantScope, UserAuth};
 use serde::Deserialize;
 use std::error::Error as _;
@@ -93,15 +93,21 @@ async fn checked(
     database: &str,
     bytes: &[u8],
 ) -> Result<(VerifiedBundle, bool), Refusal> {
-    let stored = trust::stored(app, scope).await?;
-    let trust =
-        TrustFile::parse(&stored).map_err(|error| Refusal::internal("read the trust file", &error))?;
+    let trust = trust::parsed(&trust::stored(app, scope).await?)?;
     let head = app.db().head(scope, database).await?;
     let head = head
         .map(|text| Head::from_json(&text))
         .transpose()
         .map_err(|error| Refusal::internal("read the head", &error))?;
-    match verify(bytes, &trust, database, head.as_ref(), app.now()) {
+    let held = match app.db().bundle(scope, database).await? {
+        None => None,
+        Some(bundle) => UnsignedBundle::from_bytes(&bundle.bytes).ok().and_then(|held| held.policies().ok()),
+    };
+    let acceptance = Acceptance {
+        held: held.as_ref(),
+        ..Acceptance::new(&trust, database, app.now()).after(head.as_ref())
+    };
+    match acceptance.verify(bytes) {
         Ok(Verified::New(bundle)) => Ok((bundle, true)),
         Ok(Verified::Same(bundle)) => Ok((bundle, false)),
         Err(refused) => Err(refusal(&refused)),

@@ -59,7 +59,7 @@ impl Peer {
         self.0.send(message).await.unwrap();
     }
 
-    async fn hear(&mut self) -> ToAgent {
+    pub(crate) async fn hear(&mut self) -> ToAgent {
         loop {
             match timeout(SOON, self.0.next()).await.unwrap().unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),

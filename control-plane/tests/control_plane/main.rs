@@ -15,6 +15,7 @@ mod lifecycle;
 mod link;
 mod people;
 mod process;
+mod rotation;
 mod routes;
 mod tls;
 mod world;
@@ -58,6 +59,8 @@ contract![
     bundles::only_signed_bundles_for_this_place_are_published,
     bundles::the_head_moves_forward_by_compare_and_swap,
     bundles::trust_files_are_for_this_organization,
+    rotation::a_rotation_reaches_agents_and_cannot_be_forged,
+    rotation::freshness_is_said_of_the_published_bundle_once_the_trust_file_allows,
     link::a_new_link_gets_everything_and_changes_at_once,
     link::a_deleted_token_takes_its_certificates_along,
     link::what_an_agent_reports_is_stored,

@@ -52,7 +52,12 @@ async fn visit(world: &World, route: &Route, path: &str, token: Option<&str>) ->
 }
 
 fn filled(route: &Route) -> String {
-    route.path.replace("{db}", "shop").replace("{email}", "bo@example.com").replace("{id}", "some-id")
+    route
+        .path
+        .replace("{db}", "shop")
+        .replace("{email}", "bo@example.com")
+        .replace("{id}", "some-id")
+        .replace("{version}", "1")
 }
 
 pub(crate) async fn every_route_refuses_strangers_and_wrong_roles(world: World) {
@@ -103,7 +108,9 @@ fn foreign(route: &Route) -> Foreign {
         ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
         ("POST", "/v1/databases/{db}/connect") => Foreign::Missing("database.unknown"),
-        ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust") => Foreign::Missing("trust.missing"),
+        ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust" | "/v1/trust/{version}") => {
+            Foreign::Missing("trust.missing")
+        }
         (
             "GET",
             "/v1/users" | "/v1/tokens" | "/v1/agents" | "/v1/relays" | "/v1/databases" | "/v1/ca"
@@ -119,7 +126,7 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/certificates"
             | "/v1/agent/certificate",
         )
-        | ("GET", "/v1/agent/link" | "/healthz") => Foreign::Own,
+        | ("GET", "/v1/agent/link" | "/healthz" | "/v1/freshness-key") => Foreign::Own,
         (method, path) => panic!("{method} {path} has no wrong-tenant case"),
     }
 }

@@ -85,6 +85,20 @@ fn the_commands_of_the_other_examples_run_in_them() {
 }
 
 #[test]
+fn the_ceremonies_of_the_bundle_page_run_in_the_shop() {
+    let folder = copy_of_shop();
+    let lines: Vec<String> = fences(&page("policy-examples/bundle.md"), "console")
+        .iter()
+        .flat_map(|block| commands(block))
+        .collect();
+    assert!(lines.len() > 10, "{lines:?}");
+    for line in lines {
+        let (ok, said) = shell(folder.path(), &line);
+        assert!(ok, "`{line}`: {said}");
+    }
+}
+
+#[test]
 fn the_policy_of_the_language_page_is_one() {
     let folder = copy_of_shop();
     let policies: Vec<String> = fences(&page("policy-examples/language.md"), "yaml")
