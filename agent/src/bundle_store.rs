@@ -212,7 +212,7 @@ impl BundleStore {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "the stored bundle could not be verified after the rotation")
+                tracing::warn!(%error, "the stored bundle could not be verified after the rotation");
             }
         }
         let raised = Head { trust_version: version.max(head.trust_version), ..head };

@@ -9,7 +9,7 @@ mod ceiling;
 pub use ceiling::Ceiling;
 
 use crate::directory::Directory;
-use daam_bundle::{Standing, VerifiedFreshness};
+use daam_bundle::{Attested, Standing};
 use daam_catalog::{Catalog, Scope};
 use daam_enforce::SessionPlan;
 use daam_identity::UserPrincipal;
@@ -28,22 +28,10 @@ pub struct ActiveBundle {
     pub attested: Attested,
 }
 
-/// What is known about whether the bundle in force is the latest.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Attested {
-    /// The trust file names who says so; without that nobody has to.
-    pub required: bool,
-    /// It was said before, or the lowest bundle is known from elsewhere.
-    pub before: bool,
-    /// What was said last.
-    pub said: Option<VerifiedFreshness>,
-}
-
 impl ActiveBundle {
     /// How far the agent may go with it now.
     pub fn standing(&self, now_unix: i64) -> Standing {
-        let Attested { required, before, said } = &self.attested;
-        Standing::of(self.expires_at.unwrap_or(i64::MAX), *required, *before, said.as_ref(), now_unix)
+        Standing::of(self.expires_at.unwrap_or(i64::MAX), &self.attested, now_unix)
     }
 }
 

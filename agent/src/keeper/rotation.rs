@@ -8,9 +8,8 @@ use super::{Inner, Keeper};
 use crate::bundle_store::{BundleStore, Revoked};
 use crate::cause;
 use crate::kept_file;
-use crate::state::Attested;
 use daam_api::link::FromAgent;
-use daam_bundle::{Role, Standing, VerifiedFreshness, verify_freshness};
+use daam_bundle::{Attested, Role, Standing, VerifiedFreshness, verify_freshness};
 use std::path::Path;
 
 const FRESHNESS: &str = "freshness.json";

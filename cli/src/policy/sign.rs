@@ -53,7 +53,7 @@ pub fn run(args: &SignArgs) -> Result<ExitCode, CliError> {
             None => signer.public().keyid(),
         };
         let signature = signer.sign(&bundle.signing_input())?;
-        bundle.attach(signer.public(), signature).doing("sign the bundle")?;
+        bundle.attach(signer.public(), &signature).doing("sign the bundle")?;
         let statement = bundle.statement();
         output::line(format!("signed serial {} of `{}` with {label}", statement.serial, statement.database));
     }

@@ -42,7 +42,7 @@ pub struct Signer {
 
 #[derive(Debug)]
 enum Means {
-    File(SigningKey),
+    File(Box<SigningKey>),
     Agent(SshAgent),
     Exec(String),
 }
@@ -51,7 +51,7 @@ impl Signer {
     fn find(name: &str, named: Option<&str>, trust: Option<&TrustFile>) -> Result<Self, CliError> {
         if let Some(path) = name.strip_prefix("file:") {
             let key = read_key(path.as_ref())?;
-            return Ok(Self { public: key.public(), means: Means::File(key) });
+            return Ok(Self { public: key.public(), means: Means::File(Box::new(key)) });
         }
         if let Some(wanted) = name.strip_prefix("ssh-agent:") {
             return in_agent(wanted);

@@ -112,13 +112,9 @@ fn root_state(trust: &TrustFile, signed: &std::collections::BTreeSet<String>) ->
         root.keys.iter().partition(|key| signed.contains(&key.public.keyid()));
     let names =
         |keys: &[&TrustedKey]| keys.iter().map(|key| key.comment.as_str()).collect::<Vec<_>>().join(", ");
-    let mut line =
-        format!("version {}: {} of {} root signatures", trust.version(), have.len(), root.threshold);
-    if !have.is_empty() {
-        line.push_str(&format!(", by {}", names(&have)));
-    }
-    if have.len() < root.threshold {
-        line.push_str(&format!("; still possible: {}", names(&open)));
-    }
-    Some(line)
+    let line = format!("version {}: {} of {} root signatures", trust.version(), have.len(), root.threshold);
+    let by = if have.is_empty() { String::new() } else { format!(", by {}", names(&have)) };
+    let missing = have.len() < root.threshold;
+    let still = if missing { format!("; still possible: {}", names(&open)) } else { String::new() };
+    Some(format!("{line}{by}{still}"))
 }

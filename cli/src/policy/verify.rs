@@ -55,7 +55,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let trust = chain.current();
     let (bytes, unsigned) = read_bundle(&args.bundle)?;
     let head = args.state.as_deref().map(read_head).transpose()?.flatten();
-    let held = match &args.held {
+    let in_force = match &args.held {
         Some(path) => Some(read_bundle(path)?.1.policies().doing("read the policies in force")?),
         None => None,
     };
@@ -64,7 +64,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, CliError> {
         database: args.database.as_deref().unwrap_or(&unsigned.statement().database),
         head: head.as_ref(),
         minimum: args.minimum.unwrap_or_default(),
-        held: held.as_ref(),
+        held: in_force.as_ref(),
         now_unix,
     };
     let verified = acceptance.verify(&bytes).map_err(refused)?;

@@ -179,12 +179,12 @@ impl UnsignedBundle {
     /// Adds a signature with a key held here; replaces an earlier one of the same key.
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), BuildError> {
         let signature = key.sign(&self.signing_input());
-        self.attach(&key.public(), signature)
+        self.attach(&key.public(), &signature)
     }
 
     /// Adds a signature made elsewhere over [`UnsignedBundle::signing_input`]; replaces an earlier one of the
     /// same key.
-    pub fn attach(&mut self, key: &PublicKey, signature: Vec<u8>) -> Result<(), BuildError> {
+    pub fn attach(&mut self, key: &PublicKey, signature: &[u8]) -> Result<(), BuildError> {
         self.envelope.attach(key, signature)
     }
 

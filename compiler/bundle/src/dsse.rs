@@ -146,9 +146,9 @@ impl Envelope {
     }
 
     /// Adds a signature that verifies under the key; replaces an earlier one of the same key.
-    pub(crate) fn attach(&mut self, key: &PublicKey, signature: Vec<u8>) -> Result<(), BuildError> {
+    pub(crate) fn attach(&mut self, key: &PublicKey, signature: &[u8]) -> Result<(), BuildError> {
         let keyid = key.keyid();
-        let signature = key.normalise(&signature).filter(|signature| key.verifies(&self.pae(), signature));
+        let signature = key.normalise(signature).filter(|signature| key.verifies(&self.pae(), signature));
         let Some(signature) = signature else { return Err(BuildError::Signature(keyid)) };
         self.signatures.retain(|present| present.keyid != keyid);
         if self.signatures.len() >= MAX_SIGNATURES {

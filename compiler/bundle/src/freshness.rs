@@ -66,6 +66,17 @@ impl VerifiedFreshness {
     }
 }
 
+/// What is known about whether the bundle in force is the latest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attested {
+    /// The trust file names who says so; without that nobody has to.
+    pub required: bool,
+    /// It was said before, or the lowest bundle is known from elsewhere.
+    pub before: bool,
+    /// What was said last.
+    pub said: Option<VerifiedFreshness>,
+}
+
 /// How far the agent may go with the bundle it holds. Each step takes something away; none gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
@@ -90,25 +101,18 @@ impl Standing {
         }
     }
 
-    /// The standing of a bundle that ends at `bundle_end`. `required` tells whether the trust file has a freshness
-    /// role; `served_before` whether the bundle, or one before it, was enforced by this agent with freshness.
-    pub fn of(
-        bundle_end: i64,
-        required: bool,
-        served_before: bool,
-        freshness: Option<&VerifiedFreshness>,
-        now_unix: i64,
-    ) -> Self {
+    /// The standing of a bundle that ends at `bundle_end`.
+    pub fn of(bundle_end: i64, attested: &Attested, now_unix: i64) -> Self {
         if now_unix >= bundle_end {
             return Self::Expired;
         }
-        if !required {
+        if !attested.required {
             return Self::Fresh;
         }
-        match freshness {
+        match &attested.said {
             Some(said) if said.current && now_unix < said.statement.expires_at => Self::Fresh,
             Some(_) => Self::Stale,
-            None if served_before => Self::Stale,
+            None if attested.before => Self::Stale,
             None => Self::Unknown,
         }
     }
@@ -224,12 +228,12 @@ impl Freshness {
         self.check().map_err(BuildError::Statement)?;
         let mut envelope = self.envelope();
         let signature = key.sign(&envelope.pae());
-        envelope.attach(&key.public(), signature)?;
+        envelope.attach(&key.public(), &signature)?;
         Ok(envelope.to_json())
     }
 
     /// The envelope around a signature made elsewhere over [`Freshness::signing_input`].
-    pub fn attach(&self, key: &PublicKey, signature: Vec<u8>) -> Result<String, BuildError> {
+    pub fn attach(&self, key: &PublicKey, signature: &[u8]) -> Result<String, BuildError> {
         let mut envelope = self.envelope();
         envelope.attach(key, signature)?;
         Ok(envelope.to_json())
@@ -299,13 +303,14 @@ pub fn verify_freshness(
     if issued_at > now.saturating_add(CLOCK_SKEW) || now >= expires_at {
         return Err(FreshnessRefused::Window { issued_at, expires_at, now });
     }
-    let (said, held) = ((statement.epoch, statement.serial), (head.epoch, head.serial));
-    if said < held {
-        return Err(FreshnessRefused::Behind { epoch: said.0, serial: said.1 });
+    let named = (statement.epoch, statement.serial);
+    let current = named == (head.epoch, head.serial);
+    if named < (head.epoch, head.serial) {
+        return Err(FreshnessRefused::Behind { epoch: named.0, serial: named.1 });
     }
-    if said == held && statement.statement_sha256 != head.statement_sha256 {
-        let (found, held) = (statement.statement_sha256, head.statement_sha256.clone());
-        return Err(FreshnessRefused::Fork { found, held });
+    if current && statement.statement_sha256 != head.statement_sha256 {
+        let found = statement.statement_sha256;
+        return Err(FreshnessRefused::Fork { found, held: head.statement_sha256.clone() });
     }
-    Ok(VerifiedFreshness { current: said == held, statement })
+    Ok(VerifiedFreshness { statement, current })
 }

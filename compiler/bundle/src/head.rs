@@ -17,7 +17,7 @@ pub struct Head {
     /// A time that has certainly passed: no clock set back makes an expired bundle valid again.
     pub time_floor: i64,
     /// The highest version of the trust file seen, so that an earlier one does not come back; 0 if not recorded.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub trust_version: u64,
 }
 
@@ -39,10 +39,6 @@ impl Minimum {
         let number = |text: &str| text.parse().ok().filter(|n| *n <= MAX_EXACT && digits(text));
         Some(Self { epoch: number(epoch)?, serial: number(serial)? })
     }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// Why a text is not a head.

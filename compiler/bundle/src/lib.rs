@@ -29,7 +29,7 @@ pub mod verify;
 
 pub use build::{BuildError, StatementInput, UnsignedBundle, build};
 pub use content::{ContentError, decode_content, encode_content, fingerprint};
-pub use freshness::{Freshness, FreshnessRefused, Standing, VerifiedFreshness, verify_freshness};
+pub use freshness::{Attested, Freshness, FreshnessRefused, Standing, VerifiedFreshness, verify_freshness};
 pub use head::{Head, HeadError, Minimum};
 pub use key::{KeyError, PublicKey, Scheme};
 pub use narrow::widening;

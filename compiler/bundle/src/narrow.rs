@@ -36,10 +36,8 @@ fn groups(old: &PolicySet, new: &PolicySet) -> Option<String> {
             return Some(format!("the group `{name}` has new members"));
         }
         let restrained = |policy: &Policy| policy.subjects.groups.contains(name) && restrains(policy);
-        match old.policies.iter().find(|policy| before != after && restrained(policy)) {
-            None => None,
-            Some(policy) => Some(format!("people leave `{name}`, and with it what `{}` hides", policy.name)),
-        }
+        let hides = old.policies.iter().find(|policy| before != after && restrained(policy));
+        hides.map(|policy| format!("people leave `{name}`, and with it what `{}` hides", policy.name))
     })
 }
 
@@ -116,16 +114,14 @@ fn within(inner: &Subjects, outer: &Subjects) -> bool {
 }
 
 fn at_most(new: &Grant, old: &Grant) -> bool {
-    let rest = Grant {
-        on: old.on.clone(),
-        allow: old.allow.clone(),
-        columns: old.columns.clone(),
-        rows: old.rows.clone(),
-        restrict: old.restrict.clone(),
-        functions: old.functions.clone(),
-        origin: old.origin.clone(),
-        ..new.clone()
-    };
+    let mut rest = new.clone();
+    rest.on.clone_from(&old.on);
+    rest.allow.clone_from(&old.allow);
+    rest.columns.clone_from(&old.columns);
+    rest.rows.clone_from(&old.rows);
+    rest.restrict.clone_from(&old.restrict);
+    rest.functions.clone_from(&old.functions);
+    rest.origin.clone_from(&old.origin);
     let columns = new.allow.iter().all(|verb| match (old.columns.get(verb), new.columns.get(verb)) {
         (None, _) => true,
         (Some(_), None) => false,

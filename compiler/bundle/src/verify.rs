@@ -197,18 +197,18 @@ impl<'a> Acceptance<'a> {
             return Err(Refused::Epoch { found: statement.epoch, expected });
         }
         // A higher epoch starts a new count; that is what epochs are for.
-        let Some(head) = self.head.filter(|head| head.epoch == statement.epoch) else {
+        let Some(last) = self.head.filter(|head| head.epoch == statement.epoch) else {
             let found = Minimum { epoch: statement.epoch, serial: statement.serial };
             let minimum = self.minimum.max(self.trust.minimum(self.database));
             return if found < minimum { Err(Refused::BelowMinimum { found, minimum }) } else { Ok(false) };
         };
-        let (found, highest) = (statement.serial, head.serial);
+        let (found, highest) = (statement.serial, last.serial);
         if found < highest {
             return Err(Refused::Serial { found, held: highest });
         }
-        if found == highest && digest != head.statement_sha256 {
-            let held = head.statement_sha256.clone();
-            return Err(Refused::Fork { serial: found, held, found: digest.to_owned() });
+        if found == highest && digest != last.statement_sha256 {
+            let (serial, known) = (found, last.statement_sha256.clone());
+            return Err(Refused::Fork { serial, held: known, found: digest.to_owned() });
         }
         if found - highest > MAX_SERIAL_STEP {
             return Err(Refused::SerialJump { found, held: highest, limit: MAX_SERIAL_STEP });

@@ -46,27 +46,10 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
                 _ => Err(unfit("`session_event` is `started` or `ended`")),
             }
         }
-        FromAgent::BundleStatus { serial, state, reason } => match state.as_str() {
-            "active" => Ok(app.db().bundle_active(agent, serial).await?),
-            "refused" => {
-                let reason = kept(reason.as_deref().unwrap_or("no reason given"));
-                tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
-                Ok(app.db().bundle_refused(agent, &reason).await?)
-            }
-            "signer-revoked" => {
-                let reason = kept(reason.as_deref().unwrap_or("no reason given"));
-                tracing::warn!(
-                    agent = agent.agent_id(),
-                    serial,
-                    reason,
-                    "an agent enforces a bundle whose signers were revoked; publish one that is signed anew"
-                );
-                app.db().bundle_active(agent, serial).await?;
-                let reason = format!("signer-revoked: {reason}");
-                Ok(app.db().bundle_refused(agent, &reason).await?)
-            }
-            _ => Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
-        },
+        FromAgent::BundleStatus { serial, state, reason } => {
+            let reason = kept(reason.as_deref().unwrap_or("no reason given"));
+            bundle_status(app, agent, serial, (&state, reason)).await
+        }
         FromAgent::TrustStatus { version, reason } => {
             if let Some(reason) = reason.as_deref().map(kept) {
                 tracing::warn!(
@@ -79,6 +62,33 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
             Ok(())
         }
         FromAgent::DirectoryStatus { version } => Ok(app.db().directory_enforced(agent, version).await?),
+    }
+}
+
+async fn bundle_status(
+    app: &App,
+    agent: &AgentAuth,
+    serial: u64,
+    (state, reason): (&str, String),
+) -> Result<(), End> {
+    match state {
+        "active" => Ok(app.db().bundle_active(agent, serial).await?),
+        "refused" => {
+            tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
+            Ok(app.db().bundle_refused(agent, &reason).await?)
+        }
+        "signer-revoked" => {
+            let id = agent.agent_id();
+            tracing::warn!(
+                agent = id,
+                serial,
+                reason,
+                "an agent enforces a bundle whose signers were revoked; publish one that is signed anew"
+            );
+            app.db().bundle_active(agent, serial).await?;
+            Ok(app.db().bundle_refused(agent, &format!("signer-revoked: {reason}")).await?)
+        }
+        _ => Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
     }
 }
 

@@ -99,12 +99,12 @@ async fn checked(
         .map(|text| Head::from_json(&text))
         .transpose()
         .map_err(|error| Refusal::internal("read the head", &error))?;
-    let held = match app.db().bundle(scope, database).await? {
+    let in_force = match app.db().bundle(scope, database).await? {
         None => None,
         Some(bundle) => UnsignedBundle::from_bytes(&bundle.bytes).ok().and_then(|held| held.policies().ok()),
     };
     let acceptance = Acceptance {
-        held: held.as_ref(),
+        held: in_force.as_ref(),
         ..Acceptance::new(&trust, database, app.now()).after(head.as_ref())
     };
     match acceptance.verify(bytes) {

@@ -5,7 +5,7 @@ use daam_agent::context::ProxyContext;
 use daam_agent::directory::Directory;
 use daam_agent::proxy::{SessionEnd, serve};
 use daam_agent::sessions::Registry;
-use daam_agent::state::{ActiveBundle, Attested, PolicyState};
+use daam_agent::state::{ActiveBundle, PolicyState};
 use daam_api::link::DirectoryUser;
 use daam_catalog::Scope;
 use daam_enforce::HashKey;
@@ -53,7 +53,11 @@ impl Stage {
         let world = World::start().await;
         let catalog = world.catalog().await;
         let state = PolicyState {
-            bundle: Some(ActiveBundle { serial: 1, expires_at: None, attested: Attested::default() }),
+            bundle: Some(ActiveBundle {
+                serial: 1,
+                expires_at: None,
+                attested: daam_bundle::Attested::default(),
+            }),
             policies: Arc::new(set),
             catalog,
             directory: Arc::new(Directory::new(1, vec![jane(false)])),

@@ -69,7 +69,7 @@ struct Databases {
 pub fn rotate(args: &RotateArgs) -> Result<ExitCode, CliError> {
     let held = read_trust(&args.trust)?;
     let mut draft = held.successor();
-    if draft.roles.get(&Role::Root).is_none() {
+    if !draft.roles.contains_key(&Role::Root) {
         return Err(CliError::usage("the trust file has no root keys, so no agent would follow a successor")
             .remedy(
                 "make a new one with `daam trust init --root LABEL=FILE` and give it to the agents by hand",

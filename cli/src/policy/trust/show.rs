@@ -38,17 +38,13 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode, CliError> {
         }
     }
     for (name, known) in trust.databases() {
-        let mut line = format!("database      {name}: epoch {}", known.epoch);
-        if known.minimum_serial > 0 {
-            line.push_str(&format!(", nothing before serial {}", known.minimum_serial));
-        }
-        if known.protected {
-            line.push_str(", built from committed files only");
-        }
-        if let Some(threshold) = known.threshold {
-            line.push_str(&format!(", {threshold} policy signatures"));
-        }
-        output::line(line);
+        let parts = [
+            Some(format!("database      {name}: epoch {}", known.epoch)),
+            (known.minimum_serial > 0).then(|| format!("nothing before serial {}", known.minimum_serial)),
+            known.protected.then(|| "built from committed files only".to_owned()),
+            known.threshold.map(|threshold| format!("{threshold} policy signatures")),
+        ];
+        output::line(parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
     }
     if let TrustDocument::Signed(signed) = &document {
         for keyid in signed.claimed_signers() {

@@ -44,7 +44,7 @@ pub fn sign(args: &SignArgs) -> Result<ExitCode, CliError> {
     for mut signer in signers {
         let label = signer.label(&next, &[Role::Root]).or_else(|_| signer.label(&held, &[Role::Root]))?;
         let signature = signer.sign(&signed.signing_input())?;
-        signed.attach(signer.public(), signature).doing("sign the trust file")?;
+        signed.attach(signer.public(), &signature).doing("sign the trust file")?;
         output::line(format!("signed version {} with {label}", next.version()));
     }
     std::fs::write(&args.next, signed.to_json()).doing(format_args!("write `{shown}`"))?;

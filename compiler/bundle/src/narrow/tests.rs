@@ -6,6 +6,8 @@ use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_model::{Mask, MaskRule, Origin, Verb};
 use std::time::Duration;
 
+type Change<'a> = &'a dyn Fn(&mut PolicySet);
+
 fn policy(name: &str) -> Policy {
     Policy {
         name: name.into(),
@@ -55,7 +57,7 @@ fn nothing_changed_widens_nothing() {
 
 #[test]
 fn taking_away_is_narrower() {
-    let narrower: [&dyn Fn(&mut PolicySet); 8] = [
+    let narrower: [Change<'_>; 8] = [
         &|set| drop(set.policies.remove(0)),
         &|set| set.policies[1].grants.clear(),
         &|set| set.policies[0].grants[0].allow = [Verb::Select].into(),
@@ -75,7 +77,7 @@ fn taking_away_is_narrower() {
 
 #[test]
 fn giving_is_wider_and_so_is_hiding_less() {
-    let wider: [(&dyn Fn(&mut PolicySet), &str); 10] = [
+    let wider: [(Change<'_>, &str); 10] = [
         (&|set| set.policies.push(policy("new")), "is new and gives something"),
         (&|set| drop(set.policies.remove(1)), "is gone"),
         (&|set| set.policies[1].masks.clear(), "masks less"),

@@ -90,11 +90,11 @@ impl SignedTrust {
     /// Adds a signature with a key held here.
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), BuildError> {
         let signature = key.sign(&self.signing_input());
-        self.attach(&key.public(), signature)
+        self.attach(&key.public(), &signature)
     }
 
     /// Adds a signature made elsewhere over [`SignedTrust::signing_input`]; replaces an earlier one of the key.
-    pub fn attach(&mut self, key: &PublicKey, signature: Vec<u8>) -> Result<(), BuildError> {
+    pub fn attach(&mut self, key: &PublicKey, signature: &[u8]) -> Result<(), BuildError> {
         self.envelope.attach(key, signature)
     }
 }

@@ -6,7 +6,7 @@ mod vectors;
 
 use super::*;
 use crate::build::UnsignedBundle;
-use crate::freshness::{Freshness, Standing, verify_freshness};
+use crate::freshness::{Attested, Freshness, Standing, VerifiedFreshness, verify_freshness};
 use crate::refused::RefusalKind;
 use crate::trust::{SignedTrust, TrustChain};
 use fixture::*;
@@ -44,8 +44,8 @@ fn signing_again_replaces_and_signing_with_another_key_adds() {
 fn a_signature_made_elsewhere_must_verify_before_it_is_attached() {
     let mut bundle = build(&policies("shop"), input(5)).unwrap();
     let signature = key(KEY_A).sign(&bundle.signing_input());
-    assert!(bundle.attach(&key(KEY_B).public(), signature.clone()).is_err());
-    bundle.attach(&key(KEY_A).public(), signature).unwrap();
+    assert!(bundle.attach(&key(KEY_B).public(), &signature).is_err());
+    bundle.attach(&key(KEY_A).public(), &signature).unwrap();
     assert!(verify(&bundle.to_bytes(), &trust(), "shop", None, NOW).is_ok());
 }
 
@@ -160,7 +160,9 @@ fn what_an_agent_may_do_shrinks_step_by_step_and_never_grows_by_silence() {
     let head = plain_verified().head();
     let end = plain_verified().statement().expires_at;
     let said = verify_freshness(envelope.as_bytes(), trust, "shop", Some(head), NOW).unwrap();
-    let standing = |required, served, said, now| Standing::of(end, required, served, said, now);
+    let standing = |required, before, said: Option<&VerifiedFreshness>, now| {
+        Standing::of(end, &Attested { required, before, said: said.cloned() }, now)
+    };
     assert_eq!(standing(true, false, Some(&said), NOW), Standing::Fresh);
     assert_eq!(standing(true, true, Some(&said), NOW + 3600), Standing::Stale);
     assert_eq!(standing(true, true, None, NOW), Standing::Stale);

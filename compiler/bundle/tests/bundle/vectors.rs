@@ -61,15 +61,15 @@ fn judge(vector: &Value) -> String {
 }
 
 fn judge_bundle(vector: &Value, trust: &TrustFile, head: Option<&Head>) -> String {
-    let held = vector.get("held").map(|_| UnsignedBundle::from_bytes(&bytes(vector, "held")).unwrap());
-    let held = held.map(|held| held.policies().unwrap());
+    let in_force = vector.get("held").map(|_| UnsignedBundle::from_bytes(&bytes(vector, "held")).unwrap());
+    let in_force = in_force.map(|bundle| bundle.policies().unwrap());
     let number = |field: &str| vector["minimum"][field].as_u64().unwrap_or(0);
     let acceptance = Acceptance {
         trust,
         database: text(vector, "database"),
         head,
         minimum: Minimum { epoch: number("epoch"), serial: number("serial") },
-        held: held.as_ref(),
+        held: in_force.as_ref(),
         now_unix: vector["now"].as_i64().unwrap(),
     };
     match acceptance.verify(&bytes(vector, "bundle")) {

@@ -5,6 +5,7 @@ use super::*;
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = envelopes();
     cases.extend(schemes());
+    cases.extend(firsts());
     cases.extend(successions());
     cases
 }
@@ -100,11 +101,11 @@ fn schemes() -> Vec<Case> {
 fn mixed() -> Vec<u8> {
     let mut bundle = UnsignedBundle::from_bytes(&signed(input(5), &[KEY_A])).unwrap();
     let signature = ssh_samples::sign(KEY_B, &bundle.signing_input());
-    bundle.attach(&ssh_samples::public(KEY_B), signature).unwrap();
+    bundle.attach(&ssh_samples::public(KEY_B), &signature).unwrap();
     bundle.to_bytes()
 }
 
-fn successions() -> Vec<Case> {
+fn firsts() -> Vec<Case> {
     vec![
         Case {
             minimum: Some(Minimum { epoch: 1, serial: 5 }),
@@ -129,6 +130,11 @@ fn successions() -> Vec<Case> {
         )
         .with_head(head(5))
         .with_trust(&expired_trust()),
+    ]
+}
+
+fn successions() -> Vec<Case> {
+    vec![
         case("accept-next-serial", "the serial after the one held", changed(|input| input.serial = 6), "new")
             .with_head(head(5)),
         case("accept-same-again", "the statement already held", changed(|_| {}), "same").with_head(head(5)),

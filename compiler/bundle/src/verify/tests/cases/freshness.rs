@@ -6,6 +6,7 @@ use crate::statement::MAX_EXACT;
 
 pub(super) fn cases() -> Vec<Value> {
     let mut cases = about();
+    cases.extend(more());
     cases.extend(envelopes());
     cases
 }
@@ -38,7 +39,7 @@ fn vector(name: &str, description: &str, envelope: &str, expect: &str) -> Value 
 fn forged(text: &str, kind: Payload) -> String {
     let mut envelope = Envelope::new(kind, text.as_bytes().to_vec());
     let signature = key(KEY_B).sign(&envelope.pae());
-    envelope.attach(&key(KEY_B).public(), signature).unwrap();
+    envelope.attach(&key(KEY_B).public(), &signature).unwrap();
     envelope.to_json()
 }
 
@@ -84,6 +85,14 @@ fn about() -> Vec<Value> {
             &|said| said.database = "hr".into(),
             "refused:target",
         ),
+    ]
+}
+
+fn more() -> Vec<Value> {
+    let case = |name, description, change: &dyn Fn(&mut Freshness), expect| {
+        vector(name, description, &changed_freshness(change), expect)
+    };
+    vec![
         case(
             "freshness-reject-other-organization",
             "another organization's",

@@ -4,6 +4,7 @@ use super::*;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = targets();
+    cases.extend(minimums());
     cases.extend(successions());
     cases.extend(times());
     cases
@@ -63,9 +64,7 @@ fn targets() -> Vec<Case> {
     ]
 }
 
-fn successions() -> Vec<Case> {
-    let epoch_two = || trust().with_epoch("shop", 2).unwrap();
-    let other = || changed(|input| input.compiler = "daam 0.0.1".into());
+fn minimums() -> Vec<Case> {
     let behind = Head { trust_version: 4, ..head(5) };
     vec![
         Case {
@@ -93,6 +92,13 @@ fn successions() -> Vec<Case> {
             "refused:rollback:trust-behind",
         )
         .with_head(behind),
+    ]
+}
+
+fn successions() -> Vec<Case> {
+    let epoch_two = || trust().with_epoch("shop", 2).unwrap();
+    let other = || changed(|input| input.compiler = "daam 0.0.1".into());
+    vec![
         case("reject-fork", "another statement under the serial held", other(), "refused:rollback:fork")
             .with_head(head(5)),
         case(

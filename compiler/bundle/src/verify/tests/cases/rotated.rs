@@ -6,6 +6,8 @@ use crate::trust::SignedTrust;
 
 pub(super) fn cases() -> Vec<Value> {
     let mut cases = followed();
+    cases.extend(unsigned());
+    cases.extend(otherwise_pinned());
     cases.extend(refused());
     cases
 }
@@ -88,39 +90,13 @@ fn followed() -> Vec<Value> {
     ]
 }
 
-fn refused() -> Vec<Value> {
-    let (two, by_all) = next(&first(), &[KEY_A, KEY_B, KEY_C], to_b_and_c);
+fn unsigned() -> Vec<Value> {
+    let (two, _) = next(&first(), &[], to_b_and_c);
     let (_, three) = next(&two, &[KEY_B, KEY_C], |_| {});
     let (_, only_old) = next(&first(), &[KEY_A, KEY_B], to_b_and_c);
     let (_, only_new) = next(&first(), &[KEY_B, KEY_C], to_b_and_c);
     let (_, unsigned) = next(&first(), &[], |_| {});
     let (_, one_of_two) = next(&first(), &[KEY_A], |_| {});
-    let (_, foreign) = next(&first(), &[KEY_A, KEY_B], |draft| draft.org = "evil".into());
-    let (_, rootless) = next(&first(), &[KEY_A, KEY_B], |draft| drop(draft.roles.remove(&Role::Root)));
-    let raised =
-        trust_with(&first(), |draft| draft.databases.entry("shop".into()).or_default().minimum_serial = 9);
-    let (_, lowered) = next(&raised, &[KEY_A, KEY_B], |draft| drop(draft.databases.remove("shop")));
-    let mut lower_minimum = vector(
-        "trust-reject-lower-minimum",
-        "the minimum serial of a database falls",
-        &[&lowered],
-        "followed:1:backwards",
-    );
-    lower_minimum["pinned"] = json_of(&raised.to_json());
-    let mut no_root = vector(
-        "trust-reject-pinned-without-root",
-        "a pinned file without root keys has no successor",
-        &[&by_all],
-        "followed:1:no-root",
-    );
-    no_root["pinned"] = json_of(&trust().to_json());
-    let as_statement = by_all.replace("vnd.daam.trust.v1", "vnd.daam.policy-statement.v1");
-    let reencoded = {
-        let mut envelope = json_of(&by_all);
-        let compact = serde_json::to_string(&json_of(&two.to_json())).unwrap();
-        envelope["payload"] = json!(STANDARD.encode(compact));
-        envelope.to_string()
-    };
     vec![
         vector("trust-reject-skip", "version 3 without version 2", &[&three], "followed:1:version"),
         vector(
@@ -142,6 +118,46 @@ fn refused() -> Vec<Value> {
             &[&one_of_two],
             "followed:1:old-threshold",
         ),
+    ]
+}
+
+/// Chains from other pinned files.
+fn otherwise_pinned() -> Vec<Value> {
+    let (_, by_all) = next(&first(), &[KEY_A, KEY_B, KEY_C], to_b_and_c);
+    let raised =
+        trust_with(&first(), |draft| draft.databases.entry("shop".into()).or_default().minimum_serial = 9);
+    let (_, lowered) = next(&raised, &[KEY_A, KEY_B], |draft| draft.databases.clear());
+    let mut lower_minimum = vector(
+        "trust-reject-lower-minimum",
+        "the minimum serial of a database falls",
+        &[&lowered],
+        "followed:1:backwards",
+    );
+    lower_minimum["pinned"] = json_of(&raised.to_json());
+    let mut no_root = vector(
+        "trust-reject-pinned-without-root",
+        "a pinned file without root keys has no successor",
+        &[&by_all],
+        "followed:1:no-root",
+    );
+    no_root["pinned"] = json_of(&trust().to_json());
+    vec![lower_minimum, no_root]
+}
+
+fn refused() -> Vec<Value> {
+    let (two, by_all) = next(&first(), &[KEY_A, KEY_B, KEY_C], to_b_and_c);
+    let (_, only_old) = next(&first(), &[KEY_A, KEY_B], to_b_and_c);
+    let (_, unsigned) = next(&first(), &[], |_| {});
+    let (_, foreign) = next(&first(), &[KEY_A, KEY_B], |draft| draft.org = "evil".into());
+    let (_, rootless) = next(&first(), &[KEY_A, KEY_B], |draft| drop(draft.roles.remove(&Role::Root)));
+    let as_statement = by_all.replace("vnd.daam.trust.v1", "vnd.daam.policy-statement.v1");
+    let reencoded = {
+        let mut envelope = json_of(&by_all);
+        let compact = serde_json::to_string(&json_of(&two.to_json())).unwrap();
+        envelope["payload"] = json!(STANDARD.encode(compact));
+        envelope.to_string()
+    };
+    vec![
         vector(
             "trust-reject-other-organization",
             "another organization's",
@@ -164,10 +180,8 @@ fn refused() -> Vec<Value> {
         vector(
             "trust-reject-second-step",
             "the first step holds, the second does not",
-            &[&by_all, &only_old, &unsigned.replace("x", "y")],
+            &[&by_all, &only_old, &unsigned.replace('x', "y")],
             "followed:2:trust",
         ),
-        lower_minimum,
-        no_root,
     ]
 }
