@@ -90,6 +90,8 @@ enum Format {
     Json,
     /// The files of a schema lock, as a JSON object from file name to text.
     Lock,
+    /// What the database's own grants give to whom, as one JSON document.
+    Grants,
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +132,11 @@ pub async fn main() -> ExitCode {
 
 async fn introspect(args: &IntrospectArgs) -> Result<u8, Failure> {
     let (config, upstream) = look(&args.config)?;
+    if args.format == Format::Grants {
+        let grants = crate::upkeep::privileges(&upstream).await?;
+        output::print(&introspect::pretty(&grants));
+        return Ok(0);
+    }
     let full = crate::upkeep::introspect(&upstream).await?;
     if args.diff {
         let diff = introspect::diff(&full, &config.upstream);
@@ -139,7 +146,8 @@ async fn introspect(args: &IntrospectArgs) -> Result<u8, Failure> {
     output::print(&match args.format {
         Format::Scope => introspect::scope_block(&full),
         Format::Json => introspect::json(&full),
-        Format::Lock => introspect::lock(&full),
+        Format::Lock => introspect::lock(&full, &today()),
+        Format::Grants => String::new(),
     });
     Ok(0)
 }
@@ -149,6 +157,12 @@ async fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
     let findings = doctor::examine(&upstream, &config.upstream.scope).await?;
     output::print(&doctor::render(&findings));
     Ok(if findings.is_empty() { 0 } else { FINDINGS })
+}
+
+/// The day it is, for the lock.
+fn today() -> String {
+    let day = time::OffsetDateTime::now_utc().date();
+    format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
 }
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -8,6 +8,7 @@
 
 mod assemble;
 mod extensions;
+pub mod privileges;
 mod queries;
 mod type_class;
 mod types;

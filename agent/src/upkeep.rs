@@ -62,6 +62,12 @@ pub async fn introspect(upstream: &UpstreamConfig) -> Result<FullCatalog, Upkeep
     Ok(FullCatalog::read(&mut connected.client).await?)
 }
 
+/// What the database's own grants give to whom; for local output only.
+pub async fn privileges(upstream: &UpstreamConfig) -> Result<serde_json::Value, UpkeepError> {
+    let connected = connect(upstream).await?;
+    Ok(crate::introspect::privileges::read(&connected.client).await?)
+}
+
 /// Re-reads the catalogue for the keeper.
 #[derive(Debug)]
 pub struct Upkeep {

@@ -5,11 +5,13 @@
 //! and no report format ever changes them.
 
 pub mod ask;
+pub mod brownfield;
 pub mod build;
 pub mod check;
 pub mod diff;
 pub mod difference;
 pub mod explain;
+pub mod first_tests;
 pub mod fmt;
 pub mod git;
 pub mod init;
@@ -19,6 +21,7 @@ pub mod publish;
 pub mod report;
 pub mod rules;
 pub mod schema;
+pub mod schema_diff;
 pub mod side;
 pub mod sign;
 pub mod signer;
@@ -77,11 +80,17 @@ pub enum PolicyCommand {
 
 /// Works on the schema lock.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example:
-  daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop")]
+#[command(after_help = "Examples:
+  daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
+  daam schema check --dsn postgresql://reader@db.internal/shop
+  daam schema diff git:main")]
 pub enum SchemaCommand {
     /// Write the schema lock of a database.
     Pull(schema::PullArgs),
+    /// Show what a change of the schema means for the policies.
+    Diff(schema_diff::DiffArgs),
+    /// Compare the schema lock with the live database.
+    Check(schema_diff::CheckArgs),
 }
 
 /// Works on the trust file.
@@ -110,7 +119,7 @@ pub enum TrustCommand {
 /// Obeys `daam policy …`.
 pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
     match command {
-        PolicyCommand::Init(args) => init::run(&args),
+        PolicyCommand::Init(args) => init::run(&args).await,
         PolicyCommand::Check(args) => check::run(&args),
         PolicyCommand::Fmt(args) => fmt::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
@@ -131,6 +140,8 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
 pub async fn run_schema(command: SchemaCommand) -> Result<ExitCode, CliError> {
     match command {
         SchemaCommand::Pull(args) => schema::pull(&args).await,
+        SchemaCommand::Diff(args) => schema_diff::diff(&args).await,
+        SchemaCommand::Check(args) => schema_diff::run(&args).await,
     }
 }
 

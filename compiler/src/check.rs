@@ -1,11 +1,13 @@
 //! Written policies → checked ones. One module per part; each reports and carries on.
 
 pub(crate) mod ceiling;
+pub(crate) mod family;
 pub(crate) mod filter;
 mod filter_mask;
 mod filter_null;
 mod filter_type;
 pub(crate) mod grant;
+pub(crate) mod lock_age;
 pub(crate) mod mask;
 pub(crate) mod policy;
 pub(crate) mod project;

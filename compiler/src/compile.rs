@@ -104,7 +104,7 @@ pub fn check(source: &dyn FileSource) -> Checked {
     Workspace::default().check(source)
 }
 
-fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
+fn check_once(source: &dyn FileSource, options: Options) -> Checked {
     let mut sources = SourceMap::new();
     let mut sink = Sink::new();
     let documents = load(source, &mut sources, &mut sink);
@@ -119,6 +119,7 @@ fn check_once(source: &dyn FileSource, _options: Options) -> Checked {
     let mut databases = BTreeMap::new();
     for (name, written) in &project.databases {
         let catalog = catalog(written, source, &mut sink);
+        check::lock_age::lock_age(written, catalog.as_ref(), options.today, &mut sink);
         let scope = scope(written, &documents, &mut sink);
         let database = Database {
             name,
@@ -169,6 +170,7 @@ fn policies(
         |policy: &check::CheckedPolicy<'_>| (policy.name.value.clone(), policy.at.span, policy.at.source);
     checked.sort_by_key(key);
     check::project::compare(&checked, sink);
+    check::family::bypassed(&checked, database, sink);
     check::sensitive::exposure(&checked, database, written, groups, sink);
     checked.into_iter().map(|checked| checked.policy).collect()
 }

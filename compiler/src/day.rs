@@ -38,6 +38,23 @@ impl Day {
     }
 }
 
+impl Day {
+    /// How many days it is after another; negative for an earlier one.
+    pub fn days_after(self, other: Self) -> i64 {
+        self.number() - other.number()
+    }
+
+    /// Days since the beginning of the calendar, counted in years that begin on 1 March.
+    fn number(self) -> i64 {
+        let shifted = i64::from((self.month + 9) % 12);
+        let year = i64::from(self.year) - i64::from(self.month <= 2);
+        365 * year + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (153 * shifted + 2) / 5
+            + i64::from(self.of_month)
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
@@ -83,6 +100,21 @@ mod tests {
             assert_eq!(Day::of_unix(seconds).unwrap().to_string(), text);
         }
         assert_eq!(Day::of_unix(i64::MAX), None);
+    }
+
+    #[test]
+    fn days_are_counted_over_months_and_leap_years() {
+        let day = |text| Day::parse(text).unwrap();
+        for (later, earlier, days) in [
+            ("2026-11-22", "2026-11-22", 0),
+            ("2026-03-01", "2026-02-28", 1),
+            ("2024-03-01", "2024-02-28", 2),
+            ("2026-11-22", "2026-10-01", 52),
+            ("2000-03-01", "1900-03-01", 36_525),
+            ("1970-01-01", "1970-01-02", -1),
+        ] {
+            assert_eq!(day(later).days_after(day(earlier)), days, "{later} after {earlier}");
+        }
     }
 
     #[test]

@@ -356,6 +356,8 @@ enum AttributeType {
 struct Database {
     /// The directory of the schema lock.
     lock: String,
+    /// How old the lock may be before `check` warns, e.g. `30d`.
+    lock_max_age: Option<String>,
     /// The scope file; without one everything is in scope.
     scope: Option<String>,
     /// Globs of policy files.

@@ -46,11 +46,13 @@ pub(super) fn json(full: &FullCatalog) -> String {
     pretty(&daam_catalog::snapshot::to_json(full.unfiltered()))
 }
 
-pub(super) fn lock(full: &FullCatalog) -> String {
-    pretty(&serde_json::json!(daam_catalog::lock::to_files(full.unfiltered())))
+pub(super) fn lock(full: &FullCatalog, today: &str) -> String {
+    let mut catalog = full.unfiltered().clone();
+    catalog.captured = Some(today.to_owned());
+    pretty(&serde_json::json!(daam_catalog::lock::to_files(&catalog)))
 }
 
-fn pretty(value: &serde_json::Value) -> String {
+pub(super) fn pretty(value: &serde_json::Value) -> String {
     // A JSON value always prints.
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');

@@ -1,15 +1,17 @@
-//! `daam policy init`: a project around a schema lock, with nothing granted unless asked for.
+//! `daam policy init`: a project around a schema lock, with nothing granted unless asked for; or from a database,
+//! with what its own grants give.
 //!
 //! Refused: to overwrite a file that exists.
 
 use super::project::ProjectArgs;
-use crate::error::{CliError, Doing as _};
+use super::schema::{Live, read_lock};
+use super::{brownfield, first_tests};
+use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
-use daam_catalog::{Catalog, Identifier, lock};
+use daam_catalog::{Catalog, Identifier};
 use daam_compiler::PROJECT_FILE;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Options of `daam policy init`.
@@ -17,10 +19,14 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   daam policy init --database shop --lock schema/shop
   daam policy init --database shop --lock schema/shop --readers analyst
+  daam policy init --database shop --from-db --dsn postgresql://reader@db.internal/shop
 
 Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
 With --readers a first policy lets that group read every schema; mask and narrow it before it is published.
-Exit codes: 0 written, 2 a file exists already or the lock cannot be read.")]
+With --from-db the lock and the scope are written too, and a policy per role of the database: what GRANT gives today,
+PUBLIC as everyone, masks proposed for columns that look sensitive, and tests that hold. Roles become groups of the
+same name. What policies cannot say is told.
+Exit codes: 0 written, 2 a file exists already or the database cannot be read, 4 the lock is missing or not usable.")]
 pub struct InitArgs {
     #[command(flatten)]
     project: ProjectArgs,
@@ -28,8 +34,13 @@ pub struct InitArgs {
     #[arg(long, value_parser = database_name)]
     database: String,
     /// The directory of its schema lock, relative to the project.
-    #[arg(long, value_name = "DIR")]
-    lock: String,
+    #[arg(long, value_name = "DIR", required_unless_present = "from_db", conflicts_with = "from_db")]
+    lock: Option<String>,
+    /// Read the live database (--dsn) and propose policies from its grants.
+    #[arg(long, conflicts_with = "readers")]
+    from_db: bool,
+    #[command(flatten)]
+    live: Live,
     /// A group that may read everything.
     #[arg(long, value_name = "GROUP")]
     readers: Option<String>,
@@ -45,10 +56,12 @@ fn database_name(text: &str) -> Result<String, String> {
 }
 
 /// Runs it.
-pub fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
+pub async fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
     let root = &args.project.project;
-    let catalog = read_lock(&root.join(&args.lock))?;
-    let files = files(args, &catalog);
+    let files = match &args.lock {
+        Some(lock) => files(args, lock, &read_lock(&root.join(lock))?),
+        None => from_database(args).await?,
+    };
     if let Some(present) = files.keys().find(|path| root.join(path).exists()) {
         let message = format!("`{}` exists already", root.join(present).display());
         return Err(CliError::usage(message).remedy("choose another directory with `--project DIR`"));
@@ -65,20 +78,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_lock(directory: &Path) -> Result<Catalog, CliError> {
-    let doing = format!("read the schema lock `{}`", directory.display());
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).doing(&doing)? {
-        let path = entry.doing(&doing)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            files.insert(name, std::fs::read_to_string(&path).doing(&doing)?);
-        }
-    }
-    lock::from_files(&files).doing(&doing)
-}
-
-fn files(args: &InitArgs, catalog: &Catalog) -> BTreeMap<String, String> {
+fn files(args: &InitArgs, lock: &str, catalog: &Catalog) -> BTreeMap<String, String> {
     let database = &args.database;
     let schemas: BTreeSet<&Identifier> = catalog.relations.keys().map(|name| &name.schema).collect();
     let patterns: Vec<String> = schemas.iter().map(|schema| quoted(&format!("{schema}.*"))).collect();
@@ -91,7 +91,7 @@ fn files(args: &InitArgs, catalog: &Catalog) -> BTreeMap<String, String> {
         format!(
             "kind: project\ndatabases:\n  {database}:\n    lock: {}\n    scope: {scope}\n    \
              policies: [policies/**/*.yaml]\n    tests: [tests/**/*.yaml]\n",
-            quoted(&args.lock)
+            quoted(lock)
         ),
     );
     let empty = if patterns.is_empty() { " []\n".to_owned() } else { format!("\n{}", list("  ")) };
@@ -114,6 +114,25 @@ fn files(args: &InitArgs, catalog: &Catalog) -> BTreeMap<String, String> {
         );
     }
     files
+}
+
+/// What the database says today; refused if that does not make a project without errors, whose tests hold.
+async fn from_database(args: &InitArgs) -> Result<BTreeMap<String, String>, CliError> {
+    let catalog = args.live.read().await?;
+    let privileges = args.live.privileges().await?;
+    let mut proposal = brownfield::propose(&args.database, &catalog, &privileges);
+    let tests = first_tests::propose(&args.database, &proposal.files)
+        .map_err(|said| CliError::new(Exit::Internal, "the proposed project has errors").detail(said))?;
+    match tests {
+        Some(text) => drop(proposal.files.insert(format!("tests/{}.yaml", args.database), text)),
+        None => proposal
+            .notes
+            .push("no role holds a grant that policies know, so there is no policy yet".to_owned()),
+    }
+    for note in &proposal.notes {
+        output::progress(format!("note: {note}"));
+    }
+    Ok(proposal.files)
 }
 
 /// A text that YAML reads back as it is.

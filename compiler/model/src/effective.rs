@@ -53,6 +53,8 @@ pub enum RefusedReason {
     ReadsFiltered(RelationName),
     /// The verb does not exist for that kind of relation.
     VerbUnsuited(Verb),
+    /// A partition or child is restricted for that verb, and the parent is not.
+    ChildRestricted(Verb, RelationName),
 }
 
 impl fmt::Display for RefusedReason {
@@ -68,6 +70,12 @@ impl fmt::Display for RefusedReason {
                 f,
                 "the view reads `{relation}`, of which this subject sees only some rows, and would show all; \
                  grant the table instead"
+            ),
+            Self::ChildRestricted(verb, child) => write!(
+                f,
+                "`{}` is restricted on `{child}`, whose rows the parent would show unrestricted; write the \
+                 restriction on the parent",
+                verb.as_str()
             ),
             Self::VerbUnsuited(verb) => {
                 write!(f, "`{}` does not exist for this kind of relation", verb.as_str())

@@ -189,7 +189,7 @@ fn masked_read<'p, 'v>(
 }
 
 /// Whether some of the subjects of the first certainly are subjects of the second.
-fn together(granted: &Subjects, masked: &Subjects) -> bool {
+pub(super) fn together(granted: &Subjects, masked: &Subjects) -> bool {
     masked.everyone
         || !granted.groups.is_disjoint(&masked.groups)
         || !granted.users.is_disjoint(&masked.users)

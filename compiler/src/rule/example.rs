@@ -23,8 +23,10 @@ table analytics.events: id integer not null, client_ip inet, kind text
 table ops.services: id integer not null, token text
 table hr.shifts: id integer not null, begins timestamptz
 view public.order_notes reads public.orders.note: id integer, note text
+table analytics.events_eu inherits analytics.events: id integer not null, client_ip inet, kind text
 function public.order_total(integer) stable
 function public.shuffle() volatile
+captured 2026-10-01
 ";
 
 /// The files of an example, by path, with those of the project it does not replace.

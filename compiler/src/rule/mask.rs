@@ -120,5 +120,37 @@ masks:
 ",
 );
 
-pub(super) const MASK_RULES: &[&Rule] =
-    &[&MASK_TYPE_MISMATCH, &CONFLICTING_MASKS, &MASK_NOT_GRANTED, &MASKED_COLUMN_EXPOSED_BY_VIEW];
+/// A restriction is written on a partition or child table whose parent is granted to the same people without it. Through the parent its rows would show unrestricted, so the agent would not grant that verb on the parent. Masks and filters of a parent reach its children by themselves.
+pub static PARTITION_OR_CHILD_BYPASS: Rule = Rule::error(
+    307,
+    "partition-or-child-bypass",
+    "A restriction is written on a partition or child table whose parent is granted to the same people without it. Through the parent its rows would show unrestricted, so the agent would not grant that verb on the parent. Masks and filters of a parent reach its children by themselves.",
+)
+.locked()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: analytics.events, allow: [select] }
+  - { on: analytics.events_eu, allow: [select], restrict: kind = 'click' }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: analytics.events, allow: [select], restrict: kind = 'click' }
+",
+);
+
+pub(super) const MASK_RULES: &[&Rule] = &[
+    &MASK_TYPE_MISMATCH,
+    &CONFLICTING_MASKS,
+    &MASK_NOT_GRANTED,
+    &MASKED_COLUMN_EXPOSED_BY_VIEW,
+    &PARTITION_OR_CHILD_BYPASS,
+];

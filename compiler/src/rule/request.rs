@@ -144,6 +144,46 @@ databases:
 ",
 );
 
+/// The schema lock is older than `lock_max_age` allows, or the live database has changed since: names are checked against a past schema. `daam schema check` compares with the database, `daam schema pull` writes the lock anew.
+pub static LOCK_STALE: Rule = Rule::warning(
+    802,
+    "lock-stale",
+    "The schema lock is older than `lock_max_age` allows, or the live database has changed since: names are checked against a past schema. `daam schema check` compares with the database, `daam schema pull` writes the lock anew.",
+)
+.example(
+    "\
+# file: daam.yaml
+kind: project
+attributes: { region: text, tenant_id: uuid }
+databases:
+  shop: { lock: schema/shop, lock_max_age: 30d, policies: [policies/*.yaml] }
+",
+    "\
+# file: daam.yaml
+kind: project
+attributes: { region: text, tenant_id: uuid }
+databases:
+  shop: { lock: schema/shop, lock_max_age: 90d, policies: [policies/*.yaml] }
+",
+);
+
+/// The schema lock was read from another database: the cluster or the major version differs from the live one. What is checked against it says nothing about this database.
+pub static LOCK_WRONG_DATABASE: Rule = Rule::error(
+    803,
+    "lock-wrong-database",
+    "The schema lock was read from another database: the cluster or the major version differs from the live one. What is checked against it says nothing about this database.",
+)
+.fixed()
+.shown_by("daam schema check --dsn DSN")
+.example(
+    "\
+# daam schema check --dsn postgresql://reader@staging.internal/shop, with a lock of the production database
+",
+    "\
+# daam schema check --dsn postgresql://reader@db.internal/shop
+",
+);
+
 /// The schema lock cannot be read or was edited by hand. Pull it again.
 pub static LOCK_INVALID: Rule =
     Rule::error(804, "lock-invalid", "The schema lock cannot be read or was edited by hand. Pull it again.")
@@ -164,5 +204,7 @@ pub(super) const REQUEST_RULES: &[&Rule] = &[
     &DURATION_TOO_LONG,
     &DURATION_MISSING,
     &LOCK_MISSING,
+    &LOCK_STALE,
+    &LOCK_WRONG_DATABASE,
     &LOCK_INVALID,
 ];

@@ -7,6 +7,7 @@ use crate::rule;
 use daam_diagnostic::{Location, suggest};
 use daam_model::AttributeType;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A project.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct WrittenProject {
 pub(crate) struct WrittenDatabase {
     pub(crate) name: Spanned<String>,
     pub(crate) lock: Option<Spanned<String>>,
+    /// How old the lock may be.
+    pub(crate) lock_max_age: Option<Spanned<Duration>>,
     pub(crate) scope: Option<Spanned<String>>,
     pub(crate) policies: Vec<Spanned<String>>,
     pub(crate) tests: Vec<Spanned<String>>,
@@ -36,7 +39,7 @@ const TYPES: [(&str, AttributeType); 4] = [
 ];
 
 const DATABASE_KEYS: &[&str] =
-    &["lock", "scope", "policies", "tests", "classification", "strict_classification"];
+    &["lock", "lock_max_age", "scope", "policies", "tests", "classification", "strict_classification"];
 
 /// Attributes every subject has; they cannot be declared again.
 pub(crate) const BUILT_IN: [&str; 3] = ["id", "email", "groups"];
@@ -110,5 +113,16 @@ fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase>
         let strict = decoder.boolean(node, "`strict_classification`")?;
         strict.then(|| decoder.at(node.span))
     });
-    Some(WrittenDatabase { name, lock, scope, policies, tests, classification, strict_classification })
+    let lock_max_age =
+        fields.get("lock_max_age").and_then(|node| decoder.duration(node, "the age a schema lock may reach"));
+    Some(WrittenDatabase {
+        name,
+        lock,
+        lock_max_age,
+        scope,
+        policies,
+        tests,
+        classification,
+        strict_classification,
+    })
 }

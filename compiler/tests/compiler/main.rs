@@ -16,6 +16,8 @@ mod repair;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod schema_diff;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod sensitive;

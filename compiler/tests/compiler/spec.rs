@@ -41,6 +41,7 @@ fn every_rule_is_specified() {
     let all: String = specifications().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let expected: BTreeSet<&str> = all.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let missing: Vec<String> = rule::all()
+        .filter(|rule| rule.shown_by.is_none())
         .map(|rule| rule.code.to_string())
         .filter(|code| !expected.contains(code.as_str()))
         .collect();

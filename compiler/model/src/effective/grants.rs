@@ -32,8 +32,28 @@ pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
         let names = catalog.functions.values().filter(called).map(|function| function.name.clone());
         granted.functions.extend(names);
     }
+    for (parent, verb, child) in rows.bypassed(&granted.relations, catalog) {
+        granted.refuse(&parent, verb, &child);
+    }
     rows.write_into(&mut granted.relations, catalog);
     granted
+}
+
+impl Granted {
+    /// Takes a verb on a parent away, because the child's restriction would not hold there.
+    fn refuse(&mut self, parent: &RelationName, verb: Verb, child: &RelationName) {
+        let Some(access) = self.relations.get_mut(parent) else { return };
+        access.verbs.remove(&verb);
+        let origins = access.verb_origins.remove(&verb).unwrap_or_default();
+        if access.verbs.is_empty() {
+            self.relations.remove(parent);
+        }
+        self.refused.extend(origins.into_iter().map(|origin| RefusedGrant {
+            relation: parent.clone(),
+            reason: RefusedReason::ChildRestricted(verb, child.clone()),
+            origin,
+        }));
+    }
 }
 
 fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, relation: &Relation) {

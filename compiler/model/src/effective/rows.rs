@@ -42,6 +42,29 @@ impl RowCollector {
         }
     }
 
+    /// Granted relations whose descendants are restricted for that verb by something that does not hold for them:
+    /// through them the restricted rows would show.
+    pub(super) fn bypassed(
+        &self,
+        granted: &BTreeMap<RelationName, RelationAccess>,
+        catalog: &Catalog,
+    ) -> Vec<(RelationName, Verb, RelationName)> {
+        let mut found = Vec::new();
+        for ((child, verb), reach) in self.verbs.iter().filter(|(_, reach)| !reach.all.is_empty()) {
+            for parent in ancestors(child, catalog) {
+                let held = granted.get(&parent).is_some_and(|access| access.verbs.contains_key(verb));
+                let texts = |reach: &Reach| -> BTreeSet<String> {
+                    reach.all.iter().map(|clause| clause.text.clone()).collect()
+                };
+                let own = self.verbs.get(&(parent.clone(), *verb)).map(texts).unwrap_or_default();
+                if held && !texts(reach).is_subset(&own) {
+                    found.push((parent, *verb, child.clone()));
+                }
+            }
+        }
+        found
+    }
+
     /// Writes the filters of the verbs that are granted, with what their ancestors demand.
     pub(super) fn write_into(
         self,

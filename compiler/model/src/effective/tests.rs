@@ -108,7 +108,9 @@ fn verbs_that_do_not_suit_the_kind_are_refused_and_recorded() {
         .iter()
         .filter_map(|refused| match refused.reason {
             RefusedReason::VerbUnsuited(verb) => Some(verb),
-            RefusedReason::ReadsMasked(_) | RefusedReason::ReadsFiltered(_) => None,
+            RefusedReason::ReadsMasked(_)
+            | RefusedReason::ReadsFiltered(_)
+            | RefusedReason::ChildRestricted(..) => None,
         })
         .collect();
     assert_eq!(refused, [Verb::Insert, Verb::Update, Verb::Delete, Verb::Truncate]);

@@ -105,3 +105,19 @@ fn a_restriction_on_a_parent_holds_in_its_partitions_even_if_the_parent_is_not_g
     assert!(!e.relations.contains_key(&name("public.orders")));
     assert_eq!(texts(&filter(&e, "public.orders_1a", Verb::Select).unwrap().all), ["total > 0"]);
 }
+
+#[test]
+fn a_restriction_on_a_partition_takes_the_verb_from_a_parent_that_is_not_restricted() {
+    let open = policy("a").grant(grant("public.orders", &[Verb::Select, Verb::Delete]));
+    let child = policy("b").grant(grant("public.orders_1", &[Verb::Select]).restrict("total < 10"));
+    let e = resolve(&set([open.clone(), child.clone()]), &shop());
+    let orders = &e.relations[&name("public.orders")];
+    assert!(!orders.verbs.contains_key(&Verb::Select) && orders.verbs.contains_key(&Verb::Delete));
+    let reason = RefusedReason::ChildRestricted(Verb::Select, name("public.orders_1"));
+    assert!(e.refused.iter().any(|refused| refused.reason == reason));
+    assert!(e.relations[&name("public.orders_1")].verbs.contains_key(&Verb::Select));
+    let parent = policy("c").grant(grant("public.orders", &[Verb::Select]).restrict("total < 10"));
+    let e = resolve(&set([open, child, parent]), &shop());
+    assert!(e.relations[&name("public.orders")].verbs.contains_key(&Verb::Select));
+    assert!(e.refused.is_empty());
+}
