@@ -5,11 +5,13 @@ use super::Database;
 use super::filter::place;
 use crate::rule;
 use crate::syntax::decode::Spanned;
-use daam_catalog::{Catalog, Relation};
+use daam_catalog::{CastContext, Catalog, Relation, RelationName, UserTypeKind};
 use daam_diagnostic::Sink;
 use daam_model::AttributeType;
 use daam_sql::Filter;
-use daam_sql::typing::{AttributeKind, Dependence, Environment, Fault, TypeError, Universe, judge};
+use daam_sql::typing::{
+    AttributeKind, Definition, Dependence, Environment, Fault, TypeError, Universe, judge,
+};
 use std::collections::BTreeSet;
 
 pub(super) fn types(
@@ -21,7 +23,7 @@ pub(super) fn types(
 ) {
     let Some(catalog) = database.catalog else { return };
     let universe = database.universe.get_or_init(|| universe(catalog));
-    let find = |name: &daam_catalog::RelationName| catalog.relation(name);
+    let find = |name: &RelationName| catalog.relation(name);
     let attribute = |name: &str| attribute(database, name);
     let mut told = BTreeSet::new();
     for relation in relations {
@@ -41,7 +43,28 @@ pub(super) fn types(
 }
 
 fn universe(catalog: &Catalog) -> Universe {
-    Universe::of(catalog, &[])
+    let types: Vec<(RelationName, Definition)> =
+        catalog.types.iter().map(|(name, found)| (name.clone(), definition(&found.kind))).collect();
+    let mut universe = Universe::of(catalog, &types);
+    for cast in &catalog.casts {
+        let implicit = match cast.context {
+            CastContext::Implicit => Some(true),
+            CastContext::Assignment => Some(false),
+            CastContext::Explicit => None,
+        };
+        universe.define_cast(&cast.from, &cast.to, implicit, cast.function.is_some());
+    }
+    universe
+}
+
+fn definition(kind: &UserTypeKind) -> Definition {
+    match kind {
+        UserTypeKind::Enum { labels } => Definition::Enum(labels.clone()),
+        UserTypeKind::Domain { base, .. } => Definition::Domain(base.clone()),
+        UserTypeKind::Composite { fields } => Definition::Composite(fields.clone()),
+        UserTypeKind::Range { subtype } => Definition::Range(subtype.clone()),
+        UserTypeKind::Base => Definition::Base,
+    }
 }
 
 fn attribute(database: &Database<'_>, name: &str) -> Option<AttributeKind> {

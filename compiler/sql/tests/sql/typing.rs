@@ -21,6 +21,9 @@ pub(crate) fn relation(name: &str, columns: &[(&str, &str)]) -> Relation {
         reads: BTreeSet::new(),
         public: BTreeSet::new(),
         triggers: false,
+        indexes: Vec::new(),
+        row_security: false,
+        size: daam_catalog::RowClass::default(),
         comment: None,
     }
 }
@@ -33,6 +36,7 @@ fn column(name: &str, sql: &str) -> Column {
         has_default: false,
         generated: Generated::No,
         sequence: None,
+        security_label: None,
         comment: None,
     }
 }
@@ -50,6 +54,8 @@ pub(crate) fn function(name: &str, arguments: &[&str], returns: &str) -> Functio
         public_execute: true,
         returns: returns.to_owned(),
         returns_set: false,
+        leakproof: false,
+        extension: None,
     }
 }
 
