@@ -139,6 +139,14 @@ impl ControlPlane {
         Ok(Some(bytes.to_vec()))
     }
 
+    /// An earlier bundle file by its serial; `None` if there is none.
+    pub async fn bundle_of(&self, database: &str, serial: u64) -> Result<Option<Vec<u8>>, CliError> {
+        let path = format!("v1/databases/{}/bundle?serial={serial}", percent(database));
+        let Some(answer) = self.find(self.request(Method::GET, &path)?).await? else { return Ok(None) };
+        let bytes = answer.bytes().await.doing("read the control plane's answer")?;
+        Ok(Some(bytes.to_vec()))
+    }
+
     /// Publishes a bundle file; `expect_head` is the serial it must follow.
     pub async fn put_bundle(
         &self,

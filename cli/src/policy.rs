@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod project;
 pub mod publish;
 pub mod report;
+pub mod rollback;
 pub mod rules;
 pub mod schema;
 pub mod schema_diff;
@@ -76,6 +77,8 @@ pub enum PolicyCommand {
     Verify(verify::VerifyArgs),
     /// Publish a signed bundle.
     Publish(publish::PublishArgs),
+    /// Make a bundle with the content of an earlier one.
+    Rollback(rollback::RollbackArgs),
 }
 
 /// Works on the schema lock.
@@ -124,7 +127,7 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Fmt(args) => fmt::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
-        PolicyCommand::Diff(args) => diff::run(&args),
+        PolicyCommand::Diff(args) => diff::run(&args).await,
         PolicyCommand::WhoCan(args) => who::run(&args),
         PolicyCommand::WhatCan(args) => what::run(&args),
         PolicyCommand::Rule(args) => rules::run(&args),
@@ -133,6 +136,7 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Inspect(args) => inspect::run(&args),
         PolicyCommand::Verify(args) => verify::run(&args),
         PolicyCommand::Publish(args) => publish::run(&args).await,
+        PolicyCommand::Rollback(args) => rollback::run(&args).await,
     }
 }
 

@@ -2,19 +2,29 @@
 //!
 //! Groups stay symbolic: a class is what membership alone gives, whoever the members are. The answers come from
 //! the evaluator agents run, so they cannot differ from what is enforced. A request that is not active gives
-//! nothing, so what can be asked for is a condition of its own.
+//! nothing, so what can be asked for is a condition of its own: a policy of a request, or all of what a ceiling lets
+//! people ask for.
 
+mod around;
+mod digest;
 mod holding;
+mod index;
+mod reached;
 mod who;
+mod why;
 
+pub use around::around;
+pub(crate) use digest::document;
+pub use digest::effects_sha256;
 pub use holding::{Access, Holding, Rows};
+pub use index::Index;
+pub use reached::Reached;
 pub use who::{Answer, Question, who_can};
+pub use why::{Giving, Standing, giving, on_request};
 
 use crate::compile::CompiledDatabase;
 use daam_catalog::{Catalog, Scope};
-use daam_model::effective::effective;
-use daam_model::{EffectivePolicy, PolicySet, Subject};
-use std::collections::BTreeSet;
+use daam_model::PolicySet;
 use std::fmt;
 
 /// What effects are computed from.
@@ -63,6 +73,8 @@ pub enum Condition {
     Standing,
     /// While a request for that policy is active.
     Request(String),
+    /// While a request for all that this ceiling lets people ask for is active.
+    AdHoc(String),
 }
 
 impl fmt::Display for Condition {
@@ -70,43 +82,16 @@ impl fmt::Display for Condition {
         match self {
             Self::Standing => f.write_str("standing"),
             Self::Request(policy) => write!(f, "on request {policy}"),
+            Self::AdHoc(ceiling) => write!(f, "on request (ad hoc) {ceiling}"),
         }
     }
 }
 
-/// Every class a policy of the set names, and everyone.
-pub fn classes(set: &PolicySet) -> BTreeSet<Class> {
-    let subjects = set.policies.iter().map(|policy| &policy.subjects);
-    let named = subjects.flat_map(|subjects| {
-        let groups = subjects.groups.iter().cloned().map(Class::Group);
-        groups.chain(subjects.users.iter().cloned().map(Class::User))
-    });
-    std::iter::once(Class::Everyone).chain(named).collect()
-}
-
-/// Standing, and each requestable policy of the set.
-pub fn conditions(set: &PolicySet) -> BTreeSet<Condition> {
-    let requests = set.policies.iter().filter(|policy| policy.request.is_some());
-    let requests = requests.map(|policy| Condition::Request(policy.name.clone()));
-    std::iter::once(Condition::Standing).chain(requests).collect()
-}
-
-/// What the class holds under the condition.
-pub fn evaluate(set: &PolicySet, catalog: &Catalog, class: &Class, condition: &Condition) -> EffectivePolicy {
-    let requests: BTreeSet<String> = match condition {
-        Condition::Standing => BTreeSet::new(),
-        Condition::Request(policy) => BTreeSet::from([policy.clone()]),
-    };
-    match class {
-        Class::User(email) => effective(set, catalog, &Subject::new("", email), &requests),
-        Class::Everyone => effective(&symbolic(set), catalog, &Subject::default(), &requests),
-        Class::Group(name) => {
-            effective(&symbolic(set), catalog, &Subject::default().in_groups([name.clone()]), &requests)
-        }
-    }
-}
-
-/// The set without membership, so that being in a group is up to the question.
-fn symbolic(set: &PolicySet) -> PolicySet {
-    PolicySet { groups: std::collections::BTreeMap::new(), ..set.clone() }
+/// Whether any filter reads the attribute.
+pub(crate) fn uses(set: &PolicySet, attribute: &str) -> bool {
+    let wanted = format!("subject.{attribute}");
+    let policies = set.policies.iter().flat_map(|policy| &policy.grants);
+    let ceilings = set.ceilings.iter().flat_map(|ceiling| &ceiling.grants);
+    let filters = policies.chain(ceilings).flat_map(|grant| grant.rows.iter().chain(&grant.restrict));
+    filters.into_iter().any(|text| text.contains(&wanted))
 }

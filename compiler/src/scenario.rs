@@ -13,9 +13,14 @@ use daam_diagnostic::{Location, Sink};
 use daam_model::{AttributeValue, Subject, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod coverage;
+mod deciding;
+mod probe;
 mod run;
 
-pub use run::{Failure, run};
+pub use coverage::{Clause, ClauseKind, Coverage, percent, to_lcov};
+pub use probe::{Probe, Wanted, probes};
+pub use run::{Failure, Outcome, run};
 
 /// One case, with every name looked up.
 #[derive(Debug, Clone)]
@@ -28,8 +33,34 @@ pub struct Scenario {
     requests: BTreeSet<String>,
     expect: Vec<Expectation>,
     who_can: Option<WhoCan>,
-    /// Whether it also asks for real rows, which only a server can answer.
-    pub live: bool,
+    /// What it also asks of real rows, which only a server can answer.
+    pub live: Option<Live>,
+}
+
+/// A statement, and the rows it has to give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// The statement.
+    pub sql: String,
+    /// Values as PostgreSQL prints them; absent is NULL.
+    pub returns: Vec<Vec<Option<String>>>,
+}
+
+impl Scenario {
+    /// Who asks.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The requests that are taken to be active.
+    pub fn requests(&self) -> &BTreeSet<String> {
+        &self.requests
+    }
+
+    /// The relations something is expected of.
+    pub fn relations(&self) -> impl Iterator<Item = &RelationName> {
+        self.expect.iter().map(|expectation| &expectation.relation)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +69,7 @@ struct Expectation {
     verbs: Vec<(Verb, Access, Location)>,
     rows: Option<(String, Location)>,
     columns: Vec<(Identifier, Sight, Location)>,
+    reason: Option<(Location, BTreeSet<String>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +101,7 @@ fn resolve_case(database: &Database<'_>, case: &WrittenCase, sink: &mut Sink) ->
         requests: case.requests.iter().map(|name| name.value.clone()).collect(),
         expect: case.expect.iter().filter_map(|written| expectation(database, written, sink)).collect(),
         who_can: case.who_can.as_ref().and_then(|written| who_can(database, written, sink)),
-        live: case.live,
+        live: case.live.as_ref().map(|live| Live { sql: live.sql.clone(), returns: live.returns.clone() }),
     }
 }
 
@@ -106,20 +138,38 @@ fn expectation(
             sink.push(rule::UNKNOWN_TABLE.at(written.relation.at, message));
         }
     }
-    let mut columns = Vec::new();
-    for (text, sight) in &written.columns {
+    let columns = columns(written, relation, sink);
+    let covered: Vec<_> = relation.into_iter().collect();
+    let rows = written.rows.as_ref().and_then(|text| rows(text, &covered, database, sink));
+    let verbs = written.verbs.iter().map(|(verb, access)| (verb.value, *access, verb.at)).collect();
+    let names = |names: &Vec<Spanned<String>>| names.iter().map(|name| name.value.clone()).collect();
+    let reason = written.reason.as_ref().map(|(at, written)| (*at, names(written)));
+    Some(Expectation { relation: name, verbs, rows, columns, reason })
+}
+
+/// What is expected of columns; `*` is every column that is not named.
+fn columns(
+    written: &WrittenExpectation,
+    relation: Option<&daam_catalog::Relation>,
+    sink: &mut Sink,
+) -> Vec<(Identifier, Sight, Location)> {
+    let mut found: Vec<(Identifier, Sight, Location)> = Vec::new();
+    for (text, sight) in written.columns.iter().filter(|(text, _)| text.value != "*") {
         let Some(column) = column_name(text, sink) else { continue };
         match relation {
             Some(relation) if relation.column(&column).is_none() => {
                 sink.push(unknown_column(text.at, &text.value, &[relation]));
             }
-            _ => columns.push((column, sight.value.clone(), sight.at)),
+            _ => found.push((column, sight.value.clone(), sight.at)),
         }
     }
-    let covered: Vec<_> = relation.into_iter().collect();
-    let rows = written.rows.as_ref().and_then(|text| rows(text, &covered, database, sink));
-    let verbs = written.verbs.iter().map(|(verb, access)| (verb.value, *access, verb.at)).collect();
-    Some(Expectation { relation: name, verbs, rows, columns })
+    let rest = written.columns.iter().find(|(text, _)| text.value == "*");
+    if let (Some((_, sight)), Some(relation)) = (rest, relation) {
+        let named: BTreeSet<Identifier> = found.iter().map(|(column, _, _)| column.clone()).collect();
+        let others = relation.columns.iter().filter(|column| !named.contains(&column.name));
+        found.extend(others.map(|column| (column.name.clone(), sight.value.clone(), sight.at)));
+    }
+    found
 }
 
 /// `false` is a legitimate expectation, though a doubtful filter.

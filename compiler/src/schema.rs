@@ -412,7 +412,10 @@ struct Expectation {
     truncate: Option<Access>,
     /// The filter, with the subject's values; `false` for no row, `true` for all.
     rows: Option<String>,
+    /// By column; `*` is every column that is not named.
     columns: Option<BTreeMap<String, Sight>>,
+    /// Exactly the policies that decide.
+    reason: Option<OneOrMany>,
 }
 
 #[derive(JsonSchema)]
@@ -420,6 +423,7 @@ struct Expectation {
 enum Access {
     Allow,
     Deny,
+    Request,
 }
 
 /// `clear`, `deny` or `mask:<preset>`.

@@ -1,10 +1,88 @@
 //! Questions about people and relations, as several commands take them.
 
-use crate::error::CliError;
-use clap::Args;
+use crate::error::{CliError, Doing as _};
+use crate::output;
+use clap::{Args, ValueEnum};
 use daam_catalog::{ColumnPattern, Identifier, RelationName, RelationPattern};
+use daam_compiler::effects::Condition;
 use daam_compiler::{Checked, CompiledDatabase};
-use daam_model::{AttributeValue, Subject};
+use daam_model::{AttributeValue, Origin, Subject};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// How something is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Always.
+    Standing,
+    /// After a request.
+    Request,
+}
+
+impl Via {
+    /// Whether a condition is of that kind.
+    pub fn admits(self, condition: &Condition) -> bool {
+        (self == Self::Standing) == (*condition == Condition::Standing)
+    }
+}
+
+/// How an answer is reported.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// `text` or `json`, each with `=PATH` to write a file; may be given several times.
+    #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
+    reports: Vec<AnswerReport>,
+}
+
+#[derive(Debug, Clone)]
+struct AnswerReport {
+    json: bool,
+    path: Option<PathBuf>,
+}
+
+impl FromStr for AnswerReport {
+    type Err = String;
+
+    fn from_str(written: &str) -> Result<Self, Self::Err> {
+        let (name, path) = match written.split_once('=') {
+            Some((name, path)) => (name, Some(PathBuf::from(path))),
+            None => (written, None),
+        };
+        match name {
+            "text" => Ok(Self { json: false, path }),
+            "json" => Ok(Self { json: true, path }),
+            other => Err(format!("`{other}` is not a format of answers; there are text and json")),
+        }
+    }
+}
+
+impl AnswerArgs {
+    /// Writes every report.
+    pub fn write(&self, text: &str, answer: &Value) -> Result<(), CliError> {
+        for report in &self.reports {
+            let rendered = if report.json { format!("{answer}\n") } else { text.to_owned() };
+            match &report.path {
+                None => output::text_out(&rendered),
+                Some(path) => std::fs::write(path, rendered)
+                    .doing(format_args!("write the report `{}`", path.display()))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Places of clauses, for machines.
+pub fn clauses<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Value {
+    let origins = origins.into_iter().filter(|origin| !origin.file.is_empty());
+    origins.map(|origin| json!({ "file": origin.file, "line": origin.line })).collect()
+}
+
+/// Places of clauses, for people.
+pub fn places<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> String {
+    let origins = origins.into_iter().filter(|origin| !origin.file.is_empty());
+    origins.fold(String::new(), |text, origin| text + &format!("  ({origin})"))
+}
 
 /// A person.
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! `daam policy build`: one unsigned bundle per database, the same bytes from the same inputs.
 
+mod compare;
+
 use super::git;
 use super::now_unix;
 use super::project::ProjectArgs;
@@ -10,8 +12,9 @@ use crate::error::{CliError, Doing as _, Exit};
 use crate::home::text_variable;
 use crate::output;
 use clap::Args;
-use daam_bundle::{Previous, Source, StatementInput, UnsignedBundle, build, fingerprint};
+use daam_bundle::{Previous, Source, StatementInput, UnsignedBundle, build};
 use daam_compiler::CompiledDatabase;
+use daam_compiler::effects::{Side, effects_sha256};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -25,9 +28,14 @@ const OLDEST_AGENT: &str = "0.0.0";
   daam policy build --trust trust.json
   daam policy build --trust trust.json --serial auto --to https://daam.example --token-file token
   daam policy build --org brave-otter --serial 7 --expires 14d --out-dir dist
+  daam policy build --check shop.daam
+  daam policy build --check 5f0c… --database shop
 
 The time is SOURCE_DATE_EPOCH if that is set; then equal inputs give equal bytes.
-Exit codes: 0 built, 1 the project has errors, 3 no policies, 4 schema lock missing or not usable.")]
+--check builds and writes nothing: with a bundle it takes time, serial and the like from it, so that the same files
+give the same statement, and says what differs; with a digest it compares that of the content, of the effects or of
+the statement.
+Exit codes: 0 built, or the same, 1 not the same, or the project has errors, 3 no policies, 4 schema lock missing or not usable.")]
 pub struct BuildArgs {
     #[command(flatten)]
     project: ProjectArgs,
@@ -51,6 +59,9 @@ pub struct BuildArgs {
     /// Refuse to build from uncommitted files.
     #[arg(long)]
     require_clean: bool,
+    /// Write nothing; compare with a bundle, or with a digest of its content, effects or statement.
+    #[arg(long, value_name = "FILE|DIGEST", conflicts_with_all = ["serial", "prev", "to", "expires"])]
+    check: Option<String>,
 }
 
 /// Which place in the order of bundles the new one takes.
@@ -108,6 +119,9 @@ pub async fn run(args: &BuildArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::new(Exit::Findings, "the project has uncommitted changes")
             .remedy("commit them, or build without `--require-clean`"));
     }
+    if let Some(written) = &args.check {
+        return compare::run(written, args.database.as_deref(), &checked);
+    }
     let wanted = |name: &str| args.database.as_ref().is_none_or(|only| only == name);
     let databases: Vec<_> = checked.databases.iter().filter(|(name, _)| wanted(name)).collect();
     if databases.is_empty() {
@@ -144,7 +158,7 @@ async fn one(
         epoch: target.epoch,
         serial,
         prev,
-        effects_sha256: fingerprint(&database.policies),
+        effects_sha256: effects_sha256(&Side::of(database)),
         lock_sha256: database.lock_fingerprint.clone(),
         issued_at,
         not_before: issued_at,
@@ -199,14 +213,14 @@ async fn place(order: &Order, database: &str) -> Result<(u64, Option<Previous>),
     Ok((serial, before))
 }
 
-fn previous(path: &Path) -> Result<Previous, CliError> {
+pub(super) fn previous(path: &Path) -> Result<Previous, CliError> {
     let shown = path.display();
     let bytes = std::fs::read(path).doing(format_args!("read the bundle `{shown}`"))?;
     let bundle = UnsignedBundle::from_bytes(&bytes).doing(format_args!("read the bundle `{shown}`"))?;
     Ok(Previous { serial: bundle.statement().serial, statement_sha256: bundle.statement_sha256() })
 }
 
-fn time() -> Result<i64, CliError> {
+pub(super) fn time() -> Result<i64, CliError> {
     match text_variable("SOURCE_DATE_EPOCH") {
         None => Ok(now_unix()),
         Some(text) => {

@@ -53,12 +53,14 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, CliError> {
     match args.report {
         Format::Json => {
             let names: Vec<&str> = policies.policies.iter().map(|policy| policy.name.as_str()).collect();
+            let ceilings: Vec<&str> = policies.ceilings.iter().map(|ceiling| ceiling.name.as_str()).collect();
             let shown = serde_json::json!({
                 "version": 1,
                 "statement": bundle.statement(),
                 "statement_sha256": bundle.statement_sha256(),
                 "claimed_signers": signers,
                 "policies": names,
+                "ceilings": ceilings,
             });
             output::line(shown.to_string());
         }
@@ -83,6 +85,9 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, CliError> {
             }
             for policy in &policies.policies {
                 field("policy", &described(policy));
+            }
+            for ceiling in &policies.ceilings {
+                field("ceiling", &described(&ceiling.whole()));
             }
             groups(&policies);
         }
@@ -114,6 +119,9 @@ fn statement(statement: &Statement, digest: &str) {
     field("not before", &moment(statement.not_before));
     field("expires", &moment(statement.expires_at));
     field("compiler", &statement.compiler);
+    if !statement.requires.is_empty() {
+        field("requires", &statement.requires.join(", "));
+    }
     field("trust version", &statement.trust_version.to_string());
     let source = &statement.source;
     if !source.commit.is_empty() {

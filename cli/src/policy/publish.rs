@@ -14,9 +14,13 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daam policy publish shop.daam --to https://daam.example --token-file token
+  daam policy publish shop.daam --to https://daam.example --expect-head 41 --require-approval \"$APPROVED\"
   daam policy publish shop.daam --to file:/srv/bundles
 
-The control plane refuses a bundle that does not follow the published one; --expect-head says which one that is.")]
+The control plane refuses a bundle that does not follow the published one; --expect-head says which one that is.
+An approval names effects, not text: with --require-approval the bundle is published only if its `effects_sha256`
+(`daam policy inspect` shows it) is the approved one.
+Exit codes: 0 published, 1 not what was approved, 2 no verdict, 20 not signed, 21 it does not follow the head.")]
 pub struct PublishArgs {
     /// The signed bundle.
     #[arg(value_name = "FILE")]
@@ -30,6 +34,9 @@ pub struct PublishArgs {
     /// The serial it follows; by default what the control plane has now.
     #[arg(long, value_name = "SERIAL")]
     expect_head: Option<u64>,
+    /// The `effects_sha256` that was approved.
+    #[arg(long, value_name = "DIGEST")]
+    require_approval: Option<String>,
 }
 
 /// Runs it.
@@ -40,6 +47,14 @@ pub async fn run(args: &PublishArgs) -> Result<ExitCode, CliError> {
     if bundle.claimed_signers().next().is_none() {
         let error = CliError::new(crate::error::Exit::Signature, format!("`{shown}` is not signed"));
         return Err(error.remedy(format!("sign it: `daam policy sign {shown} --key file:policy.key`")));
+    }
+    let effects = &bundle.statement().effects_sha256;
+    if let Some(approved) =
+        args.require_approval.as_ref().filter(|approved| !approved.eq_ignore_ascii_case(effects))
+    {
+        let message = format!("the bundle has the effects {effects}, and {approved} was approved");
+        return Err(CliError::new(crate::error::Exit::Findings, message)
+            .remedy("`daam policy diff` shows what changes; have exactly that approved"));
     }
     let database = bundle.statement().database.clone();
     if let Some(directory) = args.to.strip_prefix("file:") {

@@ -1,13 +1,18 @@
-//! A state of the policies to compare: a commit, a directory, or a bundle.
+//! A state of the policies to compare: a commit, a directory, a bundle, or what the control plane has published.
 //!
 //! A commit is read from Git's own objects, never checked out. A bundle has policies but no schema and no scope;
 //! those come from the other side, or from the project. Refused: a side with errors, which has no effects to
 //! compare.
 
 use super::project::{DiskFiles, ProjectArgs};
+use super::publish::remote;
 use super::report::require_clean;
-use crate::error::{CliError, Doing as _};
+use crate::control_plane::ControlPlane;
+use crate::credentials::Login;
+use crate::error::{CliError, Doing as _, Exit};
+use crate::home::{Home, text_variable};
 use crate::output;
+use clap::Args;
 use daam_bundle::UnsignedBundle;
 use daam_compiler::effects::Side;
 use daam_compiler::{CompiledDatabase, MemoryFiles, PROJECT_FILE, check};
@@ -27,6 +32,8 @@ pub enum Place {
     Directory(PathBuf),
     /// A bundle file; its signatures are not looked at.
     Bundle(PathBuf),
+    /// The bundle the control plane has published for a database.
+    Deployed(String),
 }
 
 impl FromStr for Place {
@@ -37,7 +44,10 @@ impl FromStr for Place {
             Some(("git", reference)) if !reference.is_empty() => Ok(Self::Git(reference.to_owned())),
             Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
             Some(("bundle", path)) if !path.is_empty() => Ok(Self::Bundle(path.into())),
-            _ => Err(format!("`{text}` is none of `git:REF`, `dir:PATH` and `bundle:FILE`")),
+            Some(("deployed", name)) if !name.is_empty() => Ok(Self::Deployed(name.to_owned())),
+            _ => Err(format!(
+                "`{text}` is none of `git:REF`, `dir:PATH`, `bundle:FILE` and `deployed:DATABASE`"
+            )),
         }
     }
 }
@@ -53,9 +63,18 @@ pub enum State {
 
 impl Place {
     /// Reads it; a commit without a project is one without policies.
-    pub fn read(&self, project: &Path) -> Result<State, CliError> {
+    pub async fn read(&self, project: &Path, plane: &PlaneArgs) -> Result<State, CliError> {
         match self {
-            Self::Directory(path) => compiled(check(&DiskFiles::open(path)?)),
+            Self::Deployed(database) => {
+                let bytes = plane.control_plane()?.bundle(database).await?.ok_or_else(|| {
+                    CliError::new(Exit::NoInputs, format!("no bundle is published for `{database}`"))
+                        .remedy("publish one with `daam policy publish`, or compare with another side")
+                })?;
+                let doing = format!("read the published bundle of `{database}`");
+                let bundle = UnsignedBundle::from_bytes(&bytes).doing(&doing)?;
+                Ok(State::Bundle(bundle.policies().doing(&doing)?))
+            }
+            Self::Directory(path) => directory(path),
             Self::Git(reference) => {
                 if let Some(files) = commit(project, reference)? {
                     return compiled(check(&files));
@@ -71,6 +90,47 @@ impl Place {
                 Ok(State::Bundle(bundle.policies().doing(&doing)?))
             }
         }
+    }
+}
+
+fn directory(path: &Path) -> Result<State, CliError> {
+    compiled(check(&DiskFiles::open(path)?))
+}
+
+/// The commit a change starts from: where the branch left the one it goes back to, as far as Git and the pipeline know.
+/// On that branch itself, and outside a repository that has it, the last commit.
+pub fn base(directory: &Path) -> Place {
+    let target =
+        ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"].into_iter().find_map(text_variable);
+    let named = target.map(|branch| format!("origin/{branch}"));
+    let usual = ["origin/HEAD", "origin/main", "origin/master", "main", "master"].map(str::to_owned);
+    let found = named.into_iter().chain(usual).find_map(|branch| {
+        let bytes = git(directory, &["merge-base", "HEAD", &branch], None).ok()?;
+        let hash = String::from_utf8(bytes).ok()?.trim().to_owned();
+        (!hash.is_empty()).then_some(hash)
+    });
+    Place::Git(found.unwrap_or_else(|| "HEAD".to_owned()))
+}
+
+/// The control plane, for what is deployed.
+#[derive(Debug, Args)]
+pub struct PlaneArgs {
+    /// The control plane of `deployed:DATABASE`; by default that of `daam login`.
+    #[arg(long, value_name = "URL")]
+    control_plane: Option<String>,
+    /// A file with an API token for it; by default the sign-in of `daam login`.
+    #[arg(long, value_name = "FILE", requires = "control_plane")]
+    token_file: Option<PathBuf>,
+}
+
+impl PlaneArgs {
+    /// A client of it.
+    pub fn control_plane(&self) -> Result<ControlPlane, CliError> {
+        if let Some(url) = &self.control_plane {
+            return remote(url, self.token_file.as_deref());
+        }
+        let login = Login::load(&Home::find()?)?;
+        ControlPlane::new(&login.control_plane, &login.token)
     }
 }
 
@@ -109,7 +169,7 @@ impl State {
 
 /// The project of the working tree, for sides that have no schema of their own.
 pub fn working_tree(project: &ProjectArgs) -> Result<State, CliError> {
-    Place::Directory(project.project.clone()).read(&project.project)
+    directory(&project.project)
 }
 
 /// The project's files as they are in a commit; nothing if it has no project there.

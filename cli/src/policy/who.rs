@@ -1,14 +1,14 @@
 //! `daam policy who-can`: every class of people that can do something, and the clause that says so.
 
-use super::ask;
+use super::ask::{self, AnswerArgs, Via};
 use super::project::ProjectArgs;
 use super::report::require_clean;
 use crate::error::{CliError, Exit};
-use crate::output;
-use clap::{Args, ValueEnum};
-use daam_compiler::effects::{Answer, Class, Condition, Question, Side, who_can};
+use clap::Args;
+use daam_compiler::effects::{Answer, Class, Question, Side, who_can};
 use daam_compiler::{CompiledDatabase, preset};
 use daam_model::Verb;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -19,8 +19,9 @@ use std::process::ExitCode;
   daam policy who-can select public.customers.email --unmasked
   daam policy who-can update public.orders --via request
 
-Asked of everyone, of each group and of each person a policy names; groups are followed by the members that the
-repository gives them. Who is in the other groups the directory knows.
+Asked of everyone, of each group and of each person a policy names. What everyone has is not repeated for each of
+them, and what is held anyway not for each request. Groups are followed by the members that the repository gives
+them; who is in the other groups the directory knows. `on request (ad hoc)` is what a request ceiling allows at most.
 Exit codes: 0 somebody can, 1 nobody can, 2 no verdict.")]
 pub struct WhoCanArgs {
     #[command(flatten)]
@@ -40,15 +41,8 @@ pub struct WhoCanArgs {
     /// Only what is held always, or only what has to be asked for.
     #[arg(long, value_name = "HOW")]
     via: Option<Via>,
-}
-
-/// How something is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Via {
-    /// Always.
-    Standing,
-    /// After a request.
-    Request,
+    #[command(flatten)]
+    report: AnswerArgs,
 }
 
 fn verb(text: &str) -> Result<Verb, String> {
@@ -64,39 +58,55 @@ pub fn run(args: &WhoCanArgs) -> Result<ExitCode, CliError> {
     let database = ask::database(args.database.as_deref(), &checked)?;
     let (relation, column) = ask::target(&args.target, database)?;
     let question = Question { verb: args.verb, relation, column, unmasked: args.unmasked };
-    let wanted = |answer: &Answer| match args.via {
-        None => true,
-        Some(via) => (via == Via::Standing) == (answer.condition == Condition::Standing),
-    };
+    let wanted = |answer: &Answer| args.via.is_none_or(|via| via.admits(&answer.condition));
     let answers: Vec<Answer> = who_can(&Side::of(database), &question).into_iter().filter(wanted).collect();
-    for answer in &answers {
-        output::line(described(answer, database));
-    }
+    let mut text: String = answers.iter().map(|answer| described(answer, database) + "\n").collect();
     if answers.is_empty() {
         let how = if args.unmasked { " unmasked" } else { "" };
-        output::line(format!("nobody can `{}` `{}`{how}", args.verb.as_str(), args.target));
-        return Ok(Exit::Findings.into());
+        let _ = writeln!(text, "nobody can `{}` `{}`{how}", args.verb.as_str(), args.target);
     }
-    Ok(ExitCode::SUCCESS)
+    let found: Vec<Value> = answers.iter().map(|answer| machine(answer, database)).collect();
+    let answer = json!({
+        "version": 1,
+        "database": database.policies.database,
+        "verb": args.verb.as_str(),
+        "target": args.target,
+        "unmasked": args.unmasked,
+        "who": found,
+    });
+    args.report.write(&text, &answer)?;
+    Ok(if answers.is_empty() { Exit::Findings.into() } else { ExitCode::SUCCESS })
+}
+
+fn members<'a>(answer: &Answer, database: &'a CompiledDatabase) -> Option<Vec<&'a str>> {
+    let Class::Group(name) = &answer.class else { return None };
+    let members = database.policies.groups.get(name)?;
+    Some(members.iter().map(String::as_str).collect())
+}
+
+fn machine(answer: &Answer, database: &CompiledDatabase) -> Value {
+    json!({
+        "who": answer.class.to_string(),
+        "members": members(answer, database),
+        "when": answer.condition.to_string(),
+        "mask": answer.mask.as_ref().map(|mask| preset::written(mask.mask())),
+        "rows": (!answer.rows.is_all()).then(|| answer.rows.to_string()),
+        "clauses": ask::clauses(&answer.origins),
+    })
 }
 
 fn described(answer: &Answer, database: &CompiledDatabase) -> String {
     let mut text = answer.class.to_string();
-    if let Class::Group(name) = &answer.class
-        && let Some(members) = database.policies.groups.get(name)
-    {
-        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    if let Some(members) = members(answer, database) {
         let _ = write!(text, " ({})", members.join(", "));
     }
     let _ = write!(text, "  {}", answer.condition);
     if let Some(mask) = &answer.mask {
         let _ = write!(text, "  mask {}", preset::written(mask.mask()));
     }
-    if answer.filtered {
-        text.push_str("  some rows");
+    if !answer.rows.is_all() {
+        let _ = write!(text, "  rows where {}", answer.rows);
     }
-    for origin in answer.origins.iter().filter(|origin| !origin.file.is_empty()) {
-        let _ = write!(text, "  ({origin})");
-    }
+    text.push_str(&ask::places(&answer.origins));
     text
 }

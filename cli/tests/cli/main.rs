@@ -11,6 +11,8 @@ mod policy;
 mod policy_check;
 #[cfg(test)]
 mod policy_effects;
+#[cfg(test)]
+mod policy_meaning;
 mod refusal;
 #[cfg(test)]
 mod trust;

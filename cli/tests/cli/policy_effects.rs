@@ -123,6 +123,6 @@ fn who_can_names_classes_conditions_and_clauses() {
     expect(root, 2, "policy who-can grant public.users");
     let said = expect(root, 0, "policy what-can --email sam@acme.test --groups support");
     assert!(said.contains("select public.users: email (mask email), id"), "{said}");
-    assert!(said.contains("on request `repair`:\n  update public.users\n"), "{said}");
+    assert!(said.contains("on request repair:\n  update public.users\n"), "{said}");
     expect(root, 1, "policy what-can --groups sales");
 }

@@ -44,7 +44,7 @@ pub(crate) fn ceilings(database: &Database<'_>, documents: &Documents, sink: &mu
 fn masks_above_nothing(ceiling: &CheckedPolicy<'_>, sink: &mut Sink) {
     let readable = |relation: &daam_catalog::Relation| {
         let reading = ceiling.grants.iter().filter(|grant| grant.allow.contains(&Verb::Select));
-        reading.flat_map(|grant| grant.relations()).any(|granted| granted.name == relation.name)
+        reading.flat_map(super::CheckedGrant::relations).any(|granted| granted.name == relation.name)
     };
     for found in ceiling.masks.iter().flat_map(|mask| &mask.on) {
         if !found.covers.iter().any(|(relation, _)| readable(relation)) {

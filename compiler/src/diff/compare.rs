@@ -1,8 +1,8 @@
 //! Two holdings of one class → the units that differ.
 
 use super::Direction;
-use crate::effects::{Access, Class, Condition, Holding, Rows};
-use daam_catalog::{Catalog, ColumnRef, Identifier, RelationName};
+use crate::effects::{Access, Class, Condition, Holding, Reached, Rows};
+use daam_catalog::{ColumnRef, Identifier, RelationName};
 use daam_model::{EffectiveMask, Origin, SessionLimits, Verb};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +13,7 @@ pub(super) struct Unit {
     pub(super) direction: Direction,
     pub(super) class: Class,
     pub(super) condition: Condition,
+    pub(super) relation: Option<RelationName>,
     pub(super) what: String,
     pub(super) column: Option<Identifier>,
     pub(super) before: String,
@@ -33,47 +34,8 @@ impl Unit {
 /// What is held by anybody, before and after: a mask or restriction matters to whoever has access by any policy.
 #[derive(Debug, Default)]
 pub(super) struct Anybody {
-    before: Reached,
-    after: Reached,
-}
-
-#[derive(Debug, Default)]
-struct Reached {
-    verbs: BTreeSet<(RelationName, Verb)>,
-    columns: BTreeSet<ColumnRef>,
-    /// Relations read through a view somebody may read.
-    viewed: BTreeSet<RelationName>,
-}
-
-impl Anybody {
-    pub(super) fn of(pairs: &[&(Holding, Holding)], old: &Catalog, new: &Catalog) -> Self {
-        let mut anybody = Self::default();
-        for (before, after) in pairs {
-            anybody.before.add(before, old);
-            anybody.after.add(after, new);
-        }
-        anybody
-    }
-}
-
-impl Reached {
-    fn add(&mut self, holding: &Holding, catalog: &Catalog) {
-        for ((relation, verb), access) in &holding.access {
-            self.verbs.insert((relation.clone(), *verb));
-            if *verb == Verb::Select {
-                self.columns.extend(
-                    access
-                        .columns
-                        .keys()
-                        .map(|column| ColumnRef { relation: relation.clone(), column: column.clone() }),
-                );
-            }
-            for read in catalog.relation(relation).into_iter().flat_map(|relation| &relation.reads) {
-                self.columns.insert(read.clone());
-                self.viewed.insert(read.relation.clone());
-            }
-        }
-    }
+    pub(super) before: Reached,
+    pub(super) after: Reached,
 }
 
 /// What is compared, and where the differences go.
@@ -89,6 +51,7 @@ pub(super) struct Comparison<'a> {
 /// One difference, before it is known whose.
 struct Found {
     direction: Direction,
+    relation: Option<RelationName>,
     what: String,
     column: Option<Identifier>,
     change: (String, String),
@@ -111,6 +74,7 @@ impl Comparison<'_> {
             direction: found.direction,
             class: self.class.clone(),
             condition: self.condition.clone(),
+            relation: found.relation,
             what: found.what,
             column: found.column,
             before: found.change.0,
@@ -127,12 +91,13 @@ fn access(comparison: &mut Comparison<'_>) {
         let key = (relation.clone(), *verb);
         let (was, is) = (before.access.get(&key), after.access.get(&key));
         let what = format!("{} {relation}", verb.as_str());
-        columns(comparison, &what, *verb, (was, is));
+        columns(comparison, (relation, &what), *verb, (was, is));
         match (was, is) {
-            (Some(was), Some(is)) => rows(comparison, &what, was, is),
+            (Some(was), Some(is)) => rows(comparison, (relation, &what), was, is),
             _ if verb.has_columns() => {}
             (was, is) => comparison.push(Found {
                 direction: if is.is_some() { Direction::Widened } else { Direction::Lost },
+                relation: Some(relation.clone()),
                 what,
                 column: None,
                 change: (granted(was), granted(is)),
@@ -144,7 +109,7 @@ fn access(comparison: &mut Comparison<'_>) {
 
 fn columns(
     comparison: &mut Comparison<'_>,
-    what: &str,
+    (relation, what): (&RelationName, &str),
     verb: Verb,
     (was, is): (Option<&Access>, Option<&Access>),
 ) {
@@ -176,6 +141,7 @@ fn columns(
             };
         comparison.push(Found {
             direction,
+            relation: Some(relation.clone()),
             what: what.to_owned(),
             column: Some(name.clone()),
             change: (shown(old.as_ref(), was, is), shown(new.as_ref(), is, was)),
@@ -209,7 +175,7 @@ fn masked(old: Option<&EffectiveMask>, new: Option<&EffectiveMask>) -> Direction
     }
 }
 
-fn rows(comparison: &mut Comparison<'_>, what: &str, was: &Access, is: &Access) {
+fn rows(comparison: &mut Comparison<'_>, (relation, what): (&RelationName, &str), was: &Access, is: &Access) {
     let direction = match (is.rows.within(&was.rows), was.rows.within(&is.rows)) {
         (true, true) => return,
         (true, false) => Direction::Lost,
@@ -218,6 +184,7 @@ fn rows(comparison: &mut Comparison<'_>, what: &str, was: &Access, is: &Access) 
     };
     comparison.push(Found {
         direction,
+        relation: Some(relation.clone()),
         what: format!("{what} rows"),
         column: None,
         change: (was.rows.to_string(), is.rows.to_string()),
@@ -246,6 +213,7 @@ fn hidden_columns(comparison: &mut Comparison<'_>) {
         };
         comparison.push(Found {
             direction: if widens { Direction::MayWiden } else { Direction::Lost },
+            relation: Some(relation.clone()),
             what: format!("{relation} where granted by another policy"),
             column: Some(column.clone()),
             change: (shown(old), shown(new)),
@@ -285,6 +253,7 @@ fn hidden_rows(comparison: &mut Comparison<'_>) {
         };
         comparison.push(Found {
             direction,
+            relation: Some(relation.clone()),
             what: format!("{} {relation} rows where granted by another policy", verb.as_str()),
             column: None,
             change: (was.to_string(), new.to_string()),
@@ -301,6 +270,7 @@ fn functions(comparison: &mut Comparison<'_>) {
         let widened = direction == Direction::Widened;
         comparison.push(Found {
             direction,
+            relation: None,
             what: format!("execute {name}"),
             column: None,
             change: if widened { (no, yes) } else { (yes, no) },
@@ -345,6 +315,7 @@ fn shown(time: Option<Duration>) -> String {
 fn limit(comparison: &mut Comparison<'_>, name: &str, widens: bool, change: (String, String)) {
     comparison.push(Found {
         direction: if widens { Direction::Widened } else { Direction::Lost },
+        relation: None,
         what: format!("session {name}"),
         column: None,
         change,

@@ -12,6 +12,7 @@ const RESERVED: usize = 200;
 fn section(change: &Change) -> &'static str {
     match change.direction {
         Direction::Neutral => "neutral",
+        _ if change.left => "left management",
         _ if change.by_schema => "schema-driven",
         Direction::Lost => "lost",
         Direction::Widened | Direction::MayWiden => "widened",
@@ -158,6 +159,8 @@ pub fn to_json(diffs: &[Diff]) -> Value {
         json!({
             "direction": change.direction.as_str(),
             "schema_driven": change.by_schema,
+            "left_management": change.left,
+            "relation": change.relation.as_ref().map(ToString::to_string),
             "who": change.who,
             "when": change.when,
             "what": change.what,

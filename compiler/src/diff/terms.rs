@@ -1,7 +1,8 @@
 //! Changes beside access itself: terms of requests, membership the repository decides, attributes.
 
 use super::{Change, Direction};
-use daam_model::{Policy, PolicySet, RequestTerms};
+use crate::effects::{Condition, uses};
+use daam_model::{Origin, PolicySet, RequestTerms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change that is about the project, not about one class.
@@ -9,6 +10,8 @@ pub(super) fn project_change(direction: Direction, what: String, before: String,
     Change {
         direction,
         by_schema: false,
+        left: false,
+        relation: None,
         who: String::new(),
         when: String::new(),
         what,
@@ -18,22 +21,29 @@ pub(super) fn project_change(direction: Direction, what: String, before: String,
     }
 }
 
-pub(super) fn changes(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
+/// `requests` are those that give something: terms of others change nothing for anybody.
+pub(super) fn changes(old: &PolicySet, new: &PolicySet, requests: &BTreeSet<Condition>) -> Vec<Change> {
     let mut found = Vec::new();
-    let before: BTreeMap<&String, &Policy> = old.policies.iter().map(|p| (&p.name, p)).collect();
-    for policy in &new.policies {
-        let was = before.get(&policy.name).and_then(|policy| policy.request.as_ref());
-        if let (Some(was), Some(is)) = (was, &policy.request) {
-            let from = found.len();
-            request(&policy.name, was, is, &mut found);
-            for change in found.iter_mut().skip(from) {
-                change.origins.insert(policy.origin.clone());
-            }
+    let before = terms(old);
+    for (condition, (is, origin)) in terms(new) {
+        let Some((was, _)) = before.get(&condition).filter(|_| requests.contains(&condition)) else {
+            continue;
+        };
+        let from = found.len();
+        let what = match &condition {
+            Condition::AdHoc(name) => format!("request ceiling {name}"),
+            Condition::Request(name) => format!("request {name}"),
+            Condition::Standing => continue,
+        };
+        request(&what, was, is, &mut found);
+        for change in found.iter_mut().skip(from) {
+            change.origins.insert(origin.clone());
         }
     }
     membership(old, new, &mut found);
     for (name, kind) in &new.attributes {
-        if let Some(was) = old.attributes.get(name).filter(|was| *was != kind) {
+        let used = uses(old, name) && uses(new, name);
+        if let Some(was) = old.attributes.get(name).filter(|was| used && *was != kind) {
             let what = format!("attribute {name}");
             let (before, after) = (was.as_str().to_owned(), kind.as_str().to_owned());
             found.push(project_change(Direction::MayWiden, what, before, after));
@@ -42,10 +52,23 @@ pub(super) fn changes(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
     found
 }
 
-fn request(policy: &str, was: &RequestTerms, is: &RequestTerms, found: &mut Vec<Change>) {
+/// The terms of every request that can be made, and where they are written.
+fn terms(set: &PolicySet) -> BTreeMap<Condition, (&RequestTerms, &Origin)> {
+    let asked = set.policies.iter().filter_map(|policy| {
+        let terms = policy.request.as_ref()?;
+        Some((Condition::Request(policy.name.clone()), (terms, &policy.origin)))
+    });
+    let ad_hoc = set
+        .ceilings
+        .iter()
+        .map(|ceiling| (Condition::AdHoc(ceiling.name.clone()), (&ceiling.terms, &ceiling.origin)));
+    asked.chain(ad_hoc).collect()
+}
+
+fn request(request: &str, was: &RequestTerms, is: &RequestTerms, found: &mut Vec<Change>) {
     let widened = |widens: bool| if widens { Direction::Widened } else { Direction::Lost };
     let mut push = |direction, what: &str, before: String, after: String| {
-        found.push(project_change(direction, format!("request {policy} {what}"), before, after));
+        found.push(project_change(direction, format!("{request} {what}"), before, after));
     };
     if was.count != is.count {
         push(widened(is.count < was.count), "approvals", was.count.to_string(), is.count.to_string());

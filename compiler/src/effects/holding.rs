@@ -1,11 +1,10 @@
 //! What one class holds, in a form two of which can be compared.
 
-use super::{Class, Condition, Side, evaluate};
+use super::{Class, Condition, Index, Side};
 use daam_catalog::pattern::RelationPattern;
 use daam_catalog::{FunctionName, Identifier, RelationName};
 use daam_model::{
-    EffectiveMask, EffectivePolicy, Grant, Origin, Policy, PolicySet, RelationAccess, RowFilter,
-    SessionLimits, Subjects, Verb,
+    EffectiveMask, Grant, Origin, Policy, RelationAccess, RowFilter, SessionLimits, Subjects, Verb,
 };
 use daam_sql::Filter;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,11 +46,34 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub(super) fn of(filter: &RowFilter) -> Self {
-        Self {
-            any: filter.any.iter().map(|clause| conjuncts(&clause.text)).collect(),
-            all: filter.all.iter().flat_map(|clause| conjuncts(&clause.text)).collect(),
-        }
+    /// The conditions of a filter.
+    pub fn of(filter: &RowFilter) -> Self {
+        let any = filter.any.iter().map(|clause| conjuncts(&clause.text)).collect();
+        let all = filter.all.iter().flat_map(|clause| conjuncts(&clause.text)).collect();
+        Self { any, all }.settled()
+    }
+
+    /// The one form of all filters that are within one another both ways: what every alternative says is said once,
+    /// and an alternative within another is none.
+    fn settled(self) -> Self {
+        let Self { any, mut all } = self;
+        let without = |alternative: &BTreeSet<String>, said: &BTreeSet<String>| -> BTreeSet<String> {
+            alternative.difference(said).cloned().collect()
+        };
+        let any: BTreeSet<BTreeSet<String>> = any.iter().map(|one| without(one, &all)).collect();
+        let within_another =
+            |one: &BTreeSet<String>| any.iter().any(|other| other != one && other.is_subset(one));
+        let any: Vec<&BTreeSet<String>> = any.iter().filter(|one| !within_another(one)).collect();
+        let Some((first, rest)) = any.split_first() else { return Self { any: BTreeSet::new(), all } };
+        let common: BTreeSet<String> =
+            first.iter().filter(|text| rest.iter().all(|one| one.contains(*text))).cloned().collect();
+        let any = if rest.is_empty() {
+            BTreeSet::new()
+        } else {
+            any.iter().map(|one| without(one, &common)).collect()
+        };
+        all.extend(common);
+        Self { any, all }
     }
 
     /// Whether every row is reached.
@@ -100,11 +122,11 @@ fn conjuncts(text: &str) -> BTreeSet<String> {
 }
 
 impl Holding {
-    /// Evaluates a class.
-    pub fn of(side: &Side<'_>, class: &Class, condition: &Condition) -> Self {
-        let held = evaluate(side.policies, side.catalog, class, condition);
-        let mut holding =
-            Self { functions: held.functions, limits: held.limits, ..Self::hiding(side, class, condition) };
+    /// Evaluates a class; the index is the side's.
+    pub fn of(side: &Side<'_>, index: &Index<'_>, class: &Class, condition: &Condition) -> Self {
+        let held = index.evaluate(side.catalog, class, condition);
+        let hiding = Self::hiding(side, index, class, condition);
+        let mut holding = Self { functions: held.functions, limits: held.limits, ..hiding };
         for (name, access) in &held.relations {
             if side.scope.admits(name) {
                 for verb in access.verbs.keys() {
@@ -117,9 +139,10 @@ impl Holding {
 
     /// What the class's policies hide from whoever they apply to, whatever else grants access: seen by asking
     /// what would be left of access to everything.
-    fn hiding(side: &Side<'_>, class: &Class, condition: &Condition) -> Self {
+    fn hiding(side: &Side<'_>, index: &Index<'_>, class: &Class, condition: &Condition) -> Self {
         let mut holding = Self::default();
-        for (name, access) in &with_everything(side, class, condition).relations {
+        let held = index.evaluate_with(side.catalog, class, condition, Some(everything()));
+        for (name, access) in &held.relations {
             if !side.scope.admits(name) {
                 continue;
             }
@@ -145,8 +168,8 @@ impl Holding {
     }
 }
 
-fn with_everything(side: &Side<'_>, class: &Class, condition: &Condition) -> EffectivePolicy {
-    let everything = Policy {
+fn everything() -> Policy {
+    Policy {
         name: String::new(),
         description: String::new(),
         subjects: Subjects { everyone: true, ..Subjects::default() },
@@ -159,11 +182,7 @@ fn with_everything(side: &Side<'_>, class: &Class, condition: &Condition) -> Eff
         session: SessionLimits::default(),
         request: None,
         origin: Origin::default(),
-    };
-    let mut policies = side.policies.policies.clone();
-    policies.push(everything);
-    let set = PolicySet { policies, ..side.policies.clone() };
-    evaluate(&set, side.catalog, class, condition)
+    }
 }
 
 fn one(verb: Verb, access: &RelationAccess) -> Access {

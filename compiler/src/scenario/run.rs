@@ -1,14 +1,13 @@
 //! Evaluates cases with the combination rules of `daam_model`, which the agent uses too.
 
+use super::coverage::ClauseKind;
+use super::deciding::{Held, filtering, granting, masking, policies_by_place};
 use super::{Access, Expectation, Scenario, Sight, WhoCan};
 use crate::compile::CompiledDatabase;
 use crate::effects::{self, Condition, Question, Side};
-use daam_catalog::{Identifier, RelationName};
+use daam_catalog::{ColumnRef, Identifier, RelationName};
 use daam_diagnostic::Location;
-use daam_model::{
-    AttributeValue, EffectivePolicy, FilterClause, Mask, RelationAccess, RowFilter, Subject, Verb,
-    effective::effective,
-};
+use daam_model::{AttributeValue, FilterClause, Mask, Origin, RelationAccess, RowFilter, Subject, Verb};
 use daam_sql::{Filter, SubjectValue};
 use std::collections::BTreeSet;
 
@@ -21,52 +20,128 @@ pub struct Failure {
     pub message: String,
 }
 
-/// Every expectation of a case that does not hold.
-pub fn run(database: &CompiledDatabase, scenario: &Scenario) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    let subject = scenario.subject.with_declared_attributes(&database.policies.attributes);
-    let effective = effective(&database.policies, &database.catalog, &subject, &scenario.requests);
-    for expectation in &scenario.expect {
-        expect(expectation, &effective, database, &mut failures);
-    }
-    if let Some(question) = &scenario.who_can {
-        failures.extend(who_can(question, database));
-    }
-    failures
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Every expectation that does not hold.
+    pub failures: Vec<Failure>,
+    /// The clauses that determined what was expected.
+    pub determined: BTreeSet<(ClauseKind, Origin)>,
+    /// The columns that were looked at.
+    pub columns: BTreeSet<ColumnRef>,
 }
 
-fn expect(
-    expectation: &Expectation,
-    effective: &EffectivePolicy,
-    database: &CompiledDatabase,
-    failures: &mut Vec<Failure>,
-) {
-    let name = &expectation.relation;
-    let access = effective.relations.get(name).filter(|_| database.scope.admits(name));
-    for (verb, wanted, at) in &expectation.verbs {
-        let holds = access.is_some_and(|access| access.verbs.contains_key(verb));
-        let message = match (wanted, holds) {
-            (Access::Allow, false) => format!("`{}` on `{name}` is denied", verb.as_str()),
-            (Access::Deny, true) => {
-                format!("`{}` on `{name}` is allowed by {}", verb.as_str(), origins(access))
-            }
-            _ => continue,
-        };
-        failures.push(Failure { at: *at, message });
+impl Outcome {
+    fn failed(&mut self, at: Location, message: String) {
+        self.failures.push(Failure { at, message });
     }
-    if let Some((wanted, at)) = &expectation.rows {
-        let found = access.map_or_else(|| "false".to_owned(), |access| rows(access, &effective.subject));
-        let wanted = bound(wanted, &effective.subject);
-        if found != wanted {
-            failures.push(Failure { at: *at, message: format!("the rows of `{name}` are `{found}`") });
+}
+
+/// Evaluates a case, apart from what only a server can answer.
+pub fn run(database: &CompiledDatabase, scenario: &Scenario) -> Outcome {
+    let mut outcome = Outcome::default();
+    let held = Held::of(database, &scenario.subject, &scenario.requests, scenario.relations());
+    for policy in database.policies.policies.iter().filter(|policy| policy.request.is_some()) {
+        if held.effective.policies.contains(&policy.name) {
+            outcome.determined.insert((ClauseKind::Request, policy.origin.clone()));
         }
     }
+    for expectation in &scenario.expect {
+        verbs(expectation, &held, &mut outcome);
+        rows_of(expectation, &held, &mut outcome);
+        columns(expectation, &held, database, &mut outcome);
+        reason(expectation, &held, database, &mut outcome);
+    }
+    if let Some(question) = &scenario.who_can {
+        who_can(question, database, &mut outcome);
+    }
+    outcome
+}
+
+fn verbs(expectation: &Expectation, held: &Held<'_>, outcome: &mut Outcome) {
+    let name = &expectation.relation;
+    let access = held.access(name);
+    for (verb, wanted, at) in &expectation.verbs {
+        let granted = access.filter(|access| access.verbs.contains_key(verb));
+        let word = verb.as_str();
+        match (wanted, granted) {
+            (Access::Allow, Some(access)) => outcome.determined.extend(granting(access, *verb)),
+            (Access::Deny, None) => {}
+            (Access::Request, None) => {
+                let clauses = held.on_request(name, *verb);
+                if clauses.is_empty() {
+                    outcome
+                        .failed(*at, format!("`{word}` on `{name}` is denied, and no request would give it"));
+                }
+                outcome.determined.extend(clauses);
+            }
+            (Access::Allow, None) => {
+                let on_request = !held.on_request(name, *verb).is_empty();
+                let hint = if on_request { "; it can be had on request" } else { "" };
+                outcome.failed(*at, format!("`{word}` on `{name}` is denied{hint}"));
+            }
+            (Access::Deny | Access::Request, Some(_)) => {
+                outcome.failed(*at, format!("`{word}` on `{name}` is allowed by {}", origins(access)));
+            }
+        }
+    }
+}
+
+fn rows_of(expectation: &Expectation, held: &Held<'_>, outcome: &mut Outcome) {
+    let Some((wanted, at)) = &expectation.rows else { return };
+    let name = &expectation.relation;
+    let access = held.access(name);
+    let subject = &held.effective.subject;
+    let found = access.map_or_else(|| "false".to_owned(), |access| rows(access, subject));
+    if found != bound(wanted, subject) {
+        outcome.failed(*at, format!("the rows of `{name}` are `{found}`"));
+    }
+    if let Some(access) = access {
+        match access.rows.get(&Verb::Select) {
+            Some(filter) => outcome.determined.extend(filtering(filter)),
+            None => outcome.determined.extend(granting(access, Verb::Select)),
+        }
+    }
+}
+
+fn columns(expectation: &Expectation, held: &Held<'_>, database: &CompiledDatabase, outcome: &mut Outcome) {
+    let name = &expectation.relation;
+    let access = held.access(name);
     for (column, wanted, at) in &expectation.columns {
         let found = sight(access, column, name, database);
         if &found != wanted {
-            let message = format!("`{name}.{column}` is {}", said(&found));
-            failures.push(Failure { at: *at, message });
+            outcome.failed(*at, format!("`{name}.{column}` is {}", said(&found)));
         }
+        outcome.columns.insert(ColumnRef { relation: name.clone(), column: column.clone() });
+        let Some(access) = access else { continue };
+        match found {
+            Sight::Deny => {}
+            Sight::Clear => outcome.determined.extend(granting(access, Verb::Select)),
+            Sight::Mask(_) => outcome.determined.extend(masking(access, column)),
+        }
+    }
+}
+
+/// The policies behind what is expected: those that grant the verbs, and those that mask the columns.
+fn reason(expectation: &Expectation, held: &Held<'_>, database: &CompiledDatabase, outcome: &mut Outcome) {
+    let Some((at, wanted)) = &expectation.reason else { return };
+    let mut clauses = BTreeSet::new();
+    if let Some(access) = held.access(&expectation.relation) {
+        let named: Vec<Verb> = expectation.verbs.iter().map(|(verb, _, _)| *verb).collect();
+        let verbs = if named.is_empty() { access.verbs.keys().copied().collect() } else { named };
+        clauses.extend(verbs.into_iter().flat_map(|verb| granting(access, verb)));
+        clauses.extend(expectation.columns.iter().flat_map(|(column, _, _)| masking(access, column)));
+    }
+    for (verb, _, _) in expectation.verbs.iter().filter(|(_, wanted, _)| *wanted == Access::Request) {
+        clauses.extend(held.on_request(&expectation.relation, *verb));
+    }
+    let names = policies_by_place(&database.policies);
+    let found: BTreeSet<String> =
+        clauses.iter().filter_map(|(_, origin)| names.get(origin)).map(|name| (*name).to_owned()).collect();
+    if found != *wanted {
+        let list: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
+        let list = if list.is_empty() { "no policy".to_owned() } else { list.join(", ") };
+        outcome.failed(*at, format!("what decides about `{}` is {list}", expectation.relation));
     }
 }
 
@@ -135,7 +210,7 @@ fn joined(filter: &RowFilter, subject: &Subject) -> String {
 }
 
 /// The condition with the subject's values, as people would write it.
-fn bound(text: &str, subject: &Subject) -> String {
+pub(super) fn bound(text: &str, subject: &Subject) -> String {
     match Filter::parse(text) {
         Ok(filter) => readable(&filter.bind("row", &|name| value(subject, name)).sql),
         Err(_) => text.to_owned(),
@@ -178,18 +253,32 @@ fn value(subject: &Subject, name: &str) -> Option<SubjectValue> {
 }
 
 /// Asks for every group, user and "everyone" any policy names, each alone.
-fn who_can(question: &WhoCan, database: &CompiledDatabase) -> Option<Failure> {
+fn who_can(question: &WhoCan, database: &CompiledDatabase, outcome: &mut Outcome) {
     let asked = Question {
         verb: question.verb,
         relation: question.relation.clone(),
         column: question.column.clone(),
-        unmasked: question.unmasked,
+        unmasked: false,
     };
-    let standing = effects::who_can(&Side::of(database), &asked).into_iter();
-    let standing = standing.filter(|answer| answer.condition == Condition::Standing);
-    let found: BTreeSet<String> = standing.map(|answer| answer.class.to_string()).collect();
+    let answers =
+        effects::who_can(&Side::of(database), &Question { unmasked: question.unmasked, ..asked.clone() });
+    let standing: Vec<_> =
+        answers.into_iter().filter(|answer| answer.condition == Condition::Standing).collect();
+    let found: BTreeSet<String> = standing.iter().map(|answer| answer.class.to_string()).collect();
+    let granting = standing.iter().flat_map(|answer| &answer.origins);
+    outcome.determined.extend(granting.map(|origin| (ClauseKind::Grant, origin.clone())));
+    if let Some(column) = &question.column {
+        outcome.columns.insert(ColumnRef { relation: question.relation.clone(), column: column.clone() });
+        if question.unmasked {
+            // That others do not see it as it is stored is the doing of the masks.
+            let everybody = effects::who_can(&Side::of(database), &asked);
+            let held = everybody.iter().filter(|answer| answer.condition == Condition::Standing);
+            let masks = held.flat_map(|answer| &answer.mask_origins);
+            outcome.determined.extend(masks.map(|origin| (ClauseKind::Mask, origin.clone())));
+        }
+    }
     if found == question.exactly {
-        return None;
+        return;
     }
     let list = |names: &mut dyn Iterator<Item = &String>| {
         names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -203,5 +292,5 @@ fn who_can(question: &WhoCan, database: &CompiledDatabase) -> Option<Failure> {
     if !missing.is_empty() {
         parts.push(format!("{missing} cannot"));
     }
-    Some(Failure { at: question.at, message: parts.join("; ") })
+    outcome.failed(question.at, parts.join("; "));
 }

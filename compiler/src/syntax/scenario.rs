@@ -22,8 +22,16 @@ pub(crate) struct WrittenCase {
     pub(crate) requests: Vec<Spanned<String>>,
     pub(crate) expect: Vec<WrittenExpectation>,
     pub(crate) who_can: Option<WrittenWhoCan>,
-    /// Whether it also asks for real rows, which needs a database.
-    pub(crate) live: bool,
+    /// What it also asks of real rows, which needs a database.
+    pub(crate) live: Option<WrittenLive>,
+}
+
+/// `sql:` and `returns:`.
+#[derive(Debug)]
+pub(crate) struct WrittenLive {
+    pub(crate) sql: String,
+    /// Values as PostgreSQL prints them; absent is NULL.
+    pub(crate) returns: Vec<Vec<Option<String>>>,
 }
 
 /// `as:`.
@@ -41,6 +49,8 @@ pub(crate) struct WrittenExpectation {
     pub(crate) verbs: Vec<(Spanned<Verb>, Access)>,
     pub(crate) rows: Option<Spanned<String>>,
     pub(crate) columns: Vec<(Spanned<String>, Spanned<Sight>)>,
+    /// The policies that decide, exactly.
+    pub(crate) reason: Option<(Location, Vec<Spanned<String>>)>,
 }
 
 /// What is expected of a verb.
@@ -48,6 +58,8 @@ pub(crate) struct WrittenExpectation {
 pub(crate) enum Access {
     Allow,
     Deny,
+    /// Not held, but to be had by asking.
+    Request,
 }
 
 /// What is expected of a column.
@@ -95,25 +107,42 @@ fn case(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenCase> {
     let requests = fields.get("requests").map(|node| decoder.texts(node, "`requests`")).unwrap_or_default();
     let expect = fields.get("expect").and_then(|node| decoder.entries(node, "`expect`")).unwrap_or_default();
     let expect = expect.iter().filter_map(|entry| expectation(decoder, entry)).collect();
-    live(decoder, &fields);
+    let live = live(decoder, &fields);
     if fields.get("who_can").is_none() && fields.get("as").is_none() {
         decoder.missing(&fields, "a case", "as");
     }
     if !["expect", "who_can", "sql"].iter().any(|key| fields.get(key).is_some()) {
         decoder.missing(&fields, "a case", "expect");
     }
-    Some(WrittenCase { name: name?, subject, requests, expect, who_can, live: fields.get("sql").is_some() })
+    Some(WrittenCase { name: name?, subject, requests, expect, who_can, live })
 }
 
 /// Cases on real rows are only read here: they run against a server.
-fn live(decoder: &mut Decoder<'_>, fields: &Fields<'_>) {
-    if let Some(node) = fields.get("sql") {
-        decoder.text(node, "`sql`");
+fn live(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<WrittenLive> {
+    let sql = fields.get("sql").and_then(|node| decoder.text(node, "`sql`"));
+    if fields.get("sql").is_some() {
         decoder.required(fields, "a case with `sql`", "returns");
     }
+    let mut returns = Vec::new();
     if let Some(node) = fields.get("returns") {
         for row in decoder.list(node, "`returns`").unwrap_or_default() {
-            decoder.list(row, "a row");
+            let values = decoder.list(row, "a row").unwrap_or_default();
+            returns.push(values.iter().map(|value| printed(decoder, value)).collect());
+        }
+    }
+    sql.map(|sql| WrittenLive { sql: sql.value, returns })
+}
+
+/// A value as PostgreSQL would print it.
+fn printed(decoder: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Null => None,
+        Value::Scalar { text, plain: true } if text == "true" => Some("t".to_owned()),
+        Value::Scalar { text, plain: true } if text == "false" => Some("f".to_owned()),
+        Value::Scalar { text, .. } => Some(text.clone()),
+        _ => {
+            decoder.wrong(node, "a value of a row has to be a single value");
+            None
         }
     }
 }
@@ -145,7 +174,8 @@ fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<(Spanned<String
 
 fn expectation(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenExpectation> {
     let relation = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
-    let keys: Vec<&str> = Verb::ALL.map(Verb::as_str).into_iter().chain(["rows", "columns"]).collect();
+    let keys: Vec<&str> =
+        Verb::ALL.map(Verb::as_str).into_iter().chain(["rows", "columns", "reason"]).collect();
     let fields = decoder.mapping(&entry.value, "an expectation", &keys)?;
     let mut verbs = Vec::new();
     for verb in Verb::ALL {
@@ -162,7 +192,9 @@ fn expectation(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenExpect
         let column = Spanned { value: entry.key.clone(), at: decoder.at(entry.key_span) };
         columns.extend(sight(decoder, &entry.value).map(|sight| (column, sight)));
     }
-    Some(WrittenExpectation { relation, verbs, rows, columns })
+    let reason =
+        fields.get("reason").map(|node| (decoder.at(node.span), decoder.one_or_many(node, "`reason`")));
+    Some(WrittenExpectation { relation, verbs, rows, columns, reason })
 }
 
 fn access(decoder: &mut Decoder<'_>, node: &Node) -> Option<Access> {
@@ -170,9 +202,11 @@ fn access(decoder: &mut Decoder<'_>, node: &Node) -> Option<Access> {
     match text.value.as_str() {
         "allow" => Some(Access::Allow),
         "deny" => Some(Access::Deny),
+        "request" => Some(Access::Request),
         other => {
             let message = format!("`{other}` is not an expectation");
-            decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help("write `allow` or `deny`"));
+            let help = "write `allow`, `deny`, or `request` for what is to be had by asking only";
+            decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help(help));
             None
         }
     }

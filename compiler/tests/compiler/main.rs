@@ -8,6 +8,9 @@ mod determinism;
 mod diff;
 #[cfg(test)]
 mod editor;
+#[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod hostile;

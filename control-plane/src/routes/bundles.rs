@@ -66,11 +66,23 @@ pub(crate) async fn publish(
     Ok(Json(BundleAccepted { serial: head.serial, statement_sha256: head.statement_sha256 }))
 }
 
+/// The query of a download.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    serial: Option<u64>,
+}
+
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(database): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
+    let Query(Wanted { serial }) = wanted.map_err(|_| {
+        Refusal::bad("bundle.serial", "the bundle that is asked for is not a serial")
+            .allowed("`?serial=N`, or nothing for the published one")
+    })?;
     let missing = || {
         Refusal::missing("bundle.missing", format!("no bundle is published for `{}`", shown(&database)))
             .allowed("`PUT /v1/databases/{db}/bundle` by an admin first")
@@ -78,7 +90,11 @@ pub(crate) async fn show(
     if matches!(&caller, Caller::Agent(agent) if agent.database() != database) {
         return Err(missing());
     }
-    let bundle = app.db().bundle(caller.scope(), &database).await?.ok_or_else(missing)?;
+    let bundle = match serial {
+        None => app.db().bundle(caller.scope(), &database).await?,
+        Some(serial) => app.db().bundle_of(caller.scope(), &database, serial).await?,
+    };
+    let bundle = bundle.ok_or_else(missing)?;
     let headers = [
         (header::CONTENT_TYPE, "application/vnd.daam.bundle".to_owned()),
         (header::ETAG, format!("\"{}\"", bundle.statement_sha256)),

@@ -18,6 +18,8 @@ statements! {
     CURRENT = "SELECT b.serial, b.statement_sha256, b.file FROM databases d \
                JOIN bundles b ON b.org_id = d.org_id AND b.database_name = d.name AND b.serial = d.head_serial \
                WHERE d.org_id = $1 AND d.name = $2 ORDER BY b.epoch DESC LIMIT 1";
+    EARLIER = "SELECT serial, statement_sha256, file FROM bundles \
+               WHERE org_id = $1 AND database_name = $2 AND serial = $3 ORDER BY epoch DESC LIMIT 1";
     LIST = "SELECT d.name, d.head_serial, \
             (SELECT COUNT(*) FROM agents a WHERE a.org_id = d.org_id AND a.database_name = d.name \
              AND a.removed_at IS NULL AND a.link_id IS NOT NULL AND a.seen_at > $2) \
@@ -114,13 +116,22 @@ impl Db {
         database: &str,
     ) -> Result<Option<StoredBundle>, StoreError> {
         let mut tx = self.read_tx().await?;
-        let Some((serial, statement_sha256, file)) =
-            run!(&mut tx, optional: (i64, String, String), CURRENT, &scope.org_id, database)?
-        else {
-            return Ok(None);
-        };
-        let bytes = STANDARD.decode(file).map_err(|_| StoreError::Decode("bundle"))?;
-        Ok(Some(StoredBundle { serial: read_number(serial, "bundle serial")?, statement_sha256, bytes }))
+        let row = run!(&mut tx, optional: (i64, String, String), CURRENT, &scope.org_id, database)?;
+        row.map(stored).transpose()
+    }
+
+    /// A bundle of a database by its serial, of the latest epoch that has it.
+    pub async fn bundle_of(
+        &self,
+        scope: &TenantScope,
+        database: &str,
+        serial: u64,
+    ) -> Result<Option<StoredBundle>, StoreError> {
+        // No bundle has a serial beyond what can be stored.
+        let Ok(serial) = stored_number(serial, "bundle serial") else { return Ok(None) };
+        let mut tx = self.read_tx().await?;
+        let row = run!(&mut tx, optional: (i64, String, String), EARLIER, &scope.org_id, database, serial)?;
+        row.map(stored).transpose()
     }
 
     /// Every database, with the agents seen after `seen_after`.
@@ -134,4 +145,9 @@ impl Db {
             })
             .collect()
     }
+}
+
+fn stored((serial, statement_sha256, file): (i64, String, String)) -> Result<StoredBundle, StoreError> {
+    let bytes = STANDARD.decode(file).map_err(|_| StoreError::Decode("bundle"))?;
+    Ok(StoredBundle { serial: read_number(serial, "bundle serial")?, statement_sha256, bytes })
 }

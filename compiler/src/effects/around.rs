@@ -1,0 +1,33 @@
+//! The part of a schema that has a bearing on one relation.
+//!
+//! Masks and filters pass along views and partitions only, so a question about one relation needs no others: on a
+//! schema of thousands of tables the answer is found in a few.
+
+use daam_catalog::{Catalog, RelationName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The relations with everything they share rows with or are read by, directly or not, and no functions.
+pub fn around<'a>(catalog: &'a Catalog, relations: impl IntoIterator<Item = &'a RelationName>) -> Catalog {
+    let mut near: BTreeMap<&RelationName, Vec<&RelationName>> = BTreeMap::new();
+    for (name, found) in &catalog.relations {
+        for other in found.parents.iter().chain(found.reads.iter().map(|read| &read.relation)) {
+            near.entry(name).or_default().push(other);
+            near.entry(other).or_default().push(name);
+        }
+    }
+    let mut seen: BTreeSet<&RelationName> = relations.into_iter().collect();
+    let mut open: Vec<&RelationName> = seen.iter().copied().collect();
+    while let Some(name) = open.pop() {
+        for other in near.get(name).into_iter().flatten() {
+            if seen.insert(other) {
+                open.push(other);
+            }
+        }
+    }
+    let relations = seen.into_iter().filter_map(|name| catalog.relations.get_key_value(name));
+    Catalog {
+        relations: relations.map(|(name, found)| (name.clone(), found.clone())).collect(),
+        server: catalog.server,
+        ..Catalog::default()
+    }
+}
