@@ -7,6 +7,7 @@
 pub mod children;
 pub mod down;
 pub mod fabric;
+pub mod live;
 pub mod live_test;
 pub mod person;
 pub mod plane;

@@ -125,7 +125,7 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Init(args) => init::run(&args).await,
         PolicyCommand::Check(args) => check::run(&args),
         PolicyCommand::Fmt(args) => fmt::run(&args),
-        PolicyCommand::Test(args) => test::run(&args),
+        PolicyCommand::Test(args) => test::run(&args).await,
         PolicyCommand::Explain(args) => explain::run(&args),
         PolicyCommand::Diff(args) => diff::run(&args).await,
         PolicyCommand::WhoCan(args) => who::run(&args),

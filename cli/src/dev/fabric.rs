@@ -39,7 +39,7 @@ pub async fn publish(state: &StateDir, facts: &Facts, admin: &ControlPlane) -> R
     Ok(serial)
 }
 
-async fn compile(
+pub(super) async fn compile(
     state: &StateDir,
     facts: &Facts,
     admin: &ControlPlane,

@@ -93,6 +93,44 @@ pub async fn run(args: UpArgs) -> Result<(), CliError> {
     ended
 }
 
+/// What a sandbox is made of that lives only as long as a piece of work.
+#[derive(Debug, Clone, Default)]
+pub struct Passing {
+    /// The policy project.
+    pub project: PathBuf,
+    /// The project's database to serve.
+    pub database: String,
+    /// SQL to run in the database first.
+    pub seed: Vec<PathBuf>,
+    /// Serve this server instead of a private one.
+    pub upstream: Option<String>,
+    /// Directory of `postgres` and `initdb`.
+    pub postgres_bin: Option<PathBuf>,
+}
+
+/// Starts a sandbox that no other command finds, does the work, and ends it.
+pub async fn during<T>(
+    passing: Passing,
+    work: impl AsyncFnOnce(&StateDir, &Facts, &str) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let Passing { project, database, seed, upstream, postgres_bin } = passing;
+    let database = Some(database);
+    let args = UpArgs { project, database, seed, upstream, postgres_bin, state: None, ready_file: None };
+    let project = project::facts(&args.project, args.database.as_deref())?;
+    let apart = tempfile::tempdir().doing("make a directory for the sandbox")?;
+    let owned = OwnedState::take(&Home::at(apart.path()), None)?;
+    let mut running = Running::default();
+    let done = tokio::select! {
+        done = async {
+            let started = start(&args, &project, owned.state(), &mut running).await?;
+            work(owned.state(), &started.facts, &started.outside_dsn).await
+        } => done,
+        _ = tokio::signal::ctrl_c() => Err(CliError::usage("interrupted")),
+    };
+    running.stop().await;
+    done
+}
+
 /// What has to be stopped. Dropping it kills what is left.
 #[derive(Debug, Default)]
 struct Running {
@@ -141,12 +179,46 @@ async fn ended(child: Option<&mut Child>) -> CliError {
     }
 }
 
+/// A sandbox that enforces the policies.
+struct Started {
+    facts: Facts,
+    relay: String,
+    agent_health: String,
+    outside_dsn: String,
+    serial: u64,
+}
+
 async fn sandbox(
     args: &UpArgs,
     project: &ProjectFacts,
     state: &StateDir,
     running: &mut Running,
 ) -> Result<(), CliError> {
+    let Started { facts, relay, agent_health, outside_dsn, serial } =
+        start(args, project, state, running).await?;
+    let ready = Ready {
+        control_plane: &facts.control_plane,
+        agent_health: agent_health.trim_end_matches('/'),
+        relay: &relay,
+        upstream: &outside_dsn,
+        state: state.dir(),
+    };
+    if let Some(file) = &args.ready_file {
+        write_private(file, serde_json::to_string(&ready).doing("write the ready file")?)?;
+    }
+    output::progress(format!(
+        "ready: database `{}`, policy {serial}; try `daam dev psql --as you@example.test --groups …`; Ctrl-C ends it",
+        facts.database
+    ));
+    Err(running.agent_ended().await)
+}
+
+async fn start(
+    args: &UpArgs,
+    project: &ProjectFacts,
+    state: &StateDir,
+    running: &mut Running,
+) -> Result<Started, CliError> {
     let mut facts = Facts {
         pid: i32::try_from(std::process::id()).unwrap_or_default(),
         control_plane: String::new(),
@@ -168,27 +240,13 @@ async fn sandbox(
     plane::trust(state, &plane.admin, &plane.org).await?;
     let relay = start_relay(state, &plane.admin, &plane.url, running).await?;
     let agent_health = start_agent(state, &plane.admin, (&plane.url, project), running).await?;
-    let health = format!("http://{agent_health}/");
     facts.org.clone_from(&plane.org);
     facts.control_plane.clone_from(&plane.url);
     output::progress("publishing the policies");
     let serial = fabric::publish(state, &facts, &plane.admin).await?;
     state.store_facts(&facts)?;
-    let ready = Ready {
-        control_plane: &plane.url,
-        agent_health: health.trim_end_matches('/'),
-        relay: &relay,
-        upstream: &outside_dsn,
-        state: state.dir(),
-    };
-    if let Some(file) = &args.ready_file {
-        write_private(file, serde_json::to_string(&ready).doing("write the ready file")?)?;
-    }
-    output::progress(format!(
-        "ready: database `{}`, policy {serial}; try `daam dev psql --as you@example.test --groups …`; Ctrl-C ends it",
-        facts.database
-    ));
-    Err(running.agent_ended().await)
+    let agent_health = format!("http://{agent_health}/");
+    Ok(Started { facts, relay, agent_health, outside_dsn, serial })
 }
 
 struct StartedPlane {

@@ -2,7 +2,9 @@
 //!
 //! A run that tested nothing is not a success: no test, and none that a filter left, are exit code 3.
 
+mod live;
 mod report;
+mod stand_in;
 
 use super::project::ProjectArgs;
 use super::report::require_clean;
@@ -25,9 +27,12 @@ use std::str::FromStr;
   daam policy test --coverage --threshold 80
   daam policy test --coverage=lcov=coverage.info
   daam policy test --list
+  daam policy test --live --seed schema.sql --seed data.sql
+  daam policy test --live --dsn postgresql://daam_agent:…@staging/shop
 
 Cases with `sql:` need real rows: `--live` runs them, and asks a real PostgreSQL about every other expectation
-too. Without it they count as skipped.
+too. Without it they count as skipped. The server is a private one, with the seeds in it or else the tables of the
+schema lock, unless --dsn names one; whatever is asked is asked through a sandbox of its own and rolled back.
 Coverage counts the clauses (grants, rows, restrict, masks, requests) that determined at least one assertion.
 Exit codes: 0 all hold, 1 one failed, coverage is below the threshold or the project has errors, 2 no verdict,
 3 no test matched, 4 schema lock missing or not usable.")]
@@ -52,6 +57,8 @@ pub struct TestArgs {
     reports: Vec<TestReport>,
     #[command(flatten)]
     coverage: CoverageArgs,
+    #[command(flatten)]
+    live: live::LiveArgs,
 }
 
 /// How much of the policies the tests depend on.
@@ -124,7 +131,7 @@ struct Said {
 }
 
 /// Runs it.
-pub fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
+pub async fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
     let checked = args.project.check()?;
     require_clean(&checked)?;
     let cases = chosen(args, &checked);
@@ -158,12 +165,19 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
             _ => Verdict::Passed,
         };
         let (file, line, _) = place(&checked, case.at);
-        let failures = outcome.failures.into_iter().map(|failure| {
-            let (file, line, column) = place(&checked, failure.at);
-            Said { file, line, column, message: failure.message }
+        let said = |failure: scenario::Failure| said(&checked, failure.at, failure.message);
+        let failures = outcome.failures.into_iter().map(said).collect();
+        ran.push(Ran {
+            database: (*name).to_owned(),
+            name: case.name.clone(),
+            file,
+            line,
+            verdict,
+            failures,
         });
-        let (database, name) = ((*name).to_owned(), case.name.clone());
-        ran.push(Ran { database, name, file, line, verdict, failures: failures.collect() });
+    }
+    if args.live.live {
+        live::run(&args.live, &args.project.project, &checked, &cases, &mut ran).await?;
     }
     for report in &args.reports {
         report.write(&ran)?;
@@ -174,7 +188,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
         return Ok(Exit::Findings.into());
     }
     if count(Verdict::Passed) == 0 {
-        output::progress("no test was run: every case that matched needs real rows (`daam dev test`)");
+        output::progress("no test was run: every case that matched needs real rows (`--live`)");
         return Ok(Exit::NoInputs.into());
     }
     Ok(ExitCode::SUCCESS)
@@ -225,6 +239,11 @@ fn nothing(args: &TestArgs) -> String {
     } else {
         "there is no test; `databases.<name>.tests` in daam.yaml names them".to_owned()
     }
+}
+
+fn said(checked: &Checked, at: daam_diagnostic::Location, message: String) -> Said {
+    let (file, line, column) = place(checked, at);
+    Said { file, line, column, message }
 }
 
 fn place(checked: &Checked, at: daam_diagnostic::Location) -> (String, usize, usize) {
