@@ -6,6 +6,7 @@ use crate::effects::around;
 use daam_catalog::{Catalog, Identifier, RelationName};
 use daam_model::effective::effective;
 use daam_model::{EffectivePolicy, Origin, PolicySet, RelationAccess, RowFilter, Subject, Verb};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A clause by its kind and place.
@@ -62,12 +63,15 @@ impl<'a> Held<'a> {
 }
 
 /// The set with the ceilings of active requests, each as the policy of a request for all of it.
-fn with_ceilings(set: &PolicySet, requests: &BTreeSet<String>) -> PolicySet {
-    let mut set = set.clone();
+fn with_ceilings<'s>(set: &'s PolicySet, requests: &BTreeSet<String>) -> Cow<'s, PolicySet> {
     let active = set.ceilings.iter().filter(|ceiling| requests.contains(&ceiling.name));
     let more: Vec<_> = active.map(daam_model::Ceiling::whole).collect();
+    if more.is_empty() {
+        return Cow::Borrowed(set);
+    }
+    let mut set = set.clone();
     set.policies.extend(more);
-    set
+    Cow::Owned(set)
 }
 
 pub(super) fn granting(access: &RelationAccess, verb: Verb) -> impl Iterator<Item = Key> {

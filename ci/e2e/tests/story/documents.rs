@@ -99,11 +99,31 @@ fn the_ceremonies_of_the_bundle_page_run_in_the_shop() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_tests_run_in_the_shop() {
+    let folder = copy_of_shop();
+    let git = "git -c user.name=a -c user.email=a@b.test -c commit.gpgsign=false";
+    let (fine, text) = shell(folder.path(), &format!("git init -q && git add . && {git} commit -q -m shop"));
+    assert!(fine, "{text}");
+    let shown: Vec<String> = fences(&page("policy-examples/tests.md"), "yaml");
+    assert!(!shown.is_empty());
+    std::fs::write(folder.path().join("tests/shown.yaml"), shown.join("---\n")).unwrap();
+    let lines: Vec<String> = fences(&page("policy-examples/tests.md"), "console")
+        .iter()
+        .flat_map(|block| commands(block))
+        .collect();
+    assert!(lines.len() >= 15, "{lines:?}");
+    for line in lines {
+        let (fine, text) = shell(folder.path(), &line);
+        assert!(fine, "`{line}` failed:\n{text}");
+    }
+}
+
+#[test]
 fn the_policy_of_the_language_page_is_one() {
     let folder = copy_of_shop();
     let policies: Vec<String> = fences(&page("policy-examples/language.md"), "yaml")
         .into_iter()
-        .filter(|text| text.starts_with("kind: policy"))
+        .filter(|text| text.starts_with("kind: policy") || text.starts_with("kind: request-ceiling"))
         .collect();
     assert!(!policies.is_empty());
     std::fs::remove_dir_all(folder.path().join("policies")).unwrap();
