@@ -29,12 +29,12 @@ pub struct TestArgs {
 pub async fn run(args: &TestArgs) -> Result<Exit, CliError> {
     let state = StateDir::find(&Home::find()?, args.state.as_deref())?;
     let facts = state.facts()?;
-    let stage = Stage { state: &state, facts: &facts, outside: None };
-    let database = stage.compiled().await?;
+    let sandbox = Stage { state: &state, facts: &facts, outside: None };
+    let database = sandbox.compiled().await?;
     let wanted = database.scenarios.iter().filter(|case| case.live.is_some() && case.requests().is_empty());
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for case in wanted {
-        let replayed = stage.replay(&database, case, false).await?;
+        let replayed = sandbox.replay(&database, case, false).await?;
         if replayed.failures.is_empty() {
             passed += 1;
             output::line(format!("ok      {}", case.name));

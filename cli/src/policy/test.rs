@@ -146,36 +146,7 @@ pub async fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut coverages: Vec<Coverage> = checked
-        .databases
-        .iter()
-        .filter(|(name, _)| args.database.as_ref().is_none_or(|only| only == *name))
-        .map(|(_, database)| Coverage::of(database))
-        .collect();
-    let mut ran = Vec::new();
-    for (name, case) in &cases {
-        let Some(database) = checked.databases.get(*name) else { continue };
-        let outcome = scenario::run(database, case);
-        if let Some(coverage) = coverages.iter_mut().find(|coverage| coverage.database == *name) {
-            coverage.add(&outcome);
-        }
-        let verdict = match (&outcome.failures, &case.live) {
-            (failures, _) if !failures.is_empty() => Verdict::Failed,
-            (_, Some(_)) => Verdict::Skipped,
-            _ => Verdict::Passed,
-        };
-        let (file, line, _) = place(&checked, case.at);
-        let said = |failure: scenario::Failure| said(&checked, failure.at, failure.message);
-        let failures = outcome.failures.into_iter().map(said).collect();
-        ran.push(Ran {
-            database: (*name).to_owned(),
-            name: case.name.clone(),
-            file,
-            line,
-            verdict,
-            failures,
-        });
-    }
+    let (mut ran, coverages) = evaluated(args, &checked, &cases);
     if args.live.live {
         live::run(&args.live, &args.project.project, &checked, &cases, &mut ran).await?;
     }
@@ -192,6 +163,41 @@ pub async fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
         return Ok(Exit::NoInputs.into());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What comes of the cases without a server.
+fn evaluated(args: &TestArgs, checked: &Checked, cases: &[(&str, &Scenario)]) -> (Vec<Ran>, Vec<Coverage>) {
+    let mut coverages: Vec<Coverage> = checked
+        .databases
+        .iter()
+        .filter(|(name, _)| args.database.as_ref().is_none_or(|only| only == *name))
+        .map(|(_, database)| Coverage::of(database))
+        .collect();
+    let mut ran = Vec::new();
+    for (name, case) in cases {
+        let Some(database) = checked.databases.get(*name) else { continue };
+        let outcome = scenario::run(database, case);
+        if let Some(coverage) = coverages.iter_mut().find(|coverage| coverage.database == *name) {
+            coverage.add(&outcome);
+        }
+        let verdict = match (&outcome.failures, &case.live) {
+            (failures, _) if !failures.is_empty() => Verdict::Failed,
+            (_, Some(_)) => Verdict::Skipped,
+            _ => Verdict::Passed,
+        };
+        let (file, line, _) = place(checked, case.at);
+        let said = |failure: scenario::Failure| said(checked, failure.at, failure.message);
+        let failures = outcome.failures.into_iter().map(said).collect();
+        ran.push(Ran {
+            database: (*name).to_owned(),
+            name: case.name.clone(),
+            file,
+            line,
+            verdict,
+            failures,
+        });
+    }
+    (ran, coverages)
 }
 
 /// Reports the coverage; tells whether it is below the threshold.
