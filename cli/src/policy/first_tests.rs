@@ -4,7 +4,7 @@
 //! fails.
 
 use super::brownfield::quoted;
-use daam_compiler::effects::{Class, Condition, evaluate};
+use daam_compiler::effects::{Class, Condition, Index, Side};
 use daam_compiler::{CompiledDatabase, MemoryFiles, check, scenario};
 use daam_diagnostic::Severity;
 use daam_model::{EffectivePolicy, Verb};
@@ -23,11 +23,13 @@ pub fn propose(database: &str, files: &BTreeMap<String, String>) -> Result<Optio
         return Ok(None);
     }
     let mut text = format!("kind: test\ndatabase: {database}\ncases:\n");
+    let side = Side::of(&compiled);
+    let index = Index::of(&side);
     let mut masked = BTreeSet::new();
     for policy in &compiled.policies.policies {
         let class =
             policy.subjects.groups.first().map_or(Class::Everyone, |group| Class::Group(group.clone()));
-        let held = evaluate(&compiled.policies, &compiled.catalog, &class, &Condition::Standing);
+        let held = index.evaluate(&compiled.catalog, &class, &Condition::Standing);
         case(&mut text, &policy.name, policy.subjects.groups.first().map(String::as_str), &held);
         for (name, access) in &held.relations {
             let read = access.verbs.get(&Verb::Select);

@@ -5,7 +5,7 @@
 //! as more.
 
 use super::{Context, Kind, Object, Reached, SchemaChange, Significance};
-use crate::effects::{Access, Class, Condition, Holding, Side, classes, conditions};
+use crate::effects::{Access, Class, Condition, Holding, Index, Side};
 use daam_catalog::{Catalog, Column, Identifier, Relation, RelationName};
 use daam_model::{EffectiveMask, Origin, Verb};
 use daam_sql::Filter;
@@ -167,10 +167,12 @@ fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context:
     let side = |catalog| Side { policies: context.policies, catalog, scope: context.scope };
     let mut found = Found::new();
     let mut everyone = BTreeSet::new();
-    for class in classes(context.policies) {
-        for condition in conditions(context.policies) {
-            let held = Holding::of(&side(&new), &class, &condition);
-            let had = Holding::of(&side(&old), &class, &condition);
+    // Whom policies concern is the same on both sides: only the schema is another.
+    let index = Index::of(&side(&new));
+    for class in index.classes() {
+        for condition in index.conditions(&class) {
+            let held = Holding::of(&side(&new), &index, &class, &condition);
+            let had = Holding::of(&side(&old), &index, &class, &condition);
             for (name, mut reached) in more(&had, &held, &class, &condition) {
                 let Some(relation) = new.relation(&name) else { continue };
                 judge_sensitive(&mut reached, relation, old.relation(&name), context);
