@@ -51,7 +51,7 @@ pub fn propose(database: &str, files: &BTreeMap<String, String>) -> Result<Optio
     let compiled = compile(database, &all)?;
     let mut failed = String::new();
     for case in &compiled.scenarios {
-        for mismatch in scenario::run(&compiled, case) {
+        for mismatch in scenario::run(&compiled, case).failures {
             let _ = writeln!(failed, "{}: {mismatch:?}", case.name);
         }
     }
