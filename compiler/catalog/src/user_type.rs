@@ -122,7 +122,7 @@ pub fn named_type(sql: &str) -> Option<RelationName> {
 /// One identifier as PostgreSQL prints it, and what follows it.
 fn read_identifier(text: &str) -> Option<(String, &str)> {
     let Some(mut rest) = text.strip_prefix('"') else {
-        let end = text.find(|c: char| matches!(c, '.' | '(' | '[' | ' ')).unwrap_or(text.len());
+        let end = text.find(['.', '(', '[', ' ']).unwrap_or(text.len());
         let (name, rest) = text.split_at_checked(end)?;
         return (!name.is_empty()).then(|| (name.to_owned(), rest));
     };

@@ -67,33 +67,79 @@ impl<'e> Judge<'e, '_> {
 
     pub(super) fn value(&mut self, node: &'e Expression) -> Judged<Value<'e>> {
         let ids = *self.universe.ids();
-        let known = |id: TypeId| Ok(Value { id, text: None, node });
-        match &node.kind {
-            Kind::Column { owner, name } => known(self.column(node, owner, name)?),
-            Kind::Subject { name } => known(self.attribute(node, name)?),
-            Kind::Literal(literal) => Ok(self.literal(node, literal)),
-            Kind::Cast { value, to } => known(self.cast(node, value, to)?),
+        let id = match &node.kind {
+            Kind::Column { owner, name } => self.column(node, owner, name)?,
+            Kind::Subject { name } => self.attribute(node, name)?,
+            Kind::Literal(literal) => return Ok(self.literal(node, literal)),
+            Kind::Cast { value, to } => self.cast(node, value, to)?,
             Kind::Call { star: true, arguments, .. } => {
                 self.enter_aggregate(node, arguments)?;
-                known(ids.int8)
+                ids.int8
             }
             Kind::Call { schema, name, arguments, .. } => {
-                known(self.call(node, schema.as_ref(), name.as_str(), arguments)?)
+                self.call(node, schema.as_ref(), name.as_str(), arguments)?
             }
-            Kind::Special { keyword: "NULLIF", arguments } => known(self.nullif(node, arguments)?),
-            Kind::Special { keyword, arguments } => known(self.common(arguments, keyword)?),
+            Kind::Special { keyword: "NULLIF", arguments } => self.nullif(node, arguments)?,
+            Kind::Special { keyword, arguments } => self.common(arguments, keyword)?,
             Kind::Binary { operator, left, right } => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                known(self.operation(node.offset, operator, &[left, right])?)
+                self.operation(node.offset, operator, &[left, right])?
             }
             Kind::Unary { operator, value } => {
                 let value = self.value(value)?;
-                known(self.operation(node.offset, operator, &[value])?)
+                self.operation(node.offset, operator, &[value])?
             }
+            Kind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())?
+            }
+            Kind::Array(parts) => self.array(node, parts, None)?,
+            Kind::Element { value, indices } => self.element(node, value, indices)?,
+            Kind::Clock(word) => self.clock(node.offset, word),
+            Kind::Scalar(query) => self.query(query)?.unwrap_or(ids.text),
+            Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Test { .. } | Kind::Exists(_) => {
+                self.connective(node)?;
+                ids.boolean
+            }
+            Kind::Quantified { .. }
+            | Kind::In { .. }
+            | Kind::Between { .. }
+            | Kind::Distinct { .. }
+            | Kind::InQuery { .. } => {
+                self.comparison(node)?;
+                ids.boolean
+            }
+        };
+        Ok(Value { id, text: None, node })
+    }
+
+    /// What is boolean whatever stands in it.
+    fn connective(&mut self, node: &'e Expression) -> Judged<()> {
+        match &node.kind {
+            Kind::And(parts) | Kind::Or(parts) => {
+                let word = if matches!(node.kind, Kind::And(_)) { "AND" } else { "OR" };
+                for part in parts {
+                    self.condition(part, word);
+                }
+            }
+            Kind::Not(part) => self.condition(part, "NOT"),
+            Kind::Test { value, test } => {
+                let tested = self.value(value)?;
+                if !matches!(*test, "IS NULL" | "IS NOT NULL") {
+                    self.boolean(tested, test)?;
+                }
+            }
+            Kind::Exists(query) => drop(self.query(query)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What compares with an operator and is boolean if there is one.
+    fn comparison(&mut self, node: &'e Expression) -> Judged<()> {
+        match &node.kind {
             Kind::Quantified { operator, left, array, .. } => {
                 let (left, array) = (self.value(left)?, self.value(array)?);
                 self.quantified(node.offset, operator, left, array)?;
-                known(ids.boolean)
             }
             Kind::In { value, list, .. } => {
                 let value = self.value(value)?;
@@ -101,7 +147,6 @@ impl<'e> Judge<'e, '_> {
                     let item = self.value(item)?;
                     self.operation(node.offset, "=", &[value, item])?;
                 }
-                known(ids.boolean)
             }
             Kind::Between { value, low, high, .. } => {
                 let value = self.value(value)?;
@@ -109,61 +154,28 @@ impl<'e> Judge<'e, '_> {
                     let bound = self.value(bound)?;
                     self.operation(node.offset, operator, &[value, bound])?;
                 }
-                known(ids.boolean)
             }
             Kind::Distinct { left, right, .. } => {
                 let (a, b) = (self.value(left)?, self.value(right)?);
                 let null = |node: &Expression| node.kind == Kind::Literal(Literal::Null);
                 if !null(left) && !null(right) {
                     let result = self.operation(node.offset, "=", &[a, b])?;
-                    self.yields_boolean(
-                        result,
-                        node.offset,
-                        "IS DISTINCT FROM requires = operator to yield boolean",
-                    )?;
+                    let message = "IS DISTINCT FROM requires = operator to yield boolean";
+                    self.yields_boolean(result, node.offset, message)?;
                 }
-                known(ids.boolean)
-            }
-            Kind::And(parts) | Kind::Or(parts) => {
-                let word = if matches!(node.kind, Kind::And(_)) { "AND" } else { "OR" };
-                for part in parts {
-                    self.condition(part, word);
-                }
-                known(ids.boolean)
-            }
-            Kind::Not(part) => {
-                self.condition(part, "NOT");
-                known(ids.boolean)
-            }
-            Kind::Test { value, test } => {
-                let tested = self.value(value)?;
-                if !matches!(*test, "IS NULL" | "IS NOT NULL") {
-                    self.boolean(tested, test)?;
-                }
-                known(ids.boolean)
-            }
-            Kind::Case { operand, branches, otherwise } => {
-                known(self.case(operand.as_deref(), branches, otherwise.as_deref())?)
-            }
-            Kind::Array(parts) => known(self.array(node, parts, None)?),
-            Kind::Element { value, indices } => known(self.element(node, value, indices)?),
-            Kind::Clock(word) => known(self.clock(node.offset, word)),
-            Kind::Exists(query) => {
-                self.query(query)?;
-                known(ids.boolean)
             }
             Kind::InQuery { operator, value, query, .. } => {
                 let value = self.value(value)?;
-                let selected = self.query(query)?.unwrap_or(ids.text);
+                let selected = self.query(query)?.unwrap_or(self.universe.ids().text);
                 let selected = Value { id: selected, text: None, node };
                 let result = self.operation(node.offset, operator, &[value, selected])?;
                 let name = self.universe.name(result).to_owned();
                 let message = format!("row comparison operator must yield type boolean, not type {name}");
                 self.yields_boolean(result, node.offset, &message)?;
-                known(ids.boolean)
             }
-            Kind::Scalar(query) => known(self.query(query)?.unwrap_or(ids.text)),
+            _ => {}
         }
+        Ok(())
     }
 
     fn column(
