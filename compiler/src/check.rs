@@ -7,12 +7,20 @@ mod filter_mask;
 mod filter_null;
 mod filter_type;
 pub(crate) mod grant;
+mod joins;
+mod lists;
 pub(crate) mod lock_age;
 pub(crate) mod mask;
+mod mask_sense;
+mod people;
 pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod request;
 pub(crate) mod sensitive;
+pub(crate) mod untested;
+mod writes;
+
+pub(crate) use people::People;
 
 use crate::resolve::{Reach, Resolved};
 use crate::syntax::decode::Spanned;
@@ -35,6 +43,12 @@ pub(crate) struct Database<'a> {
     pub(crate) catalog: Option<&'a Catalog>,
     /// The types of that catalogue, made when the first filter needs them.
     pub(crate) universe: OnceLock<Universe>,
+    /// What is known about groups.
+    pub(crate) people: &'a People,
+    /// Writes have to be asked for.
+    pub(crate) protected: bool,
+    /// Tests are declared for it.
+    pub(crate) tested: bool,
 }
 
 impl<'a> Database<'a> {

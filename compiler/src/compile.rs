@@ -4,10 +4,11 @@
 //! the result depends on contents alone. Compiled databases exist only when there is no error at all: half a
 //! project is never built.
 
-use crate::check::{self, Database};
+use crate::check::{self, Database, People};
 use crate::day::Day;
 use crate::file_source::FileSource;
 use crate::glob;
+use crate::lint::{self, Owners, Waived};
 use crate::load::{Documents, load};
 use crate::resolve::scope_patterns;
 use crate::rule;
@@ -26,6 +27,8 @@ pub struct Checked {
     pub sources: SourceMap,
     /// All findings of all files, in stable order.
     pub diagnostics: Vec<Diagnostic>,
+    /// Findings that a comment or a waiver silenced, in the same order.
+    pub waived: Vec<Waived>,
     /// The compiled databases by name; empty as soon as one finding is an error.
     pub databases: BTreeMap<String, CompiledDatabase>,
     /// What there was to check.
@@ -115,7 +118,7 @@ fn check_once(source: &dyn FileSource, options: Options) -> Checked {
     };
     let project = &documents.project;
     undeclared(&documents, project, &mut sink);
-    let groups = groups(&documents, &mut sink);
+    let people = people(&documents, &mut sink);
     let mut databases = BTreeMap::new();
     for (name, written) in &project.databases {
         let catalog = catalog(written, source, &mut sink);
@@ -128,29 +131,55 @@ fn check_once(source: &dyn FileSource, options: Options) -> Checked {
             scope: &scope,
             catalog: catalog.as_ref(),
             universe: std::sync::OnceLock::new(),
+            people: &people,
+            protected: written.protected,
+            tested: !written.tests.is_empty(),
         };
-        let policies = policies(&database, &documents, written, &groups, &mut sink);
+        let policies = policies(&database, &documents, written, &people.defined, &mut sink);
         let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
         let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
         inputs.cases += scenarios.len();
         let policies = PolicySet {
             database: name.clone(),
             attributes: project.attributes.clone(),
-            groups: groups.clone(),
+            groups: people.defined.clone(),
             policies,
             ceilings,
         };
+        check::untested::untested(&documents.policies, &policies, &scenarios, &database, &mut sink);
         if let Some(catalog) = catalog {
             let lock_fingerprint = lock::fingerprint(&catalog);
             let compiled = CompiledDatabase { policies, catalog, scope, lock_fingerprint, scenarios };
             databases.insert(name.clone(), compiled);
         }
     }
-    if sink.has_errors() {
+    let settled = lint::settle(sink, &settings(&documents, options), &sources);
+    if settled.diagnostics.iter().any(|found| found.severity == Severity::Error) {
         databases.clear();
     }
-    let diagnostics = sink.into_sorted(&sources);
-    Checked { sources, diagnostics, databases, inputs }
+    Checked { sources, diagnostics: settled.diagnostics, waived: settled.waived, databases, inputs }
+}
+
+fn settings(documents: &Documents, options: Options) -> lint::Settings<'_> {
+    let mut owners = Owners::default();
+    for database in documents.project.databases.values() {
+        owners.add(database.name.at, lint::Owner { policy: None, database: &database.name.value });
+    }
+    for policy in &documents.policies {
+        let owner = lint::Owner { policy: Some(&policy.name.value), database: &policy.database.value };
+        owners.add(policy.at, owner);
+    }
+    let suppressions = documents.suppressions.iter().collect();
+    lint::Settings { project: &documents.project, suppressions, owners, today: options.today }
+}
+
+/// Groups of the repository, and those of the directory if it says which there are.
+fn people(documents: &Documents, sink: &mut Sink) -> People {
+    let mut directory: Option<BTreeMap<String, u64>> = None;
+    for (name, count) in documents.directories.iter().flat_map(|document| &document.groups) {
+        directory.get_or_insert_default().insert(name.value.clone(), *count);
+    }
+    People { defined: groups(documents, sink), directory }
 }
 
 fn policies(
@@ -169,7 +198,7 @@ fn policies(
     let key =
         |policy: &check::CheckedPolicy<'_>| (policy.name.value.clone(), policy.at.span, policy.at.source);
     checked.sort_by_key(key);
-    check::project::compare(&checked, sink);
+    check::project::compare(&checked, database, sink);
     check::family::bypassed(&checked, database, sink);
     check::sensitive::exposure(&checked, database, written, groups, sink);
     checked.into_iter().map(|checked| checked.policy).collect()

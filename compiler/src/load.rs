@@ -4,13 +4,15 @@ use crate::compile::belongs;
 use crate::file_source::FileSource;
 use crate::rule;
 use crate::syntax::decode::Decoder;
+use crate::syntax::directory::WrittenDirectory;
 use crate::syntax::group::WrittenGroup;
 use crate::syntax::node::{Node, Value};
 use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::WrittenProject;
 use crate::syntax::scenario::WrittenTest;
 use crate::syntax::scope::WrittenScope;
-use crate::syntax::{ceiling, group, policy, project, scenario, scope, yaml};
+use crate::syntax::suppression::WrittenSuppression;
+use crate::syntax::{ceiling, directory, group, policy, project, scenario, scope, suppression, yaml};
 use daam_diagnostic::{Applicability, Location, Sink, SourceId, SourceMap, Span, suggest};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const PROJECT_FILE: &str = "daam.yaml";
 
 /// Kinds of documents beside the project itself.
-const KINDS: [&str; 5] = ["policy", "request-ceiling", "scope", "group", "test"];
+const KINDS: [&str; 6] = ["policy", "request-ceiling", "scope", "group", "directory", "test"];
 
 /// All documents of a project, in the order of their paths.
 #[derive(Debug, Default)]
@@ -29,7 +31,9 @@ pub(crate) struct Documents {
     pub(crate) ceilings: Vec<WrittenPolicy>,
     pub(crate) scopes: Vec<WrittenScope>,
     pub(crate) groups: Vec<WrittenGroup>,
+    pub(crate) directories: Vec<WrittenDirectory>,
     pub(crate) tests: Vec<WrittenTest>,
+    pub(crate) suppressions: Vec<WrittenSuppression>,
     paths: BTreeMap<SourceId, String>,
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn load(source: &dyn FileSource, sources: &mut SourceMap, sink: &mut 
     let mut documents = Documents::default();
     let paths: BTreeSet<String> = source.paths().into_iter().collect();
     let mut seen_project = false;
-    for (id, node) in documents_of(PROJECT_FILE, source, sources, sink) {
+    for (id, node) in documents_of(PROJECT_FILE, source, sources, &mut documents.suppressions, sink) {
         let mut decoder = Decoder { source: id, sink: &mut *sink };
         match kind(&mut decoder, &node, &["project"]) {
             Some("project") if !seen_project => {
@@ -63,7 +67,7 @@ pub(crate) fn load(source: &dyn FileSource, sources: &mut SourceMap, sink: &mut 
     let files = paths.iter().filter(|path| *path != PROJECT_FILE && belongs(&documents.project, path));
     let files: Vec<&String> = files.collect();
     for path in files {
-        for (id, node) in documents_of(path, source, sources, sink) {
+        for (id, node) in documents_of(path, source, sources, &mut documents.suppressions, sink) {
             documents.paths.insert(id, path.clone());
             documents.take(id, &node, sink);
         }
@@ -105,6 +109,7 @@ impl Documents {
             Some("request-ceiling") => self.ceilings.extend(ceiling::read(&mut decoder, node)),
             Some("scope") => self.scopes.extend(scope::read(&mut decoder, node)),
             Some("group") => self.groups.extend(group::read(&mut decoder, node)),
+            Some("directory") => self.directories.extend(directory::read(&mut decoder, node)),
             Some("test") => self.tests.extend(scenario::read(&mut decoder, node)),
             _ => {}
         }
@@ -115,6 +120,7 @@ fn documents_of(
     path: &str,
     source: &dyn FileSource,
     sources: &mut SourceMap,
+    suppressions: &mut Vec<WrittenSuppression>,
     sink: &mut Sink,
 ) -> Vec<(SourceId, Node)> {
     let text = match source.read(path) {
@@ -125,12 +131,11 @@ fn documents_of(
             return Vec::new();
         }
     };
-    let nodes_before = sources.add(path, text.clone());
-    yaml::read(nodes_before, &text, sink)
-        .into_iter()
-        .filter(|node| !matches!(node.value, Value::Null))
-        .map(|node| (nodes_before, node))
-        .collect()
+    let id = sources.add(path, text.clone());
+    let parsed = yaml::parse(id, &text, sink);
+    suppressions.extend(suppression::read(id, &text, &parsed.comments, sink));
+    let documents = parsed.documents.into_iter();
+    documents.filter(|node| !matches!(node.value, Value::Null)).map(|node| (id, node)).collect()
 }
 
 /// The kind of a document, if it is one of those expected here.

@@ -165,7 +165,10 @@ pub(crate) fn column_name(text: &Spanned<String>, sink: &mut Sink) -> Option<Ide
         None => Identifier::folded(written),
     };
     match read {
-        Ok(name) => Some(name),
+        Ok(name) => {
+            folded(text, sink);
+            Some(name)
+        }
         Err(error) => {
             let rule = if matches!(error, NameError::TooLong(_)) {
                 &rule::IDENTIFIER_TOO_LONG
@@ -228,22 +231,17 @@ fn segment(name: &str) -> String {
 /// As [`suggest::did_you_mean`], with a change to the nearest of these `schema.name`s.
 fn with_suggestion(diagnostic: Diagnostic, written: &str, names: &BTreeSet<String>) -> Diagnostic {
     match suggest::nearest(written, names.iter().map(String::as_str)) {
-        Some(near) => {
-            let fixed =
-                near.split_once('.').map(|(schema, name)| format!("{}.{}", segment(schema), segment(name)));
-            diagnostic
-                .help(format!("did you mean `{near}`?"))
-                .replace(Applicability::Unsafe, scalar::quoted(fixed.as_deref().unwrap_or(near)))
-        }
+        Some(near) => diagnostic
+            .help(format!("did you mean `{near}`?"))
+            .replace(Applicability::Unsafe, scalar::quoted(near)),
         None => diagnostic,
     }
 }
 
 fn replaced_schema(written: &str, schema: &str) -> String {
-    let schema = segment(schema);
     scalar::quoted(&match written.split_once('.') {
         Some((_, rest)) => format!("{schema}.{rest}"),
-        None => schema,
+        None => schema.to_owned(),
     })
 }
 
@@ -255,12 +253,34 @@ fn parsed<P>(result: Result<P, PatternError>, text: &Spanned<String>, sink: &mut
                 sink.push(rule::SYSTEM_OBJECT.at(text.at, format!("`{}` names a system schema", text.value)));
                 return None;
             }
+            folded(text, sink);
             Some(pattern)
         }
         Err(error) => {
             sink.push(rule_of(&error).at(text.at, error.to_string()));
             None
         }
+    }
+}
+
+/// Capitals outside quotes, which mean nothing.
+fn folded(text: &Spanned<String>, sink: &mut Sink) {
+    let mut quoted = false;
+    let lower: String = text
+        .value
+        .chars()
+        .map(|c| {
+            quoted ^= c == '"';
+            if quoted { c } else { c.to_ascii_lowercase() }
+        })
+        .collect();
+    if lower != text.value {
+        sink.push(
+            rule::UNQUOTED_IDENTIFIER
+                .at(text.at, format!("`{}` is read as `{lower}`: names fold to lower case", text.value))
+                .help("write it in lower case, or in double quotes to mean exactly these capitals")
+                .replace(Applicability::Safe, scalar::quoted(&lower)),
+        );
     }
 }
 

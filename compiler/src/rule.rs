@@ -13,6 +13,7 @@ mod name;
 pub mod page;
 mod pattern;
 mod request;
+mod silence;
 mod unused;
 
 pub use document::*;
@@ -23,6 +24,7 @@ pub use mask::*;
 pub use name::*;
 pub use pattern::*;
 pub use request::*;
+pub use silence::*;
 pub use unused::{NOT_RULES, NotARule};
 
 use daam_diagnostic::{Applicability, Diagnostic, Location, RuleCode, Severity};
@@ -145,6 +147,7 @@ pub fn find(text: &str) -> Option<&'static Rule> {
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
         DOCUMENT_RULES,
+        SILENCE_RULES,
         NAME_RULES,
         PATTERN_RULES,
         MASK_RULES,

@@ -13,6 +13,7 @@ use daam_diagnostic::{Location, Sink};
 use daam_model::{AttributeValue, Subject, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod concern;
 mod coverage;
 mod deciding;
 mod probe;

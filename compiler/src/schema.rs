@@ -20,6 +20,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
     out.insert("request-ceiling.schema.json", schema::<CeilingDocument>());
     out.insert("scope.schema.json", schema::<ScopeDocument>());
     out.insert("group.schema.json", schema::<GroupDocument>());
+    out.insert("directory.schema.json", schema::<DirectoryDocument>());
     out.insert("test.schema.json", schema::<TestDocument>());
     out.insert("project.schema.json", schema::<ProjectDocument>());
     out
@@ -329,6 +330,22 @@ struct GroupDocument {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
+enum DirectoryKind {
+    Directory,
+}
+
+/// The groups of the identity provider, so that a mistyped one is found.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "daam directory")]
+struct DirectoryDocument {
+    kind: DirectoryKind,
+    description: Option<String>,
+    /// Groups and how many members they have.
+    groups: BTreeMap<String, u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 enum ProjectKind {
     Project,
 }
@@ -340,6 +357,45 @@ struct ProjectDocument {
     kind: ProjectKind,
     attributes: Option<BTreeMap<String, AttributeType>>,
     databases: BTreeMap<String, Database>,
+    lint: Option<Lint>,
+    /// Findings of rules that guard exposure, accepted for a time.
+    waivers: Option<Vec<Waiver>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Lint {
+    /// Codes or names of rules.
+    levels: Option<BTreeMap<String, Level>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Level {
+    Off,
+    Info,
+    Warning,
+    Error,
+}
+
+/// Names a column or relation with `on`, a policy with `policy`, or both.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("anyOf" = [{ "required": ["on"] }, { "required": ["policy"] }]))]
+struct Waiver {
+    /// Code or name of the rule.
+    rule: String,
+    /// `schema.table.column` or `schema.table`.
+    #[schemars(regex(pattern = r"^[^*]+$"))]
+    on: Option<String>,
+    policy: Option<String>,
+    /// Needed when the project has several.
+    database: Option<String>,
+    /// Who answers for it.
+    owner: String,
+    reason: String,
+    /// The last day it holds.
+    #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
+    until: String,
 }
 
 #[derive(JsonSchema)]
@@ -368,6 +424,8 @@ struct Database {
     classification: Option<Vec<Classification>>,
     /// Whether every readable column has to be classified.
     strict_classification: Option<bool>,
+    /// Writes have to be asked for.
+    protected: Option<bool>,
 }
 
 #[derive(JsonSchema)]

@@ -73,6 +73,17 @@ impl Segment {
         }
     }
 
+    /// Whether everything the other one matches is matched here too, whatever names there will be.
+    fn contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(other)) => one == other,
+            (Self::Exact(_), Self::Glob(_)) => false,
+            // Stars of the other pattern are characters like any other to a star of this one, and match nothing else.
+            (Self::Glob(one), Self::Glob(other)) => glob(one, other),
+            (Self::Glob(one), Self::Exact(other)) => glob(one, &other.to_ascii_lowercase()),
+        }
+    }
+
     fn literal(&self) -> Option<&str> {
         match self {
             Self::Exact(text) => Some(text),
@@ -194,6 +205,11 @@ impl RelationPattern {
             && self.name.matches(name.as_str())
     }
 
+    /// Whether every relation the other pattern can cover is covered by this one too.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.schema.contains(&other.schema) && self.name.contains(&other.name)
+    }
+
     /// The one name this pattern spells out, if it has no wildcard.
     pub fn literal(&self) -> Option<RelationName> {
         RelationName::stored(self.schema.literal()?, self.name.literal()?).ok()
@@ -235,6 +251,11 @@ impl ColumnPattern {
     /// Whether the pattern covers that column.
     pub fn matches(&self, relation: &RelationName, column: &Identifier) -> bool {
         self.relation.matches(relation) && self.column.matches(column.as_str())
+    }
+
+    /// Whether every column the other pattern can cover is covered by this one too.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.relation.contains(&other.relation) && self.column.contains(&other.column)
     }
 
     /// The relation part.
@@ -372,6 +393,14 @@ mod tests {
             let large = Scope::Patterns(parse(&longer));
             let name = relation(&s, &n);
             prop_assert!(!small.admits(&name) || large.admits(&name));
+        }
+
+        #[test]
+        fn a_pattern_that_contains_another_covers_what_it_covers(a in "[ab*]{1,4}\\.[ab*]{1,4}", b in "[ab*]{1,4}\\.[ab*]{1,4}", s in "[ab]{1,5}", n in "[ab]{1,5}") {
+            let (wide, narrow) = (RelationPattern::parse(&a).unwrap(), RelationPattern::parse(&b).unwrap());
+            let name = relation(&s, &n);
+            prop_assert!(!wide.contains(&narrow) || !narrow.matches(&name) || wide.matches(&name));
+            prop_assert!(wide.contains(&wide));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! One grant: relations, verbs, columns, filters, functions.
 
-use super::{CheckedGrant, Database};
+use super::{CheckedGrant, Database, lists, writes};
 use crate::check::filter::filter;
 use crate::resolve::{column_name, unknown_column_in};
 use crate::rule;
@@ -27,6 +27,9 @@ pub(crate) fn grant<'a>(
         .collect();
     let relations: Vec<&Relation> = on.iter().flat_map(|found| found.covers.iter().copied()).collect();
     effect(written, sink);
+    writes::privileged(written, sink);
+    let patterns: Vec<_> = on.iter().map(|found| (found.at, &found.pattern)).collect();
+    lists::redundant(&patterns, RelationPattern::contains, database.sources, sink);
     suited(written, &relations, sink);
     let columns = columns(written, &relations, sink);
     let mut text = |written: &Option<Spanned<String>>| {
@@ -71,6 +74,9 @@ fn effect(written: &WrittenGrant, sink: &mut Sink) {
         if !verb.has_columns() {
             let message = format!("`{}` always concerns whole rows", verb.as_str());
             sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
+        } else if entry.columns_empty {
+            let message = format!("`{}` is narrowed to no column at all", verb.as_str());
+            sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
         } else if !allowed.contains(&verb) {
             let message = format!("columns for `{}`, which this grant does not allow", verb.as_str());
             sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
@@ -95,7 +101,7 @@ fn columns(
     sink: &mut Sink,
 ) -> BTreeMap<Verb, BTreeSet<Identifier>> {
     let mut out = BTreeMap::new();
-    for WrittenColumns { verb, columns } in &written.columns {
+    for WrittenColumns { verb, columns, .. } in &written.columns {
         let mut names = BTreeSet::new();
         for text in columns {
             let Some(name) = column_name(text, sink) else { continue };

@@ -1,8 +1,9 @@
 //! One mask rule: columns that exist, and a preset that works on their types.
 
-use super::{CheckedMask, Database};
+use super::{CheckedMask, Database, lists, mask_sense};
 use crate::rule;
 use crate::syntax::policy::WrittenMask;
+use daam_catalog::pattern::ColumnPattern;
 use daam_diagnostic::{Severity, Sink};
 use daam_model::MaskRule;
 
@@ -16,6 +17,9 @@ pub(crate) fn mask_rule<'a>(
         written.on.iter().filter_map(|text| reach.and_then(|reach| reach.columns(text, sink))).collect();
     let checked = CheckedMask { at: written.with.at, with: written.with.value.clone(), on };
     fits(written, &checked, sink);
+    mask_sense::sense(&checked, sink);
+    let patterns: Vec<_> = checked.on.iter().map(|found| (found.at, &found.pattern)).collect();
+    lists::redundant(&patterns, ColumnPattern::contains, database.sources, sink);
     let rule = MaskRule {
         on: checked.on.iter().map(|found| found.pattern.clone()).collect(),
         with: written.with.value.clone(),

@@ -3,7 +3,7 @@
 use super::grant::grant;
 use super::mask::mask_rule;
 use super::request::request;
-use super::{CheckedPolicy, Database};
+use super::{CheckedPolicy, Database, lists, people};
 use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::{WrittenPolicy, WrittenSubjects};
@@ -18,8 +18,8 @@ pub(crate) fn policy<'a>(
     sink: &mut Sink,
 ) -> CheckedPolicy<'a> {
     let who = written.subjects.as_ref().or_else(|| written.request.as_ref().and_then(|r| r.who.as_ref()));
-    let subjects = who.map(|who| subjects(who, sink)).unwrap_or_default();
-    let request = written.request.as_ref().and_then(|terms| request(terms, sink));
+    let subjects = who.map(|who| subjects(who, database, sink)).unwrap_or_default();
+    let request = written.request.as_ref().and_then(|terms| request(terms, database, sink));
     let mut grants = Vec::new();
     let mut model_grants = Vec::new();
     for written in &written.grants {
@@ -53,7 +53,10 @@ pub(crate) fn policy<'a>(
     CheckedPolicy { at: written.at, name: written.name.clone(), policy, grants, masks }
 }
 
-fn subjects(written: &WrittenSubjects, sink: &mut Sink) -> Subjects {
+fn subjects(written: &WrittenSubjects, database: &Database<'_>, sink: &mut Sink) -> Subjects {
+    people::subjects(written, database, sink);
+    lists::repeated(&written.groups, "group", database.sources, sink);
+    lists::repeated(&written.users, "address", database.sources, sink);
     if written.nobody {
         sink.push(
             rule::GRANT_WITHOUT_EFFECT

@@ -1,6 +1,6 @@
 //! Rules that compare clauses of several policies of one database.
 
-use super::{CheckedMask, CheckedPolicy};
+use super::{CheckedMask, CheckedPolicy, Database, joins, writes};
 use crate::preset::written;
 use crate::rule;
 use daam_catalog::{ColumnRef, Relation, RelationKind, RelationName};
@@ -9,7 +9,7 @@ use daam_model::{EffectiveMask, Subjects, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All of them.
-pub(crate) fn compare(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
+pub(crate) fn compare(policies: &[CheckedPolicy<'_>], database: &Database<'_>, sink: &mut Sink) {
     duplicate_names(policies, sink);
     conflicting_masks(policies, sink);
     let readable = granted(policies, Verb::Select);
@@ -17,6 +17,11 @@ pub(crate) fn compare(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
     writes_without_select(policies, &readable, sink);
     for policy in policies {
         shadowed(policy, sink);
+        writes::standing(policy, database, sink);
+    }
+    writes::masked(policies, sink);
+    if let Some(catalog) = database.catalog {
+        joins::broken(policies, catalog, sink);
     }
     exposed_by_views(policies, sink);
 }
@@ -119,7 +124,7 @@ fn writes_without_select(
 /// A grant that another grant of the same policy contains whole.
 fn shadowed(policy: &CheckedPolicy<'_>, sink: &mut Sink) {
     for (index, narrow) in policy.grants.iter().enumerate() {
-        if narrow.on.is_empty() || narrow.restricts {
+        if narrow.on.is_empty() || narrow.allow.is_empty() || narrow.restricts {
             continue;
         }
         let covered: BTreeSet<&RelationName> = narrow.relations().map(|relation| &relation.name).collect();

@@ -1,6 +1,7 @@
 //! `request:`: somebody else decides, and it ends.
 
 use super::policy::values;
+use super::{Database, people};
 use crate::rule;
 use crate::syntax::session::WrittenRequest;
 use daam_diagnostic::Sink;
@@ -10,7 +11,11 @@ use std::time::Duration;
 /// The longest time requested access may be held.
 const CEILING: Duration = Duration::from_secs(24 * 3600);
 
-pub(crate) fn request(written: &WrittenRequest, sink: &mut Sink) -> Option<RequestTerms> {
+pub(crate) fn request(
+    written: &WrittenRequest,
+    database: &Database<'_>,
+    sink: &mut Sink,
+) -> Option<RequestTerms> {
     let approvers = written.approvers.as_ref();
     let groups = approvers.map(|approvers| values(&approvers.groups)).unwrap_or_default();
     if groups.is_empty() {
@@ -20,6 +25,7 @@ pub(crate) fn request(written: &WrittenRequest, sink: &mut Sink) -> Option<Reque
                 .help("name them: `approvers: { groups: [dba], count: 1 }`"),
         );
     }
+    people::approvers(written, database, sink);
     self_approval(written, sink);
     let max_duration = written.max_duration.as_ref();
     match max_duration {

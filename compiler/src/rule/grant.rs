@@ -3,6 +3,7 @@
 //! Declarations only; the checks that report them are elsewhere.
 
 use super::Rule;
+use daam_diagnostic::Applicability;
 
 /// Another grant of the same policy already allows all of this, without a filter. A narrower grant beside a wider one narrows nothing.
 pub static SHADOWED_GRANT: Rule = Rule::warning(
@@ -78,4 +79,84 @@ grants:
 ",
 );
 
-pub(super) const GRANT_RULES: &[&Rule] = &[&SHADOWED_GRANT, &GRANT_WITHOUT_EFFECT, &WRITE_WITHOUT_SELECT];
+/// `truncate` removes every row at once: no row filter is asked, and no trigger for the rows.
+pub static PRIVILEGED_VERB: Rule = Rule::warning(506, "privileged-verb", "`truncate` removes every row at once: no row filter is asked, and no trigger for the rows. Where `delete` is enough, allow that.")
+
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select, truncate] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select, delete] }
+",
+);
+
+/// People may overwrite what they cannot see.
+pub static WRITE_TO_MASKED_COLUMN: Rule = Rule::warning(510, "write-to-masked-column", "People may overwrite what they cannot see. Programs that read a row, change a part and write it back would store the masked value; with `hash` one can write a guess and compare.")
+
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select, update] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - on: public.orders
+    allow: [select, update]
+    columns: { update: [status] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+);
+
+/// A group or an address is listed twice.
+pub static DUPLICATE_SUBJECT: Rule =
+    Rule::info(511, "duplicate-subject", "A group or an address is listed twice. It counts once.")
+        .fix(Applicability::Safe)
+        .example(
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support, sales, support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+            "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support, sales] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+        );
+
+pub(super) const GRANT_RULES: &[&Rule] = &[
+    &SHADOWED_GRANT,
+    &GRANT_WITHOUT_EFFECT,
+    &WRITE_WITHOUT_SELECT,
+    &PRIVILEGED_VERB,
+    &WRITE_TO_MASKED_COLUMN,
+    &DUPLICATE_SUBJECT,
+];

@@ -90,6 +90,57 @@ masks:
 ",
 );
 
+/// The mask shows NULL in a column that is declared NOT NULL.
+pub static MASK_NULL_ON_NOT_NULL: Rule = Rule::warning(304, "mask-null-on-not-null", "The mask shows NULL in a column that is declared NOT NULL. Programs and drivers that rely on the declaration may break.")
+
+.example(
+r#"kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.status, with: "null" }
+"#,
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.status, with: redact }
+",
+);
+
+/// A column of a foreign key is masked so that equal values do not stay equal on both sides.
+pub static MASK_BREAKS_JOIN: Rule = Rule::warning(305, "mask-breaks-join", "A column of a foreign key is masked so that equal values do not stay equal on both sides. Joins over it find nothing, or too much. `hash` on both columns keeps them.")
+
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.order_items, public.orders], allow: [select] }
+masks:
+  - { on: public.order_items.order_id, with: redact }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.order_items, public.orders], allow: [select] }
+masks:
+  - { on: public.order_items.price, with: { bucket: 10 } }
+",
+);
+
 /// A granted view reads a masked column of its base table, and the view's own columns are not masked. Whoever reads the view sees the raw value.
 pub static MASKED_COLUMN_EXPOSED_BY_VIEW: Rule = Rule::error(
     306,
@@ -147,10 +198,69 @@ grants:
 ",
 );
 
+/// The mask gives the value back: all bits of an IPv4 address, or a number but for its fraction.
+pub static REVERSIBLE_MASK: Rule = Rule::warning(309, "reversible-mask", "The mask gives the value back: all bits of an IPv4 address, or a number but for its fraction. (`hash` has a key of its own for each database and cannot be undone by hashing guesses.)")
+
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.total, with: { bucket: 1 } }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.total, with: { bucket: 1000 } }
+",
+);
+
+/// The mask shows half of the characters the column can hold, or eight and more where there is no limit.
+pub static PARTIAL_MASK_TOO_REVEALING: Rule = Rule::warning(
+    310,
+    "partial-mask-too-revealing",
+    "The mask shows half of the characters the column can hold, or eight and more where there is no limit.",
+)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: { partial: { prefix: 6, suffix: 4 } } }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: { partial: { prefix: 1, suffix: 2 } } }
+",
+);
+
 pub(super) const MASK_RULES: &[&Rule] = &[
     &MASK_TYPE_MISMATCH,
     &CONFLICTING_MASKS,
     &MASK_NOT_GRANTED,
+    &MASK_NULL_ON_NOT_NULL,
+    &MASK_BREAKS_JOIN,
     &MASKED_COLUMN_EXPOSED_BY_VIEW,
     &PARTITION_OR_CHILD_BYPASS,
+    &REVERSIBLE_MASK,
+    &PARTIAL_MASK_TOO_REVEALING,
 ];

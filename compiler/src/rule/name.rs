@@ -87,6 +87,36 @@ masks:
 ",
 );
 
+/// The repository lists the groups of the identity provider (a `kind: directory` document under `groups/`), and this one is neither there nor a `kind: group`.
+pub static UNKNOWN_SUBJECT: Rule = Rule::error(204, "unknown-subject", "The repository lists the groups of the identity provider (a `kind: directory` document under `groups/`), and this one is neither there nor a `kind: group`. A grant to it would reach nobody, or later somebody nobody meant. Without such a document groups are not checked.")
+.fix(Applicability::Unsafe)
+.example(
+"\
+# file: groups/directory.yaml
+kind: directory
+groups: { support: 14, dba: 1 }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [suport] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+"\
+# file: groups/directory.yaml
+kind: directory
+groups: { support: 14, dba: 1 }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
+
 /// A mask preset that does not exist, or one with parameters it does not take.
 pub static UNKNOWN_PRESET: Rule = Rule::error(
     205,
@@ -204,6 +234,7 @@ pub(super) const NAME_RULES: &[&Rule] = &[
     &UNKNOWN_SCHEMA,
     &UNKNOWN_TABLE,
     &UNKNOWN_COLUMN,
+    &UNKNOWN_SUBJECT,
     &UNKNOWN_PRESET,
     &DUPLICATE_POLICY_NAME,
     &OUT_OF_SCOPE_REFERENCE,

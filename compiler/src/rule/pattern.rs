@@ -82,6 +82,28 @@ grants:
 ",
 );
 
+/// Capitals outside double quotes mean nothing: names fold to lower case, as in PostgreSQL.
+pub static UNQUOTED_IDENTIFIER: Rule = Rule::warning(212, "unquoted-identifier", "Capitals outside double quotes mean nothing: names fold to lower case, as in PostgreSQL. Write what is meant.")
+.fix(Applicability::Safe)
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.Orders, allow: [select] }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
+
 /// PostgreSQL cuts names after 63 bytes, so a longer one would quietly mean another object.
 pub static IDENTIFIER_TOO_LONG: Rule = Rule::error(
     213,
@@ -109,6 +131,32 @@ grants:
   - on: public.orders
     allow: [select]
     columns: { select: [status] }
+",
+);
+
+/// Another pattern of the same list contains this one, whatever tables there will be.
+pub static REDUNDANT_PATTERN: Rule = Rule::info(
+    215,
+    "redundant-pattern",
+    "Another pattern of the same list contains this one, whatever tables there will be.",
+)
+.fix(Applicability::Safe)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.orders, public.order*], allow: [select] }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.order*], allow: [select] }
 ",
 );
 
@@ -217,7 +265,9 @@ pub(super) const PATTERN_RULES: &[&Rule] = &[
     &PATTERN_MATCHES_NOTHING,
     &SYSTEM_OBJECT,
     &REGEX_OR_NEGATION,
+    &UNQUOTED_IDENTIFIER,
     &IDENTIFIER_TOO_LONG,
+    &REDUNDANT_PATTERN,
     &UNKNOWN_VERB,
     &UNKNOWN_DATABASE,
     &INVALID_PATTERN,

@@ -122,6 +122,74 @@ grants:
 ",
     );
 
+/// The groups that approve have fewer members than approvals are needed, as far as `kind: group` and `kind: directory` documents say.
+pub static APPROVER_GROUP_EMPTY: Rule = Rule::error(705, "approver-group-empty", "The groups that approve have fewer members than approvals are needed, as far as `kind: group` and `kind: directory` documents say. No request could ever be approved.")
+
+.example(
+"\
+# file: groups/directory.yaml
+kind: directory
+groups: { support: 14, dba: 1 }
+# file: policies/example.yaml
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [support] }
+  approvers: { groups: [dba], count: 2 }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+"\
+# file: groups/directory.yaml
+kind: directory
+groups: { support: 14, dba: 1 }
+# file: policies/example.yaml
+kind: policy
+name: oncall
+database: shop
+request:
+  who: { groups: [support] }
+  approvers: { groups: [dba], count: 1 }
+  max_duration: 2h
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+);
+
+/// `daam.yaml` calls the database `protected`, and this policy lets people write without asking.
+pub static STANDING_WRITE: Rule = Rule::warning(707, "standing-write-in-protected", "`daam.yaml` calls the database `protected`, and this policy lets people write without asking. Move the verb into a policy with `request`: it is approved, and it ends.")
+
+.example(
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml], protected: true }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select, update] }
+",
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml], protected: true }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+);
+
 /// There is no schema lock for the database, so no name can be checked. `daam schema pull` writes one.
 pub static LOCK_MISSING: Rule = Rule::error(
     801,
@@ -198,13 +266,56 @@ pub static LOCK_INVALID: Rule =
 ",
         );
 
+/// The project has tests, and no case concerns this policy: none has one of its subjects looking at one of its relations.
+pub static POLICY_UNTESTED: Rule = Rule::warning(805, "policy-untested", "The project has tests, and no case concerns this policy: none has one of its subjects looking at one of its relations. A change of it would go unnoticed.")
+
+.example(
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml], tests: [tests/*.yaml] }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+",
+"\
+# file: daam.yaml
+kind: project
+databases:
+  shop: { lock: schema/shop, policies: [policies/*.yaml], tests: [tests/*.yaml] }
+# file: policies/example.yaml
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+# file: tests/support.yaml
+kind: test
+database: shop
+cases:
+  - name: support sees the orders
+    as: { email: sam@acme.test, groups: [support] }
+    expect:
+      public.orders: { select: allow }
+",
+);
+
 pub(super) const REQUEST_RULES: &[&Rule] = &[
     &REQUESTABLE_WITHOUT_APPROVER,
     &SELF_APPROVAL,
     &DURATION_TOO_LONG,
     &DURATION_MISSING,
+    &APPROVER_GROUP_EMPTY,
+    &STANDING_WRITE,
     &LOCK_MISSING,
     &LOCK_STALE,
     &LOCK_WRONG_DATABASE,
     &LOCK_INVALID,
+    &POLICY_UNTESTED,
 ];

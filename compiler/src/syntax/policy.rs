@@ -55,6 +55,8 @@ pub(crate) struct WrittenGrant {
 pub(crate) struct WrittenColumns {
     pub(crate) verb: Spanned<Verb>,
     pub(crate) columns: Vec<Spanned<String>>,
+    /// An empty list was written, as opposed to one without a readable name.
+    pub(crate) columns_empty: bool,
 }
 
 /// One entry of `masks:`.
@@ -226,8 +228,9 @@ fn columns(decoder: &mut Decoder<'_>, node: &Node) -> Vec<WrittenColumns> {
         let at = decoder.at(entry.key_span);
         let verb = known_verb(decoder, &entry.key, at);
         let columns = decoder.texts(&entry.value, "a list of columns");
+        let columns_empty = matches!(&entry.value.value, Value::List(items) if items.is_empty());
         if let Some(verb) = verb {
-            out.push(WrittenColumns { verb, columns });
+            out.push(WrittenColumns { verb, columns, columns_empty });
         }
     }
     out

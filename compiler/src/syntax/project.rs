@@ -1,7 +1,8 @@
-//! `daam.yaml`: databases and attributes.
+//! `daam.yaml`: databases, attributes, levels and waivers.
 
 use super::classification::{self, WrittenClassification};
 use super::decode::{Decoder, Spanned, list};
+use super::lint::{self, WrittenLint, WrittenWaiver};
 use super::node::{Entry, Node};
 use crate::rule;
 use daam_diagnostic::{Location, suggest};
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub(crate) struct WrittenProject {
     pub(crate) attributes: BTreeMap<String, AttributeType>,
     pub(crate) databases: BTreeMap<String, WrittenDatabase>,
+    pub(crate) lint: WrittenLint,
+    pub(crate) waivers: Vec<WrittenWaiver>,
 }
 
 /// One database of it.
@@ -29,6 +32,8 @@ pub(crate) struct WrittenDatabase {
     pub(crate) classification: Vec<WrittenClassification>,
     /// Where it says that every readable column has to be classified.
     pub(crate) strict_classification: Option<Location>,
+    /// Writes have to be asked for.
+    pub(crate) protected: bool,
 }
 
 const TYPES: [(&str, AttributeType); 4] = [
@@ -38,17 +43,26 @@ const TYPES: [(&str, AttributeType); 4] = [
     ("boolean", AttributeType::Boolean),
 ];
 
-const DATABASE_KEYS: &[&str] =
-    &["lock", "lock_max_age", "scope", "policies", "tests", "classification", "strict_classification"];
+const DATABASE_KEYS: &[&str] = &[
+    "lock",
+    "lock_max_age",
+    "scope",
+    "policies",
+    "tests",
+    "classification",
+    "strict_classification",
+    "protected",
+];
 
 /// Attributes every subject has; they cannot be declared again.
 pub(crate) const BUILT_IN: [&str; 3] = ["id", "email", "groups"];
 
 pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> WrittenProject {
     let mut project = WrittenProject::default();
-    let Some(fields) = decoder.mapping(node, "a project", &["kind", "attributes", "databases"]) else {
-        return project;
-    };
+    let keys = ["kind", "attributes", "databases", "lint", "waivers"];
+    let Some(fields) = decoder.mapping(node, "a project", &keys) else { return project };
+    project.lint = fields.get("lint").map(|node| lint::lint(decoder, node)).unwrap_or_default();
+    project.waivers = fields.get("waivers").map(|node| lint::waivers(decoder, node)).unwrap_or_default();
     if let Some(node) = fields.get("attributes") {
         for entry in decoder.entries(node, "`attributes`").unwrap_or_default() {
             if let Some(kind) = attribute(decoder, entry) {
@@ -113,6 +127,8 @@ fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase>
         let strict = decoder.boolean(node, "`strict_classification`")?;
         strict.then(|| decoder.at(node.span))
     });
+    let protected = fields.get("protected").and_then(|node| decoder.boolean(node, "`protected`"));
+    let protected = protected.unwrap_or(false);
     let lock_max_age =
         fields.get("lock_max_age").and_then(|node| decoder.duration(node, "the age a schema lock may reach"));
     Some(WrittenDatabase {
@@ -124,5 +140,6 @@ fn database(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenDatabase>
         tests,
         classification,
         strict_classification,
+        protected,
     })
 }

@@ -14,12 +14,26 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_NODES: usize = 50_000;
 const MAX_DEPTH: usize = 64;
 
+/// What could be read of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    /// Its documents.
+    pub(crate) documents: Vec<Node>,
+    /// Its comments, from the `#` to the end of the line. Those behind a fault in a broken document are not seen.
+    pub(crate) comments: Vec<Span>,
+}
+
 /// The documents of a file that could be read; everything else is in the sink.
 pub(crate) fn read(source: SourceId, text: &str, sink: &mut Sink) -> Vec<Node> {
+    parse(source, text, sink).documents
+}
+
+/// As [`read`], with the comments.
+pub(crate) fn parse(source: SourceId, text: &str, sink: &mut Sink) -> Parsed {
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
         sink.push(rule::DOCUMENT_BUDGET.at(Location::new(source, Span::at(0)), message));
-        return Vec::new();
+        return Parsed::default();
     }
     let mut options = granit_parser::options! {
         strict_indentation: true,
@@ -29,11 +43,13 @@ pub(crate) fn read(source: SourceId, text: &str, sink: &mut Sink) -> Vec<Node> {
         block_nesting_limit: MAX_DEPTH,
         flow_nesting_limit: MAX_DEPTH,
     };
-    options.set_emit_comments(false);
+    // Bounded by the size of the file.
+    options.max_buffered_comment_events = MAX_BYTES;
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { source, text, sink, nodes: 0, stack: Vec::new(), done: Vec::new() };
+    let mut reader =
+        Reader { source, text, sink, nodes: 0, stack: Vec::new(), done: Vec::new(), comments: Vec::new() };
     reader.run(&mut parser);
-    reader.done
+    Parsed { documents: reader.done, comments: reader.comments }
 }
 
 /// A collection that is not closed yet.
@@ -55,6 +71,7 @@ struct Reader<'a> {
     nodes: usize,
     stack: Vec<Open>,
     done: Vec<Node>,
+    comments: Vec<Span>,
 }
 
 impl<'a> Reader<'a> {
@@ -133,6 +150,7 @@ impl<'a> Reader<'a> {
                 flow: matches!(style, StructureStyle::Flow),
             }),
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Comment(..) => self.comments.push(span),
             Event::Anchor(..) => self.refuse_reference(span, "an anchor"),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.refuse_reference(span, "an alias");

@@ -3,6 +3,7 @@
 //! ```text
 //! table public.users: id integer not null, email text, shown text generated from email
 //! table public.users_eu inherits public.users: id integer, email text, shown text
+//! table public.orders: user_id integer references public.users.id
 //! view public.user_list reads public.users.email: email text
 //! function public.order_total(integer) returns numeric stable
 //! function public.whoami() volatile definer public
@@ -22,9 +23,9 @@
 //! ```
 
 use daam_catalog::{
-    CastContext, Catalog, Column, ColumnRef, DataType, Function, FunctionName, Generated, Identifier,
-    Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, TypeClass, UserCast,
-    UserOperator, UserType, UserTypeKind, Volatility, lock,
+    CastContext, Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated,
+    Identifier, Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, TypeClass,
+    UserCast, UserOperator, UserType, UserTypeKind, Volatility, lock,
 };
 use daam_compiler::MemoryFiles;
 use std::collections::BTreeSet;
@@ -123,8 +124,9 @@ fn relation(kind: &str, rest: &str) -> Relation {
         other => panic!("no kind {other}"),
     };
     Relation {
-        columns: columns.split(',').map(|text| column(text.trim())).collect(),
+        columns: columns.split(',').map(|text| column(&without_reference(text))).collect(),
         parents: parents.split_whitespace().map(relation_name).collect(),
+        foreign_keys: columns.split(',').filter_map(reference).collect(),
         reads: reads.split_whitespace().map(column_ref).collect(),
         ..Relation::new(relation_name(name), kind, identifier("owner"))
     }
@@ -142,6 +144,18 @@ fn relation_name(text: &str) -> RelationName {
 fn column_ref(text: &str) -> ColumnRef {
     let (relation, column) = text.rsplit_once('.').unwrap();
     ColumnRef { relation: relation_name(relation), column: identifier(column) }
+}
+
+/// `id integer references public.orders.id` without the reference.
+fn without_reference(text: &str) -> String {
+    text.split_once(" references ").map_or(text, |(column, _)| column).trim().to_owned()
+}
+
+fn reference(text: &str) -> Option<ForeignKey> {
+    let (column, target) = text.split_once(" references ")?;
+    let target = column_ref(target.trim());
+    let name = Identifier::stored(column.split_whitespace().next()?).unwrap();
+    Some(ForeignKey { columns: vec![name], references: target.relation, referenced: vec![target.column] })
 }
 
 fn column(text: &str) -> Column {

@@ -75,3 +75,38 @@ fn mistakes_the_compiler_refuses_are_refused_by_the_schema() {
         assert!(!validators["policy"].is_valid(&wrong), "{key}: {value}");
     }
 }
+
+#[test]
+fn a_waiver_says_everything_or_is_refused_by_schema_and_compiler() {
+    let validators = validators();
+    let whole = json!({ "rule": "self-approval", "policy": "oncall", "owner": "sec@acme.test", "reason": "three", "until": "2027-03-31" });
+    let project = |waiver: &Value| {
+        json!({
+            "kind": "project",
+            "databases": { "shop": { "lock": "schema/shop", "policies": [] } },
+            "lint": { "levels": { "shadowed-grant": "off" } },
+            "waivers": [waiver],
+        })
+    };
+    let compiled = |document: &Value| {
+        let files = daam_compiler::MemoryFiles::new().with("daam.yaml", document.to_string());
+        let checked = daam_compiler::check(&files);
+        // Rules about the lock and about unused waivers are no matter of shape.
+        checked.diagnostics.iter().all(|found| matches!(found.code.number, 126 | 801))
+    };
+    let document = project(&whole);
+    assert!(validators["project"].is_valid(&document) && compiled(&document));
+    for key in ["rule", "policy", "owner", "reason", "until"] {
+        let mut waiver = whole.clone();
+        waiver.as_object_mut().unwrap().remove(key);
+        let document = project(&waiver);
+        assert!(!validators["project"].is_valid(&document), "the schema accepts a waiver without `{key}`");
+        assert!(!compiled(&document), "the compiler accepts a waiver without `{key}`");
+    }
+    for (key, value) in [("until", "someday"), ("on", "public.*")] {
+        let mut waiver = whole.clone();
+        waiver[key] = json!(value);
+        let document = project(&waiver);
+        assert!(!validators["project"].is_valid(&document) && !compiled(&document), "{key}: {value}");
+    }
+}
