@@ -140,7 +140,7 @@ fn documents_of(
 
 /// The kind of a document, if it is one of those expected here.
 fn kind<'k>(decoder: &mut Decoder<'_>, node: &Node, expected: &[&'k str]) -> Option<&'k str> {
-    let entries = decoder.entries(node, "a document")?;
+    let entries = decoder.raw_entries(node, "a document")?;
     let Some(written) = node.peek("kind") else {
         let span = entries.first().map_or(node.span, |entry| entry.key_span);
         let at = decoder.at(span);

@@ -13,8 +13,8 @@ use super::report::ReportArgs;
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
-use daam_compiler::{Checked, Day, FileSource, Options, Overlay, Workspace, name_subjects};
-use daam_diagnostic::{Finding, Severity, identify};
+use daam_compiler::{Checked, Day, FileSource, Options, Overlay, WaivedBy, Workspace, name_subjects};
+use daam_diagnostic::{Finding, Severity, Silenced, identify};
 use known::KnownArgs;
 use mend::MendArgs;
 use selection::SelectionArgs;
@@ -107,13 +107,16 @@ fn once(
     } else {
         (workspace.check(source), false)
     };
-    let mut findings = identified(&mut checked);
+    let (mut findings, mut silenced) = identified(&mut checked);
     findings.retain(|finding| args.selection.takes(&finding.diagnostic));
+    silenced.retain(|silenced| args.selection.takes(&silenced.finding.diagnostic));
     if let Some(path) = only {
-        findings.retain(|finding| checked.sources.path(finding.diagnostic.at.source) == path);
+        let inside = |finding: &Finding| checked.sources.path(finding.diagnostic.at.source) == path;
+        findings.retain(inside);
+        silenced.retain(|silenced| inside(&silenced.finding));
     }
     args.known.narrow(&args.project.project, &mut findings, &checked.sources)?;
-    show(args, &findings, &checked)?;
+    show(args, &findings, &silenced, &checked)?;
     let failed = args.selection.fails(&findings) || would_change;
     Ok(if checked.lacks_lock() {
         Some(Exit::SchemaLock)
@@ -126,19 +129,40 @@ fn once(
     })
 }
 
-/// All findings of a run under their names.
-fn identified(checked: &mut Checked) -> Vec<Finding> {
+/// All findings of a run under their names, and those that were silenced.
+fn identified(checked: &mut Checked) -> (Vec<Finding>, Vec<Silenced>) {
     let mut diagnostics = std::mem::take(&mut checked.diagnostics);
+    let open = diagnostics.len();
+    diagnostics.extend(checked.waived.iter().map(|waived| waived.diagnostic.clone()));
     name_subjects(&mut diagnostics, &checked.sources);
     // What the verdict needs stays where it is.
-    checked.diagnostics.clone_from(&diagnostics);
-    identify(diagnostics, &checked.sources)
+    checked.diagnostics = diagnostics.iter().take(open).cloned().collect();
+    // All of them at once: a name must not be that of a finding which is open and of one which is not.
+    let mut findings = identify(diagnostics, &checked.sources);
+    let waived = findings.split_off(open.min(findings.len()));
+    let silenced = waived.into_iter().zip(&checked.waived).map(|(finding, by)| Silenced {
+        finding,
+        in_source: by.by == WaivedBy::Comment,
+        at: by.at,
+        reason: by.reason.clone(),
+        owner: match &by.by {
+            WaivedBy::Comment => None,
+            WaivedBy::Waiver { owner } => Some(owner.clone()),
+        },
+        until: by.until.map(|day| day.to_string()),
+    });
+    (findings, silenced.collect())
 }
 
-fn show(args: &CheckArgs, findings: &[Finding], checked: &Checked) -> Result<(), CliError> {
+fn show(
+    args: &CheckArgs,
+    findings: &[Finding],
+    silenced: &[Silenced],
+    checked: &Checked,
+) -> Result<(), CliError> {
     let plain = args.report.is_default();
     if !(plain && args.statistics) {
-        args.report.write(findings, &checked.sources, &args.project.project)?;
+        args.report.write(findings, silenced, &checked.sources, &args.project.project)?;
     }
     if args.statistics {
         let text = statistics(findings);

@@ -6,7 +6,7 @@ use clap::Args;
 use daam_compiler::rule::page;
 use daam_compiler::{Checked, rule};
 use daam_diagnostic::render::{concise, github, gitlab, json, junit, markdown, sarif, text};
-use daam_diagnostic::{Finding, Report as Shown, RuleText, Severity, SourceMap};
+use daam_diagnostic::{Finding, Report as Shown, RuleText, Severity, Silenced, SourceMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -89,11 +89,18 @@ impl ReportArgs {
     }
 
     /// Writes every report about the project in that directory.
-    pub fn write(&self, findings: &[Finding], sources: &SourceMap, project: &Path) -> Result<(), CliError> {
-        let rules = rules(findings);
+    pub fn write(
+        &self,
+        findings: &[Finding],
+        silenced: &[Silenced],
+        sources: &SourceMap,
+        project: &Path,
+    ) -> Result<(), CliError> {
+        let rules = rules(findings, silenced);
         let prefix = prefix(project);
         let shown = Shown {
             findings,
+            silenced,
             sources,
             rules: &rules,
             prefix: &prefix,
@@ -142,8 +149,9 @@ fn summarize(shown: &Shown<'_>) -> Result<(), CliError> {
 }
 
 /// What the rules that found something say about themselves.
-fn rules(findings: &[Finding]) -> Vec<RuleText> {
-    let found = |rule: &&rule::Rule| findings.iter().any(|one| one.diagnostic.code == rule.code);
+fn rules(findings: &[Finding], silenced: &[Silenced]) -> Vec<RuleText> {
+    let all = || findings.iter().chain(silenced.iter().map(|one| &one.finding));
+    let found = |rule: &&rule::Rule| all().any(|one| one.diagnostic.code == rule.code);
     rule::all()
         .filter(found)
         .map(|rule| RuleText {

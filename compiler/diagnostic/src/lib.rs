@@ -18,7 +18,7 @@ pub mod suggest;
 pub use code::{RuleCode, Severity};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label};
 pub use finding::{Finding, identify};
-pub use report::{Report, RuleText};
+pub use report::{Report, RuleText, Silenced};
 pub use sink::Sink;
 pub use source::{Position, SourceId, SourceMap};
 pub use span::{Location, Span};

@@ -18,11 +18,30 @@ pub struct RuleText {
     pub page: String,
 }
 
+/// A finding somebody answers for instead of putting it right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silenced {
+    /// What was found.
+    pub finding: Finding,
+    /// Whether a comment beside it says so; otherwise it is a waiver of the project.
+    pub in_source: bool,
+    /// Where that stands.
+    pub at: Location,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it, if that is said.
+    pub owner: Option<String>,
+    /// The last day it holds, if there is one.
+    pub until: Option<String>,
+}
+
 /// Everything a report shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
     /// The findings, in the order of their run.
     pub findings: &'a [Finding],
+    /// Findings that were silenced: formats for machines list them apart.
+    pub silenced: &'a [Silenced],
     /// The texts they point into.
     pub sources: &'a SourceMap,
     /// Rules; those without findings are passed over.
@@ -38,7 +57,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report of findings, with nothing known about rules.
     pub fn new(findings: &'a [Finding], sources: &'a SourceMap) -> Self {
-        Self { findings, sources, rules: &[], prefix: "", docs: None, version: "" }
+        Self { findings, silenced: &[], sources, rules: &[], prefix: "", docs: None, version: "" }
     }
 
     /// The path of a place from the root of the repository.

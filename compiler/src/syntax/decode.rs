@@ -49,7 +49,7 @@ impl Decoder<'_> {
 
     /// A mapping with these keys and no others.
     pub(crate) fn mapping<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
-        let entries = self.entries(node, what)?;
+        let entries = self.raw_entries(node, what)?;
         for entry in entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
             let at = self.at(entry.key_span);
             let mut diagnostic = rule::UNKNOWN_KEY
@@ -65,8 +65,26 @@ impl Decoder<'_> {
         Some(Fields { entries, head })
     }
 
-    /// A mapping with keys of the author's choice.
+    /// A mapping with keys of the author's choice; those that other readers take for something else are reported.
     pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
+        let entries = self.raw_entries(node, what)?;
+        for entry in entries {
+            // Quotes would make the written key longer than its text.
+            let plain = entry.key_span.len() == entry.key.len();
+            let Some(other) = plain.then(|| scalar::ambiguity(&entry.key)).flatten() else { continue };
+            let (at, quoted) = (self.at(entry.key_span), format!("\"{}\"", entry.key));
+            self.sink.push(
+                rule::AMBIGUOUS_SCALAR
+                    .at(at, format!("the key `{}` can be read as {other}", entry.key))
+                    .help(format!("quote it: `{quoted}`"))
+                    .replace(Applicability::Safe, quoted),
+            );
+        }
+        Some(entries)
+    }
+
+    /// A mapping, whatever its keys are.
+    pub(crate) fn raw_entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
         if let Value::Mapping(entries) = &node.value {
             return Some(entries);
         }

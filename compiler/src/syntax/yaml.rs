@@ -80,6 +80,13 @@ impl<'a> Reader<'a> {
             match next {
                 Ok((event, span)) => {
                     self.event(&event, &span);
+                    if self.stack.len() > MAX_DEPTH {
+                        // The parser counts blocks and brackets apart.
+                        self.too_deep(range(&span));
+                        if !self.next_document(parser) {
+                            return;
+                        }
+                    }
                     if self.nodes > MAX_NODES {
                         let message = format!("the file has more than {MAX_NODES} nodes");
                         self.sink.push(rule::DOCUMENT_BUDGET.at(self.at(range(&span)), message));
@@ -88,14 +95,24 @@ impl<'a> Reader<'a> {
                 }
                 Err(error) => {
                     self.refuse(&error);
-                    self.stack.clear();
-                    match parser.proceed_next_document() {
-                        Ok(true) => {}
-                        Ok(false) | Err(_) => return,
+                    if !self.next_document(parser) {
+                        return;
                     }
                 }
             }
         }
+    }
+
+    /// Leaves the document out; whether there is another one.
+    fn next_document(&mut self, parser: &mut Parser<'a, StrInput<'a>>) -> bool {
+        self.stack.clear();
+        parser.proceed_next_document().unwrap_or(false)
+    }
+
+    fn too_deep(&mut self, span: Span) {
+        let at = self.at(Span::new(span.start, span.end.min(span.start + 1)));
+        let message = format!("the document is nested deeper than {MAX_DEPTH} levels");
+        self.sink.push(rule::DOCUMENT_BUDGET.at(at, message));
     }
 
     fn at(&self, span: Span) -> Location {
@@ -150,7 +167,7 @@ impl<'a> Reader<'a> {
                 flow: matches!(style, StructureStyle::Flow),
             }),
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
-            Event::Comment(..) => self.comments.push(span),
+            Event::Comment(text, _) => self.comment(text, span),
             Event::Anchor(..) => self.refuse_reference(span, "an anchor"),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.refuse_reference(span, "an alias");
@@ -186,6 +203,15 @@ impl<'a> Reader<'a> {
         let null = plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
         let value = if null { Value::Null } else { Value::Scalar { text: text.to_owned(), plain } };
         self.value(Node { span, value });
+    }
+
+    /// Nobody has to understand a comment, but it must not change how the lines around it look.
+    fn comment(&mut self, text: &str, span: Span) {
+        if let Some(found) = confusable::hidden(text) {
+            let message = format!("the comment contains the invisible or misleading character {found}");
+            self.sink.push(rule::CONFUSABLE_IDENTIFIER.at(self.at(span), message));
+        }
+        self.comments.push(span);
     }
 
     fn expects_key(&self) -> bool {

@@ -142,5 +142,6 @@ fn at_merge_base(project: &Path, reference: &str) -> Result<BTreeSet<String>, Cl
         return Ok(BTreeSet::new());
     };
     let mut checked = Workspace::new(super::options()).check(&files);
-    Ok(super::identified(&mut checked).into_iter().map(|finding| finding.fingerprint).collect())
+    let (findings, _) = super::identified(&mut checked);
+    Ok(findings.into_iter().map(|finding| finding.fingerprint).collect())
 }

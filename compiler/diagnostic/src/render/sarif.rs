@@ -7,7 +7,7 @@
 use crate::code::{RuleCode, Severity};
 use crate::diagnostic::{Applicability, Edit, Fix};
 use crate::finding::Finding;
-use crate::report::Report;
+use crate::report::{Report, Silenced};
 use crate::span::Location;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,15 +18,18 @@ const ROOT: &str = "%SRCROOT%";
 
 /// A whole SARIF log.
 pub fn to_sarif(report: &Report<'_>) -> Value {
-    let codes: BTreeSet<RuleCode> = report.findings.iter().map(|finding| finding.diagnostic.code).collect();
+    let silenced = || report.silenced.iter().map(|silenced| &silenced.finding);
+    let codes: BTreeSet<RuleCode> =
+        report.findings.iter().chain(silenced()).map(|finding| finding.diagnostic.code).collect();
     let index: BTreeMap<RuleCode, usize> = codes.iter().copied().zip(0..).collect();
     let results: Vec<Value> = report
         .by_severity()
         .into_iter()
-        .take(MAX_RESULTS)
         .map(|finding| result(report, finding, &index))
+        .chain(report.silenced.iter().map(|one| suppressed(report, one, &index)))
+        .take(MAX_RESULTS)
         .collect();
-    let hidden = report.findings.len().saturating_sub(MAX_RESULTS);
+    let hidden = (report.findings.len() + report.silenced.len()).saturating_sub(MAX_RESULTS);
     let notices: Vec<Value> = (hidden > 0)
         .then(|| {
             let text = format!("{hidden} more findings were left out");
@@ -118,6 +121,28 @@ fn result(report: &Report<'_>, finding: &Finding, index: &BTreeMap<RuleCode, usi
         "partialFingerprints": { "daam/v1": finding.fingerprint },
         "fixes": fixes,
     })
+}
+
+/// A result that needs no attention, and why.
+fn suppressed(report: &Report<'_>, silenced: &Silenced, index: &BTreeMap<RuleCode, usize>) -> Value {
+    let mut value = result(report, &silenced.finding, index);
+    let mut why = silenced.reason.clone();
+    if let Some(owner) = &silenced.owner {
+        let _ = write!(why, " ({owner})");
+    }
+    if let Some(until) = &silenced.until {
+        let _ = write!(why, " until {until}");
+    }
+    if let Some(fields) = value.as_object_mut() {
+        let suppression = json!({
+            "kind": if silenced.in_source { "inSource" } else { "external" },
+            "status": "accepted",
+            "justification": why,
+            "location": location(report, silenced.at),
+        });
+        fields.insert("suppressions".to_owned(), json!([suppression]));
+    }
+    value
 }
 
 fn fix(report: &Report<'_>, fix: &Fix) -> Value {

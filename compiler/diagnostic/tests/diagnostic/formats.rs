@@ -34,6 +34,22 @@ fn json_says_everything_about_a_finding() {
 }
 
 #[test]
+fn json_lists_what_was_silenced_apart_and_by_whom() {
+    let (sources, findings) = run();
+    let silenced = crate::silenced(&findings);
+    let json = json::to_json(&Report { silenced: &silenced, ..Report::new(&[], &sources) });
+    assert_eq!(json["diagnostics"], serde_json::json!([]));
+    let waived = json["waived"].as_array().unwrap();
+    assert_eq!(waived[0]["waived"]["by"], "comment");
+    assert_eq!(waived[1]["waived"]["by"], "waiver");
+    assert_eq!(waived[1]["waived"]["owner"], "security@acme.test");
+    assert_eq!(
+        (&waived[1]["code"], &waived[1]["waived"]["until"]),
+        (&"DAAM203".into(), &"2027-03-31".into())
+    );
+}
+
+#[test]
 fn a_concise_report_has_a_line_per_finding_and_says_what_can_be_fixed() {
     let (sources, findings) = run();
     let text = concise::to_concise(&Report::new(&findings, &sources));

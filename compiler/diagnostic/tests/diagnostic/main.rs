@@ -4,7 +4,8 @@ mod formats;
 mod sarif;
 
 use daam_diagnostic::{
-    Applicability, Diagnostic, Edit, Finding, Fix, Location, RuleCode, Severity, SourceMap, Span, identify,
+    Applicability, Diagnostic, Edit, Finding, Fix, Location, RuleCode, Severity, Silenced, SourceMap, Span,
+    identify,
 };
 
 const COLUMN: RuleCode = RuleCode::new(203, "unknown-column");
@@ -33,6 +34,20 @@ fn run() -> (SourceMap, Vec<Finding>) {
     ];
     let findings = identify(found, &sources);
     (sources, findings)
+}
+
+/// The same finding waived and silenced by a comment.
+fn silenced(findings: &[Finding]) -> Vec<Silenced> {
+    let finding = &findings[0];
+    let waiver = Silenced {
+        finding: finding.clone(),
+        in_source: false,
+        at: finding.diagnostic.at,
+        reason: "until the migration".to_owned(),
+        owner: Some("security@acme.test".to_owned()),
+        until: Some("2027-03-31".to_owned()),
+    };
+    vec![Silenced { in_source: true, owner: None, until: None, ..waiver.clone() }, waiver]
 }
 
 /// As many equal findings as wanted.

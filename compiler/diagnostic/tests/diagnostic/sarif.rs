@@ -42,11 +42,26 @@ fn every_log_is_valid_by_the_schema_of_the_standard() {
         version: "1.2.3",
         ..bare
     };
-    for report in [bare, full, Report::new(&[], &sources)] {
+    let silenced = crate::silenced(&findings);
+    let quiet = Report { silenced: &silenced, ..Report::new(&[], &sources) };
+    for report in [bare, full, quiet, Report::new(&[], &sources)] {
         assert_eq!(problems(&to_sarif(&report)), Vec::<String>::new());
     }
     let (sources, findings) = many(5_002, Severity::Error);
     assert_eq!(problems(&to_sarif(&Report::new(&findings, &sources))), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_silenced_is_a_result_with_a_suppression() {
+    let (sources, findings) = run();
+    let silenced = crate::silenced(&findings);
+    let log = to_sarif(&Report { silenced: &silenced, ..Report::new(&findings[1..], &sources) });
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let kinds: Vec<&str> =
+        results.iter().filter_map(|result| result["suppressions"][0]["kind"].as_str()).collect();
+    assert_eq!((results.len(), kinds), (findings.len() + 1, vec!["inSource", "external"]));
+    let why = &results.last().unwrap()["suppressions"][0]["justification"];
+    assert_eq!(why, "until the migration (security@acme.test) until 2027-03-31");
 }
 
 #[test]
