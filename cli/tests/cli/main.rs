@@ -13,6 +13,9 @@ mod policy_check;
 mod policy_effects;
 #[cfg(test)]
 mod policy_meaning;
+#[cfg(test)]
+mod policy_rules;
+#[cfg(test)]
 mod refusal;
 #[cfg(test)]
 mod trust;

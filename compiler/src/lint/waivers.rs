@@ -5,28 +5,28 @@ use crate::rule;
 use crate::syntax::lint::WrittenWaiver;
 use daam_diagnostic::{Diagnostic, Sink};
 
-/// What is left after the waivers; what they silenced goes to `waived`, what is wrong with them to the sink.
+/// What is left after the waivers; what they silenced goes to `silenced`, what is wrong with them to the sink.
 pub(super) fn apply(
     found: Vec<Diagnostic>,
     settings: &Settings<'_>,
     complete: bool,
-    waived: &mut Vec<Waived>,
+    silenced: &mut Vec<Waived>,
     sink: &mut Sink,
 ) -> Vec<Diagnostic> {
     let waivers = &settings.project.waivers;
-    let mut used = vec![false; waivers.len()];
+    let mut hits = vec![0_usize; waivers.len()];
     let mut left = Vec::new();
     for one in found {
         let by = waivers
             .iter()
-            .zip(&mut used)
+            .zip(&mut hits)
             .find(|(waiver, _)| holds(waiver, settings) && meets(waiver, &one, settings));
-        let Some((waiver, used)) = by else {
+        let Some((waiver, hits)) = by else {
             left.push(one);
             continue;
         };
-        *used = true;
-        waived.push(Waived {
+        *hits += 1;
+        silenced.push(Waived {
             diagnostic: one,
             by: WaivedBy::Waiver { owner: waiver.owner.clone() },
             at: waiver.at,
@@ -34,8 +34,11 @@ pub(super) fn apply(
             until: Some(waiver.until.value),
         });
     }
-    for (waiver, used) in waivers.iter().zip(used) {
-        judge(waiver, used, complete, settings, sink);
+    for (waiver, hits) in waivers.iter().zip(hits) {
+        let found = wrong(waiver, settings).or_else(|| (complete && hits == 0).then(|| unused(waiver)));
+        if let Some(found) = found {
+            sink.push(found);
+        }
     }
     left
 }
@@ -61,7 +64,8 @@ fn meets(waiver: &WrittenWaiver, found: &Diagnostic, settings: &Settings<'_>) ->
     object && policy && database
 }
 
-fn judge(waiver: &WrittenWaiver, used: bool, complete: bool, settings: &Settings<'_>, sink: &mut Sink) {
+/// What keeps a waiver from waiving anything, if something does.
+fn wrong(waiver: &WrittenWaiver, settings: &Settings<'_>) -> Option<Diagnostic> {
     let meant = waiver.rule.value;
     if !waivable(meant) {
         let help = match meant.nature {
@@ -70,21 +74,26 @@ fn judge(waiver: &WrittenWaiver, used: bool, complete: bool, settings: &Settings
         };
         let message =
             format!("`{}` is not waived: waivers are for rules that guard exposure", meant.code.slug);
-        sink.push(rule::NOT_SILENCEABLE.at(waiver.rule.at, message).help(help));
-    } else if ended(Some(waiver.until.value), settings.today) {
-        sink.push(
+        return Some(rule::NOT_SILENCEABLE.at(waiver.rule.at, message).help(help));
+    }
+    if ended(Some(waiver.until.value), settings.today) {
+        let message = format!("the waiver of {} ended on this day", waiver.owner);
+        return Some(
             rule::EXPIRED_WAIVER
-                .at(waiver.until.at, format!("the waiver of {} ended on this day", waiver.owner))
+                .at(waiver.until.at, message)
                 .help("remove it, or let its owner renew it with a new reason"),
         );
-    } else if waiver.database.is_none() && settings.project.databases.len() > 1 {
-        let message = "the project has several databases, and the waiver does not say which one it is for";
-        sink.push(rule::MISSING_KEY.at(waiver.at, message).help("add `database: …`"));
-    } else if !used && complete {
-        sink.push(
-            rule::UNUSED_WAIVER
-                .at(waiver.rule.at, format!("no finding of `{}` is waived by this", meant.code.slug))
-                .help("remove it; it would silence a finding nobody has looked at"),
-        );
     }
+    if waiver.database.is_none() && settings.project.databases.len() > 1 {
+        let message = "the project has several databases, and the waiver does not say which one it is for";
+        return Some(rule::MISSING_KEY.at(waiver.at, message).help("add `database: …`"));
+    }
+    None
+}
+
+fn unused(waiver: &WrittenWaiver) -> Diagnostic {
+    let message = format!("no finding of `{}` is waived by this", waiver.rule.value.code.slug);
+    rule::UNUSED_WAIVER
+        .at(waiver.rule.at, message)
+        .help("remove it; it would silence a finding nobody has looked at")
 }

@@ -65,12 +65,9 @@ fn level(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenLevel> {
     let rule = known(decoder, &entry.key, at);
     let written = decoder.at(entry.value.span);
     // `off` may stand without quotes here: nothing else than a level can be meant.
-    let text = match &entry.value.value {
-        Value::Scalar { text, .. } => text.as_str(),
-        _ => {
-            decoder.wrong(&entry.value, "a level has to be `off`, `info`, `warning` or `error`");
-            return None;
-        }
+    let Value::Scalar { text, .. } = &entry.value.value else {
+        decoder.wrong(&entry.value, "a level has to be `off`, `info`, `warning` or `error`");
+        return None;
     };
     let Some((_, level)) = LEVELS.iter().find(|(name, _)| *name == text) else {
         let words = LEVELS.map(|(name, _)| name);
@@ -120,7 +117,7 @@ fn waiver(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenWaiver> {
         |key: &str| fields.get(key).and_then(|node| decoder.text(node, &format!("`{key}` of a waiver")));
     let (on, policy, database) = (optional("on"), optional("policy"), optional("database"));
     let on_given = on.is_some();
-    let on = on.and_then(|on| object(decoder, on));
+    let on = on.and_then(|on| object(decoder, &on));
     if fields.get("on").is_none() && fields.get("policy").is_none() {
         let at = decoder.at(fields.head());
         let message = "a waiver needs the key `on` or `policy`: what it is for";
@@ -148,7 +145,7 @@ fn required_text(decoder: &mut Decoder<'_>, fields: &Fields<'_>, key: &str) -> O
 }
 
 /// One object by its whole name: a waiver that covered a pattern would cover what nobody has looked at.
-fn object(decoder: &mut Decoder<'_>, text: Spanned<String>) -> Option<Spanned<String>> {
+fn object(decoder: &mut Decoder<'_>, text: &Spanned<String>) -> Option<Spanned<String>> {
     let column = ColumnPattern::parse(&text.value).ok().and_then(|pattern| {
         let column = Identifier::stored(pattern.literal_column()?).ok()?;
         Some(format!("{}.{column}", pattern.relation().literal()?))

@@ -148,7 +148,7 @@ fn arguments(source: SourceId, rest: &mut Cursor<'_>) -> Option<Arguments> {
             if !found.reason.is_empty() {
                 return None;
             }
-            found.reason = rest.until('"')?.to_owned();
+            rest.until('"')?.clone_into(&mut found.reason);
         } else if rest.eat("until=") {
             let start = rest.offset;
             let width = rest.text.find(char::is_whitespace).unwrap_or(rest.text.len());

@@ -96,7 +96,7 @@ fn run(case: &Case, exposure: bool) -> Option<String> {
         }
     }
     let today = Day::parse("2026-11-22");
-    let checked = Workspace::new(Options { today, ..Options::default() }).check(&files);
+    let checked = Workspace::new(Options { today }).check(&files);
     let mut wanted: Vec<&str> = expected.lines().filter(|line| !line.trim().is_empty()).collect();
     let mut unexpected = Vec::new();
     let guards = |found: &&Diagnostic| (600..700).contains(&found.code.number);
