@@ -5,6 +5,7 @@ pub(crate) mod family;
 pub(crate) mod filter;
 mod filter_mask;
 mod filter_null;
+mod filter_text;
 mod filter_type;
 pub(crate) mod grant;
 mod joins;
@@ -22,7 +23,9 @@ mod writes;
 
 pub(crate) use people::People;
 
-use crate::resolve::{Reach, Resolved};
+pub(crate) use filter_text::Filters;
+
+use crate::resolve::{Lookup, Reach, Resolved};
 use crate::syntax::decode::Spanned;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_catalog::{Catalog, Column, Identifier, Relation, Scope};
@@ -49,11 +52,15 @@ pub(crate) struct Database<'a> {
     pub(crate) protected: bool,
     /// Tests are declared for it.
     pub(crate) tested: bool,
+    /// The same, as patterns are looked up in it.
+    pub(crate) lookup: Option<&'a Lookup<'a>>,
+    /// Row filters that were read already.
+    pub(crate) filters: &'a Filters,
 }
 
 impl<'a> Database<'a> {
     pub(crate) fn reach(&self) -> Option<Reach<'a>> {
-        self.catalog.map(|catalog| Reach { catalog, scope: self.scope })
+        self.lookup.map(Reach::from)
     }
 
     pub(crate) fn origin(&self, at: Location) -> Origin {

@@ -4,21 +4,23 @@
 //! the result depends on contents alone. Compiled databases exist only when there is no error at all: half a
 //! project is never built.
 
-use crate::check::{self, Database, People};
+use crate::check::{self, Database, Filters, People};
 use crate::day::Day;
 use crate::file_source::FileSource;
-use crate::glob;
 use crate::lint::{self, Owners, Waived};
-use crate::load::{Documents, load};
-use crate::resolve::scope_patterns;
+use crate::load::{Documents, Files};
+use crate::parallel;
+use crate::resolve::{Lookup, scope_patterns};
 use crate::rule;
 use crate::scenario::{self, Scenario};
 use crate::syntax::decode::Spanned;
+use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
 use daam_catalog::{Catalog, Scope, lock};
 use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceMap, suggest};
 use daam_model::PolicySet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Everything there is to know about a project.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub struct CompiledDatabase {
     /// Its policies.
     pub policies: PolicySet,
     /// Its schema, as locked.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// What the agent serves of it.
     pub scope: Scope,
     /// Names the schema lock it was checked against.
@@ -82,82 +84,171 @@ pub struct Options {
     pub today: Option<Day>,
 }
 
+/// How much had to be done, in things that can be counted. Time grows with these and with nothing else, so a test
+/// can watch over the speed of a check without a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Files read, parsed and decoded.
+    pub files: usize,
+    /// Different texts of row filters parsed.
+    pub filters: usize,
+    /// Names of the catalogue that patterns were tried on.
+    pub names: usize,
+    /// Policies checked one by one.
+    pub policies: usize,
+}
+
 /// A project that is checked again and again, e.g. by an editor.
 ///
 /// Every check gives what [`check()`] would give for the same files, whatever was checked before.
 #[derive(Debug, Default)]
 pub struct Workspace {
     options: Options,
+    files: Files,
+    locks: BTreeMap<String, Locked>,
+    filters: Filters,
+    work: Work,
+}
+
+/// A schema lock as it was when it was read last.
+#[derive(Debug)]
+struct Locked {
+    files: BTreeMap<String, Arc<str>>,
+    read: Result<(Arc<Catalog>, String), String>,
 }
 
 impl Workspace {
     /// One that has seen nothing yet.
     pub fn new(options: Options) -> Self {
-        Self { options }
+        Self { options, ..Self::default() }
+    }
+
+    /// How much had to be done so far.
+    pub fn work(&self) -> Work {
+        Work { files: self.files.read, filters: self.filters.parsed(), ..self.work }
     }
 
     /// Checks the project as it is now.
     pub fn check(&mut self, source: &dyn FileSource) -> Checked {
-        check_once(source, self.options)
+        let mut sink = Sink::new();
+        let documents = self.files.load(source, &mut sink);
+        let sources = self.files.sources.clone();
+        let mut inputs = Inputs {
+            files: sources.len(),
+            policies: documents.policies.len() + documents.ceilings.len(),
+            cases: 0,
+        };
+        let project = Arc::clone(&documents.project);
+        undeclared(&documents, &project, &mut sink);
+        let people = people(&documents, &mut sink);
+        self.locks.retain(|name, _| project.databases.contains_key(name));
+        self.learn(&documents);
+        let mut databases = BTreeMap::new();
+        for (name, written) in &project.databases {
+            let locked = self.locked(written, source, &mut sink);
+            let catalog = locked.as_ref().map(|(catalog, _)| &**catalog);
+            check::lock_age::lock_age(written, catalog, self.options.today, &mut sink);
+            let scope = scope(written, &documents, &sources, &mut sink);
+            let lookup = catalog.map(|catalog| Lookup::new(catalog, &scope));
+            let database = Database {
+                name,
+                sources: &sources,
+                attributes: &project.attributes,
+                scope: &scope,
+                catalog,
+                lookup: lookup.as_ref(),
+                filters: &self.filters,
+                universe: std::sync::OnceLock::new(),
+                people: &people,
+                protected: written.protected,
+                tested: !written.tests.is_empty(),
+            };
+            let policies = policies(&database, &documents, written, &people.defined, &mut sink);
+            let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
+            self.work.policies += policies.len() + ceilings.len();
+            let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
+            self.work.names += lookup.as_ref().map_or(0, Lookup::tried);
+            inputs.cases += scenarios.len();
+            let policies = PolicySet {
+                database: name.clone(),
+                attributes: project.attributes.clone(),
+                groups: people.defined.clone(),
+                policies,
+                ceilings,
+            };
+            check::untested::untested(&documents.policies, &policies, &scenarios, &database, &mut sink);
+            if let Some((catalog, lock_fingerprint)) = locked {
+                let compiled = CompiledDatabase { policies, catalog, scope, lock_fingerprint, scenarios };
+                databases.insert(name.clone(), compiled);
+            }
+        }
+        let settled = lint::settle(sink, &settings(&documents, self.options), &sources);
+        if settled.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+            databases.clear();
+        }
+        Checked { sources, diagnostics: settled.diagnostics, waived: settled.waived, databases, inputs }
     }
+
+    /// Reads every row filter of the project that was not read before.
+    fn learn(&mut self, documents: &Documents) {
+        let policies = documents.policies.iter().chain(&documents.ceilings);
+        let grants = policies.flat_map(|policy| &policy.grants);
+        let texts = grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict));
+        self.filters.learn(texts.map(|text| text.value.as_str()));
+    }
+
+    /// The catalogue of a database, and the name of its lock.
+    fn locked(
+        &mut self,
+        written: &WrittenDatabase,
+        source: &dyn FileSource,
+        sink: &mut Sink,
+    ) -> Option<(Arc<Catalog>, String)> {
+        let place = written.lock.as_ref()?;
+        let directory = place.value.trim_start_matches("./").trim_end_matches('/');
+        let mut files = BTreeMap::new();
+        let paths = source.paths();
+        let named: Vec<(&str, &str)> =
+            paths.iter().filter_map(|path| Some((path.as_str(), lock_file(path, directory)?))).collect();
+        let paths: Vec<&str> = named.iter().map(|(path, _)| *path).collect();
+        for ((_, name), text) in named.iter().zip(source.read_all(&paths)) {
+            match text {
+                Ok(text) => drop(files.insert((*name).to_owned(), text)),
+                Err(error) => sink.push(rule::LOCK_INVALID.at(place.at, error.to_string())),
+            }
+        }
+        let pull = format!("run `daam schema pull --dsn … --out {directory}`");
+        if files.is_empty() {
+            let message = format!("there is no schema lock for `{}` under `{directory}`", written.name.value);
+            sink.push(rule::LOCK_MISSING.at(place.at, message).help(pull));
+            return None;
+        }
+        let name = &written.name.value;
+        if self.locks.get(name).is_none_or(|locked| locked.files != files) {
+            let read = lock::from_files(&files).map_err(|error| chain(&error));
+            let read = read.map(|catalog| (lock::fingerprint(&catalog), Arc::new(catalog)));
+            let read = read.map(|(fingerprint, catalog)| (catalog, fingerprint));
+            self.locks.insert(name.clone(), Locked { files, read });
+        }
+        match &self.locks.get(name)?.read {
+            Ok(read) => Some(read.clone()),
+            Err(error) => {
+                sink.push(rule::LOCK_INVALID.at(place.at, error.clone()).help(pull));
+                None
+            }
+        }
+    }
+}
+
+/// The name of a file of the lock in that directory.
+fn lock_file<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    let name = path.strip_prefix(directory)?.strip_prefix('/')?;
+    (!name.contains('/') && name.strip_suffix(".json").is_some()).then_some(name)
 }
 
 /// Checks a project once.
 pub fn check(source: &dyn FileSource) -> Checked {
     Workspace::default().check(source)
-}
-
-fn check_once(source: &dyn FileSource, options: Options) -> Checked {
-    let mut sources = SourceMap::new();
-    let mut sink = Sink::new();
-    let documents = load(source, &mut sources, &mut sink);
-    let mut inputs = Inputs {
-        files: sources.len(),
-        policies: documents.policies.len() + documents.ceilings.len(),
-        cases: 0,
-    };
-    let project = &documents.project;
-    undeclared(&documents, project, &mut sink);
-    let people = people(&documents, &mut sink);
-    let mut databases = BTreeMap::new();
-    for (name, written) in &project.databases {
-        let catalog = catalog(written, source, &mut sink);
-        check::lock_age::lock_age(written, catalog.as_ref(), options.today, &mut sink);
-        let scope = scope(written, &documents, &mut sink);
-        let database = Database {
-            name,
-            sources: &sources,
-            attributes: &project.attributes,
-            scope: &scope,
-            catalog: catalog.as_ref(),
-            universe: std::sync::OnceLock::new(),
-            people: &people,
-            protected: written.protected,
-            tested: !written.tests.is_empty(),
-        };
-        let policies = policies(&database, &documents, written, &people.defined, &mut sink);
-        let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
-        let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
-        inputs.cases += scenarios.len();
-        let policies = PolicySet {
-            database: name.clone(),
-            attributes: project.attributes.clone(),
-            groups: people.defined.clone(),
-            policies,
-            ceilings,
-        };
-        check::untested::untested(&documents.policies, &policies, &scenarios, &database, &mut sink);
-        if let Some(catalog) = catalog {
-            let lock_fingerprint = lock::fingerprint(&catalog);
-            let compiled = CompiledDatabase { policies, catalog, scope, lock_fingerprint, scenarios };
-            databases.insert(name.clone(), compiled);
-        }
-    }
-    let settled = lint::settle(sink, &settings(&documents, options), &sources);
-    if settled.diagnostics.iter().any(|found| found.severity == Severity::Error) {
-        databases.clear();
-    }
-    Checked { sources, diagnostics: settled.diagnostics, waived: settled.waived, databases, inputs }
 }
 
 fn settings(documents: &Documents, options: Options) -> lint::Settings<'_> {
@@ -169,7 +260,7 @@ fn settings(documents: &Documents, options: Options) -> lint::Settings<'_> {
         let owner = lint::Owner { policy: Some(&policy.name.value), database: &policy.database.value };
         owners.add(policy.at, owner);
     }
-    let suppressions = documents.suppressions.iter().collect();
+    let suppressions = documents.suppressions.iter().map(AsRef::as_ref).collect();
     lint::Settings { project: &documents.project, suppressions, owners, today: options.today }
 }
 
@@ -189,15 +280,22 @@ fn policies(
     groups: &BTreeMap<String, BTreeSet<String>>,
     sink: &mut Sink,
 ) -> Vec<daam_model::Policy> {
-    let mut checked: Vec<_> = documents
-        .policies
-        .iter()
-        .filter(|written| written.database.value == database.name)
-        .map(|written| check::policy::policy(written, database, sink))
-        .collect();
-    let key =
-        |policy: &check::CheckedPolicy<'_>| (policy.name.value.clone(), policy.at.span, policy.at.source);
-    checked.sort_by_key(key);
+    let own: Vec<&Arc<WrittenPolicy>> =
+        documents.policies.iter().filter(|written| written.database.value == database.name).collect();
+    let done = parallel::map(&own, parallel::threads(), |written| {
+        let mut sink = Sink::new();
+        (check::policy::policy(written, database, &mut sink), sink.into_found())
+    });
+    let mut checked = Vec::with_capacity(done.len());
+    for (policy, findings) in done {
+        sink.extend(findings);
+        checked.push(policy);
+    }
+    let path = |policy: &check::CheckedPolicy<'_>| database.sources.path(policy.at.source);
+    checked.sort_by(|a, b| {
+        let key = |policy: &check::CheckedPolicy<'_>| policy.at.span;
+        a.name.value.cmp(&b.name.value).then_with(|| key(a).cmp(&key(b))).then_with(|| path(a).cmp(path(b)))
+    });
     check::project::compare(&checked, database, sink);
     check::family::bypassed(&checked, database, sink);
     check::sensitive::exposure(&checked, database, written, groups, sink);
@@ -243,37 +341,6 @@ fn groups(documents: &Documents, sink: &mut Sink) -> BTreeMap<String, BTreeSet<S
     groups.into_iter().map(|(name, (_, members))| (name, members)).collect()
 }
 
-fn catalog(written: &WrittenDatabase, source: &dyn FileSource, sink: &mut Sink) -> Option<Catalog> {
-    let place = written.lock.as_ref()?;
-    let directory = place.value.trim_start_matches("./").trim_end_matches('/');
-    let mut files = BTreeMap::new();
-    for path in source.paths() {
-        let Some(name) = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) else {
-            continue;
-        };
-        if name.contains('/') || name.strip_suffix(".json").is_none() {
-            continue;
-        }
-        match source.read(&path) {
-            Ok(text) => drop(files.insert(name.to_owned(), text)),
-            Err(error) => sink.push(rule::LOCK_INVALID.at(place.at, error.to_string())),
-        }
-    }
-    let pull = format!("run `daam schema pull --dsn … --out {directory}`");
-    if files.is_empty() {
-        let message = format!("there is no schema lock for `{}` under `{directory}`", written.name.value);
-        sink.push(rule::LOCK_MISSING.at(place.at, message).help(pull));
-        return None;
-    }
-    match lock::from_files(&files) {
-        Ok(catalog) => Some(catalog),
-        Err(error) => {
-            sink.push(rule::LOCK_INVALID.at(place.at, chain(&error)).help(pull));
-            None
-        }
-    }
-}
-
 /// The error with its causes; the place in the report is the lock's, so they have to be in the message.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -287,11 +354,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The scope the project names; without one everything is in scope.
-fn scope(written: &WrittenDatabase, documents: &Documents, sink: &mut Sink) -> Scope {
+fn scope(written: &WrittenDatabase, documents: &Documents, sources: &SourceMap, sink: &mut Sink) -> Scope {
     let Some(place) = &written.scope else { return Scope::Absent };
     let path = place.value.trim_start_matches("./");
     let found = documents.scopes.iter().find(|scope| {
-        scope.database.value == written.name.value && documents.path_of(scope.database.at) == path
+        scope.database.value == written.name.value && sources.path(scope.database.at.source) == path
     });
     if let Some(scope) = found {
         return scope_patterns(&scope.patterns, sink);
@@ -299,14 +366,4 @@ fn scope(written: &WrittenDatabase, documents: &Documents, sink: &mut Sink) -> S
     let message = format!("`{path}` has no `kind: scope` document for `{}`", written.name.value);
     sink.push(rule::MISSING_KEY.at(place.at, message).help("an empty list (`scope: []`) serves nothing"));
     Scope::Patterns(Vec::new())
-}
-
-/// Whether a path belongs to the project: `daam.yaml`, what its globs name, and `groups/*.yaml`.
-pub(crate) fn belongs(project: &WrittenProject, path: &str) -> bool {
-    let named = project.databases.values().any(|database| {
-        let scope = database.scope.iter().any(|scope| scope.value.trim_start_matches("./") == path);
-        let globs = || database.policies.iter().chain(&database.tests);
-        scope || globs().any(|glob| glob::matches(&glob.value, path))
-    });
-    named || glob::matches("groups/*.yaml", path)
 }

@@ -4,6 +4,7 @@
 //! Paths are relative to the project, with `/`, without `..`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why a listed file could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +22,17 @@ pub trait FileSource {
     fn paths(&self) -> Vec<String>;
     /// The text of one of them.
     fn read(&self, path: &str) -> Result<String, ReadError>;
+    /// The texts of several of them, in their order. A source that keeps a text gives the same one out again: a
+    /// [`crate::Workspace`] then sees at once that nothing changed.
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
+        paths.iter().map(|path| self.read(path).map(Arc::from)).collect()
+    }
 }
 
 /// Files in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, Arc<str>>,
 }
 
 impl MemoryFiles {
@@ -38,7 +44,7 @@ impl MemoryFiles {
     /// Adds or replaces a file.
     #[must_use]
     pub fn with(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
-        self.files.insert(path.into(), text.into());
+        self.files.insert(path.into(), Arc::from(text.into()));
         self
     }
 }
@@ -49,9 +55,17 @@ impl FileSource for MemoryFiles {
     }
 
     fn read(&self, path: &str) -> Result<String, ReadError> {
-        self.files
-            .get(path)
-            .cloned()
-            .ok_or_else(|| ReadError { path: path.to_owned(), reason: "no such file".to_owned() })
+        self.get(path).map(|text| text.to_string())
+    }
+
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
+        paths.iter().map(|path| self.get(path)).collect()
+    }
+}
+
+impl MemoryFiles {
+    fn get(&self, path: &str) -> Result<Arc<str>, ReadError> {
+        let none = || ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
+        self.files.get(path).cloned().ok_or_else(none)
     }
 }

@@ -22,6 +22,7 @@ mod lint;
 mod load;
 mod lock_place;
 mod overlay;
+mod parallel;
 pub mod preset;
 pub mod repair;
 mod resolve;
@@ -33,7 +34,7 @@ pub mod sensitive;
 mod subject;
 mod syntax;
 
-pub use compile::{Checked, CompiledDatabase, Inputs, Options, Workspace, check};
+pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
 pub use day::Day;
 pub use file_source::{FileSource, MemoryFiles, ReadError};
 pub use lint::{Waived, WaivedBy};

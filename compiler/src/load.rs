@@ -1,7 +1,11 @@
 //! Files → documents. `daam.yaml` first, since it says which files belong to the project.
+//!
+//! Reading a file depends on its text alone, so what a text gave before is used again as long as it stays the same,
+//! and files that changed are read side by side.
 
-use crate::compile::belongs;
 use crate::file_source::FileSource;
+use crate::glob::Glob;
+use crate::parallel;
 use crate::rule;
 use crate::syntax::decode::Decoder;
 use crate::syntax::directory::WrittenDirectory;
@@ -13,8 +17,9 @@ use crate::syntax::scenario::WrittenTest;
 use crate::syntax::scope::WrittenScope;
 use crate::syntax::suppression::WrittenSuppression;
 use crate::syntax::{ceiling, directory, group, policy, project, scenario, scope, suppression, yaml};
-use daam_diagnostic::{Applicability, Location, Sink, SourceId, SourceMap, Span, suggest};
+use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, SourceId, SourceMap, Span, suggest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The name of the project file.
 pub const PROJECT_FILE: &str = "daam.yaml";
@@ -25,35 +30,249 @@ const KINDS: [&str; 6] = ["policy", "request-ceiling", "scope", "group", "direct
 /// All documents of a project, in the order of their paths.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    pub(crate) project: WrittenProject,
-    pub(crate) policies: Vec<WrittenPolicy>,
+    pub(crate) project: Arc<WrittenProject>,
+    pub(crate) policies: Vec<Arc<WrittenPolicy>>,
     /// Request ceilings, each as the policy of a request for all of it.
-    pub(crate) ceilings: Vec<WrittenPolicy>,
-    pub(crate) scopes: Vec<WrittenScope>,
-    pub(crate) groups: Vec<WrittenGroup>,
-    pub(crate) directories: Vec<WrittenDirectory>,
-    pub(crate) tests: Vec<WrittenTest>,
-    pub(crate) suppressions: Vec<WrittenSuppression>,
-    paths: BTreeMap<SourceId, String>,
+    pub(crate) ceilings: Vec<Arc<WrittenPolicy>>,
+    pub(crate) scopes: Vec<Arc<WrittenScope>>,
+    pub(crate) groups: Vec<Arc<WrittenGroup>>,
+    pub(crate) directories: Vec<Arc<WrittenDirectory>>,
+    pub(crate) tests: Vec<Arc<WrittenTest>>,
+    pub(crate) suppressions: Vec<Arc<WrittenSuppression>>,
 }
 
-impl Documents {
-    /// The file a place is in.
-    pub(crate) fn path_of(&self, at: Location) -> &str {
-        self.paths.get(&at.source).map_or("", String::as_str)
+/// The documents of one file and what is wrong with it.
+#[derive(Debug, Default)]
+struct Read {
+    projects: Vec<Arc<WrittenProject>>,
+    policies: Vec<Arc<WrittenPolicy>>,
+    ceilings: Vec<Arc<WrittenPolicy>>,
+    scopes: Vec<Arc<WrittenScope>>,
+    groups: Vec<Arc<WrittenGroup>>,
+    directories: Vec<Arc<WrittenDirectory>>,
+    tests: Vec<Arc<WrittenTest>>,
+    suppressions: Vec<Arc<WrittenSuppression>>,
+    findings: Vec<Diagnostic>,
+}
+
+/// What a file is to the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// `daam.yaml`.
+    Project,
+    /// Something `daam.yaml` names.
+    Member,
+    /// YAML that nothing names.
+    Unnamed,
+}
+
+/// A file as it was when it was read last.
+#[derive(Debug)]
+struct Known {
+    role: Role,
+    text: Result<Arc<str>, String>,
+    id: Option<SourceId>,
+    read: Read,
+}
+
+/// Files that were read, and the texts findings point into.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) sources: SourceMap,
+    known: BTreeMap<String, Known>,
+    /// How many files were read, those that were read again included.
+    pub(crate) read: usize,
+}
+
+impl Files {
+    /// What `daam.yaml` says; an empty project where it says nothing that can be read.
+    pub(crate) fn project(&mut self, source: &dyn FileSource) -> Arc<WrittenProject> {
+        self.update(source, &[(PROJECT_FILE, Role::Project)]);
+        let project = self.known.get(PROJECT_FILE).and_then(|known| known.read.projects.first());
+        project.map(Arc::clone).unwrap_or_default()
+    }
+
+    /// The documents of the project as it is now.
+    pub(crate) fn load(&mut self, source: &dyn FileSource, sink: &mut Sink) -> Documents {
+        let paths: BTreeSet<String> = source.paths().into_iter().collect();
+        let project = self.project(source);
+        let membership = Membership::of(&project);
+        let rest = paths.iter().map(String::as_str).filter(|path| *path != PROJECT_FILE);
+        let named: Vec<(&str, Role)> = rest.filter_map(|path| Some((path, membership.role(path)?))).collect();
+        let now: BTreeSet<&str> = named.iter().map(|(path, _)| *path).collect();
+        let gone = |path: &str| path != PROJECT_FILE && !now.contains(path);
+        let sources = &mut self.sources;
+        self.known.retain(|path, known| {
+            let stays = !gone(path);
+            if let Some(id) = known.id.filter(|_| !stays) {
+                sources.remove(id);
+            }
+            stays
+        });
+        self.update(source, &named);
+        let mut documents = Documents { project, ..Documents::default() };
+        for known in self.known.values() {
+            documents.policies.extend(known.read.policies.iter().cloned());
+            documents.ceilings.extend(known.read.ceilings.iter().cloned());
+            documents.scopes.extend(known.read.scopes.iter().cloned());
+            documents.groups.extend(known.read.groups.iter().cloned());
+            documents.directories.extend(known.read.directories.iter().cloned());
+            documents.suppressions.extend(known.read.suppressions.iter().cloned());
+            documents.tests.extend(known.read.tests.iter().cloned());
+            for found in &known.read.findings {
+                sink.push(found.clone());
+            }
+        }
+        documents
+    }
+
+    /// Reads those of the files again that are not what they were.
+    fn update(&mut self, source: &dyn FileSource, files: &[(&str, Role)]) {
+        let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+        let texts = source.read_all(&paths);
+        let mut changed: Vec<(&str, Role, Option<SourceId>, Result<Arc<str>, String>)> = Vec::new();
+        for ((path, role), text) in files.iter().zip(texts) {
+            let text = text.map_err(|error| error.to_string());
+            let known = self.known.get(*path);
+            if known.is_some_and(|known| known.role == *role && same(&known.text, &text)) {
+                continue;
+            }
+            let id = self.place(path, *role, known.and_then(|known| known.id), &text);
+            changed.push((path, *role, id, text));
+        }
+        let read = parallel::map(&changed, parallel::threads(), |(path, role, id, text)| match (id, text) {
+            (None, _) => Read::default(),
+            (Some(id), Ok(text)) => read(path, *role, *id, text),
+            (Some(id), Err(error)) => Read {
+                findings: vec![rule::INVALID_YAML.at(Location::new(*id, Span::at(0)), error.clone())],
+                ..Read::default()
+            },
+        });
+        self.read += changed.len();
+        for ((path, role, id, text), read) in changed.into_iter().zip(read) {
+            self.known.insert(path.to_owned(), Known { role, text, id, read });
+        }
+    }
+
+    /// Where findings of the file point to; nothing if it has none by its nature.
+    fn place(
+        &mut self,
+        path: &str,
+        role: Role,
+        id: Option<SourceId>,
+        text: &Result<Arc<str>, String>,
+    ) -> Option<SourceId> {
+        let shown = text.as_ref().map_or_else(|_| Arc::from(""), Arc::clone);
+        if role == Role::Unnamed && declared(&shown).is_none() {
+            if let Some(id) = id {
+                self.sources.remove(id);
+            }
+            return None;
+        }
+        match id {
+            Some(id) => {
+                self.sources.replace(id, shown);
+                Some(id)
+            }
+            None => Some(self.sources.add(path, shown)),
+        }
     }
 }
 
-pub(crate) fn load(source: &dyn FileSource, sources: &mut SourceMap, sink: &mut Sink) -> Documents {
-    let mut documents = Documents::default();
-    let paths: BTreeSet<String> = source.paths().into_iter().collect();
-    let mut seen_project = false;
-    for (id, node) in documents_of(PROJECT_FILE, source, sources, &mut documents.suppressions, sink) {
-        let mut decoder = Decoder { source: id, sink: &mut *sink };
-        match kind(&mut decoder, &node, &["project"]) {
-            Some("project") if !seen_project => {
-                documents.project = project::read(&mut decoder, &node);
-                seen_project = true;
+/// Whether two texts are equal, without looking at them if they are one.
+fn same(a: &Result<Arc<str>, String>, b: &Result<Arc<str>, String>) -> bool {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Arc::ptr_eq(a, b) || a == b,
+        (Err(a), Err(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Which files belong to a project: `daam.yaml`, what it names, and `groups/*.yaml`.
+struct Membership {
+    scopes: Vec<String>,
+    globs: Vec<Glob>,
+}
+
+impl Membership {
+    fn of(project: &WrittenProject) -> Self {
+        let databases = || project.databases.values();
+        let scopes = databases().filter_map(|database| database.scope.as_ref());
+        let globs = databases().flat_map(|database| database.policies.iter().chain(&database.tests));
+        let groups = std::iter::once(Glob::new("groups/*.yaml"));
+        Self {
+            scopes: scopes.map(|scope| scope.value.trim_start_matches("./").to_owned()).collect(),
+            globs: globs.map(|glob| Glob::new(&glob.value)).chain(groups).collect(),
+        }
+    }
+
+    fn role(&self, path: &str) -> Option<Role> {
+        let segments: Vec<&str> = path.split('/').collect();
+        let named = self.scopes.iter().any(|scope| scope == path)
+            || self.globs.iter().any(|glob| glob.matches(&segments));
+        if named {
+            return Some(Role::Member);
+        }
+        let yaml = [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
+        yaml.then_some(Role::Unnamed)
+    }
+}
+
+/// One file, whatever is in it.
+fn read(path: &str, role: Role, id: SourceId, text: &str) -> Read {
+    let mut sink = Sink::new();
+    let mut read = Read::default();
+    match role {
+        Role::Unnamed => sink.extend(not_used(path, id, text)),
+        Role::Project => {
+            for node in read.documents(id, text, &mut sink) {
+                read.take_project(id, &node, &mut sink);
+            }
+        }
+        Role::Member => {
+            for node in read.documents(id, text, &mut sink) {
+                read.take(id, &node, &mut sink);
+            }
+        }
+    }
+    read.findings = sink.into_found();
+    read
+}
+
+/// Where a text says that it is one of our documents.
+fn declared(text: &str) -> Option<Span> {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let kind = line.strip_prefix("kind:").map(str::trim);
+        if kind.is_some_and(|kind| KINDS.contains(&kind)) {
+            return Some(Span::new(offset, offset + line.trim_end().len()));
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// A document that nothing reads would otherwise look like one that is in force.
+fn not_used(path: &str, id: SourceId, text: &str) -> Option<Diagnostic> {
+    let at = Location::new(id, declared(text)?);
+    let message = format!("`{path}` has no effect: nothing in `{PROJECT_FILE}` names it");
+    Some(rule::FILE_NOT_USED.at(at, message).help("rename the file, or add a glob that covers it"))
+}
+
+impl Read {
+    /// The documents of a text that have a content; its comments are taken note of.
+    fn documents(&mut self, id: SourceId, text: &str, sink: &mut Sink) -> Vec<Node> {
+        let parsed = yaml::parse(id, text, sink);
+        self.suppressions
+            .extend(suppression::read(id, text, &parsed.comments, sink).into_iter().map(Arc::new));
+        parsed.documents.into_iter().filter(|node| !matches!(node.value, Value::Null)).collect()
+    }
+
+    fn take_project(&mut self, id: SourceId, node: &Node, sink: &mut Sink) {
+        let mut decoder = Decoder { source: id, sink };
+        match kind(&mut decoder, node, &["project"]) {
+            Some("project") if self.projects.is_empty() => {
+                self.projects.push(Arc::new(project::read(&mut decoder, node)));
             }
             Some(_) => {
                 let at = decoder.at(node.span);
@@ -64,78 +283,23 @@ pub(crate) fn load(source: &dyn FileSource, sources: &mut SourceMap, sink: &mut 
             None => {}
         }
     }
-    let files = paths.iter().filter(|path| *path != PROJECT_FILE && belongs(&documents.project, path));
-    let files: Vec<&String> = files.collect();
-    for path in files {
-        for (id, node) in documents_of(path, source, sources, &mut documents.suppressions, sink) {
-            documents.paths.insert(id, path.clone());
-            documents.take(id, &node, sink);
-        }
-    }
-    let rest = paths.iter().filter(|path| *path != PROJECT_FILE && !belongs(&documents.project, path));
-    for path in rest {
-        not_used(path, source, sources, sink);
-    }
-    documents
-}
 
-/// A document that nothing reads would otherwise look like one that is in force.
-fn not_used(path: &str, source: &dyn FileSource, sources: &mut SourceMap, sink: &mut Sink) {
-    if ![".yaml", ".yml"].iter().any(|extension| path.ends_with(extension)) {
-        return;
-    }
-    let Ok(text) = source.read(path) else { return };
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let kind = line.strip_prefix("kind:").map(str::trim);
-        if kind.is_some_and(|kind| KINDS.contains(&kind)) {
-            let id = sources.add(path, text.clone());
-            let at = Location::new(id, Span::new(offset, offset + line.trim_end().len()));
-            let message = format!("`{path}` has no effect: nothing in `{PROJECT_FILE}` names it");
-            sink.push(
-                rule::FILE_NOT_USED.at(at, message).help("rename the file, or add a glob that covers it"),
-            );
-            return;
-        }
-        offset += line.len();
-    }
-}
-
-impl Documents {
     fn take(&mut self, id: SourceId, node: &Node, sink: &mut Sink) {
         let mut decoder = Decoder { source: id, sink };
         match kind(&mut decoder, node, &KINDS) {
-            Some("policy") => self.policies.extend(policy::read(&mut decoder, node)),
-            Some("request-ceiling") => self.ceilings.extend(ceiling::read(&mut decoder, node)),
-            Some("scope") => self.scopes.extend(scope::read(&mut decoder, node)),
-            Some("group") => self.groups.extend(group::read(&mut decoder, node)),
-            Some("directory") => self.directories.extend(directory::read(&mut decoder, node)),
-            Some("test") => self.tests.extend(scenario::read(&mut decoder, node)),
+            Some("policy") => self.policies.extend(policy::read(&mut decoder, node).map(Arc::new)),
+            Some("request-ceiling") => {
+                self.ceilings.extend(ceiling::read(&mut decoder, node).map(Arc::new));
+            }
+            Some("scope") => self.scopes.extend(scope::read(&mut decoder, node).map(Arc::new)),
+            Some("group") => self.groups.extend(group::read(&mut decoder, node).map(Arc::new)),
+            Some("directory") => {
+                self.directories.extend(directory::read(&mut decoder, node).map(Arc::new));
+            }
+            Some("test") => self.tests.extend(scenario::read(&mut decoder, node).map(Arc::new)),
             _ => {}
         }
     }
-}
-
-fn documents_of(
-    path: &str,
-    source: &dyn FileSource,
-    sources: &mut SourceMap,
-    suppressions: &mut Vec<WrittenSuppression>,
-    sink: &mut Sink,
-) -> Vec<(SourceId, Node)> {
-    let text = match source.read(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let id = sources.add(path, "");
-            sink.push(rule::INVALID_YAML.at(Location::new(id, Span::at(0)), error.to_string()));
-            return Vec::new();
-        }
-    };
-    let id = sources.add(path, text.clone());
-    let parsed = yaml::parse(id, &text, sink);
-    suppressions.extend(suppression::read(id, &text, &parsed.comments, sink));
-    let documents = parsed.documents.into_iter();
-    documents.filter(|node| !matches!(node.value, Value::Null)).map(|node| (id, node)).collect()
 }
 
 /// The kind of a document, if it is one of those expected here.

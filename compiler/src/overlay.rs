@@ -3,6 +3,7 @@
 use crate::file_source::{FileSource, ReadError};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The files of another source, some of them replaced.
 #[derive(Clone, Copy)]
@@ -38,5 +39,16 @@ impl FileSource for Overlay<'_> {
             Some(text) => Ok(text.clone()),
             None => self.base.read(path),
         }
+    }
+
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
+        let below: Vec<&str> = paths.iter().copied().filter(|path| !self.texts.contains_key(*path)).collect();
+        let mut below = self.base.read_all(&below).into_iter();
+        let gone = |path: &str| ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
+        let text = |path: &&str| match self.texts.get(*path) {
+            Some(text) => Ok(Arc::from(text.as_str())),
+            None => below.next().unwrap_or_else(|| Err(gone(path))),
+        };
+        paths.iter().map(text).collect()
     }
 }

@@ -7,15 +7,53 @@ use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
 use crate::syntax::scalar;
 use daam_catalog::pattern::{ColumnPattern, PatternError, RelationPattern, Scope, is_system_schema};
-use daam_catalog::{Catalog, Column, Function, Identifier, NameError, Relation};
+use daam_catalog::{Catalog, Column, Function, Identifier, NameError, NameIndex, Relation, RelationName};
 use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, suggest};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+
+/// A catalogue and a scope as names are looked up in them: made once, however many policies there are.
+#[derive(Debug)]
+pub(crate) struct Lookup<'a> {
+    catalog: &'a Catalog,
+    scope: &'a Scope,
+    relations: NameIndex<'a, Relation>,
+    functions: NameIndex<'a, Function>,
+    /// Relations inside the scope.
+    inside: HashSet<&'a RelationName>,
+}
+
+impl<'a> Lookup<'a> {
+    pub(crate) fn new(catalog: &'a Catalog, scope: &'a Scope) -> Self {
+        let relations = NameIndex::relations(catalog);
+        let inside = match scope {
+            Scope::Absent => catalog.relations.keys().filter(|name| scope.admits(name)).collect(),
+            Scope::Patterns(patterns) => patterns
+                .iter()
+                .flat_map(|pattern| relations.covered(pattern))
+                .map(|relation| &relation.name)
+                .collect(),
+        };
+        Self { catalog, scope, relations, functions: NameIndex::functions(catalog), inside }
+    }
+
+    /// How many names patterns were tried on.
+    pub(crate) fn tried(&self) -> usize {
+        self.relations.tried() + self.functions.tried()
+    }
+}
 
 /// Where names are looked up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reach<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) scope: &'a Scope,
+    lookup: &'a Lookup<'a>,
+}
+
+impl<'a> From<&'a Lookup<'a>> for Reach<'a> {
+    fn from(lookup: &'a Lookup<'a>) -> Self {
+        Self { catalog: lookup.catalog, scope: lookup.scope, lookup }
+    }
 }
 
 /// A pattern that says something, and what it covers.
@@ -57,7 +95,7 @@ impl<'a> Reach<'a> {
         let covers: Vec<(&Relation, &Column)> = inside
             .iter()
             .flat_map(|relation| relation.columns.iter().map(move |column| (*relation, column)))
-            .filter(|(relation, column)| pattern.matches(&relation.name, &column.name))
+            .filter(|(_, column)| pattern.matches_column(&column.name))
             .collect();
         if covers.is_empty() {
             sink.push(match pattern.literal_column() {
@@ -78,8 +116,8 @@ impl<'a> Reach<'a> {
         sink: &mut Sink,
     ) -> Option<Resolved<RelationPattern, &'a Function>> {
         let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
-        let covers: Vec<&Function> =
-            self.catalog.functions.values().filter(|function| function.is_meant_by(&pattern)).collect();
+        let mut covers = self.lookup.functions.covered(&pattern);
+        covers.retain(|function| function.is_meant_by(&pattern));
         if covers.is_empty() {
             let names = self.catalog.functions.keys().map(|name| format!("{}.{}", name.schema, name.name));
             let names: BTreeSet<String> = names.collect();
@@ -98,11 +136,8 @@ impl<'a> Reach<'a> {
     }
 
     fn split(&self, pattern: &RelationPattern) -> (Vec<&'a Relation>, Vec<&'a Relation>) {
-        self.catalog
-            .relations
-            .values()
-            .filter(|relation| pattern.matches(&relation.name))
-            .partition(|relation| self.scope.admits(&relation.name))
+        let covered = self.lookup.relations.covered(pattern);
+        covered.into_iter().partition(|relation| self.lookup.inside.contains(&relation.name))
     }
 
     /// Says why a pattern covers nothing: outside the scope, no such schema, no such table, or just nothing.
@@ -144,8 +179,8 @@ impl<'a> Reach<'a> {
     }
 
     fn inside(&self) -> impl Iterator<Item = &'a Relation> {
-        let scope = self.scope;
-        self.catalog.relations.values().filter(move |relation| scope.admits(&relation.name))
+        let inside = &self.lookup.inside;
+        self.catalog.relations.values().filter(move |relation| inside.contains(&relation.name))
     }
 }
 

@@ -12,6 +12,7 @@ use daam_catalog::{Identifier, RelationName};
 use daam_diagnostic::{Location, Sink};
 use daam_model::{AttributeValue, Subject, Verb};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 mod concern;
 mod coverage;
@@ -84,7 +85,7 @@ struct WhoCan {
 }
 
 /// Looks up the names of every case of one database.
-pub(crate) fn resolve(database: &Database<'_>, tests: &[WrittenTest], sink: &mut Sink) -> Vec<Scenario> {
+pub(crate) fn resolve(database: &Database<'_>, tests: &[Arc<WrittenTest>], sink: &mut Sink) -> Vec<Scenario> {
     tests
         .iter()
         .filter(|test| test.database.value == database.name)

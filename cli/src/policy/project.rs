@@ -8,8 +8,11 @@ use daam_catalog::{Catalog, lock};
 use daam_compiler::{Checked, FileSource, PROJECT_FILE, ReadError, Workspace};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const MAX_FILES: usize = 100_000;
+/// From this many files on, threads are worth starting.
+const AT_ONCE: usize = 64;
 
 /// Which project.
 #[derive(Debug, Args)]
@@ -30,6 +33,7 @@ impl ProjectArgs {
 #[derive(Debug)]
 pub struct DiskFiles {
     root: PathBuf,
+    /// Sorted.
     paths: Vec<String>,
     instead: BTreeMap<String, String>,
 }
@@ -45,6 +49,7 @@ impl DiskFiles {
         }
         let mut paths = Vec::new();
         list(root, "", &mut paths).doing(format_args!("list `{}`", root.display()))?;
+        paths.sort_unstable();
         Ok(Self { root: root.to_owned(), paths, instead: BTreeMap::new() })
     }
 
@@ -63,6 +68,7 @@ impl DiskFiles {
             self.paths.push(path.clone());
             self.instead.insert(path, text);
         }
+        self.paths.sort_unstable();
         self
     }
 }
@@ -77,10 +83,31 @@ impl FileSource for DiskFiles {
             return Ok(text.clone());
         }
         let failed = |reason: String| ReadError { path: path.to_owned(), reason };
-        if !self.paths.iter().any(|known| known == path) {
+        if self.paths.binary_search_by(|known| known.as_str().cmp(path)).is_err() {
             return Err(failed("no such file".to_owned()));
         }
         std::fs::read_to_string(self.root.join(path)).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Reading thousands of small files is mostly waiting for the system: several threads wait at once.
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
+        let read = |part: &[&str]| -> Vec<_> {
+            part.iter().map(|path| FileSource::read(self, path).map(Arc::from)).collect()
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
+        if threads == 1 || paths.len() < AT_ONCE {
+            return read(paths);
+        }
+        std::thread::scope(|scope| {
+            let parts = paths.chunks(paths.len().div_ceil(threads));
+            let started: Vec<_> = parts
+                .map(|part| (part, std::thread::Builder::new().spawn_scoped(scope, move || read(part))))
+                .collect();
+            let done = started.into_iter().map(|(part, thread)| {
+                thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(|| read(part))
+            });
+            done.flatten().collect()
+        })
     }
 }
 

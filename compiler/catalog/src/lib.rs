@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod data_type;
+pub mod index;
 pub mod lock;
 pub mod name;
 pub mod pattern;
@@ -18,6 +19,7 @@ pub use catalog::{
     ServerVersion, Volatility,
 };
 pub use data_type::{DataType, TypeClass};
+pub use index::NameIndex;
 pub use lock::{LockError, fingerprint};
 pub use name::{FunctionName, Identifier, NameError, RelationName};
 pub use pattern::{ColumnPattern, PatternError, RelationPattern, Scope};

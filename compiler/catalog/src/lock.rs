@@ -106,8 +106,8 @@ impl Schemas {
 }
 
 /// Reads what [`to_files`] wrote. Files that are not JSON by name are none of its business.
-pub fn from_files(files: &BTreeMap<String, String>) -> Result<Catalog, LockError> {
-    let lock: LockFile = parse(LOCK_FILE, files.get(LOCK_FILE).ok_or(LockError::NoLock)?)?;
+pub fn from_files<T: AsRef<str>>(files: &BTreeMap<String, T>) -> Result<Catalog, LockError> {
+    let lock: LockFile = parse(LOCK_FILE, files.get(LOCK_FILE).ok_or(LockError::NoLock)?.as_ref())?;
     let mut listed = BTreeSet::new();
     let mut snapshot = Snapshot {
         version: VERSION,
@@ -121,7 +121,7 @@ pub fn from_files(files: &BTreeMap<String, String>) -> Result<Catalog, LockError
         casts: Vec::new(),
     };
     for LockedFile { name, sha256 } in lock.files {
-        let text = files.get(&name).ok_or_else(|| LockError::Missing(name.clone()))?;
+        let text = files.get(&name).ok_or_else(|| LockError::Missing(name.clone()))?.as_ref();
         if digest(text) != sha256 {
             return Err(LockError::Edited(name));
         }

@@ -5,6 +5,7 @@
 //! matches exactly. System schemas match nothing, not even `*.*`; a stored name that contains a dot is
 //! unmatchable. Refused outright: negation, regular expressions, a wrong number of segments.
 
+use crate::index::Beginning;
 use crate::name::{Identifier, RelationName};
 use std::fmt;
 
@@ -69,7 +70,21 @@ impl Segment {
         }
         match self {
             Self::Exact(text) => text == stored,
-            Self::Glob(text) => glob(text, &stored.to_ascii_lowercase()),
+            Self::Glob(text) if stored.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                glob(text, &stored.to_ascii_lowercase())
+            }
+            Self::Glob(text) => glob(text, stored),
+        }
+    }
+
+    /// What every name this matches begins with.
+    fn beginning(&self) -> Beginning {
+        match self {
+            Self::Exact(text) => Beginning { text: text.to_ascii_lowercase(), whole: true },
+            Self::Glob(text) => match text.split_once('*') {
+                Some((before, _)) => Beginning { text: before.to_owned(), whole: false },
+                None => Beginning { text: text.clone(), whole: true },
+            },
         }
     }
 
@@ -210,6 +225,11 @@ impl RelationPattern {
         self.schema.contains(&other.schema) && self.name.contains(&other.name)
     }
 
+    /// What every schema and every name this pattern covers begin with.
+    pub(crate) fn beginnings(&self) -> (Beginning, Beginning) {
+        (self.schema.beginning(), self.name.beginning())
+    }
+
     /// The one name this pattern spells out, if it has no wildcard.
     pub fn literal(&self) -> Option<RelationName> {
         RelationName::stored(self.schema.literal()?, self.name.literal()?).ok()
@@ -256,6 +276,11 @@ impl ColumnPattern {
     /// Whether every column the other pattern can cover is covered by this one too.
     pub fn contains(&self, other: &Self) -> bool {
         self.relation.contains(&other.relation) && self.column.contains(&other.column)
+    }
+
+    /// Whether the pattern covers a column of that name, on a relation its relation part is known to cover.
+    pub fn matches_column(&self, column: &Identifier) -> bool {
+        self.column.matches(column.as_str())
     }
 
     /// The relation part.

@@ -51,6 +51,16 @@ impl Sink {
         self.found.iter().skip(before).any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// Takes several findings.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        self.found.extend(found);
+    }
+
+    /// All findings in the order they were made.
+    pub fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
     /// All findings in stable order.
     pub fn into_sorted(self, sources: &SourceMap) -> Vec<Diagnostic> {
         let mut found = self.found;

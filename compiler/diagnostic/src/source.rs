@@ -4,6 +4,8 @@
 //! points. An offset outside its text or inside a character is moved to the nearest boundary before it: a wrong
 //! position must never make reporting fail.
 
+use std::sync::Arc;
+
 /// Names a source of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(usize);
@@ -17,17 +19,26 @@ pub struct Position {
     pub column: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Source {
     path: String,
-    text: String,
+    text: Arc<str>,
     line_starts: Vec<usize>,
+}
+
+impl Source {
+    fn new(path: String, text: Arc<str>) -> Arc<Self> {
+        let line_starts =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1)).collect();
+        Arc::new(Self { path, text, line_starts })
+    }
 }
 
 /// All sources of one run.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
-    sources: Vec<Source>,
+    /// Taken out ones leave their place empty, so that ids stay what they are.
+    sources: Vec<Option<Arc<Source>>>,
 }
 
 impl SourceMap {
@@ -37,27 +48,42 @@ impl SourceMap {
     }
 
     /// Takes a text in, under the path it is reported with.
-    pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
-        let text = text.into();
-        let line_starts =
-            std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1)).collect();
-        self.sources.push(Source { path: path.into(), text, line_starts });
+    pub fn add(&mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> SourceId {
+        self.sources.push(Some(Source::new(path.into(), text.into())));
         SourceId(self.sources.len() - 1)
+    }
+
+    /// Gives a source another text.
+    pub fn replace(&mut self, id: SourceId, text: impl Into<Arc<str>>) {
+        if let Some(Some(source)) = self.sources.get_mut(id.0) {
+            *source = Source::new(source.path.clone(), text.into());
+        }
+    }
+
+    /// Takes a source out; its id is never given to another one.
+    pub fn remove(&mut self, id: SourceId) {
+        if let Some(source) = self.sources.get_mut(id.0) {
+            *source = None;
+        }
+    }
+
+    fn get(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(id.0).and_then(Option::as_deref)
     }
 
     /// The path of a source; empty for an id of another map.
     pub fn path(&self, id: SourceId) -> &str {
-        self.sources.get(id.0).map_or("", |source| source.path.as_str())
+        self.get(id).map_or("", |source| source.path.as_str())
     }
 
     /// The text of a source; empty for an id of another map.
     pub fn text(&self, id: SourceId) -> &str {
-        self.sources.get(id.0).map_or("", |source| source.text.as_str())
+        self.get(id).map_or("", |source| &source.text)
     }
 
     /// Line and column of a byte offset.
     pub fn position(&self, id: SourceId, offset: usize) -> Position {
-        let Some(source) = self.sources.get(id.0) else { return Position { line: 1, column: 1 } };
+        let Some(source) = self.get(id) else { return Position { line: 1, column: 1 } };
         let offset = floor(&source.text, offset);
         let line = source.line_starts.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|index| source.line_starts.get(index)).copied().unwrap_or(0);
@@ -72,12 +98,12 @@ impl SourceMap {
 
     /// How many sources there are.
     pub fn len(&self) -> usize {
-        self.sources.len()
+        self.sources.iter().flatten().count()
     }
 
     /// Whether nothing was read.
     pub fn is_empty(&self) -> bool {
-        self.sources.is_empty()
+        self.len() == 0
     }
 }
 

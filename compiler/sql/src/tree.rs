@@ -6,6 +6,7 @@
 
 use crate::grammar::GRAMMAR;
 use prost::Message as _;
+use std::cell::Cell;
 
 /// Why there is no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +61,10 @@ const STACK: usize = 32 << 20;
 ///
 /// Runs on a thread of its own, so that neither a deep statement nor a fault in the parser takes the process down.
 pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
+    if HAS_ROOM.get() {
+        let parsed = std::panic::catch_unwind(|| parse_here(text));
+        return parsed.unwrap_or_else(|_| Err(ParseError::Unknown("the parser failed".to_owned())));
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || parse_here(text));
         match thread.map(std::thread::ScopedJoinHandle::join) {
@@ -67,6 +72,22 @@ pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
             Ok(Err(_)) => Err(ParseError::Unknown("the parser failed".to_owned())),
             Err(_) => Err(ParseError::Unknown("no thread to parse on".to_owned())),
         }
+    })
+}
+
+thread_local! {
+    /// Whether this thread was started with room for the parser.
+    static HAS_ROOM: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs something that parses many texts, on one thread with room for all of them; nothing if it fell over.
+pub fn with_room<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || {
+            HAS_ROOM.set(true);
+            work()
+        });
+        thread.ok()?.join().ok()
     })
 }
 

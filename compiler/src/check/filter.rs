@@ -32,7 +32,7 @@ pub(crate) fn filter(
     sink: &mut Sink,
 ) -> Option<Read> {
     let place = |offset: usize| place(database.sources, text, offset);
-    let filter = match Filter::parse(&text.value) {
+    let filter = match database.filters.read(&text.value) {
         Ok(filter) => filter,
         Err(error) => {
             let rule = rule_of(error.refusal);

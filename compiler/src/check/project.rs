@@ -3,10 +3,10 @@
 use super::{CheckedMask, CheckedPolicy, Database, joins, writes};
 use crate::preset::written;
 use crate::rule;
-use daam_catalog::{ColumnRef, Relation, RelationKind, RelationName};
-use daam_diagnostic::{Severity, Sink};
+use daam_catalog::{Column, ColumnRef, Relation, RelationKind, RelationName};
+use daam_diagnostic::{Diagnostic, Severity, Sink};
 use daam_model::{EffectiveMask, Subjects, Verb};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All of them.
 pub(crate) fn compare(policies: &[CheckedPolicy<'_>], database: &Database<'_>, sink: &mut Sink) {
@@ -53,37 +53,43 @@ fn granted<'a>(policies: &[CheckedPolicy<'a>], verb: Verb) -> BTreeSet<&'a Relat
         .collect()
 }
 
-/// One finding per pair of rules, naming the winner.
+/// One finding per rule and other mask its columns have, naming the winner. A rule is compared with the first of each
+/// mask only: with all of them, a project of a thousand such rules would have a million findings.
 fn conflicting_masks(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
     let rules: Vec<&CheckedMask<'_>> = policies.iter().flat_map(|policy| &policy.masks).collect();
-    let mut by_column: BTreeMap<ColumnRef, Vec<usize>> = BTreeMap::new();
-    for (index, rule) in rules.iter().enumerate() {
-        for (relation, column) in rule.on.iter().flat_map(|found| &found.covers) {
-            let column = ColumnRef { relation: relation.name.clone(), column: column.name.clone() };
-            by_column.entry(column).or_default().push(index);
-        }
-    }
+    // The first rule of every mask of a column; columns are told apart by where they are in the catalogue.
+    let mut firsts: HashMap<*const Column, Vec<usize>> = HashMap::new();
     let mut told = BTreeSet::new();
-    for (column, indexes) in by_column {
-        for (position, second) in indexes.iter().enumerate() {
-            for first in indexes.iter().take(position) {
-                let (Some(a), Some(b)) = (rules.get(*first), rules.get(*second)) else { continue };
-                if a.with == b.with || !told.insert((*first, *second)) {
-                    continue;
+    for (second, b) in rules.iter().enumerate() {
+        for (relation, column) in b.on.iter().flat_map(|found| &found.covers) {
+            let firsts = firsts.entry(std::ptr::from_ref(*column)).or_default();
+            let mut known = false;
+            for first in &*firsts {
+                let Some(a) = rules.get(*first) else { continue };
+                if a.with == b.with {
+                    known = true;
+                } else if told.insert((*first, second)) {
+                    sink.push(conflict(a, b, relation, column));
                 }
-                let winner = EffectiveMask::new(a.with.clone()).join(&EffectiveMask::new(b.with.clone()));
-                let message = format!(
-                    "`{}.{}` is masked with `{}` here and `{}` elsewhere; who both apply to sees `{}`",
-                    column.relation,
-                    column.column,
-                    written(&b.with),
-                    written(&a.with),
-                    written(winner.mask())
-                );
-                sink.push(rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule"));
+            }
+            if !known {
+                firsts.push(second);
             }
         }
     }
+}
+
+fn conflict(a: &CheckedMask<'_>, b: &CheckedMask<'_>, relation: &Relation, column: &Column) -> Diagnostic {
+    let winner = EffectiveMask::new(a.with.clone()).join(&EffectiveMask::new(b.with.clone()));
+    let message = format!(
+        "`{}.{}` is masked with `{}` here and `{}` elsewhere; who both apply to sees `{}`",
+        relation.name,
+        column.name,
+        written(&b.with),
+        written(&a.with),
+        written(winner.mask())
+    );
+    rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule")
 }
 
 fn masks_not_granted(policies: &[CheckedPolicy<'_>], readable: &BTreeSet<&RelationName>, sink: &mut Sink) {
@@ -123,21 +129,27 @@ fn writes_without_select(
 
 /// A grant that another grant of the same policy contains whole.
 fn shadowed(policy: &CheckedPolicy<'_>, sink: &mut Sink) {
-    for (index, narrow) in policy.grants.iter().enumerate() {
+    if policy.grants.len() < 2 {
+        return;
+    }
+    let covers: Vec<BTreeSet<&RelationName>> = policy
+        .grants
+        .iter()
+        .map(|grant| grant.relations().map(|relation| &relation.name).collect())
+        .collect();
+    for (index, (narrow, covered)) in policy.grants.iter().zip(&covers).enumerate() {
         if narrow.on.is_empty() || narrow.allow.is_empty() || narrow.restricts {
             continue;
         }
-        let covered: BTreeSet<&RelationName> = narrow.relations().map(|relation| &relation.name).collect();
-        let wider = policy.grants.iter().enumerate().find(|(other, wide)| {
-            let names: BTreeSet<&RelationName> = wide.relations().map(|relation| &relation.name).collect();
+        let wider = policy.grants.iter().zip(&covers).enumerate().find(|(other, (wide, names))| {
             let contains = wide.whole
-                && covered.is_subset(&names)
+                && covered.is_subset(names)
                 && narrow.allow.iter().all(|verb| wide.allow.contains(verb));
             // Of two equal grants only the later one is shadowed.
-            let equal = narrow.whole && names == covered && wide.allow.len() == narrow.allow.len();
+            let equal = narrow.whole && *names == covered && wide.allow.len() == narrow.allow.len();
             *other != index && contains && (!equal || *other < index)
         });
-        if let Some((_, wide)) = wider {
+        if let Some((_, (wide, _))) = wider {
             sink.push(
                 rule::SHADOWED_GRANT
                     .at(narrow.at, "another grant of this policy already allows all of this")
@@ -149,10 +161,13 @@ fn shadowed(policy: &CheckedPolicy<'_>, sink: &mut Sink) {
 
 /// Granted views that read a column which is masked for the same people: the agent drops such a grant.
 fn exposed_by_views(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
+    let audiences = Audiences::of(policies);
     for policy in policies {
         for found in policy.grants.iter().flat_map(|grant| &grant.on) {
             for view in found.covers.iter().copied().filter(|relation| is_view(relation)) {
-                let Some((column, mask)) = masked_read(policy, view, policies) else { continue };
+                let Some((column, mask)) = masked_read(view, policies, &audiences.with(policy)) else {
+                    continue;
+                };
                 let message = format!(
                     "the view `{}` reads `{}.{}`, which is masked for these subjects",
                     view.name, column.relation, column.column
@@ -174,12 +189,47 @@ fn is_view(relation: &Relation) -> bool {
     matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
 }
 
+/// Policies that mask something, by whom they apply to.
+#[derive(Debug, Default)]
+struct Audiences<'a> {
+    everyone: BTreeSet<usize>,
+    groups: BTreeMap<&'a str, Vec<usize>>,
+    users: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Audiences<'a> {
+    fn of(policies: &'a [CheckedPolicy<'_>]) -> Self {
+        let mut audiences = Self::default();
+        for (index, policy) in policies.iter().enumerate().filter(|(_, policy)| !policy.masks.is_empty()) {
+            let subjects = &policy.policy.subjects;
+            if subjects.everyone {
+                audiences.everyone.insert(index);
+            }
+            for group in &subjects.groups {
+                audiences.groups.entry(group).or_default().push(index);
+            }
+            for user in &subjects.users {
+                audiences.users.entry(user).or_default().push(index);
+            }
+        }
+        audiences
+    }
+
+    /// Those that certainly apply to some of the subjects of this one.
+    fn with(&self, policy: &CheckedPolicy<'_>) -> BTreeSet<usize> {
+        let subjects = &policy.policy.subjects;
+        let groups = subjects.groups.iter().filter_map(|group| self.groups.get(group.as_str()));
+        let users = subjects.users.iter().filter_map(|user| self.users.get(user.as_str()));
+        groups.chain(users).flatten().chain(&self.everyone).copied().collect()
+    }
+}
+
 fn masked_read<'p, 'v>(
-    policy: &CheckedPolicy<'_>,
     view: &'v Relation,
     policies: &'p [CheckedPolicy<'_>],
+    together: &BTreeSet<usize>,
 ) -> Option<(&'v ColumnRef, &'p CheckedMask<'p>)> {
-    let masks = policies.iter().filter(|other| together(&policy.policy.subjects, &other.policy.subjects));
+    let masks = together.iter().filter_map(|index| policies.get(*index));
     for mask in masks.flat_map(|other| &other.masks) {
         let patterns = || mask.on.iter().map(|found| &found.pattern);
         let read = view

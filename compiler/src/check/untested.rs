@@ -7,10 +7,11 @@ use crate::syntax::policy::WrittenPolicy;
 use daam_diagnostic::Sink;
 use daam_model::PolicySet;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One finding per policy. A project that declares no tests has chosen to have none, and `daam policy test` says so.
 pub(crate) fn untested(
-    written: &[WrittenPolicy],
+    written: &[Arc<WrittenPolicy>],
     set: &PolicySet,
     scenarios: &[Scenario],
     database: &Database<'_>,

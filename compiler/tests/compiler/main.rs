@@ -14,6 +14,7 @@ mod effects;
 mod examples;
 #[cfg(test)]
 mod hostile;
+mod large;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
@@ -26,3 +27,5 @@ mod schemas;
 mod sensitive;
 #[cfg(test)]
 mod spec;
+#[cfg(test)]
+mod workspace;

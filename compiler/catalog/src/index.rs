@@ -1,0 +1,148 @@
+//! Which names a pattern covers, without trying it on every name there is.
+//!
+//! The index only narrows down: by what a matching name has to begin with. Whether a name is covered is decided by
+//! [`RelationPattern`] alone, so there is one matcher, and an index can make an answer faster but never another.
+
+use crate::catalog::{Catalog, Function, Relation};
+use crate::name::Identifier;
+use crate::pattern::RelationPattern;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Schema-qualified things, by what their names begin with.
+#[derive(Debug)]
+pub struct NameIndex<'a, T> {
+    /// Folded schema → folded names, sorted.
+    schemas: BTreeMap<String, Vec<Entry<'a, T>>>,
+    tried: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Entry<'a, T> {
+    folded: String,
+    /// Its place in the order things were given in.
+    position: usize,
+    schema: &'a Identifier,
+    name: &'a Identifier,
+    thing: &'a T,
+}
+
+impl<'a> NameIndex<'a, Relation> {
+    /// The relations of a catalogue.
+    pub fn relations(catalog: &'a Catalog) -> Self {
+        Self::of(catalog.relations.values().map(|found| (&found.name.schema, &found.name.name, found)))
+    }
+}
+
+impl<'a> NameIndex<'a, Function> {
+    /// The functions of a catalogue.
+    pub fn functions(catalog: &'a Catalog) -> Self {
+        Self::of(catalog.functions.values().map(|found| (&found.name.schema, &found.name.name, found)))
+    }
+}
+
+impl<'a, T> NameIndex<'a, T> {
+    /// Things with their schema and name; what is found comes in the order given here.
+    pub fn of(things: impl Iterator<Item = (&'a Identifier, &'a Identifier, &'a T)>) -> Self {
+        let mut schemas: BTreeMap<String, Vec<Entry<'a, T>>> = BTreeMap::new();
+        for (position, (schema, name, thing)) in things.enumerate() {
+            let entry = Entry { folded: folded(name.as_str()), position, schema, name, thing };
+            match schemas.get_mut(schema.as_str()) {
+                Some(entries) => entries.push(entry),
+                None => schemas.entry(folded(schema.as_str())).or_default().push(entry),
+            }
+        }
+        for entries in schemas.values_mut() {
+            entries.sort_by(|a, b| a.folded.cmp(&b.folded));
+        }
+        Self { schemas, tried: AtomicUsize::new(0) }
+    }
+
+    /// What the pattern covers.
+    pub fn covered(&self, pattern: &RelationPattern) -> Vec<&'a T> {
+        let (schema, name) = pattern.beginnings();
+        let mut tried = 0;
+        let mut found: Vec<(usize, &'a T)> = Vec::new();
+        let near = self.schemas.range::<str, _>((Bound::Included(schema.text.as_str()), Bound::Unbounded));
+        for (_, entries) in near.take_while(|(folded, _)| schema.begins(folded)) {
+            let from = entries.partition_point(|entry| entry.folded < name.text);
+            let near = entries.get(from..).unwrap_or_default().iter();
+            for entry in near.take_while(|entry| name.begins(&entry.folded)) {
+                tried += 1;
+                if pattern.matches_parts(entry.schema, entry.name) {
+                    found.push((entry.position, entry.thing));
+                }
+            }
+        }
+        self.tried.fetch_add(tried, Ordering::Relaxed);
+        found.sort_by_key(|(position, _)| *position);
+        found.into_iter().map(|(_, thing)| thing).collect()
+    }
+
+    /// How many names patterns have been tried on so far: what the work grows with.
+    pub fn tried(&self) -> usize {
+        self.tried.load(Ordering::Relaxed)
+    }
+}
+
+/// What a matching name begins with, folded; with `whole`, all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    pub(crate) text: String,
+    pub(crate) whole: bool,
+}
+
+impl Beginning {
+    fn begins(&self, folded: &str) -> bool {
+        if self.whole { folded == self.text } else { folded.starts_with(&self.text) }
+    }
+}
+
+fn folded(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::RelationName;
+    use proptest::prelude::*;
+
+    fn names() -> impl Strategy<Value = Vec<RelationName>> {
+        let segment = || prop_oneof!["[abAB_.]{1,4}", "[a-b]{1,2}", Just("pg_x".to_owned())];
+        prop::collection::vec((segment(), segment()), 0..40).prop_map(|pairs| {
+            pairs.into_iter().filter_map(|(schema, name)| RelationName::stored(schema, name).ok()).collect()
+        })
+    }
+
+    fn patterns() -> impl Strategy<Value = Vec<RelationPattern>> {
+        let segment = || prop_oneof!["[abAB*_]{1,4}", "\"[abAB_.]{1,3}\""];
+        let written = (segment(), segment()).prop_map(|(schema, name)| format!("{schema}.{name}"));
+        prop::collection::vec(written, 1..20)
+            .prop_map(|texts| texts.iter().filter_map(|text| RelationPattern::parse(text).ok()).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_trying_every_name_finds(names in names(), patterns in patterns()) {
+            let index = NameIndex::of(names.iter().map(|name| (&name.schema, &name.name, name)));
+            for pattern in &patterns {
+                let tried: Vec<&RelationName> = names.iter().filter(|name| pattern.matches(name)).collect();
+                prop_assert_eq!(index.covered(pattern), tried);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_without_wildcards_is_tried_on_its_namesakes_only() {
+        let names: Vec<RelationName> = (0..1000)
+            .map(|number| RelationName::stored(format!("s{}", number % 10), format!("t{number}")).unwrap())
+            .collect();
+        let index = NameIndex::of(names.iter().map(|name| (&name.schema, &name.name, name)));
+        assert_eq!(index.covered(&RelationPattern::parse("s1.t1").unwrap()).len(), 1);
+        assert_eq!(index.tried(), 1);
+        assert_eq!(index.covered(&RelationPattern::parse("s1.t1*").unwrap()).len(), 12);
+        assert_eq!(index.tried(), 1 + 12);
+    }
+}
