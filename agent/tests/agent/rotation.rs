@@ -128,7 +128,7 @@ fn only_signed_successors_are_followed_and_they_survive_a_restart() {
     forged.sign(&people.policy).unwrap();
     let answers = keeper.offer_trust(&[forged.to_json()], NOW);
     assert!(state_of(&answers[0]).1.contains("0 root key(s) of version 1"), "{answers:?}");
-    let answers = keeper.offer_trust(&[three.clone()], NOW);
+    let answers = keeper.offer_trust(std::slice::from_ref(&three), NOW);
     assert!(state_of(&answers[0]).1.contains("only version 2 is accepted next"), "{answers:?}");
     assert_eq!(keeper.trust().0, 1);
     keeper.offer_trust(&[two, three], NOW);
@@ -147,7 +147,7 @@ fn stored_trust_files_that_were_edited_refuse_the_start_and_dropped_ones_do_not_
     let keeper = open(dir.path(), &first, NOW);
     let (_, two) = people.next(&first, |_| {});
     keeper.offer_bundle(&bundle(1, &people.policy), NOW);
-    keeper.offer_trust(&[two.clone()], NOW);
+    keeper.offer_trust(std::slice::from_ref(&two), NOW);
     drop(keeper);
     let chain = dir.path().join("trust-chain.json");
     let good = std::fs::read_to_string(&chain).unwrap();

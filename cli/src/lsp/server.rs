@@ -79,7 +79,9 @@ impl LanguageServer for Daam {
             folders.filter_map(|uri| uri.to_file_path().map(std::borrow::Cow::into_owned)).collect();
         self.with(move |state| {
             state.unit = unit;
-            roots.iter().for_each(|root| state.enter(root));
+            for root in &roots {
+                state.enter(root);
+            }
         })
         .await;
         let encoding = if bytes { PositionEncodingKind::UTF8 } else { PositionEncodingKind::UTF16 };

@@ -72,7 +72,7 @@ impl FileSource for Texts {
 
     fn read(&self, path: &str) -> Result<String, ReadError> {
         let absent = || ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
-        self.get(path).map(|text| text.to_string()).ok_or_else(absent)
+        self.get(path).map(ToString::to_string).ok_or_else(absent)
     }
 }
 

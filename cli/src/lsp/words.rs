@@ -54,7 +54,6 @@ impl Frame<'_> {
     }
 
     /// The repairs of a finding.
-    #[expect(clippy::mutable_key_type, reason = "the protocol's own type of edits is a map by address")]
     pub(super) fn repairs(&self, found: &Finding, sources: &SourceMap) -> Vec<CodeAction> {
         let action = |fix: &daam_diagnostic::Fix| {
             let mut changes = std::collections::HashMap::new();

@@ -297,7 +297,8 @@ fn unused(files: &BTreeMap<String, String>, role: Option<&str>) -> String {
         1 => format!("policies/{stem}.yaml"),
         number => format!("policies/{stem}-{number}.yaml"),
     };
-    (1..).map(numbered).find(|path| !files.contains_key(path)).unwrap_or_default()
+    // One more number than there are files is always free.
+    (1..=files.len() + 1).map(numbered).find(|path| !files.contains_key(path)).unwrap_or_default()
 }
 
 /// A text that YAML reads back as it is.

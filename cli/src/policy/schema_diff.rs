@@ -346,8 +346,9 @@ impl Frame {
 
     fn compile(&self, catalog: &Catalog) -> Checked {
         // The project was listed a moment ago; without it there is nothing to judge by.
-        DiskFiles::open(&self.root)
-            .map(|files| check(&files.with_lock(&self.directory, catalog)))
-            .unwrap_or_else(|_| check(&daam_compiler::MemoryFiles::new()))
+        DiskFiles::open(&self.root).map_or_else(
+            |_| check(&daam_compiler::MemoryFiles::new()),
+            |files| check(&files.with_lock(&self.directory, catalog)),
+        )
     }
 }

@@ -83,7 +83,7 @@ fn in_lock(name: &RelationName, column: Option<&str>, source: &dyn FileSource) -
 
 /// The document of that kind and name.
 fn named(kind: &str, name: &str, source: &dyn FileSource) -> Vec<Target> {
-    let yaml = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
+    let yaml = |path: &String| [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
     let declared = |path: String| {
         let text = source.read(&path).ok()?;
         if !text.contains(&format!("kind: {kind}")) {

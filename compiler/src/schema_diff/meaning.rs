@@ -152,7 +152,7 @@ fn filters(grant: &daam_model::Grant) -> Vec<Filter> {
 type Found = BTreeMap<RelationName, Vec<Reached>>;
 
 fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context: Context<'_>) -> Found {
-    let changed: BTreeSet<RelationName> = changes
+    let touched: BTreeSet<RelationName> = changes
         .iter()
         .filter(|change| !change.hint)
         .filter_map(|change| match &change.object {
@@ -161,8 +161,8 @@ fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context:
         })
         .collect();
     // One set for both sides: what only one of them has to do with would seem to be new.
-    let mut kept = around(before, &changed);
-    kept.extend(around(after, &changed));
+    let mut kept = around(before, &touched);
+    kept.extend(around(after, &touched));
     let (old, new) = (cut(before, &kept), cut(after, &kept));
     let side = |catalog| Side { policies: context.policies, catalog, scope: context.scope };
     let mut found = Found::new();
@@ -184,7 +184,7 @@ fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context:
                 }
                 found.entry(name).or_default().push(reached);
             }
-            sensitive_now(&held, &old, &new, (&class, &condition), context, &mut found);
+            sensitive_now(&held, (&old, &new), (&class, &condition), context, &mut found);
         }
     }
     found
@@ -272,8 +272,7 @@ fn judge_sensitive(reached: &mut Reached, relation: &Relation, old: Option<&Rela
 /// Columns that were read before and look sensitive only now: a comment, a label or the type changed.
 fn sensitive_now(
     held: &Holding,
-    old: &Catalog,
-    new: &Catalog,
+    (old, new): (&Catalog, &Catalog),
     (class, condition): (&Class, &Condition),
     context: Context<'_>,
     found: &mut Found,

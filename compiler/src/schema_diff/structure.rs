@@ -71,10 +71,10 @@ pub(super) fn changes(before: &Catalog, after: &Catalog) -> Vec<SchemaChange> {
     server(before, after, &mut out);
     let described =
         |relation: &Relation| format!("{} with {} columns", kind(relation.kind), relation.columns.len());
-    maps(&before.relations, &after.relations, Object::Relation, described, &mut out, relation);
-    maps(&before.functions, &after.functions, Object::Function, described_function, &mut out, function);
+    maps((&before.relations, &after.relations), Object::Relation, described, &mut out, relation);
+    maps((&before.functions, &after.functions), Object::Function, described_function, &mut out, function);
     let described = |user_type: &daam_catalog::UserType| definition(&user_type.kind);
-    maps(&before.types, &after.types, Object::Type, described, &mut out, |name, before, after, out| {
+    maps((&before.types, &after.types), Object::Type, described, &mut out, |name, before, after, out| {
         let mut facts = Facts::default();
         facts.differ("definition", &definition(&before.kind), &definition(&after.kind));
         facts.differ("category", &before.category, &after.category);
@@ -123,7 +123,7 @@ impl Facts {
         }
     }
 
-    fn flag(&mut self, what: &str, before: bool, after: bool) {
+    fn flag(&mut self, what: &str, (before, after): (bool, bool)) {
         if before != after {
             self.say(format!("{what}: {} → {}", yes(before), yes(after)));
         }
@@ -151,8 +151,7 @@ fn shown<T: Display>(value: Option<&T>) -> String {
 }
 
 fn maps<K: Ord + Clone, V: PartialEq>(
-    before: &BTreeMap<K, V>,
-    after: &BTreeMap<K, V>,
+    (before, after): (&BTreeMap<K, V>, &BTreeMap<K, V>),
     object: impl Fn(K) -> Object,
     describe: impl Fn(&V) -> String,
     out: &mut Vec<SchemaChange>,
@@ -176,7 +175,7 @@ fn texts(
     object: impl Fn(String) -> Object + Copy,
     out: &mut Vec<SchemaChange>,
 ) {
-    maps(before, after, object, String::clone, out, |name, old, new, out| {
+    maps((before, after), object, String::clone, out, |name, old, new, out| {
         out.push(change(object(name.clone()), Kind::Changed, format!("{old} → {new}")));
     });
 }
@@ -185,8 +184,8 @@ fn relation(name: &RelationName, before: &Relation, after: &Relation, out: &mut 
     let mut facts = Facts::default();
     facts.differ("kind", &kind(before.kind), &kind(after.kind));
     facts.differ("owner", &before.owner, &after.owner);
-    facts.flag("row security", before.row_security, after.row_security);
-    facts.flag("triggers", before.triggers, after.triggers);
+    facts.flag("row security", (before.row_security, after.row_security));
+    facts.flag("triggers", (before.triggers, after.triggers));
     facts.replaced("what PUBLIC may do", &before.public, &after.public);
     facts.replaced("parents", &sorted(&before.parents), &sorted(&after.parents));
     facts.replaced("primary key", &before.primary_key, &after.primary_key);
@@ -206,7 +205,7 @@ fn relation(name: &RelationName, before: &Relation, after: &Relation, out: &mut 
     };
     let object = |column| Object::Column(name.clone(), column);
     let described = |column: &Column| column.data_type.sql.clone();
-    maps(&columns(before), &columns(after), object, described, out, |column, old, new, out| {
+    maps((&columns(before), &columns(after)), object, described, out, |column, old, new, out| {
         out.extend(column_facts(old, new).change(Object::Column(name.clone(), column.clone())));
     });
 }
@@ -225,8 +224,8 @@ fn sorted<T: Ord + Clone>(list: &[T]) -> Vec<T> {
 fn column_facts(before: &Column, after: &Column) -> Facts {
     let mut facts = Facts::default();
     facts.differ("type", &before.data_type.sql, &after.data_type.sql);
-    facts.flag("not null", before.not_null, after.not_null);
-    facts.flag("default", before.has_default, after.has_default);
+    facts.flag("not null", (before.not_null, after.not_null));
+    facts.flag("default", (before.has_default, after.has_default));
     facts.differ("generated", &generated(&before.generated), &generated(&after.generated));
     facts.differ("sequence", &shown(before.sequence.as_ref()), &shown(after.sequence.as_ref()));
     facts.replaced("comment", &before.comment, &after.comment);
@@ -261,11 +260,11 @@ fn function(name: &FunctionName, before: &Function, after: &Function, out: &mut 
     let mut facts = Facts::default();
     facts.differ("owner", &before.owner, &after.owner);
     facts.differ("volatility", &volatility(before.volatility), &volatility(after.volatility));
-    facts.flag("runs with its owner's rights", before.security_definer, after.security_definer);
-    facts.flag("everyone may execute it", before.public_execute, after.public_execute);
-    facts.flag("leakproof", before.leakproof, after.leakproof);
+    facts.flag("runs with its owner's rights", (before.security_definer, after.security_definer));
+    facts.flag("everyone may execute it", (before.public_execute, after.public_execute));
+    facts.flag("leakproof", (before.leakproof, after.leakproof));
     facts.differ("returns", &before.returns, &after.returns);
-    facts.flag("returns a set", before.returns_set, after.returns_set);
+    facts.flag("returns a set", (before.returns_set, after.returns_set));
     facts.differ("extension", &shown(before.extension.as_ref()), &shown(after.extension.as_ref()));
     out.extend(facts.change(Object::Function(name.clone())));
 }
