@@ -8,6 +8,7 @@ pub mod ask;
 pub mod brownfield;
 pub mod build;
 pub mod check;
+pub mod comment;
 pub mod diff;
 pub mod difference;
 pub mod explain;
@@ -16,6 +17,7 @@ pub mod fmt;
 pub mod git;
 pub mod init;
 pub mod inspect;
+pub mod pipeline;
 pub mod project;
 pub mod publish;
 pub mod report;
@@ -61,6 +63,8 @@ pub enum PolicyCommand {
     Explain(explain::ExplainArgs),
     /// Show which access a change of the policies gives or takes.
     Diff(diff::DiffArgs),
+    /// Write a report as one comment of a pull request.
+    Comment(comment::CommentArgs),
     /// Show who can do something.
     WhoCan(who::WhoCanArgs),
     /// Show everything a person can do.
@@ -128,6 +132,7 @@ pub async fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Test(args) => test::run(&args).await,
         PolicyCommand::Explain(args) => explain::run(&args),
         PolicyCommand::Diff(args) => diff::run(&args).await,
+        PolicyCommand::Comment(args) => comment::run(&args).await,
         PolicyCommand::WhoCan(args) => who::run(&args),
         PolicyCommand::WhatCan(args) => what::run(&args),
         PolicyCommand::Rule(args) => rules::run(&args),

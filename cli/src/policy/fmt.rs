@@ -7,6 +7,7 @@ use crate::output;
 use clap::Args;
 use daam_compiler::format::format;
 use daam_compiler::{FileSource as _, PROJECT_FILE};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,14 +17,16 @@ use std::process::ExitCode;
   daam policy fmt
   daam policy fmt --check
   daam policy fmt --diff policies/support.yaml
+  daam policy fmt - < policies/support.yaml
 
-White space at line ends, blank lines, the end of the file and the place of `kind` are put right. Comments, quoting
-and indentation stay as they are, and a file is left alone unless it says the same before and after.
+The form: `kind` and the other keys of a document in their order, two spaces a level, lists below their key, no quotes
+nobody needs, brackets kept while they fit into 100 columns, one blank line at most, one between documents. Comments
+stay with what they are about. A file is left alone unless it says the same before and after.
 Exit codes: 0 done, 1 a file is not formatted (with --check or --diff), 2 a file cannot be formatted, 3 no files.")]
 pub struct FmtArgs {
     #[command(flatten)]
     project: ProjectArgs,
-    /// Files; by default all of the project.
+    /// Files; by default all of the project. `-` reads standard input and writes standard output.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Only tell which files are not formatted.
@@ -42,17 +45,16 @@ pub fn run(args: &FmtArgs) -> Result<ExitCode, CliError> {
     }
     let (mut changed, mut refused) = (false, false);
     for path in &paths {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path).doing(format_args!("read `{shown}`"))?;
+        let stdin = path == Path::new("-");
+        let text = read(path, stdin)?;
         match format(&text) {
-            Ok(formatted) if formatted == text => {}
             Ok(formatted) => {
-                changed = true;
-                put(args, path, &text, &formatted)?;
+                changed |= formatted != text;
+                put(args, (!stdin).then_some(path), &text, &formatted)?;
             }
             Err(error) => {
                 refused = true;
-                output::progress(format!("error: `{shown}` cannot be formatted: {error}"));
+                output::progress(format!("error: `{}` cannot be formatted: {error}", path.display()));
             }
         }
     }
@@ -63,13 +65,27 @@ pub fn run(args: &FmtArgs) -> Result<ExitCode, CliError> {
     Ok(if failed { Exit::Findings.into() } else { ExitCode::SUCCESS })
 }
 
-fn put(args: &FmtArgs, path: &Path, text: &str, formatted: &str) -> Result<(), CliError> {
-    let shown = path.display();
-    if args.diff {
-        output::text_out(&difference(&shown.to_string(), text, formatted));
+fn read(path: &Path, stdin: bool) -> Result<String, CliError> {
+    if !stdin {
+        return std::fs::read_to_string(path).doing(format_args!("read `{}`", path.display()));
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).doing("read standard input as UTF-8 text")?;
+    Ok(text)
+}
+
+/// Writes, shows or tells; without a path the text came from standard input.
+fn put(args: &FmtArgs, path: Option<&PathBuf>, text: &str, formatted: &str) -> Result<(), CliError> {
+    let shown = path.map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+    if !(args.check || args.diff) && path.is_none() {
+        output::text_out(formatted);
+    } else if text == formatted {
+        return Ok(());
+    } else if args.diff {
+        output::text_out(&difference(&shown, text, formatted));
     } else if args.check {
         output::line(format!("not formatted: {shown}"));
-    } else {
+    } else if let Some(path) = path {
         std::fs::write(path, formatted).doing(format_args!("write `{shown}`"))?;
         output::line(format!("formatted: {shown}"));
     }

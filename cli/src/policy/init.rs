@@ -3,6 +3,7 @@
 //!
 //! Refused: to overwrite a file that exists.
 
+use super::pipeline::Pipeline;
 use super::project::ProjectArgs;
 use super::schema::{Live, read_lock};
 use super::{brownfield, first_tests};
@@ -11,7 +12,9 @@ use crate::output;
 use clap::Args;
 use daam_catalog::{Catalog, Identifier};
 use daam_compiler::PROJECT_FILE;
+use daam_compiler::format::format;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Options of `daam policy init`.
@@ -20,6 +23,7 @@ use std::process::ExitCode;
   daam policy init --database shop --lock schema/shop
   daam policy init --database shop --lock schema/shop --readers analyst
   daam policy init --database shop --from-db --dsn postgresql://reader@db.internal/shop
+  daam policy init --database shop --lock schema/shop --ci github
 
 Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
 With --readers a first policy lets that group read every schema; mask and narrow it before it is published.
@@ -44,6 +48,9 @@ pub struct InitArgs {
     /// A group that may read everything.
     #[arg(long, value_name = "GROUP")]
     readers: Option<String>,
+    /// Also write the pipeline that checks pull requests, at the root of the repository.
+    #[arg(long, value_name = "SERVICE")]
+    ci: Option<Pipeline>,
 }
 
 fn database_name(text: &str) -> Result<String, String> {
@@ -62,12 +69,23 @@ pub async fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
         Some(lock) => files(args, lock, &read_lock(&root.join(lock))?),
         None => from_database(args).await?,
     };
-    if let Some(present) = files.keys().find(|path| root.join(path).exists()) {
-        let message = format!("`{}` exists already", root.join(present).display());
+    // Tables of the lock and other files than YAML have a form of their own.
+    let formatted = |path: &str, text: String| {
+        if path.ends_with(".yaml") { format(&text).unwrap_or(text) } else { text }
+    };
+    let mut files: BTreeMap<PathBuf, String> = files
+        .into_iter()
+        .map(|(path, text)| {
+            let text = formatted(&path, text);
+            (root.join(path), text)
+        })
+        .collect();
+    files.extend(args.ci.map(|pipeline| pipeline.file(root)));
+    if let Some(present) = files.keys().find(|path| path.exists()) {
+        let message = format!("`{}` exists already", present.display());
         return Err(CliError::usage(message).remedy("choose another directory with `--project DIR`"));
     }
     for (path, text) in files {
-        let path = root.join(path);
         let doing = format!("write `{}`", path.display());
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).doing(&doing)?;

@@ -6,6 +6,8 @@ mod help;
 #[cfg(test)]
 mod lsp;
 #[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod policy_check;

@@ -290,6 +290,7 @@ fn an_expired_bundle_exits_with_22() {
 fn files_are_formatted_only_where_they_say_the_same() {
     let scratch = project();
     let root = scratch.path();
+    expect(root, 0, "policy fmt");
     expect(root, 0, "policy fmt --check");
     let path = "policies/support.yaml";
     write(
@@ -320,7 +321,8 @@ fn a_project_starts_from_a_lock_and_overwrites_nothing() {
         write(root, &format!("schema/shop/{name}"), &text);
     }
     expect(root, 2, "policy init --database Shop:x --lock schema/shop");
-    expect(root, 0, "policy init --database shop --lock schema/shop --readers analyst");
+    expect(root, 0, "policy init --database shop --lock schema/shop --readers analyst --ci github");
+    assert!(root.join(".github/workflows/policy.yml").is_file());
     expect(root, 2, "policy init --database shop --lock schema/shop");
     expect(root, 0, "policy fmt --check");
     let said = daam(root, "policy who-can select public.users");
@@ -348,6 +350,7 @@ fn every_command_has_help_with_an_example() {
     for command in [
         "policy init",
         "policy check",
+        "policy comment",
         "policy fmt",
         "policy test",
         "policy explain",

@@ -263,3 +263,27 @@ fn the_summary_of_a_job_gets_every_finding() {
     let summary = read(root, "summary.md");
     assert!(summary.contains("[DAAM103](https://docs.acme.test/rules/DAAM103) unknown-key"), "{summary}");
 }
+
+#[test]
+fn standard_input_is_formatted_to_standard_output() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |text: &str, arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_daam"))
+            .args(["policy", "fmt", "-"])
+            .args(arguments)
+            .current_dir(scratch.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let formatted = "kind: policy # what\nname: a\n";
+    assert_eq!(run("name:   'a'\nkind: policy # what\n", &[]), (Some(0), formatted.to_owned()));
+    assert_eq!(run(formatted, &[]), (Some(0), formatted.to_owned()));
+    assert_eq!(run("name: a\nkind: policy\n", &["--check"]), (Some(1), "not formatted: -\n".to_owned()));
+    assert_eq!(run("name: [\n", &[]), (Some(2), String::new()));
+}

@@ -13,6 +13,8 @@ mod effects;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod format;
+#[cfg(test)]
 mod hostile;
 mod large;
 #[cfg(test)]

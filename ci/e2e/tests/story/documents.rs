@@ -119,6 +119,23 @@ fn the_commands_of_the_page_on_tests_run_in_the_shop() {
 }
 
 #[test]
+fn the_commands_of_the_pipeline_page_run_in_a_repository_with_the_shop() {
+    let folder = copy_of_shop();
+    let (fine, text) = shell(
+        folder.path(),
+        "git init -q . && git add . && git -c user.name=t -c user.email=t@acme.test commit -q -m shop",
+    );
+    assert!(fine, "{text}");
+    let lines: Vec<String> =
+        fences(&page("policy-examples/ci.md"), "console").iter().flat_map(|block| commands(block)).collect();
+    assert!(lines.len() >= 14, "{lines:?}");
+    for line in lines {
+        let (fine, text) = shell(folder.path(), &line);
+        assert!(fine, "`{line}` failed:\n{text}");
+    }
+}
+
+#[test]
 fn the_policy_of_the_language_page_is_one() {
     let folder = copy_of_shop();
     let policies: Vec<String> = fences(&page("policy-examples/language.md"), "yaml")
