@@ -9,6 +9,9 @@
 mod classification;
 
 use classification::Classification;
+mod lint;
+
+use lint::{Lint, Waiver};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -360,42 +363,6 @@ struct ProjectDocument {
     lint: Option<Lint>,
     /// Findings of rules that guard exposure, accepted for a time.
     waivers: Option<Vec<Waiver>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct Lint {
-    /// Codes or names of rules.
-    levels: Option<BTreeMap<String, Level>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum Level {
-    Off,
-    Info,
-    Warning,
-    Error,
-}
-
-/// Names a column or relation with `on`, a policy with `policy`, or both.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("anyOf" = [{ "required": ["on"] }, { "required": ["policy"] }]))]
-struct Waiver {
-    /// Code or name of the rule.
-    rule: String,
-    /// `schema.table.column` or `schema.table`.
-    #[schemars(regex(pattern = r"^[^*]+$"))]
-    on: Option<String>,
-    policy: Option<String>,
-    /// Needed when the project has several.
-    database: Option<String>,
-    /// Who answers for it.
-    owner: String,
-    reason: String,
-    /// The last day it holds.
-    #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
-    until: String,
 }
 
 #[derive(JsonSchema)]
