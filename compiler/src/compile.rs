@@ -118,6 +118,11 @@ struct Locked {
 }
 
 impl Workspace {
+    /// The schema of a database as its lock said when the project was checked last, also while policies are wrong.
+    pub fn catalog(&self, database: &str) -> Option<&Catalog> {
+        self.locks.get(database)?.read.as_ref().ok().map(|(catalog, _)| &**catalog)
+    }
+
     /// One that has seen nothing yet.
     pub fn new(options: Options) -> Self {
         Self { options, ..Self::default() }

@@ -99,7 +99,9 @@ impl Editor {
             None if sound.databases.len() == 1 => sound.databases.values().next(),
             None => None,
         });
-        Known { catalog: compiled.map(schema_of), compiled }
+        let name = place.database.as_deref().or(compiled.map(|known| known.policies.database.as_str()));
+        let catalog = name.and_then(|name| self.workspace.catalog(name));
+        Known { catalog: catalog.or(compiled.map(schema_of)), compiled }
     }
 }
 

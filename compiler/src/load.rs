@@ -130,7 +130,7 @@ impl Files {
     fn update(&mut self, source: &dyn FileSource, files: &[(&str, Role)]) {
         let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
         let texts = source.read_all(&paths);
-        let mut changed: Vec<(&str, Role, Option<SourceId>, Result<Arc<str>, String>)> = Vec::new();
+        let mut changed: Vec<Changed<'_>> = Vec::new();
         for ((path, role), text) in files.iter().zip(texts) {
             let text = text.map_err(|error| error.to_string());
             let known = self.known.get(*path);
@@ -178,6 +178,9 @@ impl Files {
         }
     }
 }
+
+/// A file that is not what it was: its path and role, where its findings point to, and its text.
+type Changed<'a> = (&'a str, Role, Option<SourceId>, Result<Arc<str>, String>);
 
 /// Whether two texts are equal, without looking at them if they are one.
 fn same(a: &Result<Arc<str>, String>, b: &Result<Arc<str>, String>) -> bool {

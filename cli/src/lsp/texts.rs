@@ -74,6 +74,11 @@ impl FileSource for Texts {
         let absent = || ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
         self.get(path).map(ToString::to_string).ok_or_else(absent)
     }
+
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
+        let absent = |path: &str| ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
+        paths.iter().map(|path| self.get(path).cloned().ok_or_else(|| absent(path))).collect()
+    }
 }
 
 /// The nearest directory with a project file, from a file or directory upwards.

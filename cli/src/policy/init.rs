@@ -71,7 +71,7 @@ pub async fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
     };
     // Tables of the lock and other files than YAML have a form of their own.
     let formatted = |path: &str, text: String| {
-        if path.ends_with(".yaml") { format(&text).unwrap_or(text) } else { text }
+        if path.strip_suffix(".yaml").is_some() { format(&text).unwrap_or(text) } else { text }
     };
     let mut files: BTreeMap<PathBuf, String> = files
         .into_iter()

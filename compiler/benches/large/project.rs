@@ -152,7 +152,7 @@ fn policy(number: usize, size: Size) -> String {
         let _ = writeln!(text, "  - on: {}.{}_*\n    allow: [select]", schema(first), noun(second));
         let _ = writeln!(text, "    rows: region = subject.region");
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let _ = writeln!(text, "masks:\n  - on: {}.reference", relation(first));
         let _ = writeln!(text, "    with: {{ partial: {{ prefix: 2, suffix: 2 }} }}");
         let _ = writeln!(text, "  - on: {}.source_host\n    with: {{ network: 24 }}", relation(first));
@@ -225,7 +225,7 @@ fn one_column(number: usize, (name, sql, class): (&str, &str, &str)) -> Value {
         fields.insert("not_null".to_owned(), json!(true));
         fields.insert("has_default".to_owned(), json!(true));
     }
-    if name == "reference" && number % 3 == 0 {
+    if name == "reference" && number.is_multiple_of(3) {
         fields.insert("comment".to_owned(), json!("What the other side calls it."));
     }
     column

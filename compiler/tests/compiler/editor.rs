@@ -88,6 +88,15 @@ fn keys_presets_verbs_groups_and_databases_complete() {
 }
 
 #[test]
+fn a_project_that_was_never_sound_completes_from_its_lock() {
+    let (files, offset) = project("kind: policy\nname: x\ndatabase: shop\ngrants:\n  - on: public.us‸\n");
+    let mut editor = Editor::new(Options::default());
+    editor.update(&files);
+    let found = editor.complete(&files, PATH, offset);
+    assert_eq!(found.iter().map(|found| found.label.as_str()).collect::<Vec<_>>(), ["public.users"]);
+}
+
+#[test]
 fn a_chosen_key_brings_its_colon_once() {
     let (editor, files, offset) = typing("kind: policy\nname: x\nmas‸");
     let found = editor.complete(&files, PATH, offset);
