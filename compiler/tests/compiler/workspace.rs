@@ -96,11 +96,21 @@ fn told(checked: &Checked) -> Vec<String> {
         format!("{:?}", checked.inputs),
     ];
     for (name, database) in &checked.databases {
-        let cases: Vec<String> = database
-            .scenarios
-            .iter()
-            .map(|case| format!("{} {}", case.name, scenario::run(database, case).len()))
-            .collect();
+        let mut cases = Vec::new();
+        for case in &database.scenarios {
+            let outcome = scenario::run(database, case);
+            // Sources are told by their paths: which number one has is nobody's business.
+            let failures = outcome.failures.iter().map(|failure| {
+                let place = (checked.sources.path(failure.at.source), failure.at.span);
+                format!("{place:?} {}", failure.message)
+            });
+            cases.push((
+                case.name.clone(),
+                failures.collect::<Vec<_>>(),
+                outcome.determined,
+                outcome.columns,
+            ));
+        }
         told.push(format!(
             "{name} {:?} {:?} {:?} {} {cases:?}",
             database.policies, database.catalog, database.scope, database.lock_fingerprint
