@@ -11,7 +11,7 @@ mod extensions;
 pub mod privileges;
 mod queries;
 mod type_class;
-mod types;
+mod user_types;
 
 pub(crate) use extensions::used_types;
 

@@ -5,7 +5,7 @@
 //! outside; [`narrow`] applies a bundle that was accepted under a wider scope. Patterns never leave the process.
 
 mod review;
-mod types;
+mod user_types;
 mod violation;
 
 pub use review::{Review, narrow, review};
@@ -41,7 +41,7 @@ impl ScopedCatalog {
             .map(|(name, function)| (name.clone(), function.clone()))
             .collect();
         let mut catalog = Catalog { server: full.catalog.server, relations, functions, ..Catalog::default() };
-        types::keep(&mut catalog, &full.catalog, scope);
+        user_types::keep(&mut catalog, &full.catalog, scope);
         let catalog = Arc::new(catalog);
         let known = if scope.is_active() { Arc::new(guarded(&catalog, full)) } else { Arc::clone(&catalog) };
         Self { catalog, known }

@@ -2,7 +2,7 @@
 
 use super::queries::{Facts, get};
 use super::{FullCatalog, IntrospectError};
-use super::{extensions, type_class, types};
+use super::{extensions, type_class, user_types};
 use daam_catalog::{
     Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated, Identifier,
     NameError, Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, Volatility,
@@ -35,13 +35,13 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
         server: ServerVersion(u32::try_from(facts.version).unwrap_or(0)),
         relations: work.relations.into_values().map(|relation| (relation.name.clone(), relation)).collect(),
         functions: functions?,
-        types: types::read(&facts.types)?,
-        operators: facts.operators.iter().map(types::operator).collect::<Result<_, _>>()?,
-        casts: facts.casts.iter().map(types::cast).collect::<Result<_, _>>()?,
+        types: user_types::read(&facts.types)?,
+        operators: facts.operators.iter().map(user_types::operator).collect::<Result<_, _>>()?,
+        casts: facts.casts.iter().map(user_types::cast).collect::<Result<_, _>>()?,
         system: facts.system.as_deref().map(daam_catalog::lock::system_hash),
         captured: None,
     };
-    extensions::keep_used(&mut catalog, &types::of_extensions(facts)?);
+    extensions::keep_used(&mut catalog, &user_types::of_extensions(facts)?);
     Ok(FullCatalog { catalog, owned_sequences: work.owned_sequences })
 }
 

@@ -3,7 +3,7 @@
 //! A filter over a `citext` column needs the operators, functions and casts of `citext`; a database that merely has a
 //! large extension installed should not carry all of it.
 
-use super::types::OfExtensions;
+use super::user_types::OfExtensions;
 use daam_catalog::user_type::named_type;
 use daam_catalog::{Catalog, Function, RelationName, UserTypeKind};
 use std::collections::BTreeSet;

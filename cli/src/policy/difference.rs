@@ -15,7 +15,7 @@ mod tests {
 
     #[test]
     fn places_far_apart_are_pieces_of_their_own() {
-        let before: String = (0..30).map(|line| format!("{line}\n")).collect();
+        let before = (0..30).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
         let after = before.replace("\n3\n", "\nthree\n").replace("\n27\n", "\n27a\n");
         let text = difference("./p/a.yaml", &before, &after);
         assert!(text.starts_with("--- a/p/a.yaml\n+++ b/p/a.yaml\n@@ -1,7 +1,7 @@\n"), "{text}");
