@@ -213,6 +213,6 @@ mod tests {
         let offset = POLICY.find("users").unwrap() + 2;
         let (_, cursor) = completing(POLICY, offset).unwrap();
         assert_eq!(cursor.typed, "public.us");
-        assert_eq!(&POLICY[cursor.replace.start..cursor.replace.end], "public.users");
+        assert_eq!(POLICY.get(cursor.replace.start..cursor.replace.end), Some("public.users"));
     }
 }

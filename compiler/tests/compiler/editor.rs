@@ -138,7 +138,7 @@ fn names_lead_to_where_they_are_declared() {
         let found = editor.define(&files, PATH, offset).into_iter().next();
         found.map(|target| {
             let text = daam_compiler::FileSource::read(&files, &target.path).unwrap();
-            (target.path, text[target.span.start..target.span.end].to_owned())
+            (target.path, text.get(target.span.start..target.span.end).unwrap().to_owned())
         })
     };
     let table = target(&SOUND.replace("on: public.users\n", "on: public.us‸ers\n"));

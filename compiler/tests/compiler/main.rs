@@ -16,6 +16,7 @@ mod examples;
 mod format;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod repair;

@@ -155,7 +155,10 @@ fn what_no_policy_has_to_do_with_is_neutral_and_indexes_do_not_make_a_lock_stale
 
 #[test]
 fn reports_are_bounded_for_people_and_whole_for_machines() {
-    let many: String = (0..3000).map(|n| format!("table public.t{n}: id integer, `name` text\n")).collect();
+    let many = (0..3000)
+        .map(|n| format!("table public.t{n}: id integer, `name` text"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let found = changes(&format!("{BEFORE}{many}"));
     assert_eq!(found.len(), 3000);
     let markdown = to_markdown("shop", &found);

@@ -8,15 +8,20 @@ use daam_diagnostic::{Report, identify};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// The states each file of the project may be in; besides, every one of them may be absent.
-fn states() -> Vec<(&'static str, Vec<String>)> {
-    let lock = |text: &str| daam_catalog::lock::to_files(&catalogue::parse(text));
-    let small = lock("table public.users: id integer, email text, region text");
-    let large = lock(
+/// The files of a small lock and of a larger one.
+fn locks() -> [BTreeMap<String, String>; 2] {
+    [
+        "table public.users: id integer, email text, region text",
         "table public.users: id integer, email text, region text\n\
          table public.orders: id integer, total numeric\n\
          view public.mails reads public.users.email: email text",
-    );
+    ]
+    .map(|text| daam_catalog::lock::to_files(&catalogue::parse(text)))
+}
+
+/// The states each file of the project may be in; besides, every one of them may be absent.
+fn states() -> Vec<(&'static str, Vec<String>)> {
+    let [small, large] = locks();
     let project = |policies: &str, attributes: &str| {
         format!(
             "kind: project\nattributes: {{ {attributes} }}\ndatabases:\n  \

@@ -1,6 +1,8 @@
 //! What reports promise to those who read them.
 
+#[cfg(test)]
 mod formats;
+#[cfg(test)]
 mod sarif;
 
 use daam_diagnostic::{
@@ -37,8 +39,7 @@ fn run() -> (SourceMap, Vec<Finding>) {
 }
 
 /// The same finding waived and silenced by a comment.
-fn silenced(findings: &[Finding]) -> Vec<Silenced> {
-    let finding = &findings[0];
+fn silenced(finding: &Finding) -> Vec<Silenced> {
     let waiver = Silenced {
         finding: finding.clone(),
         in_source: false,
