@@ -316,7 +316,7 @@ fn files_are_formatted_only_where_they_say_the_same() {
 fn a_project_starts_from_a_lock_and_overwrites_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
-    expect(root, 2, "policy init --database shop --lock schema/shop");
+    expect(root, 4, "policy init --database shop --lock schema/shop");
     for (name, text) in lock::to_files(&catalog()) {
         write(root, &format!("schema/shop/{name}"), &text);
     }
