@@ -4,74 +4,67 @@ use super::*;
 
 pub(super) fn cases() -> Vec<Value> {
     let good = signed(input(5), &[KEY_A]);
-    let mut tampered = good.clone();
-    let last = tampered.len() - 3;
-    tampered[last] ^= 1;
-    let rotated = trust_with(&trust(), |draft| {
-        draft.version = 2;
-        draft.roles.insert(Role::Policy, role(&[KEY_B], 1));
-    });
+    let tampered = one_byte_off(&good);
+    let rotated = rotated();
     vec![
         vector(
-            "start-accept",
-            "the stored bundle is the one that was accepted",
+            ["start-accept", "the stored bundle is the one that was accepted", "active"],
             &good,
             &trust(),
             NOW,
-            "active",
         ),
         vector(
-            "start-accept-under-expired-trust",
-            "the stored bundle stays when the trust file has ended",
+            [
+                "start-accept-under-expired-trust",
+                "the stored bundle stays when the trust file has ended",
+                "active",
+            ],
             &good,
             &expired_trust(),
             NOW,
-            "active",
         ),
         vector(
-            "start-reject-tampered",
-            "a stored byte was changed",
+            ["start-reject-tampered", "a stored byte was changed", "refused:malformed:content-digest"],
             &tampered,
             &trust(),
             NOW,
-            "refused:malformed:content-digest",
         ),
         vector(
-            "start-reject-not-the-head",
-            "another authentic bundle lies where the accepted one was",
+            [
+                "start-reject-not-the-head",
+                "another authentic bundle lies where the accepted one was",
+                "refused:rollback:not-the-head",
+            ],
             &signed(input(6), &[KEY_A]),
             &trust(),
             NOW,
-            "refused:rollback:not-the-head",
         ),
         vector(
-            "start-reject-revoked-signer",
-            "the trust file dropped the key that signed; agents go on only for a time of grace",
+            [
+                "start-reject-revoked-signer",
+                "the trust file dropped the key that signed; agents go on only for a time of grace",
+                "refused:signature:threshold",
+            ],
             &good,
             &rotated,
             NOW,
-            "refused:signature:threshold",
         ),
         vector(
-            "start-reject-epoch-raised",
-            "the trust file raised the epoch",
+            ["start-reject-epoch-raised", "the trust file raised the epoch", "refused:rollback:epoch"],
             &good,
             &trust().with_epoch("shop", 2).unwrap(),
             NOW,
-            "refused:rollback:epoch",
         ),
         vector(
-            "start-reject-expired",
-            "the stored bundle has expired",
+            ["start-reject-expired", "the stored bundle has expired", "refused:expired:expired"],
             &good,
             &trust(),
             NOW + 86_400,
-            "refused:expired:expired",
         ),
     ]
 }
 
-fn vector(name: &str, description: &str, stored: &[u8], trust: &TrustFile, now: i64, expect: &str) -> Value {
+fn vector([name, description, expect]: [&str; 3], stored: &[u8], trust: &TrustFile, now: i64) -> Value {
     json!({
         "kind": "start",
         "name": name,
@@ -82,5 +75,20 @@ fn vector(name: &str, description: &str, stored: &[u8], trust: &TrustFile, now: 
         "now": now,
         "stored": STANDARD.encode(stored),
         "expect": expect,
+    })
+}
+
+fn one_byte_off(bytes: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    let last = changed.len() - 3;
+    changed[last] ^= 1;
+    changed
+}
+
+/// A trust file that trusts another policy key.
+fn rotated() -> TrustFile {
+    trust_with(&trust(), |draft| {
+        draft.version = 2;
+        draft.roles.insert(Role::Policy, role(&[KEY_B], 1));
     })
 }
