@@ -191,14 +191,14 @@ fn is_view(relation: &Relation) -> bool {
 
 /// Policies that mask something, by whom they apply to.
 #[derive(Debug, Default)]
-struct Audiences<'a> {
+pub(super) struct Audiences<'a> {
     everyone: BTreeSet<usize>,
     groups: BTreeMap<&'a str, Vec<usize>>,
     users: BTreeMap<&'a str, Vec<usize>>,
 }
 
 impl<'a> Audiences<'a> {
-    fn of(policies: &'a [CheckedPolicy<'_>]) -> Self {
+    pub(super) fn of(policies: &'a [CheckedPolicy<'_>]) -> Self {
         let mut audiences = Self::default();
         for (index, policy) in policies.iter().enumerate().filter(|(_, policy)| !policy.masks.is_empty()) {
             let subjects = &policy.policy.subjects;
@@ -216,7 +216,7 @@ impl<'a> Audiences<'a> {
     }
 
     /// Those that certainly apply to some of the subjects of this one.
-    fn with(&self, policy: &CheckedPolicy<'_>) -> BTreeSet<usize> {
+    pub(super) fn with(&self, policy: &CheckedPolicy<'_>) -> BTreeSet<usize> {
         let subjects = &policy.policy.subjects;
         let groups = subjects.groups.iter().filter_map(|group| self.groups.get(group.as_str()));
         let users = subjects.users.iter().filter_map(|user| self.users.get(user.as_str()));

@@ -1,5 +1,6 @@
 //! Grants that write more than a reader of the policy may expect.
 
+use super::project::Audiences;
 use super::{CheckedGrant, CheckedMask, CheckedPolicy, Database};
 use crate::rule;
 use crate::syntax::policy::WrittenGrant;
@@ -38,12 +39,11 @@ pub(super) fn standing(policy: &CheckedPolicy<'_>, database: &Database<'_>, sink
 
 /// `update` of columns that are masked for some of the same people.
 pub(super) fn masked(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
+    let audiences = Audiences::of(policies);
     for policy in policies {
-        let masks: Vec<&CheckedMask<'_>> = policies
-            .iter()
-            .filter(|other| super::project::together(&policy.policy.subjects, &other.policy.subjects))
-            .flat_map(|other| &other.masks)
-            .collect();
+        let together = audiences.with(policy);
+        let together = together.iter().filter_map(|index| policies.get(*index));
+        let masks: Vec<&CheckedMask<'_>> = together.flat_map(|other| &other.masks).collect();
         for (grant, model) in policy.grants.iter().zip(&policy.policy.grants) {
             if !masks.is_empty() && grant.allow.contains(&Verb::Update) {
                 overwritten(grant, model, &masks, sink);

@@ -1,17 +1,19 @@
 //! Tables a policy filters by a column, next to tables with that column that it does not filter.
 
-use crate::check::CheckedPolicy;
+use crate::check::{CheckedPolicy, Filters};
 use crate::rule;
 use daam_catalog::{Identifier, Relation, RelationName};
 use daam_diagnostic::{Location, Sink};
 use daam_model::Verb;
-use daam_sql::Filter;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn report(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
     let restricted = restricted(policies);
+    let mut known = Filters::default();
+    let grants = policies.iter().flat_map(|policy| &policy.policy.grants);
+    known.learn(grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict)).map(String::as_str));
     for policy in policies {
-        let filters = filters(policy);
+        let filters = filters(policy, &known);
         if filters.is_empty() {
             continue;
         }
@@ -61,11 +63,11 @@ fn tell(
 }
 
 /// Columns that the policy compares with something about the subject, and a grant that does.
-fn filters(policy: &CheckedPolicy<'_>) -> BTreeMap<Identifier, Location> {
+fn filters(policy: &CheckedPolicy<'_>, known: &Filters) -> BTreeMap<Identifier, Location> {
     let mut out = BTreeMap::new();
     for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
         for text in model.rows.iter().chain(&model.restrict) {
-            let Ok(filter) = Filter::parse(text) else { continue };
+            let Ok(filter) = known.read(text) else { continue };
             if filter.attributes().is_empty() {
                 continue;
             }
