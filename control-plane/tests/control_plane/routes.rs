@@ -141,7 +141,8 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
     crate::bundles::publish_first(&world, &ours).await;
     let eve = &theirs.token;
     for route in table() {
-        let query = if route.path.ends_with("/bundle") { "?expect_head=1" } else { "" };
+        let publishes = route.method == "PUT" && route.path.ends_with("/bundle");
+        let query = if publishes { "?expect_head=1" } else { "" };
         let id = match route.path {
             path if path.starts_with("/v1/agents") => &agent_id,
             path if path.starts_with("/v1/relays") => &relay_id,

@@ -44,11 +44,15 @@ fn reason(
     if let Some(read) = view.reads.iter().find(|read| masks.hides(read)) {
         return Some(RefusedReason::ReadsMasked(read.clone()));
     }
+    // A filter on a verb the view does not pass on hides nothing from who may read every row.
+    let passes_on = |verb: &Verb| *verb == Verb::Select || access.verbs.contains_key(verb);
     let filtered = |relation: &RelationName| {
-        granted.relations.get(relation).is_some_and(|read| {
-            // A filter on a verb the view does not pass on hides nothing from who may read every row.
-            read.rows.keys().any(|verb| *verb == Verb::Select || access.verbs.contains_key(verb))
-        })
+        let restricted = granted.refused.iter().any(|refused| {
+            let by_child =
+                matches!(&refused.reason, RefusedReason::ChildRestricted(verb, _) if passes_on(verb));
+            by_child && refused.relation == *relation
+        });
+        restricted || granted.relations.get(relation).is_some_and(|read| read.rows.keys().any(passes_on))
     };
     view.reads.iter().find_map(|read| {
         let family = families.get(&read.relation).into_iter().flatten();

@@ -121,3 +121,14 @@ fn a_restriction_on_a_partition_takes_the_verb_from_a_parent_that_is_not_restric
     assert!(e.relations[&name("public.orders")].verbs.contains_key(&Verb::Select));
     assert!(e.refused.is_empty());
 }
+
+#[test]
+fn a_view_stays_refused_when_its_parent_table_is_taken_away_by_a_restricted_partition() {
+    let open = policy("a")
+        .grant(grant("public.orders", &[Verb::Select]).rows("id = 1"))
+        .grant(grant("public.order_report", &[Verb::Select]));
+    let none = grant("public.orders_1", &[Verb::Select]).columns(Verb::Select, &["gone"]);
+    let child = policy("b").grant(none.restrict("false"));
+    let e = resolve(&set([open, child]), &shop());
+    assert!(!e.relations.contains_key(&name("public.order_report")), "{:?}", e.relations.keys());
+}
