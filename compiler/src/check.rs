@@ -3,6 +3,7 @@
 pub(crate) mod ceiling;
 pub(crate) mod family;
 pub(crate) mod filter;
+mod filter_index;
 mod filter_mask;
 mod filter_null;
 mod filter_text;

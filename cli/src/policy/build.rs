@@ -116,7 +116,7 @@ pub async fn run(args: &BuildArgs) -> Result<ExitCode, CliError> {
     require_clean(&checked)?;
     let source = git::source(&args.project.project);
     if args.require_clean && source.dirty {
-        return Err(CliError::new(Exit::Findings, "the project has uncommitted changes")
+        return Err(CliError::new(Exit::Findings, "the project has uncommitted changes (DAAM807)")
             .remedy("commit them, or build without `--require-clean`"));
     }
     if let Some(written) = &args.check {

@@ -52,7 +52,7 @@ pub async fn run(args: &PublishArgs) -> Result<ExitCode, CliError> {
     if let Some(approved) =
         args.require_approval.as_ref().filter(|approved| !approved.eq_ignore_ascii_case(effects))
     {
-        let message = format!("the bundle has the effects {effects}, and {approved} was approved");
+        let message = format!("the bundle has the effects {effects}, and {approved} was approved (DAAM806)");
         return Err(CliError::new(crate::error::Exit::Findings, message)
             .remedy("`daam policy diff` shows what changes; have exactly that approved"));
     }

@@ -4,8 +4,8 @@
 //! places carried back to where the text stands in the YAML file.
 
 use super::Database;
-use super::filter_null;
 use super::filter_type::types;
+use super::{filter_index, filter_null};
 use crate::resolve::unknown_column;
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
@@ -64,6 +64,7 @@ pub(crate) fn filter(
     constant(&filter, text, sink);
     types(&filter, text, relations, database, sink);
     filter_null::nulls(&filter, text, relations, database, sink);
+    filter_index::unindexed(&filter, text, relations, database, sink);
     (!sink.errors_since(before)).then(|| Read {
         canonical: filter.canonical(),
         compared: filter.columns().into_iter().map(|used| (used.name, place(used.offset))).collect(),

@@ -20,6 +20,9 @@ table public.customers: id integer not null, email text, region text
 table public.orders: id integer not null, customer_id integer, region text, tenant_id uuid, status text not null, total numeric, note text, placed_at timestamptz
 table public.order_items: id integer not null, order_id integer references public.orders.id, product_id integer, price numeric
 table analytics.events: id integer not null, client_ip inet, kind text
+table analytics.clicks: id integer not null, day date not null, region text
+index analytics.clicks(day)
+size analytics.clicks large
 table ops.services: id integer not null, token text
 table hr.shifts: id integer not null, begins timestamptz
 view public.order_notes reads public.orders.note: id integer, note text

@@ -281,6 +281,31 @@ grants:
 ",
 );
 
+/// A row filter on a large table that no index helps with.
+pub static FILTER_UNINDEXED: Rule = Rule::warning(
+    414,
+    "filter-unindexed",
+    "The filter is part of every query of everybody it applies to. The table is large (a million rows or more when the lock was pulled), it has indexes, and none begins with a column the filter reads, so each query reads the whole table. Create an index on such a column.",
+)
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: analytics.clicks, allow: [select], rows: region = subject.region }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: analytics.clicks, allow: [select], rows: day > '2026-01-01' and region = subject.region }
+",
+);
+
 /// A function of a user schema that reads no column of the row is called for every row all the same.
 pub static FILTER_PER_ROW_CALL: Rule = Rule::warning(
     412,
@@ -442,6 +467,7 @@ pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_CONSTANT,
     &FILTER_NULL_SEMANTICS,
     &FILTER_PER_ROW_CALL,
+    &FILTER_UNINDEXED,
     &FILTER_ON_MASKED_COLUMN,
     &UNKNOWN_ATTRIBUTE,
     &FILTER_TYPE_MISMATCH,

@@ -306,6 +306,40 @@ cases:
 ",
 );
 
+/// A bundle whose effects are not the approved ones is not published.
+pub static WIDENING_UNAPPROVED: Rule = Rule::error(
+    806,
+    "widening-unapproved",
+    "What was approved is a meaning, not a text: the digest of the effects of the policies. A bundle with other effects needs an approval of its own, however small the edit was.",
+)
+.fixed()
+.shown_by("daam policy publish shop.daam --to URL --require-approval DIGEST")
+.example(
+    "\
+# daam policy publish shop.daam --require-approval DIGEST, with a bundle built after one more grant was added
+",
+    "\
+# the digest `daam policy inspect` shows for the bundle is the one that was approved
+",
+);
+
+/// A bundle is to be built from files that are not committed.
+pub static DIRTY_TREE: Rule = Rule::error(
+    807,
+    "dirty-tree",
+    "The files differ from the commit the bundle would name, so nobody could find out later what it was built from, nor build it again. Commit them first.",
+)
+.fixed()
+.shown_by("daam policy build --require-clean")
+.example(
+    "\
+# daam policy build --require-clean, with an edited and uncommitted policies/support.yaml
+",
+    "\
+# the same after `git commit`
+",
+);
+
 pub(super) const REQUEST_RULES: &[&Rule] = &[
     &REQUESTABLE_WITHOUT_APPROVER,
     &SELF_APPROVAL,
@@ -318,4 +352,6 @@ pub(super) const REQUEST_RULES: &[&Rule] = &[
     &LOCK_WRONG_DATABASE,
     &LOCK_INVALID,
     &POLICY_UNTESTED,
+    &WIDENING_UNAPPROVED,
+    &DIRTY_TREE,
 ];
