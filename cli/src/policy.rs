@@ -15,6 +15,7 @@ pub mod explain;
 pub mod first_tests;
 pub mod fmt;
 pub mod git;
+pub mod grants;
 pub mod init;
 pub mod inspect;
 pub mod pipeline;

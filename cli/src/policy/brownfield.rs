@@ -3,39 +3,16 @@
 //! One policy per role that holds a grant, PUBLIC as everyone, masks for columns that look sensitive, and tests that
 //! hold. What the language cannot say is written down as a comment and told, never dropped in silence.
 
-use daam_catalog::{Catalog, Column, ColumnPattern, Identifier, Relation, RelationKind, RelationName, lock};
+use super::grants::{Held, Privileges, holdings};
+use daam_catalog::{Catalog, Column, ColumnPattern, Relation, RelationName, lock};
 use daam_compiler::PROJECT_FILE;
 use daam_compiler::sensitive::{Facts, classify};
 use daam_model::Verb;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// The grants of a database, as `daam-agent introspect --format grants` prints them.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Privileges {
-    version: u32,
-    grants: Vec<Granted>,
-    members: Vec<Member>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Granted {
-    schema: String,
-    relation: String,
-    role: Option<String>,
-    privilege: String,
-    column: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Member {
-    role: String,
-    member: String,
-}
+/// Characters of a role's name in the name of its policy: a number still fits behind them.
+const LONGEST_STEM: usize = 55;
 
 /// The files of the project, and what could not be said in them.
 #[derive(Debug, Default)]
@@ -53,22 +30,6 @@ struct Proposed {
     preset: &'static str,
 }
 
-/// What one role holds on one relation.
-#[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
-    whole: BTreeSet<Verb>,
-    columns: BTreeMap<Verb, BTreeSet<Identifier>>,
-}
-
-/// Why grants of this version are not understood.
-pub fn understood(privileges: &Privileges) -> Result<(), String> {
-    if privileges.version == 1 {
-        Ok(())
-    } else {
-        Err(format!("the agent lists grants in version {}; only version 1 is understood", privileges.version))
-    }
-}
-
 /// The whole project.
 pub fn propose(database: &str, catalog: &Catalog, privileges: &Privileges) -> Proposal {
     let mut proposal = Proposal::default();
@@ -79,21 +40,39 @@ pub fn propose(database: &str, catalog: &Catalog, privileges: &Privileges) -> Pr
     let scope = scope(database, catalog, &mut proposal.notes);
     proposal.files.insert(format!("scope/{database}.yaml"), scope);
     let masks = masks(catalog);
+    let mut names = BTreeSet::new();
     for (role, held) in holdings(catalog, privileges, &mut proposal.notes) {
-        let members: BTreeSet<&str> = privileges
-            .members
-            .iter()
-            .filter(|member| Some(&member.role) == role.as_ref())
-            .map(|member| member.member.as_str())
-            .collect();
-        if let Some(text) =
-            policy(database, role.as_deref(), &held, (catalog, &masks, &members), &mut proposal.notes)
-        {
-            let path = unused(&proposal.files, role.as_deref());
+        let members = privileges.members_of(role.as_deref());
+        let name = policy_name(&mut names, role.as_deref());
+        if let Some(text) = policy(
+            database,
+            (&name, role.as_deref()),
+            &held,
+            (catalog, &masks, &members),
+            &mut proposal.notes,
+        ) {
+            let path = unused(&proposal.files, &name);
             proposal.files.insert(path, text);
         }
     }
+    privileges.beyond_policies(catalog, &mut proposal.notes);
     proposal
+}
+
+/// A name a policy may have; two roles never share one.
+fn policy_name(taken: &mut BTreeSet<String>, role: Option<&str>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
+    let stem: String = role.unwrap_or("everyone").chars().map(plain).collect();
+    let stem = stem.trim_matches(['-', '_']);
+    let stem: String = if stem.is_empty() { "role" } else { stem }.chars().take(LONGEST_STEM).collect();
+    let numbered = |number: usize| match number {
+        1 => stem.clone(),
+        number => format!("{stem}-{number}"),
+    };
+    // One more number than there are names is always free.
+    let name = (1..=taken.len() + 1).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default();
+    taken.insert(name.clone());
+    name
 }
 
 fn project(database: &str) -> String {
@@ -122,7 +101,7 @@ fn scope(database: &str, catalog: &Catalog, notes: &mut Vec<String>) -> String {
     text
 }
 
-fn is_matchable(name: &RelationName) -> bool {
+pub(super) fn is_matchable(name: &RelationName) -> bool {
     !name.schema.as_str().contains('.') && !name.name.as_str().contains('.')
 }
 
@@ -140,76 +119,49 @@ fn masks(catalog: &Catalog) -> Vec<Proposed> {
     columns.filter_map(read).collect()
 }
 
-type Roles = BTreeMap<Option<String>, BTreeMap<RelationName, Held>>;
-
-fn holdings(catalog: &Catalog, privileges: &Privileges, notes: &mut Vec<String>) -> Roles {
-    let mut roles = Roles::new();
-    let mut unsaid: BTreeSet<String> = BTreeSet::new();
-    for grant in &privileges.grants {
-        let Ok(name) = RelationName::stored(&*grant.schema, &*grant.relation) else { continue };
-        let Some(relation) = catalog.relation(&name).filter(|_| is_matchable(&name)) else { continue };
-        let Some(verb) = verb(&grant.privilege).filter(|verb| suits(*verb, relation)) else {
-            unsaid.insert(format!("`{}` on `{name}`", grant.privilege));
-            continue;
-        };
-        let held = roles.entry(grant.role.clone()).or_default().entry(name).or_default();
-        match grant.column.as_deref().map(Identifier::stored) {
-            None => {
-                held.whole.insert(verb);
-            }
-            Some(Ok(column)) if verb.has_columns() => {
-                held.columns.entry(verb).or_default().insert(column);
-            }
-            Some(_) => {}
-        }
-    }
-    if !unsaid.is_empty() {
-        let list: Vec<String> = unsaid.into_iter().collect();
-        notes.push(format!("privileges that policies do not have were left out: {}", list.join(", ")));
-    }
-    roles
-}
-
-fn verb(privilege: &str) -> Option<Verb> {
-    [Verb::Select, Verb::Insert, Verb::Update, Verb::Delete, Verb::Truncate]
-        .into_iter()
-        .find(|verb| verb.as_str() == privilege)
-}
-
-fn suits(verb: Verb, relation: &Relation) -> bool {
-    match relation.kind {
-        RelationKind::MaterializedView => verb == Verb::Select,
-        RelationKind::View => verb != Verb::Truncate,
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
-    }
+/// Whether a column should be masked and cannot be.
+fn is_beyond_masks(relation: &Relation, column: &Column) -> bool {
+    let named = ColumnPattern::parse(&format!("{}.{}", relation.name, column.name));
+    let reached = named.is_ok_and(|pattern| pattern.matches(&relation.name, &column.name));
+    !reached && classify(&Facts::of(relation, column)).is_some()
 }
 
 /// A policy of one role; nothing if all it holds has to be left out.
 fn policy(
     database: &str,
-    role: Option<&str>,
+    (name, role): (&str, Option<&str>),
     held: &BTreeMap<RelationName, Held>,
     (catalog, masks, members): (&Catalog, &[Proposed], &BTreeSet<&str>),
     notes: &mut Vec<String>,
 ) -> Option<String> {
-    let name = role.unwrap_or("everyone");
     let mut comments = Vec::new();
     let mut grants: BTreeMap<Held, Vec<&RelationName>> = BTreeMap::new();
     let mut readable = Vec::new();
     for (relation, held) in held {
         let Some(found) = catalog.relation(relation) else { continue };
-        if let Some(mask) = exposed(found, masks) {
-            comments
-                .push(format!("not granted: {relation} reads {mask}, which is masked, and would show it"));
+        if let Some(column) = exposed(catalog, found, masks) {
+            comments.push(format!("not granted: {relation} reads {column}, which should be masked"));
             notes.push(format!(
-                "`{name}` loses the view `{relation}`: it reads `{mask}`, for which a mask is proposed"
+                "`{name}` loses the view `{relation}`: it reads `{column}`, which should be masked"
             ));
             continue;
         }
-        if held.whole.contains(&Verb::Select) || held.columns.contains_key(&Verb::Select) {
+        let mut held = held.clone();
+        for column in found.columns.iter().filter(|column| is_beyond_masks(found, column)) {
+            if held.withhold(found, column) {
+                let column = format!("{relation}.{}", column.name);
+                comments.push(format!("not readable: {column} looks sensitive, and no mask can name it"));
+                notes.push(format!(
+                    "`{name}` no longer reads `{column}`: it looks sensitive, and its name has a dot, so no mask can name it"
+                ));
+            }
+        }
+        if held.reads() {
             readable.push(found);
         }
-        grants.entry(held.clone()).or_default().push(relation);
+        if !held.is_empty() {
+            grants.entry(held).or_default().push(relation);
+        }
     }
     if grants.is_empty() {
         return None;
@@ -238,12 +190,15 @@ fn policy(
     Some(text)
 }
 
-/// The masked column a view would show.
-fn exposed<'m>(relation: &Relation, masks: &'m [Proposed]) -> Option<&'m str> {
-    let hides = |mask: &&Proposed| {
-        relation.reads.iter().any(|read| mask.pattern.matches(&read.relation, &read.column))
-    };
-    masks.iter().find(hides).map(|mask| mask.written.as_str())
+/// The column a view would show although it is masked, or should be and cannot.
+fn exposed(catalog: &Catalog, view: &Relation, masks: &[Proposed]) -> Option<String> {
+    let hidden = view.reads.iter().find(|read| {
+        let masked = masks.iter().any(|mask| mask.pattern.matches(&read.relation, &read.column));
+        let found = catalog.relation(&read.relation);
+        let column = found.and_then(|found| Some((found, found.column(&read.column)?)));
+        masked || column.is_some_and(|(found, column)| is_beyond_masks(found, column))
+    });
+    hidden.map(|read| format!("{}.{}", read.relation, read.column))
 }
 
 fn write_grant(text: &mut String, held: &Held, relations: &[&RelationName]) {
@@ -287,12 +242,9 @@ fn write_masks(text: &mut String, masks: &[Proposed], readable: &[&Relation]) {
     }
 }
 
-/// A file for the policy of a role; two roles never share one.
-fn unused(files: &BTreeMap<String, String>, role: Option<&str>) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c.to_ascii_lowercase() } else { '-' }
-    };
-    let stem: String = role.map_or_else(|| "everyone".to_owned(), |role| role.chars().map(plain).collect());
+/// A file for a policy; names that differ only in their case do not share one.
+fn unused(files: &BTreeMap<String, String>, name: &str) -> String {
+    let stem = name.to_ascii_lowercase();
     let numbered = |number: usize| match number {
         1 => format!("policies/{stem}.yaml"),
         number => format!("policies/{stem}-{number}.yaml"),

@@ -29,7 +29,8 @@ Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/sho
 With --readers a first policy lets that group read every schema; mask and narrow it before it is published.
 With --from-db the lock and the scope are written too, and a policy per role of the database: what GRANT gives today,
 PUBLIC as everyone, masks proposed for columns that look sensitive, and tests that hold. Roles become groups of the
-same name. What policies cannot say is told.
+same name. What policies cannot say is told; grants in a schema the role may not use give nothing today and are left
+out.
 Exit codes: 0 written, 2 a file exists already or the database cannot be read, 4 the lock is missing or not usable.")]
 pub struct InitArgs {
     #[command(flatten)]

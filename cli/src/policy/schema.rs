@@ -4,7 +4,7 @@
 //! one or on PATH); here its snapshot becomes the files of the lock. The connection string goes through a private
 //! file, never through an argument of the agent.
 
-use super::brownfield::{self, Privileges};
+use super::grants::{self, Privileges};
 use super::now_unix;
 use crate::error::{CliError, Doing as _, Exit};
 use crate::home::{search_path, write_private};
@@ -29,9 +29,6 @@ pub struct PullArgs {
     /// The directory of the lock.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Only schemas of this name; `*` stands for any characters. May be given several times.
-    #[arg(long = "schema", value_name = "GLOB", value_parser = schema_pattern)]
-    schemas: Vec<RelationPattern>,
 }
 
 /// The live database.
@@ -43,6 +40,9 @@ pub struct Live {
     /// The agent's program.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
+    /// Of the database only schemas of this name; `*` stands for any characters. May be given several times.
+    #[arg(long = "schema", value_name = "GLOB", value_parser = schema_pattern, requires = "dsn")]
+    schemas: Vec<RelationPattern>,
 }
 
 fn schema_pattern(text: &str) -> Result<RelationPattern, String> {
@@ -51,13 +51,7 @@ fn schema_pattern(text: &str) -> Result<RelationPattern, String> {
 
 /// Runs it.
 pub async fn pull(args: &PullArgs) -> Result<ExitCode, CliError> {
-    let mut catalog = args.live.read().await?;
-    if !args.schemas.is_empty() {
-        only(&mut catalog, &args.schemas);
-        if catalog.relations.is_empty() && catalog.functions.is_empty() {
-            return Err(CliError::new(Exit::NoInputs, "no schema of that name has a relation or a function"));
-        }
-    }
+    let catalog = args.live.read().await?;
     write_lock(&args.out, &catalog)?;
     output::line(format!(
         "{}: {} relations, {} functions, fingerprint {}",
@@ -132,6 +126,11 @@ impl Live {
         self.dsn.is_some()
     }
 
+    /// Whether it was named on the command line, not only by the environment.
+    pub fn is_asked_for(&self) -> bool {
+        self.is_given() && self.dsn != std::env::var("DAAM_DSN").ok()
+    }
+
     /// How it is reached.
     pub fn dsn(&self) -> Result<&str, CliError> {
         self.dsn.as_deref().ok_or_else(|| {
@@ -139,12 +138,19 @@ impl Live {
         })
     }
 
-    /// Its catalogue, as of today.
+    /// Its catalogue, as of today, of the schemas that are wanted.
     pub async fn read(&self) -> Result<Catalog, CliError> {
         let answer = introspect(self, "json").await?;
         let value =
             serde_json::from_slice(&answer).doing("understand what `daam-agent introspect` printed")?;
         let mut catalog = snapshot::from_json(&value).doing("use the catalogue that was read")?;
+        if !self.schemas.is_empty() {
+            only(&mut catalog, &self.schemas);
+            if catalog.relations.is_empty() && catalog.functions.is_empty() {
+                let message = "no schema of that name has a relation or a function";
+                return Err(CliError::new(Exit::NoInputs, message));
+            }
+        }
         catalog.captured = Day::of_unix(now_unix()).map(|day| day.to_string());
         Ok(catalog)
     }
@@ -154,7 +160,7 @@ impl Live {
         let doing = "understand what `daam-agent introspect` printed";
         let privileges: Privileges =
             serde_json::from_slice(&introspect(self, "grants").await?).doing(doing)?;
-        brownfield::understood(&privileges).map_err(CliError::usage)?;
+        grants::understood(&privileges).map_err(CliError::usage)?;
         Ok(privileges)
     }
 }

@@ -43,7 +43,7 @@ pub struct DiffArgs {
     #[arg(value_name = "OLD")]
     old: Option<LockPlace>,
     /// As OLD.
-    #[arg(value_name = "NEW", requires = "old", conflicts_with = "dsn")]
+    #[arg(value_name = "NEW", requires = "old")]
     new: Option<LockPlace>,
     /// The database of the project; not needed if there is one.
     #[arg(long)]
@@ -55,10 +55,12 @@ pub struct DiffArgs {
 
 /// Options of `daam schema check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   daam schema check --dsn postgresql://reader@db.internal/shop
+  daam schema check --dsn postgresql://reader@db.internal/shop --schema 'app_*'
 
 Says what differs between the project's lock and the live database, and what that means for the policies.
+A lock that was pulled with --schema is compared with the same --schema.
 Exit codes: 0 the lock is current, 4 it is stale, missing, or of another database, 2 no verdict.")]
 pub struct CheckArgs {
     #[command(flatten)]
@@ -184,6 +186,11 @@ impl Outcome {
 
 /// Runs `daam schema diff`.
 pub async fn diff(args: &DiffArgs) -> Result<ExitCode, CliError> {
+    // The variable may be set for other commands: two sides need no database.
+    if args.new.is_some() && args.live.is_asked_for() {
+        return Err(CliError::usage("NEW and the live database cannot both be the newer side")
+            .remedy("leave out NEW, or `--dsn`"));
+    }
     // Two directories need no project; with one, its policies still judge.
     let frame = Frame::open(&args.project, args.database.as_deref());
     let directories = (&args.old, &args.new);

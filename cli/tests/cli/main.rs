@@ -20,4 +20,6 @@ mod policy_rules;
 #[cfg(test)]
 mod refusal;
 #[cfg(test)]
+mod schema_live;
+#[cfg(test)]
 mod trust;
