@@ -219,6 +219,11 @@ pub(crate) fn column_name(text: &Spanned<String>, sink: &mut Sink) -> Option<Ide
 /// That none of the relations has the column.
 pub(crate) fn unknown_column(at: Location, written: &str, relations: &[&Relation]) -> Diagnostic {
     let names = column_names(relations);
+    if is_dotted(written, &names) {
+        return rule::UNKNOWN_COLUMN
+            .at(at, format!("no pattern can name the column `{written}`: its name has a dot"))
+            .help("leave it out of what is granted: `columns: { select: […] }`");
+    }
     let place = match relations {
         [one] => format!("`{}` has no column `{written}`", one.name),
         _ => format!("none of the {} relations has a column `{written}`", relations.len()),
@@ -234,6 +239,11 @@ pub(crate) fn unknown_column(at: Location, written: &str, relations: &[&Relation
     }
 }
 
+/// Whether it is there, out of reach of patterns.
+fn is_dotted(written: &str, names: &BTreeSet<&str>) -> bool {
+    written.contains('.') && names.contains(written)
+}
+
 /// The same for a column, or the last segment of a pattern, that makes up a text; it can be replaced.
 pub(crate) fn unknown_column_in(
     text: &Spanned<String>,
@@ -241,7 +251,11 @@ pub(crate) fn unknown_column_in(
     relations: &[&Relation],
 ) -> Diagnostic {
     let diagnostic = unknown_column(text.at, written, relations);
-    match suggest::nearest(written, column_names(relations)) {
+    let names = column_names(relations);
+    if is_dotted(written, &names) {
+        return diagnostic;
+    }
+    match suggest::nearest(written, names) {
         Some(near) => {
             let head = text.value.rsplit_once('.').map_or(String::new(), |(head, _)| format!("{head}."));
             diagnostic.replace(Applicability::Unsafe, scalar::quoted(&format!("{head}{}", segment(near))))

@@ -92,9 +92,14 @@ fn finding(
         who.join(", "),
         found.class.noun()
     );
+    let remedy = if column.as_str().contains('.') {
+        "no mask can name a column with a dot in its name: leave it out of `columns: { select: […] }`"
+            .to_owned()
+    } else {
+        format!("mask it:\n  - on: {name}\n    with: {preset}")
+    };
     let help = format!(
-        "{}; mask it:\n  - on: {name}\n    with: {preset}\nor, in `daam.yaml`, say under `classification` what it \
-         holds, or waive this finding",
+        "{}; {remedy}\nor, in `daam.yaml`, say under `classification` what it holds, or waive this finding",
         found.evidence
     );
     let mut diagnostic = rule.at(granted.at, message).help(help).about(format!("column:{name}"));
