@@ -58,6 +58,44 @@ async fn the_json_form_reads_back_as_the_same_catalogue() {
     assert_eq!(daam_catalog::snapshot::from_json(&value).unwrap(), *world.full().await.unfiltered());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grants_say_who_holds_what_and_whether_the_schema_lets_them() {
+    let world = World::start().await;
+    world
+        .superuser
+        .batch_execute(
+            "CREATE SCHEMA vault; CREATE TABLE vault.a (id int, b int); CREATE ROLE grantee; CREATE ROLE shut; \
+             GRANT USAGE ON SCHEMA vault TO grantee; GRANT SELECT (id) ON vault.a TO grantee; \
+             GRANT SELECT ON vault.a TO shut, PUBLIC, pg_monitor; CREATE ROLE member IN ROLE grantee",
+        )
+        .await
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let output = agent(&["introspect", "--format", "grants"], &config(dir.path(), &world.agent_dsn(), ""));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let grant = |role: Option<&str>, column: Option<&str>, usage: bool| {
+        serde_json::json!({
+            "schema": "vault", "relation": "a", "role": role, "privilege": "select", "column": column, "usage": usage,
+        })
+    };
+    let found: Vec<_> =
+        value["grants"].as_array().unwrap().iter().filter(|grant| grant["schema"] == "vault").collect();
+    let expected = [
+        grant(Some("grantee"), Some("id"), true),
+        grant(Some("shut"), None, false),
+        grant(None, None, false),
+    ];
+    for one in &expected {
+        assert!(found.contains(&one), "{one} is missing in {found:?}");
+    }
+    let others: Vec<_> =
+        found.iter().filter(|grant| !expected.contains(grant) && grant["role"] != "agent").collect();
+    assert!(others.is_empty(), "{others:?}");
+    let member = serde_json::json!({ "role": "grantee", "member": "member" });
+    assert!(value["members"].as_array().unwrap().contains(&member), "{value}");
+}
+
 #[test]
 fn a_database_that_does_not_answer_gives_status_one_and_no_scope() {
     let dir = tempfile::tempdir().unwrap();

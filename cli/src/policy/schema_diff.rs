@@ -33,7 +33,7 @@ Without sides the project's lock is compared with the live database (--dsn), wit
 project's lock, or with the live database if --dsn is given. Each change is judged by the policies of the project:
 breaks-policy, newly-sensitive, newly-matched, neutral. Findings the changed schema would add are listed first.
 Exit codes: 0 no change, 1 a policy breaks, 10 changed and nobody reaches more, 11 somebody reaches more,
-2 no verdict, 4 there is no lock.")]
+2 no verdict, also if the project has errors of its own, 4 there is no lock.")]
 pub struct DiffArgs {
     #[command(flatten)]
     project: ProjectArgs,
@@ -133,11 +133,16 @@ struct Outcome {
     changes: Vec<SchemaChange>,
     /// Errors the changed schema adds to the project's own, with their places.
     findings: Vec<String>,
+    /// Whether the policies could be asked; without a project there are none to ask.
+    judged: bool,
 }
 
 impl Outcome {
     fn found(&self, bullet: &str) -> String {
         let mut text = String::new();
+        if !self.judged {
+            text.push_str("the project has errors, so the changes are not judged by its policies\n\n");
+        }
         if !self.findings.is_empty() {
             let _ =
                 writeln!(text, "the changed schema adds {} errors to the project:\n", self.findings.len());
@@ -153,6 +158,7 @@ impl Outcome {
         let mut value = to_json(database, &self.changes);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("findings".to_owned(), json!(self.findings));
+            fields.insert("judged".to_owned(), json!(self.judged));
         }
         value
     }
@@ -178,6 +184,8 @@ impl Outcome {
             Some(Exit::Widened)
         } else if self.changes.is_empty() {
             None
+        } else if !self.judged {
+            Some(Exit::Usage)
         } else {
             Some(Exit::Changed)
         }
@@ -269,15 +277,12 @@ fn other_database(locked: &Catalog, live: &Catalog) -> Option<String> {
 
 fn judged(frame: Option<&Frame>, before: &Catalog, after: &Catalog) -> Outcome {
     let Some(frame) = frame else {
-        return Outcome { changes: compare(before, after, None), findings: Vec::new() };
+        return Outcome { changes: compare(before, after, None), findings: Vec::new(), judged: true };
     };
-    let then = frame.compile(before);
-    let compiled = then.databases.get(&frame.name);
-    if compiled.is_none() {
-        output::progress(
-            "note: the project has errors under the old schema, so changes are not judged by its policies",
-        );
-    }
+    let (then, now) = (frame.compile(before), frame.compile(after));
+    // Policies that were written for the new schema may name what the old one lacks, and the other way round.
+    let compiled = then.databases.get(&frame.name).or_else(|| now.databases.get(&frame.name));
+    let judged = compiled.is_some();
     let context = compiled.map(|compiled: &CompiledDatabase| Context {
         policies: &compiled.policies,
         scope: &compiled.scope,
@@ -288,8 +293,8 @@ fn judged(frame: Option<&Frame>, before: &Catalog, after: &Catalog) -> Outcome {
         },
     });
     let known: BTreeSet<String> = errors(&then).into_iter().collect();
-    let findings = errors(&frame.compile(after)).into_iter().filter(|found| !known.contains(found)).collect();
-    Outcome { changes: compare(before, after, context), findings }
+    let findings = errors(&now).into_iter().filter(|found| !known.contains(found)).collect();
+    Outcome { changes: compare(before, after, context), findings, judged }
 }
 
 fn errors(checked: &Checked) -> Vec<String> {

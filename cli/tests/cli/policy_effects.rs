@@ -4,7 +4,7 @@ use crate::policy::{POLICY, expect, project, trusted, write};
 use std::path::Path;
 use std::process::Command;
 
-fn git(root: &Path, line: &str) {
+pub(crate) fn git(root: &Path, line: &str) {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "commit.gpgsign=false"]);
     let output = command.args(line.split_whitespace()).current_dir(root).output().unwrap();

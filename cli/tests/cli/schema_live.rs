@@ -2,6 +2,7 @@
 //! and `diff` against a real PostgreSQL.
 
 use crate::policy::{expect, write};
+use crate::policy_effects::git;
 use daam_postgres::Cluster;
 use std::path::Path;
 use std::process::Command;
@@ -292,6 +293,52 @@ fn a_new_column_is_judged_by_who_reads_it_through_which_policy() {
     assert!(markdown.starts_with("### Schema changes of `shop`\n"), "{markdown}");
     assert!(markdown.contains("- added column `app.orders.ssn`: `text`"), "{markdown}");
     assert_eq!(shop.daam(11, "schema diff"), said, "the live database says the same as its lock");
+}
+
+#[test]
+fn a_new_table_is_judged_by_the_pattern_and_the_mask_that_cover_it() {
+    let shop = Shop::start();
+    shop.daam(0, "schema pull --out schema/shop");
+    write(
+        shop.root(),
+        "daam.yaml",
+        "kind: project\ndatabases:\n  shop: { lock: schema/shop, policies: [policies/*.yaml] }\n",
+    );
+    write(
+        shop.root(),
+        "policies/hr.yaml",
+        "kind: policy\nname: hr\ndatabase: shop\nsubjects: { groups: [hr] }\ngrants:\n  - { on: \"hr.*\", allow: [select] }\n\
+         masks:\n  - { on: \"hr.*.*email\", with: email }\n",
+    );
+    git(shop.root(), "init -q");
+    git(shop.root(), "add .");
+    git(shop.root(), "commit -q -m one");
+    shop.sql("CREATE TABLE hr.leavers (id int, email text); CREATE TABLE app.other (id int)");
+    let live = shop.daam(11, "schema diff");
+    assert_eq!(shop.daam(11, "schema diff git:HEAD"), live);
+    shop.daam(0, "schema pull --out schema/shop");
+    assert_eq!(expect(shop.root(), 11, "schema diff git:HEAD"), live);
+    assert!(live.contains("0 newly sensitive, 1 newly matched, 1 neutral"), "{live}");
+    assert!(live.contains("added relation hr.leavers: table with 2 columns"), "{live}");
+    assert!(
+        live.contains("group:hr select as `email`: email [") && live.contains("(policies/hr.yaml:6)"),
+        "{live}"
+    );
+    assert!(live.contains("group:hr select without a mask: id (policies/hr.yaml:6)"), "{live}");
+}
+
+#[test]
+fn a_project_with_errors_of_its_own_has_no_verdict() {
+    let shop = Shop::with_project();
+    shop.sql("ALTER TABLE app.orders ADD COLUMN ssn text");
+    write(shop.root(), "policies/broken.yaml", "kind: policy\nname: broken\n");
+    for format in ["text", "markdown"] {
+        let said = shop.daam(2, &format!("schema diff --report {format}"));
+        assert!(said.contains("not judged by its policies"), "{said}");
+    }
+    let said = shop.daam(2, "schema diff --report json");
+    assert!(said.contains("\"judged\":false"), "{said}");
+    shop.daam(4, "schema check");
 }
 
 #[test]
