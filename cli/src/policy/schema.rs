@@ -63,16 +63,22 @@ pub async fn pull(args: &PullArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the lock of a catalogue; files of schemas that are gone are removed.
+/// Writes the lock of a catalogue; files of schemas that are gone are removed, other people's never.
 pub fn write_lock(directory: &Path, catalog: &Catalog) -> Result<(), CliError> {
     let shown = directory.display();
     std::fs::create_dir_all(directory).doing(format_args!("make `{shown}`"))?;
     let files = lock::to_files(catalog);
+    let is_lock = directory.join(lock::LOCK_FILE).is_file();
     for entry in std::fs::read_dir(directory).doing(format_args!("list `{shown}`"))? {
         let path = entry.doing(format_args!("list `{shown}`"))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ours = path.extension().is_some_and(|extension| extension == "json");
         if ours && !files.contains_key(name) {
+            if !is_lock {
+                let message = format!("`{}` is not part of a schema lock", path.display());
+                return Err(CliError::usage(message)
+                    .remedy("a lock has a directory to itself: name another with `--out DIR`"));
+            }
             std::fs::remove_file(&path).doing(format_args!("remove `{}`", path.display()))?;
         }
     }

@@ -393,3 +393,12 @@ fn a_database_in_the_environment_does_not_stand_in_the_way_of_two_sides() {
     let output = run("schema diff dir:schema/shop dir:schema/shop");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_lock_is_not_pulled_over_files_of_something_else() {
+    let shop = Shop::start();
+    write(shop.root(), "site/package.json", "{}");
+    let said = shop.daam(2, "schema pull --out site");
+    assert!(said.contains("package.json` is not part of a schema lock"), "{said}");
+    assert_eq!(shop.files("site"), ["package.json"]);
+}
