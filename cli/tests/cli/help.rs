@@ -2,7 +2,7 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["login"],
     &["databases"],
@@ -16,6 +16,10 @@ const COMMANDS: [&[&str]; 13] = [
     &["dev", "publish"],
     &["dev", "test"],
     &["dev", "down"],
+    &["policy", "init"],
+    &["schema", "pull"],
+    &["schema", "diff"],
+    &["schema", "check"],
 ];
 
 #[test]
