@@ -28,8 +28,9 @@ pub(crate) use filter_text::Filters;
 
 use crate::resolve::{Lookup, Reach, Resolved};
 use crate::syntax::decode::Spanned;
+use crate::tables::{ColumnId, RelationId, Tables};
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
-use daam_catalog::{Catalog, Column, Identifier, Relation, Scope};
+use daam_catalog::{Catalog, Identifier, Relation, Scope};
 use daam_diagnostic::{Location, SourceMap};
 use daam_model::{AttributeType, Mask, Origin, Policy, Verb};
 use daam_sql::typing::Universe;
@@ -45,6 +46,8 @@ pub(crate) struct Database<'a> {
     pub(crate) scope: &'a Scope,
     /// Absent when the lock is; names are then not checked.
     pub(crate) catalog: Option<&'a Catalog>,
+    /// Its relations by number.
+    pub(crate) tables: &'a Tables<'a>,
     /// The types of that catalogue, made when the first filter needs them.
     pub(crate) universe: OnceLock<Universe>,
     /// What is known about groups.
@@ -75,20 +78,20 @@ impl<'a> Database<'a> {
 
 /// A policy with what its clauses cover, for rules that compare clauses.
 #[derive(Debug)]
-pub(crate) struct CheckedPolicy<'a> {
+pub(crate) struct CheckedPolicy {
     pub(crate) at: Location,
     pub(crate) name: Spanned<String>,
     pub(crate) policy: Policy,
-    pub(crate) grants: Vec<CheckedGrant<'a>>,
-    pub(crate) masks: Vec<CheckedMask<'a>>,
+    pub(crate) grants: Vec<CheckedGrant>,
+    pub(crate) masks: Vec<CheckedMask>,
 }
 
 /// One grant and the relations it covers.
 #[derive(Debug)]
-pub(crate) struct CheckedGrant<'a> {
+pub(crate) struct CheckedGrant {
     pub(crate) at: Location,
     pub(crate) allow: Vec<Verb>,
-    pub(crate) on: Vec<Resolved<RelationPattern, &'a Relation>>,
+    pub(crate) on: Vec<Resolved<RelationPattern, RelationId>>,
     /// Whether it allows its verbs on all rows and columns.
     pub(crate) whole: bool,
     /// Whether it has a filter that holds over other grants too.
@@ -97,16 +100,17 @@ pub(crate) struct CheckedGrant<'a> {
     pub(crate) compared: Vec<(Identifier, Location)>,
 }
 
-impl<'a> CheckedGrant<'a> {
-    pub(crate) fn relations(&self) -> impl Iterator<Item = &'a Relation> {
-        self.on.iter().flat_map(|resolved| resolved.covers.iter().copied())
+impl CheckedGrant {
+    /// The relations it covers.
+    pub(crate) fn relations<'t>(&self, tables: &'t Tables<'t>) -> impl Iterator<Item = &'t Relation> {
+        self.on.iter().flat_map(|resolved| resolved.relations(tables))
     }
 }
 
 /// One mask rule and the columns it covers.
 #[derive(Debug)]
-pub(crate) struct CheckedMask<'a> {
+pub(crate) struct CheckedMask {
     pub(crate) at: Location,
     pub(crate) with: Mask,
-    pub(crate) on: Vec<Resolved<ColumnPattern, (&'a Relation, &'a Column)>>,
+    pub(crate) on: Vec<Resolved<ColumnPattern, ColumnId>>,
 }

@@ -16,6 +16,7 @@ use crate::scenario::{self, Scenario};
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
+use crate::tables::Tables;
 use daam_catalog::{Catalog, Scope, lock};
 use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceMap, suggest};
 use daam_model::PolicySet;
@@ -154,13 +155,15 @@ impl Workspace {
             let catalog = locked.as_ref().map(|(catalog, _)| &**catalog);
             check::lock_age::lock_age(written, catalog, self.options.today, &mut sink);
             let scope = scope(written, &documents, &sources, &mut sink);
-            let lookup = catalog.map(|catalog| Lookup::new(catalog, &scope));
+            let tables = Tables::of(catalog);
+            let lookup = catalog.map(|catalog| Lookup::new(catalog, &scope, &tables));
             let database = Database {
                 name,
                 sources: &sources,
                 attributes: &project.attributes,
                 scope: &scope,
                 catalog,
+                tables: &tables,
                 lookup: lookup.as_ref(),
                 filters: &self.filters,
                 universe: std::sync::OnceLock::new(),
@@ -296,9 +299,9 @@ fn policies(
         sink.extend(findings);
         checked.push(policy);
     }
-    let path = |policy: &check::CheckedPolicy<'_>| database.sources.path(policy.at.source);
+    let path = |policy: &check::CheckedPolicy| database.sources.path(policy.at.source);
     checked.sort_by(|a, b| {
-        let key = |policy: &check::CheckedPolicy<'_>| policy.at.span;
+        let key = |policy: &check::CheckedPolicy| policy.at.span;
         a.name.value.cmp(&b.name.value).then_with(|| key(a).cmp(&key(b))).then_with(|| path(a).cmp(path(b)))
     });
     check::project::compare(&checked, database, sink);

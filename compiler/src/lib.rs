@@ -33,6 +33,7 @@ pub mod schema_diff;
 pub mod sensitive;
 mod subject;
 mod syntax;
+mod tables;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
 pub use day::Day;

@@ -6,6 +6,7 @@
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
 use crate::syntax::scalar;
+use crate::tables::{ColumnId, RelationId, Tables};
 use daam_catalog::pattern::{ColumnPattern, PatternError, RelationPattern, Scope, is_system_schema};
 use daam_catalog::{Catalog, Column, Function, Identifier, NameError, NameIndex, Relation, RelationName};
 use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, suggest};
@@ -16,6 +17,7 @@ use std::collections::{BTreeSet, HashSet};
 pub(crate) struct Lookup<'a> {
     catalog: &'a Catalog,
     scope: &'a Scope,
+    tables: &'a Tables<'a>,
     relations: NameIndex<'a, Relation>,
     functions: NameIndex<'a, Function>,
     /// Relations inside the scope.
@@ -23,7 +25,7 @@ pub(crate) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) fn new(catalog: &'a Catalog, scope: &'a Scope) -> Self {
+    pub(crate) fn new(catalog: &'a Catalog, scope: &'a Scope, tables: &'a Tables<'a>) -> Self {
         let relations = NameIndex::relations(catalog);
         let inside = match scope {
             Scope::Absent => catalog.relations.keys().filter(|name| scope.admits(name)).collect(),
@@ -33,7 +35,7 @@ impl<'a> Lookup<'a> {
                 .map(|relation| &relation.name)
                 .collect(),
         };
-        Self { catalog, scope, relations, functions: NameIndex::functions(catalog), inside }
+        Self { catalog, scope, tables, relations, functions: NameIndex::functions(catalog), inside }
     }
 
     /// How many names patterns were tried on.
@@ -64,20 +66,43 @@ pub(crate) struct Resolved<P, T> {
     pub(crate) covers: Vec<T>,
 }
 
+impl Resolved<RelationPattern, RelationId> {
+    /// The relations it covers.
+    pub(crate) fn relations<'t>(&self, tables: &'t Tables<'t>) -> impl Iterator<Item = &'t Relation> {
+        self.covers.iter().filter_map(|id| tables.relation(*id))
+    }
+}
+
+impl Resolved<ColumnPattern, ColumnId> {
+    /// The columns it covers.
+    pub(crate) fn columns<'t>(
+        &self,
+        tables: &'t Tables<'t>,
+    ) -> impl Iterator<Item = (&'t Relation, &'t Column)> {
+        self.covers.iter().filter_map(|id| tables.column(*id))
+    }
+}
+
 impl<'a> Reach<'a> {
+    /// The relations of the catalogue by number.
+    pub(crate) fn tables(&self) -> &'a Tables<'a> {
+        self.lookup.tables
+    }
+
     /// Relations a pattern covers; nothing if it was refused.
     pub(crate) fn relations(
         &self,
         text: &Spanned<String>,
         sink: &mut Sink,
-    ) -> Option<Resolved<RelationPattern, &'a Relation>> {
+    ) -> Option<Resolved<RelationPattern, RelationId>> {
         let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
         let (inside, outside) = self.split(&pattern);
         if inside.is_empty() {
             sink.push(self.nothing(&pattern, text, &outside));
             return None;
         }
-        Some(Resolved { pattern, at: text.at, covers: inside })
+        let covers = inside.into_iter().map(|(id, _)| id).collect();
+        Some(Resolved { pattern, at: text.at, covers })
     }
 
     /// Columns a pattern covers; nothing if it was refused.
@@ -85,21 +110,25 @@ impl<'a> Reach<'a> {
         &self,
         text: &Spanned<String>,
         sink: &mut Sink,
-    ) -> Option<Resolved<ColumnPattern, (&'a Relation, &'a Column)>> {
+    ) -> Option<Resolved<ColumnPattern, ColumnId>> {
         let pattern = parsed(ColumnPattern::parse(&text.value), text, sink)?;
         let (inside, outside) = self.split(pattern.relation());
         if inside.is_empty() {
             sink.push(self.nothing(pattern.relation(), text, &outside));
             return None;
         }
-        let covers: Vec<(&Relation, &Column)> = inside
+        let covers: Vec<ColumnId> = inside
             .iter()
-            .flat_map(|relation| relation.columns.iter().map(move |column| (*relation, column)))
-            .filter(|(_, column)| pattern.matches_column(&column.name))
+            .flat_map(|(id, relation)| relation.columns.iter().enumerate().map(move |one| (*id, one)))
+            .filter(|(_, (_, column))| pattern.matches_column(&column.name))
+            .map(|(id, (position, _))| id.column(position))
             .collect();
         if covers.is_empty() {
             sink.push(match pattern.literal_column() {
-                Some(written) => unknown_column_in(text, written, &inside),
+                Some(written) => {
+                    let inside: Vec<&Relation> = inside.into_iter().map(|(_, relation)| relation).collect();
+                    unknown_column_in(text, written, &inside)
+                }
                 None => {
                     rule::PATTERN_MATCHES_NOTHING.at(text.at, format!("`{}` covers no column", text.value))
                 }
@@ -135,9 +164,19 @@ impl<'a> Reach<'a> {
         Some(Resolved { pattern, at: text.at, covers })
     }
 
-    fn split(&self, pattern: &RelationPattern) -> (Vec<&'a Relation>, Vec<&'a Relation>) {
-        let covered = self.lookup.relations.covered(pattern);
-        covered.into_iter().partition(|relation| self.lookup.inside.contains(&relation.name))
+    /// What a pattern covers inside the scope, and outside of it.
+    fn split(&self, pattern: &RelationPattern) -> (Vec<(RelationId, &'a Relation)>, Vec<&'a Relation>) {
+        let (mut inside, mut outside) = (Vec::new(), Vec::new());
+        for place in self.lookup.relations.places(pattern) {
+            let id = RelationId::at(place);
+            let Some(relation) = self.lookup.tables.relation(id) else { continue };
+            if self.lookup.inside.contains(&relation.name) {
+                inside.push((id, relation));
+            } else {
+                outside.push(relation);
+            }
+        }
+        (inside, outside)
     }
 
     /// Says why a pattern covers nothing: outside the scope, no such schema, no such table, or just nothing.

@@ -61,6 +61,15 @@ impl<'a, T> NameIndex<'a, T> {
 
     /// What the pattern covers.
     pub fn covered(&self, pattern: &RelationPattern) -> Vec<&'a T> {
+        self.found(pattern).into_iter().map(|(_, thing)| thing).collect()
+    }
+
+    /// The places of what the pattern covers, in the order things were given in.
+    pub fn places(&self, pattern: &RelationPattern) -> Vec<usize> {
+        self.found(pattern).into_iter().map(|(position, _)| position).collect()
+    }
+
+    fn found(&self, pattern: &RelationPattern) -> Vec<(usize, &'a T)> {
         let (schema, name) = pattern.beginnings();
         let mut tried = 0;
         let mut found: Vec<(usize, &'a T)> = Vec::new();
@@ -77,7 +86,7 @@ impl<'a, T> NameIndex<'a, T> {
         }
         self.tried.fetch_add(tried, Ordering::Relaxed);
         found.sort_by_key(|(position, _)| *position);
-        found.into_iter().map(|(_, thing)| thing).collect()
+        found
     }
 
     /// How many names patterns have been tried on so far: what the work grows with.
@@ -129,7 +138,10 @@ mod tests {
             let index = NameIndex::of(names.iter().map(|name| (&name.schema, &name.name, name)));
             for pattern in &patterns {
                 let tried: Vec<&RelationName> = names.iter().filter(|name| pattern.matches(name)).collect();
-                prop_assert_eq!(index.covered(pattern), tried);
+                prop_assert_eq!(&index.covered(pattern), &tried);
+                let placed: Vec<&RelationName> =
+                    index.places(pattern).into_iter().filter_map(|place| names.get(place)).collect();
+                prop_assert_eq!(placed, tried);
             }
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn ceilings(database: &Database<'_>, documents: &Documents, sink: &mu
                     .about(format!("request-ceiling:{name}")),
             );
         }
-        masks_above_nothing(&checked, sink);
+        masks_above_nothing(&checked, database, sink);
         found.extend(model(checked));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -41,13 +41,15 @@ pub(crate) fn ceilings(database: &Database<'_>, documents: &Documents, sink: &mu
 }
 
 /// A mask over columns that cannot be asked for.
-fn masks_above_nothing(ceiling: &CheckedPolicy<'_>, sink: &mut Sink) {
+fn masks_above_nothing(ceiling: &CheckedPolicy, database: &Database<'_>, sink: &mut Sink) {
     let readable = |relation: &daam_catalog::Relation| {
         let reading = ceiling.grants.iter().filter(|grant| grant.allow.contains(&Verb::Select));
-        reading.flat_map(super::CheckedGrant::relations).any(|granted| granted.name == relation.name)
+        reading
+            .flat_map(|grant| grant.relations(database.tables))
+            .any(|granted| granted.name == relation.name)
     };
     for found in ceiling.masks.iter().flat_map(|mask| &mask.on) {
-        if !found.covers.iter().any(|(relation, _)| readable(relation)) {
+        if !found.columns(database.tables).any(|(relation, _)| readable(relation)) {
             let message = format!("nothing `{}` covers can be asked for to `select`", found.pattern);
             sink.push(rule::MASK_NOT_GRANTED.at(found.at, message));
         }
@@ -55,7 +57,7 @@ fn masks_above_nothing(ceiling: &CheckedPolicy<'_>, sink: &mut Sink) {
 }
 
 /// Nothing where the terms were refused.
-fn model(checked: CheckedPolicy<'_>) -> Option<Ceiling> {
+fn model(checked: CheckedPolicy) -> Option<Ceiling> {
     let policy = checked.policy;
     Some(Ceiling {
         terms: policy.request?,

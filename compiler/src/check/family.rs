@@ -3,20 +3,23 @@
 use super::project::together;
 use super::{CheckedPolicy, Database};
 use crate::rule;
+use crate::tables::Tables;
 use daam_catalog::{Catalog, Relation, RelationName};
 use daam_diagnostic::{Severity, Sink};
 use std::collections::BTreeSet;
 
 /// Grants on a parent whose child is restricted for the same people and the same verb, without that restriction.
-pub(crate) fn bypassed(policies: &[CheckedPolicy<'_>], database: &Database<'_>, sink: &mut Sink) {
+pub(crate) fn bypassed(policies: &[CheckedPolicy], database: &Database<'_>, sink: &mut Sink) {
     let Some(catalog) = database.catalog else { return };
     for policy in policies {
         for (grant, model) in policy.grants.iter().zip(&policy.policy.grants) {
             let Some(restrict) = &model.restrict else { continue };
             for found in &grant.on {
-                for child in found.covers.iter().copied().filter(|relation| !relation.parents.is_empty()) {
+                for child in found.relations(database.tables).filter(|relation| !relation.parents.is_empty())
+                {
                     let parents = ancestors(child, catalog);
-                    let open = open_parent(policies, policy, &parents, (&model.allow, restrict));
+                    let open =
+                        open_parent(policies, policy, &parents, (&model.allow, restrict), database.tables);
                     let Some((parent, at, literal)) = open else { continue };
                     let message = format!(
                         "the restriction on `{}` does not hold for its rows in `{parent}`, which the same people may read",
@@ -41,10 +44,11 @@ pub(crate) fn bypassed(policies: &[CheckedPolicy<'_>], database: &Database<'_>, 
 type Open<'a> = (&'a RelationName, daam_diagnostic::Location, bool);
 
 fn open_parent<'a>(
-    policies: &'a [CheckedPolicy<'_>],
-    restricted: &CheckedPolicy<'_>,
+    policies: &'a [CheckedPolicy],
+    restricted: &CheckedPolicy,
     parents: &BTreeSet<&RelationName>,
     (verbs, restrict): (&BTreeSet<daam_model::Verb>, &str),
+    tables: &'a Tables<'a>,
 ) -> Option<Open<'a>> {
     let held = policies.iter().filter(|other| together(&other.policy.subjects, &restricted.policy.subjects));
     for other in held.clone() {
@@ -53,7 +57,7 @@ fn open_parent<'a>(
                 continue;
             }
             for found in &grant.on {
-                let parent = found.covers.iter().find(|relation| parents.contains(&relation.name));
+                let parent = found.relations(tables).find(|relation| parents.contains(&relation.name));
                 let Some(parent) = parent else { continue };
                 // The same words on the parent, by whomever, hold over every grant of it.
                 let covered = policies

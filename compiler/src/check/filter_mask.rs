@@ -2,14 +2,16 @@
 
 use super::{CheckedGrant, CheckedMask};
 use crate::rule;
+use crate::tables::Tables;
 use daam_diagnostic::Sink;
 
-pub(crate) fn compared(grants: &[CheckedGrant<'_>], masks: &[CheckedMask<'_>], sink: &mut Sink) {
+pub(crate) fn compared(grants: &[CheckedGrant], masks: &[CheckedMask], tables: &Tables<'_>, sink: &mut Sink) {
     for grant in grants.iter().filter(|grant| !grant.compared.is_empty()) {
         for (name, at) in &grant.compared {
-            let masked = masks.iter().flat_map(|mask| &mask.on).flat_map(|on| &on.covers).find(
+            let masked = masks.iter().flat_map(|mask| &mask.on).flat_map(|on| on.columns(tables)).find(
                 |(relation, column)| {
-                    column.name == *name && grant.relations().any(|granted| granted.name == relation.name)
+                    column.name == *name
+                        && grant.relations(tables).any(|granted| granted.name == relation.name)
                 },
             );
             if let Some((relation, _)) = masked {

@@ -11,11 +11,11 @@ use daam_diagnostic::Sink;
 use daam_model::{Grant, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) fn grant<'a>(
+pub(crate) fn grant(
     written: &WrittenGrant,
-    database: &Database<'a>,
+    database: &Database<'_>,
     sink: &mut Sink,
-) -> (Grant, CheckedGrant<'a>) {
+) -> (Grant, CheckedGrant) {
     let reach = database.reach();
     let on: Vec<_> =
         written.on.iter().filter_map(|text| reach.and_then(|reach| reach.relations(text, sink))).collect();
@@ -25,7 +25,7 @@ pub(crate) fn grant<'a>(
         .filter_map(|text| reach.and_then(|reach| reach.functions(text, sink)))
         .map(|resolved| resolved.pattern)
         .collect();
-    let relations: Vec<&Relation> = on.iter().flat_map(|found| found.covers.iter().copied()).collect();
+    let relations: Vec<&Relation> = on.iter().flat_map(|found| found.relations(database.tables)).collect();
     effect(written, sink);
     writes::privileged(written, sink);
     let patterns: Vec<_> = on.iter().map(|found| (found.at, &found.pattern)).collect();

@@ -3,6 +3,7 @@
 use super::CheckedPolicy;
 use crate::preset;
 use crate::rule;
+use crate::tables::Tables;
 use daam_catalog::{Catalog, ColumnRef};
 use daam_diagnostic::Sink;
 use daam_model::Mask;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Pairs = BTreeMap<ColumnRef, BTreeSet<ColumnRef>>;
 
 /// Masks on a column of a foreign key that do not keep equality on both sides.
-pub(super) fn broken(policies: &[CheckedPolicy<'_>], catalog: &Catalog, sink: &mut Sink) {
+pub(super) fn broken(policies: &[CheckedPolicy], catalog: &Catalog, tables: &Tables<'_>, sink: &mut Sink) {
     if policies.iter().all(|policy| policy.masks.is_empty()) {
         return;
     }
@@ -19,10 +20,10 @@ pub(super) fn broken(policies: &[CheckedPolicy<'_>], catalog: &Catalog, sink: &m
     if pairs.is_empty() {
         return;
     }
-    let hashed = hashed(policies, &pairs);
+    let hashed = hashed(policies, &pairs, tables);
     for mask in policies.iter().flat_map(|policy| &policy.masks) {
         for found in &mask.on {
-            let met = found.covers.iter().find_map(|(relation, column)| {
+            let met = found.columns(tables).find_map(|(relation, column)| {
                 let column = ColumnRef { relation: relation.name.clone(), column: column.name.clone() };
                 let other = pairs
                     .get(&column)?
@@ -65,13 +66,13 @@ fn pairs(catalog: &Catalog) -> Pairs {
 }
 
 /// Columns of foreign keys that some rule hashes.
-fn hashed(policies: &[CheckedPolicy<'_>], pairs: &Pairs) -> BTreeSet<ColumnRef> {
+fn hashed(policies: &[CheckedPolicy], pairs: &Pairs, tables: &Tables<'_>) -> BTreeSet<ColumnRef> {
     policies
         .iter()
         .flat_map(|policy| &policy.masks)
         .filter(|mask| mask.with == Mask::Hash)
         .flat_map(|mask| &mask.on)
-        .flat_map(|found| &found.covers)
+        .flat_map(|found| found.columns(tables))
         .map(|(relation, column)| ColumnRef { relation: relation.name.clone(), column: column.name.clone() })
         .filter(|column| pairs.contains_key(column))
         .collect()

@@ -7,17 +7,17 @@ use daam_catalog::pattern::ColumnPattern;
 use daam_diagnostic::{Severity, Sink};
 use daam_model::MaskRule;
 
-pub(crate) fn mask_rule<'a>(
+pub(crate) fn mask_rule(
     written: &WrittenMask,
-    database: &Database<'a>,
+    database: &Database<'_>,
     sink: &mut Sink,
-) -> (MaskRule, CheckedMask<'a>) {
+) -> (MaskRule, CheckedMask) {
     let reach = database.reach();
     let on: Vec<_> =
         written.on.iter().filter_map(|text| reach.and_then(|reach| reach.columns(text, sink))).collect();
     let checked = CheckedMask { at: written.with.at, with: written.with.value.clone(), on };
-    fits(written, &checked, sink);
-    mask_sense::sense(&checked, sink);
+    fits(written, &checked, database, sink);
+    mask_sense::sense(&checked, database.tables, sink);
     let patterns: Vec<_> = checked.on.iter().map(|found| (found.at, &found.pattern)).collect();
     lists::redundant(&patterns, ColumnPattern::contains, database.sources, sink);
     let rule = MaskRule {
@@ -29,12 +29,13 @@ pub(crate) fn mask_rule<'a>(
 }
 
 /// A preset that does not fit shows NULL: an error where the column is named, a warning where a wildcard met it.
-fn fits(written: &WrittenMask, checked: &CheckedMask<'_>, sink: &mut Sink) {
+fn fits(written: &WrittenMask, checked: &CheckedMask, database: &Database<'_>, sink: &mut Sink) {
     let preset = crate::preset::written(&checked.with);
     for found in &checked.on {
         let literal =
             found.pattern.relation().literal().is_some() && found.pattern.literal_column().is_some();
-        let wrong: Vec<_> = found.covers.iter().filter(|(_, column)| !fits_column(checked, column)).collect();
+        let wrong: Vec<_> =
+            found.columns(database.tables).filter(|(_, column)| !fits_column(checked, column)).collect();
         let Some((relation, column)) = wrong.first() else { continue };
         let more = match wrong.len() {
             1 => String::new(),
@@ -56,6 +57,6 @@ fn fits(written: &WrittenMask, checked: &CheckedMask<'_>, sink: &mut Sink) {
 }
 
 /// `redact` is meant for everything: it is NULL where there is no text, as documented.
-fn fits_column(checked: &CheckedMask<'_>, column: &daam_catalog::Column) -> bool {
+fn fits_column(checked: &CheckedMask, column: &daam_catalog::Column) -> bool {
     checked.with == daam_model::Mask::Redact || checked.with.fits(column.data_type.class)
 }

@@ -4,6 +4,7 @@
 use super::CheckedMask;
 use crate::preset;
 use crate::rule::{self, Rule};
+use crate::tables::Tables;
 use daam_catalog::Column;
 use daam_diagnostic::Sink;
 use daam_model::Mask;
@@ -13,22 +14,22 @@ use daam_model::Mask;
 const MANY: usize = 8;
 
 /// A finding per rule and pattern, naming the first column it is true of.
-pub(super) fn sense(checked: &CheckedMask<'_>, sink: &mut Sink) {
-    first(checked, &rule::MASK_NULL_ON_NOT_NULL, null_on_not_null, sink);
-    first(checked, &rule::REVERSIBLE_MASK, gives_back, sink);
-    first(checked, &rule::PARTIAL_MASK_TOO_REVEALING, shows_most, sink);
+pub(super) fn sense(checked: &CheckedMask, tables: &Tables<'_>, sink: &mut Sink) {
+    first(checked, tables, &rule::MASK_NULL_ON_NOT_NULL, null_on_not_null, sink);
+    first(checked, tables, &rule::REVERSIBLE_MASK, gives_back, sink);
+    first(checked, tables, &rule::PARTIAL_MASK_TOO_REVEALING, shows_most, sink);
 }
 
 fn first(
-    checked: &CheckedMask<'_>,
+    checked: &CheckedMask,
+    tables: &Tables<'_>,
     rule: &Rule,
     judge: impl Fn(&Mask, &Column) -> Option<String>,
     sink: &mut Sink,
 ) {
     for found in &checked.on {
         let mut met = found
-            .covers
-            .iter()
+            .columns(tables)
             .filter_map(|(relation, column)| Some((relation, column, judge(&checked.with, column)?)));
         let Some((relation, column, why)) = met.next() else { continue };
         let more = match met.count() {

@@ -12,11 +12,7 @@ use daam_model::{Policy, Subjects};
 use std::collections::BTreeSet;
 
 /// Checks a policy; what could not be checked is left out of the result, and reported.
-pub(crate) fn policy<'a>(
-    written: &WrittenPolicy,
-    database: &Database<'a>,
-    sink: &mut Sink,
-) -> CheckedPolicy<'a> {
+pub(crate) fn policy(written: &WrittenPolicy, database: &Database<'_>, sink: &mut Sink) -> CheckedPolicy {
     let who = written.subjects.as_ref().or_else(|| written.request.as_ref().and_then(|r| r.who.as_ref()));
     let subjects = who.map(|who| subjects(who, database, sink)).unwrap_or_default();
     let request = written.request.as_ref().and_then(|terms| request(terms, database, sink));
@@ -34,7 +30,7 @@ pub(crate) fn policy<'a>(
         model_masks.push(model);
         masks.push(checked);
     }
-    super::filter_mask::compared(&grants, &masks, sink);
+    super::filter_mask::compared(&grants, &masks, database.tables, sink);
     if written.blank {
         let message =
             format!("the policy `{}` grants nothing, masks nothing and limits nothing", written.name.value);

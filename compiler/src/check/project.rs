@@ -3,31 +3,32 @@
 use super::{CheckedMask, CheckedPolicy, Database, joins, writes};
 use crate::preset::written;
 use crate::rule;
-use daam_catalog::{Column, ColumnRef, Relation, RelationKind, RelationName};
+use crate::tables::{ColumnId, RelationId, Tables};
+use daam_catalog::{Column, ColumnRef, Relation, RelationKind};
 use daam_diagnostic::{Diagnostic, Severity, Sink};
 use daam_model::{EffectiveMask, Subjects, Verb};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// All of them.
-pub(crate) fn compare(policies: &[CheckedPolicy<'_>], database: &Database<'_>, sink: &mut Sink) {
+pub(crate) fn compare(policies: &[CheckedPolicy], database: &Database<'_>, sink: &mut Sink) {
     duplicate_names(policies, sink);
-    conflicting_masks(policies, sink);
+    conflicting_masks(policies, database.tables, sink);
     let readable = granted(policies, Verb::Select);
     masks_not_granted(policies, &readable, sink);
-    writes_without_select(policies, &readable, sink);
+    writes_without_select(policies, &readable, database.tables, sink);
     for policy in policies {
         shadowed(policy, sink);
         writes::standing(policy, database, sink);
     }
-    writes::masked(policies, sink);
+    writes::masked(policies, database.tables, sink);
     if let Some(catalog) = database.catalog {
-        joins::broken(policies, catalog, sink);
+        joins::broken(policies, catalog, database.tables, sink);
     }
-    exposed_by_views(policies, sink);
+    exposed_by_views(policies, database.tables, sink);
 }
 
-fn duplicate_names(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
-    let mut first: BTreeMap<&str, &CheckedPolicy<'_>> = BTreeMap::new();
+fn duplicate_names(policies: &[CheckedPolicy], sink: &mut Sink) {
+    let mut first: BTreeMap<&str, &CheckedPolicy> = BTreeMap::new();
     for policy in policies {
         let name = policy.name.value.as_str();
         if let Some(earlier) = first.get(name) {
@@ -44,32 +45,33 @@ fn duplicate_names(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
     }
 }
 
-fn granted<'a>(policies: &[CheckedPolicy<'a>], verb: Verb) -> BTreeSet<&'a RelationName> {
+fn granted(policies: &[CheckedPolicy], verb: Verb) -> HashSet<RelationId> {
     policies
         .iter()
         .flat_map(|policy| &policy.grants)
         .filter(|grant| grant.allow.contains(&verb))
-        .flat_map(|grant| grant.relations().map(|relation| &relation.name))
+        .flat_map(|grant| grant.on.iter().flat_map(|found| &found.covers).copied())
         .collect()
 }
 
 /// One finding per rule and other mask its columns have, naming the winner. A rule is compared with the first of each
 /// mask only: with all of them, a project of a thousand such rules would have a million findings.
-fn conflicting_masks(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
-    let rules: Vec<&CheckedMask<'_>> = policies.iter().flat_map(|policy| &policy.masks).collect();
-    // The first rule of every mask of a column; columns are told apart by where they are in the catalogue.
-    let mut firsts: HashMap<*const Column, Vec<usize>> = HashMap::new();
+fn conflicting_masks(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
+    let rules: Vec<&CheckedMask> = policies.iter().flat_map(|policy| &policy.masks).collect();
+    // The first rule of every mask of a column.
+    let mut firsts: HashMap<ColumnId, Vec<usize>> = HashMap::new();
     let mut told = BTreeSet::new();
     for (second, b) in rules.iter().enumerate() {
-        for (relation, column) in b.on.iter().flat_map(|found| &found.covers) {
-            let firsts = firsts.entry(std::ptr::from_ref(*column)).or_default();
+        for id in b.on.iter().flat_map(|found| &found.covers).copied() {
+            let firsts = firsts.entry(id).or_default();
             let mut known = false;
             for first in &*firsts {
                 let Some(a) = rules.get(*first) else { continue };
                 if a.with == b.with {
                     known = true;
                 } else if told.insert((*first, second)) {
-                    sink.push(conflict(a, b, relation, column));
+                    let column = tables.column(id);
+                    sink.extend(column.map(|(relation, column)| conflict(a, b, relation, column)));
                 }
             }
             if !known {
@@ -79,7 +81,7 @@ fn conflicting_masks(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
     }
 }
 
-fn conflict(a: &CheckedMask<'_>, b: &CheckedMask<'_>, relation: &Relation, column: &Column) -> Diagnostic {
+fn conflict(a: &CheckedMask, b: &CheckedMask, relation: &Relation, column: &Column) -> Diagnostic {
     let winner = EffectiveMask::new(a.with.clone()).join(&EffectiveMask::new(b.with.clone()));
     let message = format!(
         "`{}.{}` is masked with `{}` here and `{}` elsewhere; who both apply to sees `{}`",
@@ -92,9 +94,9 @@ fn conflict(a: &CheckedMask<'_>, b: &CheckedMask<'_>, relation: &Relation, colum
     rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule")
 }
 
-fn masks_not_granted(policies: &[CheckedPolicy<'_>], readable: &BTreeSet<&RelationName>, sink: &mut Sink) {
+fn masks_not_granted(policies: &[CheckedPolicy], readable: &HashSet<RelationId>, sink: &mut Sink) {
     for found in policies.iter().flat_map(|policy| &policy.masks).flat_map(|mask| &mask.on) {
-        let any = found.covers.iter().any(|(relation, _)| readable.contains(&relation.name));
+        let any = found.covers.iter().any(|column| readable.contains(&column.relation()));
         if !any {
             let message = format!("no policy grants `select` on anything `{}` covers", found.pattern);
             sink.push(rule::MASK_NOT_GRANTED.at(found.at, message));
@@ -103,14 +105,16 @@ fn masks_not_granted(policies: &[CheckedPolicy<'_>], readable: &BTreeSet<&Relati
 }
 
 fn writes_without_select(
-    policies: &[CheckedPolicy<'_>],
-    readable: &BTreeSet<&RelationName>,
+    policies: &[CheckedPolicy],
+    readable: &HashSet<RelationId>,
+    tables: &Tables<'_>,
     sink: &mut Sink,
 ) {
     for grant in policies.iter().flat_map(|policy| &policy.grants) {
         let writes = grant.allow.iter().find(|verb| matches!(verb, Verb::Update | Verb::Delete));
         let Some(verb) = writes else { continue };
-        if let Some(relation) = grant.relations().find(|relation| !readable.contains(&relation.name)) {
+        let unread = grant.on.iter().flat_map(|found| &found.covers).find(|id| !readable.contains(id));
+        if let Some(relation) = unread.and_then(|id| tables.relation(*id)) {
             sink.push(
                 rule::WRITE_WITHOUT_SELECT
                     .at(
@@ -128,14 +132,14 @@ fn writes_without_select(
 }
 
 /// A grant that another grant of the same policy contains whole.
-fn shadowed(policy: &CheckedPolicy<'_>, sink: &mut Sink) {
+fn shadowed(policy: &CheckedPolicy, sink: &mut Sink) {
     if policy.grants.len() < 2 {
         return;
     }
-    let covers: Vec<BTreeSet<&RelationName>> = policy
+    let covers: Vec<BTreeSet<RelationId>> = policy
         .grants
         .iter()
-        .map(|grant| grant.relations().map(|relation| &relation.name).collect())
+        .map(|grant| grant.on.iter().flat_map(|found| &found.covers).copied().collect())
         .collect();
     for (index, (narrow, covered)) in policy.grants.iter().zip(&covers).enumerate() {
         if narrow.on.is_empty() || narrow.allow.is_empty() || narrow.restricts {
@@ -160,11 +164,11 @@ fn shadowed(policy: &CheckedPolicy<'_>, sink: &mut Sink) {
 }
 
 /// Granted views that read a column which is masked for the same people: the agent drops such a grant.
-fn exposed_by_views(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
+fn exposed_by_views(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
     let audiences = Audiences::of(policies);
     for policy in policies {
         for found in policy.grants.iter().flat_map(|grant| &grant.on) {
-            for view in found.covers.iter().copied().filter(|relation| is_view(relation)) {
+            for view in found.relations(tables).filter(|relation| is_view(relation)) {
                 let Some((column, mask)) = masked_read(view, policies, &audiences.with(policy)) else {
                     continue;
                 };
@@ -198,7 +202,7 @@ pub(super) struct Audiences<'a> {
 }
 
 impl<'a> Audiences<'a> {
-    pub(super) fn of(policies: &'a [CheckedPolicy<'_>]) -> Self {
+    pub(super) fn of(policies: &'a [CheckedPolicy]) -> Self {
         let mut audiences = Self::default();
         for (index, policy) in policies.iter().enumerate().filter(|(_, policy)| !policy.masks.is_empty()) {
             let subjects = &policy.policy.subjects;
@@ -216,7 +220,7 @@ impl<'a> Audiences<'a> {
     }
 
     /// Those that certainly apply to some of the subjects of this one.
-    pub(super) fn with(&self, policy: &CheckedPolicy<'_>) -> BTreeSet<usize> {
+    pub(super) fn with(&self, policy: &CheckedPolicy) -> BTreeSet<usize> {
         let subjects = &policy.policy.subjects;
         let groups = subjects.groups.iter().filter_map(|group| self.groups.get(group.as_str()));
         let users = subjects.users.iter().filter_map(|user| self.users.get(user.as_str()));
@@ -226,9 +230,9 @@ impl<'a> Audiences<'a> {
 
 fn masked_read<'p, 'v>(
     view: &'v Relation,
-    policies: &'p [CheckedPolicy<'_>],
+    policies: &'p [CheckedPolicy],
     together: &BTreeSet<usize>,
-) -> Option<(&'v ColumnRef, &'p CheckedMask<'p>)> {
+) -> Option<(&'v ColumnRef, &'p CheckedMask)> {
     let masks = together.iter().filter_map(|index| policies.get(*index));
     for mask in masks.flat_map(|other| &other.masks) {
         let patterns = || mask.on.iter().map(|found| &found.pattern);

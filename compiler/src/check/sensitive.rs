@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports all of them.
 pub(crate) fn exposure(
-    policies: &[CheckedPolicy<'_>],
+    policies: &[CheckedPolicy],
     database: &Database<'_>,
     written: &WrittenDatabase,
     groups: &BTreeMap<String, BTreeSet<String>>,
@@ -28,7 +28,7 @@ pub(crate) fn exposure(
     let masks = masks::Masks::of(policies, groups);
     exposed::report(policies, reach, &classified, &masks, sink);
     if let Some(at) = written.strict_classification {
-        exposed::unclassified(policies, &classified, at, sink);
+        exposed::unclassified(policies, &classified, at, database.tables, sink);
     }
-    sibling::report(policies, sink);
+    sibling::report(policies, database.tables, sink);
 }

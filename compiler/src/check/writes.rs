@@ -4,6 +4,7 @@ use super::project::Audiences;
 use super::{CheckedGrant, CheckedMask, CheckedPolicy, Database};
 use crate::rule;
 use crate::syntax::policy::WrittenGrant;
+use crate::tables::Tables;
 use daam_catalog::{Column, Generated, Relation};
 use daam_diagnostic::Sink;
 use daam_model::{Grant, Verb};
@@ -17,7 +18,7 @@ pub(super) fn privileged(written: &WrittenGrant, sink: &mut Sink) {
 }
 
 /// Writes that are held instead of asked for, where the project wants them asked for.
-pub(super) fn standing(policy: &CheckedPolicy<'_>, database: &Database<'_>, sink: &mut Sink) {
+pub(super) fn standing(policy: &CheckedPolicy, database: &Database<'_>, sink: &mut Sink) {
     if !database.protected || policy.policy.request.is_some() {
         return;
     }
@@ -38,27 +39,32 @@ pub(super) fn standing(policy: &CheckedPolicy<'_>, database: &Database<'_>, sink
 }
 
 /// `update` of columns that are masked for some of the same people.
-pub(super) fn masked(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
+pub(super) fn masked(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
     let audiences = Audiences::of(policies);
     for policy in policies {
         let together = audiences.with(policy);
         let together = together.iter().filter_map(|index| policies.get(*index));
-        let masks: Vec<&CheckedMask<'_>> = together.flat_map(|other| &other.masks).collect();
+        let masks: Vec<&CheckedMask> = together.flat_map(|other| &other.masks).collect();
         for (grant, model) in policy.grants.iter().zip(&policy.policy.grants) {
             if !masks.is_empty() && grant.allow.contains(&Verb::Update) {
-                overwritten(grant, model, &masks, sink);
+                overwritten((grant, model), &masks, tables, sink);
             }
         }
     }
 }
 
-fn overwritten(grant: &CheckedGrant<'_>, model: &Grant, masks: &[&CheckedMask<'_>], sink: &mut Sink) {
+fn overwritten(
+    (grant, model): (&CheckedGrant, &Grant),
+    masks: &[&CheckedMask],
+    tables: &Tables<'_>,
+    sink: &mut Sink,
+) {
     let narrowed = model.columns.get(&Verb::Update);
     let written = |column: &&Column| {
         !matches!(column.generated, Generated::From(_))
             && narrowed.is_none_or(|columns| columns.contains(&column.name))
     };
-    let mut met = grant.relations().flat_map(|relation| {
+    let mut met = grant.relations(tables).flat_map(|relation| {
         let columns = relation.columns.iter().filter(written);
         columns.filter_map(move |column| Some((relation, column, mask_of(relation, column, masks)?)))
     });
@@ -79,13 +85,8 @@ fn overwritten(grant: &CheckedGrant<'_>, model: &Grant, masks: &[&CheckedMask<'_
     );
 }
 
-fn mask_of<'m>(
-    relation: &Relation,
-    column: &Column,
-    masks: &[&'m CheckedMask<'m>],
-) -> Option<&'m CheckedMask<'m>> {
-    let covers = |mask: &CheckedMask<'_>| {
-        mask.on.iter().any(|found| found.pattern.matches(&relation.name, &column.name))
-    };
+fn mask_of<'m>(relation: &Relation, column: &Column, masks: &[&'m CheckedMask]) -> Option<&'m CheckedMask> {
+    let covers =
+        |mask: &CheckedMask| mask.on.iter().any(|found| found.pattern.matches(&relation.name, &column.name));
     masks.iter().find(|mask| covers(mask)).copied()
 }

@@ -88,8 +88,9 @@ fn said<'a>(reach: Reach<'a>, written: &[WrittenClassification], sink: &mut Sink
         for resolved in &found {
             let literal = resolved.pattern.relation().literal().is_some()
                 && resolved.pattern.literal_column().is_some();
-            mismatch(entry, resolved.at, &resolved.covers, sink);
-            for (relation, column) in &resolved.covers {
+            let covers: Vec<_> = resolved.columns(reach.tables()).collect();
+            mismatch(entry, resolved.at, &covers, sink);
+            for (relation, column) in covers {
                 let class = entry.is.map(|class| Classification {
                     class,
                     certainty: Certainty::Declared,

@@ -5,6 +5,7 @@ use crate::check::CheckedPolicy;
 use crate::resolve::Reach;
 use crate::rule::{self, Rule};
 use crate::sensitive::{Certainty, Class, Classification};
+use crate::tables::Tables;
 use daam_catalog::{Identifier, Relation, RelationName};
 use daam_diagnostic::{Diagnostic, Location, Severity, Sink};
 use daam_model::Verb;
@@ -20,7 +21,7 @@ struct Granted<'a> {
 }
 
 pub(super) fn report(
-    policies: &[CheckedPolicy<'_>],
+    policies: &[CheckedPolicy],
     reach: Reach<'_>,
     classified: &Classified<'_>,
     masks: &Masks<'_>,
@@ -29,7 +30,7 @@ pub(super) fn report(
     // What a file with errors masks is not known yet: a slip in a mask would be told twice.
     let unclear = sink.sources_with_errors();
     for policy in policies.iter().filter(|policy| !unclear.contains(&policy.at.source)) {
-        let granted = granted(policy, classified);
+        let granted = granted(policy, classified, reach.tables());
         let clear: BTreeMap<_, _> = granted
             .iter()
             .map(|(key, granted)| (key, masks.clear_for(policy, (granted.relation, key.1))))
@@ -51,7 +52,7 @@ pub(super) fn report(
 
 type Columns<'a> = BTreeMap<(&'a RelationName, &'a Identifier), Granted<'a>>;
 
-fn granted<'a>(policy: &CheckedPolicy<'a>, classified: &Classified<'a>) -> Columns<'a> {
+fn granted<'a>(policy: &CheckedPolicy, classified: &Classified<'a>, tables: &'a Tables<'a>) -> Columns<'a> {
     let mut out: Columns<'a> = BTreeMap::new();
     for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
         if !checked.allow.contains(&Verb::Select) {
@@ -60,7 +61,7 @@ fn granted<'a>(policy: &CheckedPolicy<'a>, classified: &Classified<'a>) -> Colum
         let only = model.columns.get(&Verb::Select);
         for found in &checked.on {
             let unnamed = found.pattern.literal().is_none() && only.is_none();
-            for relation in found.covers.iter().copied() {
+            for relation in found.relations(tables) {
                 let columns = classified.of_relation(&relation.name).map(|(column, _)| column);
                 for column in columns.filter(|column| only.is_none_or(|only| only.contains(*column))) {
                     let new = Granted { at: found.at, relation, unnamed };
@@ -76,7 +77,7 @@ fn granted<'a>(policy: &CheckedPolicy<'a>, classified: &Classified<'a>) -> Colum
 }
 
 fn finding(
-    policy: &CheckedPolicy<'_>,
+    policy: &CheckedPolicy,
     granted: &Granted<'_>,
     column: &Identifier,
     (found, preset): (&Classification, &str),
@@ -109,7 +110,7 @@ fn finding(
     diagnostic
 }
 
-fn rule_of(policy: &CheckedPolicy<'_>, granted: &Granted<'_>, class: Class) -> &'static Rule {
+fn rule_of(policy: &CheckedPolicy, granted: &Granted<'_>, class: Class) -> &'static Rule {
     if policy.policy.subjects.everyone {
         &rule::SENSITIVE_TO_BROAD_GROUP
     } else if !granted.unnamed {
@@ -123,9 +124,10 @@ fn rule_of(policy: &CheckedPolicy<'_>, granted: &Granted<'_>, class: Class) -> &
 
 /// In strict projects: readable columns nobody said anything about, one finding a relation.
 pub(super) fn unclassified(
-    policies: &[CheckedPolicy<'_>],
+    policies: &[CheckedPolicy],
     classified: &Classified<'_>,
     at: Location,
+    tables: &Tables<'_>,
     sink: &mut Sink,
 ) {
     let mut open: BTreeMap<&RelationName, BTreeSet<&Identifier>> = BTreeMap::new();
@@ -135,7 +137,7 @@ pub(super) fn unclassified(
                 continue;
             }
             let only = model.columns.get(&Verb::Select);
-            for relation in checked.relations() {
+            for relation in checked.relations(tables) {
                 let columns = relation.columns.iter().map(|column| &column.name);
                 let readable = columns.filter(|column| only.is_none_or(|only| only.contains(*column)));
                 let unknown = readable.filter(|column| !classified.is_known(&relation.name, column));

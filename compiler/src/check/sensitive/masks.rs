@@ -15,7 +15,7 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    fn add(&mut self, policy: &'a CheckedPolicy<'_>) {
+    fn add(&mut self, policy: &'a CheckedPolicy) {
         for found in policy.masks.iter().flat_map(|mask| &mask.on) {
             let pattern = &found.pattern;
             if !self.seen.insert(pattern) {
@@ -51,10 +51,7 @@ pub(super) struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    pub(super) fn of(
-        policies: &'a [CheckedPolicy<'_>],
-        groups: &'a BTreeMap<String, BTreeSet<String>>,
-    ) -> Self {
+    pub(super) fn of(policies: &'a [CheckedPolicy], groups: &'a BTreeMap<String, BTreeSet<String>>) -> Self {
         let mut member_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (group, members) in groups {
             for member in members {
@@ -82,7 +79,7 @@ impl<'a> Masks<'a> {
     /// Whom of its subjects a policy shows the column in clear.
     pub(super) fn clear_for(
         &self,
-        policy: &CheckedPolicy<'_>,
+        policy: &CheckedPolicy,
         (relation, column): (&Relation, &Identifier),
     ) -> Vec<String> {
         let places = places(relation, column);

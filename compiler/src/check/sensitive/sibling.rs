@@ -2,13 +2,14 @@
 
 use crate::check::{CheckedPolicy, Filters};
 use crate::rule;
+use crate::tables::Tables;
 use daam_catalog::{Identifier, Relation, RelationName};
 use daam_diagnostic::{Location, Sink};
 use daam_model::Verb;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn report(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
-    let restricted = restricted(policies);
+pub(super) fn report(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
+    let restricted = restricted(policies, tables);
     let mut known = Filters::default();
     let grants = policies.iter().flat_map(|policy| &policy.policy.grants);
     known.learn(grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict)).map(String::as_str));
@@ -20,13 +21,13 @@ pub(super) fn report(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
         let with_rows =
             policy.grants.iter().zip(&policy.policy.grants).filter(|(_, grant)| grant.rows.is_some());
         let filtered: BTreeSet<_> =
-            with_rows.flat_map(|(grant, _)| grant.relations().map(|relation| &relation.name)).collect();
+            with_rows.flat_map(|(grant, _)| grant.relations(tables).map(|relation| &relation.name)).collect();
         for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
             if !checked.allow.contains(&Verb::Select) || model.rows.is_some() || model.restrict.is_some() {
                 continue;
             }
             for found in &checked.on {
-                let relations = found.covers.iter().copied();
+                let relations = found.relations(tables);
                 let others =
                     relations.filter(|one| !filtered.contains(&one.name) && !restricted.contains(&one.name));
                 // A primary key names the row itself, not whose row it is.
@@ -42,7 +43,7 @@ pub(super) fn report(policies: &[CheckedPolicy<'_>], sink: &mut Sink) {
 }
 
 fn tell(
-    policy: &CheckedPolicy<'_>,
+    policy: &CheckedPolicy,
     (relation, column): (&Relation, &Identifier),
     at: Location,
     filters: &BTreeMap<Identifier, Location>,
@@ -63,7 +64,7 @@ fn tell(
 }
 
 /// Columns that the policy compares with something about the subject, and a grant that does.
-fn filters(policy: &CheckedPolicy<'_>, known: &Filters) -> BTreeMap<Identifier, Location> {
+fn filters(policy: &CheckedPolicy, known: &Filters) -> BTreeMap<Identifier, Location> {
     let mut out = BTreeMap::new();
     for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
         for text in model.rows.iter().chain(&model.restrict) {
@@ -80,7 +81,7 @@ fn filters(policy: &CheckedPolicy<'_>, known: &Filters) -> BTreeMap<Identifier, 
 }
 
 /// Relations with a filter that holds over every policy.
-fn restricted<'a>(policies: &[CheckedPolicy<'a>]) -> BTreeSet<&'a RelationName> {
+fn restricted<'a>(policies: &[CheckedPolicy], tables: &'a Tables<'a>) -> BTreeSet<&'a RelationName> {
     let grants = policies.iter().flat_map(|policy| &policy.grants).filter(|grant| grant.restricts);
-    grants.flat_map(|grant| grant.relations().map(|relation| &relation.name)).collect()
+    grants.flat_map(|grant| grant.relations(tables).map(|relation| &relation.name)).collect()
 }
