@@ -1,6 +1,9 @@
 //! Written policies → checked ones. One module per part; each reports and carries on.
 
+pub(crate) mod by_person;
 pub(crate) mod ceiling;
+pub(crate) mod conflicts;
+pub(crate) mod covered;
 pub(crate) mod family;
 pub(crate) mod filter;
 mod filter_index;
@@ -9,7 +12,7 @@ mod filter_null;
 mod filter_text;
 mod filter_type;
 pub(crate) mod grant;
-mod joins;
+pub(crate) mod joins;
 mod lists;
 pub(crate) mod lock_age;
 pub(crate) mod mask;
@@ -20,7 +23,7 @@ pub(crate) mod project;
 pub(crate) mod request;
 pub(crate) mod sensitive;
 pub(crate) mod untested;
-mod writes;
+pub(crate) mod writes;
 
 pub(crate) use people::People;
 
@@ -49,22 +52,28 @@ pub(crate) struct Database<'a> {
     /// Its relations by number.
     pub(crate) tables: &'a Tables<'a>,
     /// The types of that catalogue, made when the first filter needs them.
-    pub(crate) universe: OnceLock<Universe>,
+    pub(crate) universe: &'a OnceLock<Universe>,
     /// What is known about groups.
     pub(crate) people: &'a People,
     /// Writes have to be asked for.
     pub(crate) protected: bool,
     /// Tests are declared for it.
     pub(crate) tested: bool,
-    /// The same, as patterns are looked up in it.
-    pub(crate) lookup: Option<&'a Lookup<'a>>,
+    /// The same, as patterns are looked up in it; made when the first pattern is.
+    pub(crate) lookup: OnceLock<Lookup<'a>>,
     /// Row filters that were read already.
     pub(crate) filters: &'a Filters,
 }
 
 impl<'a> Database<'a> {
-    pub(crate) fn reach(&self) -> Option<Reach<'a>> {
-        self.lookup.map(Reach::from)
+    pub(crate) fn reach(&self) -> Option<Reach<'_>> {
+        let catalog = self.catalog?;
+        Some(Reach::from(self.lookup.get_or_init(|| Lookup::new(catalog, self.scope, self.tables))))
+    }
+
+    /// How many names patterns were tried on.
+    pub(crate) fn tried(&self) -> usize {
+        self.lookup.get().map_or(0, Lookup::tried)
     }
 
     pub(crate) fn origin(&self, at: Location) -> Origin {
@@ -98,6 +107,8 @@ pub(crate) struct CheckedGrant {
     pub(crate) restricts: bool,
     /// The columns its filters compare, and where.
     pub(crate) compared: Vec<(Identifier, Location)>,
+    /// Those of them that are compared with something about the subject.
+    pub(crate) by_subject: Vec<Identifier>,
 }
 
 impl CheckedGrant {

@@ -5,23 +5,27 @@
 //! project is never built.
 
 use crate::check::{self, Database, Filters, People};
+use crate::compiled::CompiledPolicies;
 use crate::day::Day;
 use crate::file_source::FileSource;
-use crate::lint::{self, Owners, Waived};
+use crate::findings::Findings;
+use crate::found::Found;
+use crate::lint::Waived;
 use crate::load::{Documents, Files};
-use crate::parallel;
-use crate::resolve::{Lookup, scope_patterns};
+use crate::remember::files::{Given as Findable, Settling};
+use crate::remember::kept::{Environment, Given, Ground, Kept};
+use crate::resolve::scope_patterns;
 use crate::rule;
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
 use crate::tables::Tables;
 use daam_catalog::{Catalog, Scope, lock};
-use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceMap, suggest};
-use daam_model::PolicySet;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use daam_diagnostic::{Applicability, Diagnostic, Sink, SourceId, SourceMap, suggest};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
 
 /// Everything there is to know about a project.
 #[derive(Debug)]
@@ -29,9 +33,9 @@ pub struct Checked {
     /// The texts the findings point into.
     pub sources: SourceMap,
     /// All findings of all files, in stable order.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Findings,
     /// Findings that a comment or a waiver silenced, in the same order.
-    pub waived: Vec<Waived>,
+    pub waived: Vec<Arc<Waived>>,
     /// The compiled databases by name; empty as soon as one finding is an error.
     pub databases: BTreeMap<String, CompiledDatabase>,
     /// What there was to check.
@@ -53,7 +57,7 @@ pub struct Inputs {
 #[derive(Debug, Clone)]
 pub struct CompiledDatabase {
     /// Its policies.
-    pub policies: PolicySet,
+    pub policies: CompiledPolicies,
     /// Its schema, as locked.
     pub catalog: Arc<Catalog>,
     /// What the agent serves of it.
@@ -61,19 +65,21 @@ pub struct CompiledDatabase {
     /// Names the schema lock it was checked against.
     pub lock_fingerprint: String,
     /// Expectations about it.
-    pub scenarios: Vec<Scenario>,
+    pub scenarios: Vec<Arc<Scenario>>,
 }
 
 impl Checked {
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+        self.diagnostics.has_errors()
     }
 
     /// Whether a schema lock is missing, unreadable or edited: names were then not checked.
     pub fn lacks_lock(&self) -> bool {
         self.diagnostics
+            .files()
             .iter()
+            .flat_map(|file| &file.found)
             .any(|found| found.code == rule::LOCK_MISSING.code || found.code == rule::LOCK_INVALID.code)
     }
 }
@@ -97,6 +103,10 @@ pub struct Work {
     pub names: usize,
     /// Policies checked one by one.
     pub policies: usize,
+    /// How often a policy was compared with others.
+    pub compared: usize,
+    /// Files whose findings were put in order and settled.
+    pub settled: usize,
 }
 
 /// A project that is checked again and again, e.g. by an editor.
@@ -108,6 +118,8 @@ pub struct Workspace {
     files: Files,
     locks: BTreeMap<String, Locked>,
     filters: Filters,
+    databases: BTreeMap<String, Kept>,
+    settling: Settling,
     work: Work,
 }
 
@@ -131,78 +143,93 @@ impl Workspace {
 
     /// How much had to be done so far.
     pub fn work(&self) -> Work {
-        Work { files: self.files.read, filters: self.filters.parsed(), ..self.work }
+        Work {
+            files: self.files.read,
+            filters: self.filters.parsed(),
+            settled: self.settling.settled,
+            ..self.work
+        }
     }
 
     /// Checks the project as it is now.
     pub fn check(&mut self, source: &dyn FileSource) -> Checked {
+        let documents = self.files.load(source);
+        // Nothing is kept of a check that does not come to its end.
+        let mut before = std::mem::take(&mut self.databases);
+        let mut settling = std::mem::take(&mut self.settling);
         let mut sink = Sink::new();
-        let documents = self.files.load(source, &mut sink);
         let sources = self.files.sources.clone();
-        let mut inputs = Inputs {
-            files: sources.len(),
-            policies: documents.policies.len() + documents.ceilings.len(),
-            cases: 0,
-        };
         let project = Arc::clone(&documents.project);
-        undeclared(&documents, &project, &mut sink);
-        let people = people(&documents, &mut sink);
+        let written: Vec<Arc<WrittenPolicy>> = self.files.policies().cloned().collect();
+        let written: Vec<&Arc<WrittenPolicy>> = written.iter().collect();
+        let mut inputs =
+            Inputs { files: sources.len(), policies: written.len() + documents.ceilings.len(), cases: 0 };
+        undeclared(&documents, &written, &project, &mut sink);
+        let people = Arc::new(people(&documents, &mut sink));
         self.locks.retain(|name, _| project.databases.contains_key(name));
-        self.learn(&documents);
+        self.learn(&documents, &written);
+        let mut pieces: Vec<(SourceId, Found)> = Vec::new();
         let mut databases = BTreeMap::new();
-        for (name, written) in &project.databases {
-            let locked = self.locked(written, source, &mut sink);
-            let catalog = locked.as_ref().map(|(catalog, _)| &**catalog);
-            check::lock_age::lock_age(written, catalog, self.options.today, &mut sink);
-            let scope = scope(written, &documents, &sources, &mut sink);
-            let tables = Tables::of(catalog);
-            let lookup = catalog.map(|catalog| Lookup::new(catalog, &scope, &tables));
-            let database = Database {
-                name,
-                sources: &sources,
-                attributes: &project.attributes,
-                scope: &scope,
-                catalog,
-                tables: &tables,
-                lookup: lookup.as_ref(),
-                filters: &self.filters,
-                universe: std::sync::OnceLock::new(),
-                people: &people,
-                protected: written.protected,
-                tested: !written.tests.is_empty(),
-            };
-            let policies = policies(&database, &documents, written, &people.defined, &mut sink);
-            let ceilings = check::ceiling::ceilings(&database, &documents, &mut sink);
-            self.work.policies += policies.len() + ceilings.len();
-            let scenarios = scenario::resolve(&database, &documents.tests, &mut sink);
-            self.work.names += lookup.as_ref().map_or(0, Lookup::tried);
-            inputs.cases += scenarios.len();
-            let policies = PolicySet {
-                database: name.clone(),
+        for (name, of) in &project.databases {
+            let locked = self.locked(of, source, &mut sink);
+            let catalog = locked.as_ref().map(|(catalog, _)| Arc::clone(catalog));
+            check::lock_age::lock_age(of, catalog.as_deref(), self.options.today, &mut sink);
+            let environment = Environment {
                 attributes: project.attributes.clone(),
-                groups: people.defined.clone(),
-                policies,
-                ceilings,
+                scope: scope(of, &documents, &sources, &mut sink),
+                catalog,
+                people: Arc::clone(&people),
+                protected: of.protected,
+                tested: !of.tests.is_empty(),
             };
-            check::untested::untested(&documents.policies, &policies, &scenarios, &database, &mut sink);
+            let mut kept = before.remove(name).unwrap_or_default().within(environment);
+            let ground = Arc::clone(&kept.ground);
+            let tables = Tables::of(ground.environment.catalog.as_deref());
+            let database = database(name, &ground, &sources, &tables, &self.filters);
+            let wrong = self.wrong(&sink);
+            let given = Given { documents: &documents, written: of, policies: &written, wrong: &wrong };
+            let done = kept.update(&database, given);
+            self.work.policies += done.checked;
+            self.work.compared += done.compared;
+            self.work.names += database.tried();
+            let named = |name: &str| kept.policies()?.named(name, &database);
+            let ceilings = check::ceiling::ceilings(kept.ceilings(), named, &mut sink);
+            pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
+            let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
+            inputs.cases += scenarios.len();
             if let Some((catalog, lock_fingerprint)) = locked {
+                let policies = CompiledPolicies::of(&database, &people, &kept, ceilings);
+                let scope = ground.environment.scope.clone();
                 let compiled = CompiledDatabase { policies, catalog, scope, lock_fingerprint, scenarios };
                 databases.insert(name.clone(), compiled);
             }
+            self.databases.insert(name.clone(), kept);
         }
-        let settled = lint::settle(sink, &settings(&documents, self.options), &sources);
-        if settled.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+        pieces.extend(by_file(sink));
+        let given = Findable { files: &self.files, documents: &documents, today: self.options.today };
+        let (diagnostics, waived) = settling.settle(pieces, given);
+        self.settling = settling;
+        if diagnostics.has_errors() {
             databases.clear();
         }
-        Checked { sources, diagnostics: settled.diagnostics, waived: settled.waived, databases, inputs }
+        Checked { sources, diagnostics, waived, databases, inputs }
+    }
+
+    /// Files in which something is wrong so far.
+    fn wrong(&self, sink: &Sink) -> HashSet<SourceId> {
+        let read = self.files.known().filter(|known| known.read.findings.has_errors());
+        read.filter_map(|known| known.id).chain(sink.sources_with_errors()).collect()
     }
 
     /// Reads every row filter of the project that was not read before.
-    fn learn(&mut self, documents: &Documents) {
-        let policies = documents.policies.iter().chain(&documents.ceilings);
-        let grants = policies.flat_map(|policy| &policy.grants);
-        let texts = grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict));
-        self.filters.learn(texts.map(|text| text.value.as_str()));
+    fn learn(&mut self, documents: &Documents, all: &[&Arc<WrittenPolicy>]) {
+        let came = documents.came.iter().chain(&documents.ceilings);
+        self.filters.learn(filter_texts(came));
+        // Somebody typing a filter leaves a trail of texts.
+        if self.filters.len() > 2 * all.len() + 1024 {
+            let all = all.iter().copied().chain(&documents.ceilings);
+            self.filters.forget_others(filter_texts(all));
+        }
     }
 
     /// The catalogue of a database, and the name of its lock.
@@ -215,7 +242,7 @@ impl Workspace {
         let place = written.lock.as_ref()?;
         let directory = place.value.trim_start_matches("./").trim_end_matches('/');
         let mut files = BTreeMap::new();
-        let paths = source.paths();
+        let paths = lock_paths(source, directory);
         let named: Vec<(&str, &str)> =
             paths.iter().filter_map(|path| Some((path.as_str(), lock_file(path, directory)?))).collect();
         let paths: Vec<&str> = named.iter().map(|(path, _)| *path).collect();
@@ -232,7 +259,7 @@ impl Workspace {
             return None;
         }
         let name = &written.name.value;
-        if self.locks.get(name).is_none_or(|locked| locked.files != files) {
+        if self.locks.get(name).is_none_or(|locked| !same_texts(&locked.files, &files)) {
             let read = lock::from_files(&files).map_err(|error| chain(&error));
             let read = read.map(|catalog| (lock::fingerprint(&catalog), Arc::new(catalog)));
             let read = read.map(|(fingerprint, catalog)| (catalog, fingerprint));
@@ -254,22 +281,63 @@ fn lock_file<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
     (!name.contains('/') && name.strip_suffix(".json").is_some()).then_some(name)
 }
 
+/// Paths among which the files of that lock are.
+fn lock_paths(source: &dyn FileSource, directory: &str) -> Vec<String> {
+    let Some(kept) = source.kept() else { return source.paths() };
+    let below = kept.range::<str, _>((Bound::Included(directory), Bound::Unbounded));
+    below.map(|(path, _)| path).take_while(|path| path.starts_with(directory)).cloned().collect()
+}
+
+/// Whether files have the same names and texts, without looking at texts that are one.
+fn same_texts(a: &BTreeMap<String, Arc<str>>, b: &BTreeMap<String, Arc<str>>) -> bool {
+    let same = |((a, one), (b, other)): ((&String, &Arc<str>), (&String, &Arc<str>))| {
+        a == b && (Arc::ptr_eq(one, other) || one == other)
+    };
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
 /// Checks a project once.
 pub fn check(source: &dyn FileSource) -> Checked {
     Workspace::default().check(source)
 }
 
-fn settings(documents: &Documents, options: Options) -> lint::Settings<'_> {
-    let mut owners = Owners::default();
-    for database in documents.project.databases.values() {
-        owners.add(database.name.at, lint::Owner { policy: None, database: &database.name.value });
+/// The texts of all row filters of policies.
+fn filter_texts<'w>(policies: impl Iterator<Item = &'w Arc<WrittenPolicy>>) -> impl Iterator<Item = &'w str> {
+    let grants = policies.flat_map(|policy| &policy.grants);
+    grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict)).map(|text| text.value.as_str())
+}
+
+fn database<'a>(
+    name: &'a str,
+    ground: &'a Ground,
+    sources: &'a SourceMap,
+    tables: &'a Tables<'a>,
+    filters: &'a Filters,
+) -> Database<'a> {
+    let environment = &ground.environment;
+    Database {
+        name,
+        sources,
+        attributes: &environment.attributes,
+        scope: &environment.scope,
+        catalog: environment.catalog.as_deref(),
+        tables,
+        lookup: OnceLock::new(),
+        filters,
+        universe: &ground.universe,
+        people: &environment.people,
+        protected: environment.protected,
+        tested: environment.tested,
     }
-    for policy in &documents.policies {
-        let owner = lint::Owner { policy: Some(&policy.name.value), database: &policy.database.value };
-        owners.add(policy.at, owner);
+}
+
+/// Findings that are about nothing in particular, in pieces.
+fn by_file(sink: Sink) -> impl Iterator<Item = (SourceId, Found)> {
+    let mut files: BTreeMap<SourceId, Vec<Diagnostic>> = BTreeMap::new();
+    for found in sink.into_found() {
+        files.entry(found.at.source).or_default().push(found);
     }
-    let suppressions = documents.suppressions.iter().map(AsRef::as_ref).collect();
-    lint::Settings { project: &documents.project, suppressions, owners, today: options.today }
+    files.into_iter().map(|(source, found)| (source, Found::from(found)))
 }
 
 /// Groups of the repository, and those of the directory if it says which there are.
@@ -278,41 +346,17 @@ fn people(documents: &Documents, sink: &mut Sink) -> People {
     for (name, count) in documents.directories.iter().flat_map(|document| &document.groups) {
         directory.get_or_insert_default().insert(name.value.clone(), *count);
     }
-    People { defined: groups(documents, sink), directory }
-}
-
-fn policies(
-    database: &Database<'_>,
-    documents: &Documents,
-    written: &WrittenDatabase,
-    groups: &BTreeMap<String, BTreeSet<String>>,
-    sink: &mut Sink,
-) -> Vec<daam_model::Policy> {
-    let own: Vec<&Arc<WrittenPolicy>> =
-        documents.policies.iter().filter(|written| written.database.value == database.name).collect();
-    let done = parallel::map(&own, parallel::threads(), |written| {
-        let mut sink = Sink::new();
-        (check::policy::policy(written, database, &mut sink), sink.into_found())
-    });
-    let mut checked = Vec::with_capacity(done.len());
-    for (policy, findings) in done {
-        sink.extend(findings);
-        checked.push(policy);
-    }
-    let path = |policy: &check::CheckedPolicy| database.sources.path(policy.at.source);
-    checked.sort_by(|a, b| {
-        let key = |policy: &check::CheckedPolicy| policy.at.span;
-        a.name.value.cmp(&b.name.value).then_with(|| key(a).cmp(&key(b))).then_with(|| path(a).cmp(path(b)))
-    });
-    check::project::compare(&checked, database, sink);
-    check::family::bypassed(&checked, database, sink);
-    check::sensitive::exposure(&checked, database, written, groups, sink);
-    checked.into_iter().map(|checked| checked.policy).collect()
+    People::new(groups(documents, sink), directory)
 }
 
 /// Documents for a database nobody declared.
-fn undeclared(documents: &Documents, project: &WrittenProject, sink: &mut Sink) {
-    let policies = documents.policies.iter().chain(&documents.ceilings).map(|policy| &policy.database);
+fn undeclared(
+    documents: &Documents,
+    policies: &[&Arc<WrittenPolicy>],
+    project: &WrittenProject,
+    sink: &mut Sink,
+) {
+    let policies = policies.iter().copied().chain(&documents.ceilings).map(|policy| &policy.database);
     let scopes = documents.scopes.iter().map(|scope| &scope.database);
     let tests = documents.tests.iter().map(|test| &test.database);
     for text in policies.chain(scopes).chain(tests) {

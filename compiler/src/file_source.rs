@@ -27,6 +27,11 @@ pub trait FileSource {
     fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
         paths.iter().map(|path| self.read(path).map(Arc::from)).collect()
     }
+    /// All texts by their paths, if the source has them at hand: then nothing has to be asked for one by one, and a
+    /// text that did not change is seen to be the one it was.
+    fn kept(&self) -> Option<&BTreeMap<String, Arc<str>>> {
+        None
+    }
 }
 
 /// Files in memory.
@@ -60,6 +65,10 @@ impl FileSource for MemoryFiles {
 
     fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
         paths.iter().map(|path| self.get(path)).collect()
+    }
+
+    fn kept(&self) -> Option<&BTreeMap<String, Arc<str>>> {
+        Some(&self.files)
     }
 }
 

@@ -11,12 +11,15 @@
 
 mod check;
 mod compile;
+mod compiled;
 mod day;
 pub mod diff;
 pub mod editor;
 pub mod effects;
 mod file_source;
+mod findings;
 pub mod format;
+mod found;
 mod glob;
 mod lint;
 mod load;
@@ -24,6 +27,7 @@ mod lock_place;
 mod overlay;
 mod parallel;
 pub mod preset;
+mod remember;
 pub mod repair;
 mod resolve;
 pub mod rule;
@@ -36,8 +40,10 @@ mod syntax;
 mod tables;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
+pub use compiled::CompiledPolicies;
 pub use day::Day;
 pub use file_source::{FileSource, MemoryFiles, ReadError};
+pub use findings::{FileFindings, Findings};
 pub use lint::{Waived, WaivedBy};
 pub use load::PROJECT_FILE;
 pub use lock_place::lock_places;

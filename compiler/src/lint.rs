@@ -13,7 +13,10 @@ use crate::rule::{self, Nature, Rule};
 use crate::syntax::lint::{WrittenLevel, WrittenLint, WrittenWaiver};
 use crate::syntax::project::WrittenProject;
 use crate::syntax::suppression::WrittenSuppression;
-use daam_diagnostic::{Diagnostic, Location, Severity, Sink, SourceMap};
+use daam_diagnostic::{Diagnostic, Location, Severity, Sink, Span};
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub(crate) use owners::{Owner, Owners};
 
@@ -54,41 +57,70 @@ impl WaivedBy {
     }
 }
 
-/// All findings after the project has had its say.
-#[derive(Debug)]
-pub(crate) struct Settled {
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    pub(crate) waived: Vec<Waived>,
-}
-
-/// What there is to settle them by.
-#[derive(Debug)]
+/// What there is to settle findings by.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings<'a> {
     pub(crate) project: &'a WrittenProject,
-    pub(crate) suppressions: Vec<&'a WrittenSuppression>,
-    /// Which policy and database a place belongs to.
-    pub(crate) owners: Owners<'a>,
     pub(crate) today: Option<Day>,
+    /// Whether every check could run; one that could not may have had something to silence.
+    pub(crate) complete: bool,
 }
 
-/// Settles findings, sorted or not; they come back sorted.
-pub(crate) fn settle(found: Sink, settings: &Settings<'_>, sources: &SourceMap) -> Settled {
-    let found = found.into_sorted(sources);
-    // A check that could not run may have had something to silence.
-    let complete =
-        !found.iter().any(|one| rule::of(one.code).is_none_or(|rule| rule.nature == Nature::Fixed));
+/// The findings of one file after the project has had its say, but for what it says about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Sorted, with their levels.
+    pub(crate) left: Vec<Diagnostic>,
+    /// Silenced by waivers.
+    pub(crate) waived: Vec<Arc<Waived>>,
+    /// Silenced by comments.
+    pub(crate) suppressed: Vec<Arc<Waived>>,
+    /// Waivers that silenced something, by their place in `daam.yaml`, once each.
+    pub(crate) used: BTreeSet<usize>,
+}
+
+/// Whether a finding says that some check could not run.
+pub(crate) fn hinders(found: &Diagnostic) -> bool {
+    rule::of(found.code).is_none_or(|rule| rule.nature == Nature::Fixed)
+}
+
+/// Settles the findings of one file, which come sorted. `owners` says which policy a place of it belongs to.
+pub(crate) fn settle(
+    found: Vec<&Diagnostic>,
+    suppressions: &[Arc<WrittenSuppression>],
+    owners: &Owners<'_>,
+    settings: Settings<'_>,
+) -> Settled {
     let mut sink = Sink::new();
-    let mut waived = Vec::new();
-    let found = waivers::apply(found, settings, complete, &mut waived, &mut sink);
-    let found = comments::apply(found, settings, complete, &mut waived, &mut sink);
+    let mut settled = Settled::default();
+    let found = waivers::apply(found, settings, owners, &mut settled);
+    let found = comments::apply(found, suppressions, settings, &mut settled, &mut sink);
+    settled.left = found.into_iter().cloned().chain(sink.into_found()).collect();
+    settled.left = levelled(std::mem::take(&mut settled.left), settings.project);
+    settled
+}
+
+/// What is wrong with the project's own waivers and levels; `used` are the waivers that silenced anything.
+pub(crate) fn closing(used: &BTreeSet<usize>, settings: Settings<'_>) -> Vec<Diagnostic> {
+    let mut sink = Sink::new();
+    waivers::judge(used, settings, &mut sink);
     misplaced_levels(&settings.project.lint, &mut sink);
-    for one in found {
-        sink.push(one);
+    levelled(sink.into_found(), settings.project)
+}
+
+/// Findings of one file in their order, each once, with the levels of the project.
+fn levelled(mut found: Vec<Diagnostic>, project: &WrittenProject) -> Vec<Diagnostic> {
+    sort(&mut found);
+    found.dedup();
+    found.into_iter().filter_map(|one| with_level(one, &project.lint)).collect()
+}
+
+/// Puts findings of one file into the order they are told in.
+pub(crate) fn sort<D: Borrow<Diagnostic>>(found: &mut [D]) {
+    fn key(found: &Diagnostic) -> (Span, u16, &str) {
+        (found.at.span, found.code.number, found.message.as_str())
     }
-    let diagnostics = sink.into_sorted(sources);
-    let diagnostics =
-        diagnostics.into_iter().filter_map(|one| levelled(one, &settings.project.lint)).collect();
-    Settled { diagnostics, waived }
+    found.sort_by(|a, b| key(a.borrow()).cmp(&key(b.borrow())));
 }
 
 /// Whether something that holds until a day has ended.
@@ -97,7 +129,7 @@ fn ended(until: Option<Day>, today: Option<Day>) -> bool {
 }
 
 /// The finding with the level of the project; nothing if that is `off`.
-fn levelled(mut found: Diagnostic, lint: &WrittenLint) -> Option<Diagnostic> {
+fn with_level(mut found: Diagnostic, lint: &WrittenLint) -> Option<Diagnostic> {
     let Some(level) = lint.levels.iter().find(|level| level.rule.code == found.code) else {
         return Some(found);
     };
@@ -136,6 +168,6 @@ fn waivable(rule: &Rule) -> bool {
 }
 
 /// Whether a waiver still holds.
-fn holds(waiver: &WrittenWaiver, settings: &Settings<'_>) -> bool {
+fn holds(waiver: &WrittenWaiver, settings: Settings<'_>) -> bool {
     !ended(Some(waiver.until.value), settings.today) && waivable(waiver.rule.value)
 }

@@ -4,6 +4,7 @@
 //! and files that changed are read side by side.
 
 use crate::file_source::FileSource;
+use crate::found::Found;
 use crate::glob::Glob;
 use crate::parallel;
 use crate::rule;
@@ -31,28 +32,29 @@ const KINDS: [&str; 6] = ["policy", "request-ceiling", "scope", "group", "direct
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
     pub(crate) project: Arc<WrittenProject>,
-    pub(crate) policies: Vec<Arc<WrittenPolicy>>,
+    /// Policies that are new since the last time, and those that are no longer there.
+    pub(crate) came: Vec<Arc<WrittenPolicy>>,
+    pub(crate) went: Vec<Arc<WrittenPolicy>>,
     /// Request ceilings, each as the policy of a request for all of it.
     pub(crate) ceilings: Vec<Arc<WrittenPolicy>>,
     pub(crate) scopes: Vec<Arc<WrittenScope>>,
     pub(crate) groups: Vec<Arc<WrittenGroup>>,
     pub(crate) directories: Vec<Arc<WrittenDirectory>>,
     pub(crate) tests: Vec<Arc<WrittenTest>>,
-    pub(crate) suppressions: Vec<Arc<WrittenSuppression>>,
 }
 
 /// The documents of one file and what is wrong with it.
 #[derive(Debug, Default)]
-struct Read {
+pub(crate) struct Read {
     projects: Vec<Arc<WrittenProject>>,
-    policies: Vec<Arc<WrittenPolicy>>,
+    pub(crate) policies: Vec<Arc<WrittenPolicy>>,
     ceilings: Vec<Arc<WrittenPolicy>>,
     scopes: Vec<Arc<WrittenScope>>,
     groups: Vec<Arc<WrittenGroup>>,
     directories: Vec<Arc<WrittenDirectory>>,
     tests: Vec<Arc<WrittenTest>>,
-    suppressions: Vec<Arc<WrittenSuppression>>,
-    findings: Vec<Diagnostic>,
+    pub(crate) suppressions: Vec<Arc<WrittenSuppression>>,
+    pub(crate) findings: Found,
 }
 
 /// What a file is to the project.
@@ -68,11 +70,13 @@ enum Role {
 
 /// A file as it was when it was read last.
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     role: Role,
     text: Result<Arc<str>, String>,
-    id: Option<SourceId>,
-    read: Read,
+    pub(crate) id: Option<SourceId>,
+    pub(crate) read: Read,
+    /// Which reading it was: another one for every text.
+    pub(crate) reading: usize,
 }
 
 /// Files that were read, and the texts findings point into.
@@ -80,8 +84,19 @@ struct Known {
 pub(crate) struct Files {
     pub(crate) sources: SourceMap,
     known: BTreeMap<String, Known>,
+    /// The project whose files these are.
+    project: Arc<WrittenProject>,
+    came: Vec<Arc<WrittenPolicy>>,
+    went: Vec<Arc<WrittenPolicy>>,
     /// How many files were read, those that were read again included.
     pub(crate) read: usize,
+}
+
+impl Known {
+    /// Whether it is `daam.yaml`.
+    pub(crate) fn is_project(&self) -> bool {
+        self.role == Role::Project
+    }
 }
 
 impl Files {
@@ -93,46 +108,100 @@ impl Files {
     }
 
     /// The documents of the project as it is now.
-    pub(crate) fn load(&mut self, source: &dyn FileSource, sink: &mut Sink) -> Documents {
-        let paths: BTreeSet<String> = source.paths().into_iter().collect();
+    pub(crate) fn load(&mut self, source: &dyn FileSource) -> Documents {
         let project = self.project(source);
         let membership = Membership::of(&project);
-        let rest = paths.iter().map(String::as_str).filter(|path| *path != PROJECT_FILE);
-        let named: Vec<(&str, Role)> = rest.filter_map(|path| Some((path, membership.role(path)?))).collect();
-        let now: BTreeSet<&str> = named.iter().map(|(path, _)| *path).collect();
-        let gone = |path: &str| path != PROJECT_FILE && !now.contains(path);
-        let sources = &mut self.sources;
-        self.known.retain(|path, known| {
-            let stays = !gone(path);
-            if let Some(id) = known.id.filter(|_| !stays) {
-                sources.remove(id);
-            }
-            stays
-        });
-        self.update(source, &named);
-        let mut documents = Documents { project, ..Documents::default() };
+        let same = Arc::ptr_eq(&project, &self.project);
+        match source.kept() {
+            Some(kept) if same => self.refresh(kept, &membership),
+            _ => self.reload(source, &membership),
+        }
+        self.project = Arc::clone(&project);
+        let mut documents = Documents {
+            project,
+            came: std::mem::take(&mut self.came),
+            went: std::mem::take(&mut self.went),
+            ..Documents::default()
+        };
         for known in self.known.values() {
-            documents.policies.extend(known.read.policies.iter().cloned());
             documents.ceilings.extend(known.read.ceilings.iter().cloned());
             documents.scopes.extend(known.read.scopes.iter().cloned());
             documents.groups.extend(known.read.groups.iter().cloned());
             documents.directories.extend(known.read.directories.iter().cloned());
-            documents.suppressions.extend(known.read.suppressions.iter().cloned());
             documents.tests.extend(known.read.tests.iter().cloned());
-            for found in &known.read.findings {
-                sink.push(found.clone());
-            }
         }
         documents
+    }
+
+    /// Where `daam.yaml` is.
+    pub(crate) fn project_file(&self) -> Option<SourceId> {
+        self.known.get(PROJECT_FILE)?.id
+    }
+
+    /// The files in the order of their paths.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Known> {
+        self.known.values()
+    }
+
+    /// All policies in the order of their paths.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Arc<WrittenPolicy>> {
+        self.known().flat_map(|known| &known.read.policies)
+    }
+
+    /// Looks at every file.
+    fn reload(&mut self, source: &dyn FileSource, membership: &Membership) {
+        let paths: BTreeSet<String> = source.paths().into_iter().collect();
+        let rest = paths.iter().map(String::as_str).filter(|path| *path != PROJECT_FILE);
+        let named: Vec<(&str, Role)> = rest.filter_map(|path| Some((path, membership.role(path)?))).collect();
+        let now: BTreeSet<&str> = named.iter().map(|(path, _)| *path).collect();
+        let gone = self.known.keys().filter(|path| *path != PROJECT_FILE && !now.contains(path.as_str()));
+        self.forget(gone.cloned().collect());
+        self.update(source, &named);
+    }
+
+    /// Looks at the files whose text is another one, where the project is the one it was.
+    fn refresh(&mut self, kept: &BTreeMap<String, Arc<str>>, membership: &Membership) {
+        let mut known = self.known.iter().peekable();
+        let mut gone = Vec::new();
+        let mut named = Vec::new();
+        for (path, text) in kept.iter().filter(|(path, _)| *path != PROJECT_FILE) {
+            while let Some((old, _)) = known.next_if(|(old, _)| *old < path) {
+                gone.push(old.clone());
+            }
+            match known.next_if(|(old, _)| *old == path) {
+                Some((_, old)) if old.text.as_ref().is_ok_and(|old| Arc::ptr_eq(old, text)) => {}
+                Some((_, old)) => named.push((path.as_str(), old.role)),
+                None => named.extend(membership.role(path).map(|role| (path.as_str(), role))),
+            }
+        }
+        gone.extend(known.map(|(path, _)| path.clone()));
+        gone.retain(|path| path != PROJECT_FILE);
+        self.forget(gone);
+        let texts = named.iter().filter_map(|(path, _)| kept.get(*path)).map(|text| Ok(Arc::clone(text)));
+        let texts = texts.collect();
+        self.take(&named, texts);
+    }
+
+    /// Files that are no longer there.
+    fn forget(&mut self, gone: Vec<String>) {
+        for known in gone.iter().filter_map(|path| self.known.remove(path)) {
+            self.went.extend(known.read.policies);
+            if let Some(id) = known.id {
+                self.sources.remove(id);
+            }
+        }
     }
 
     /// Reads those of the files again that are not what they were.
     fn update(&mut self, source: &dyn FileSource, files: &[(&str, Role)]) {
         let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
         let texts = source.read_all(&paths);
+        self.take(files, texts.into_iter().map(|text| text.map_err(|error| error.to_string())).collect());
+    }
+
+    fn take(&mut self, files: &[(&str, Role)], texts: Vec<Result<Arc<str>, String>>) {
         let mut changed: Vec<Changed<'_>> = Vec::new();
         for ((path, role), text) in files.iter().zip(texts) {
-            let text = text.map_err(|error| error.to_string());
             let known = self.known.get(*path);
             if known.is_some_and(|known| known.role == *role && same(&known.text, &text)) {
                 continue;
@@ -144,13 +213,16 @@ impl Files {
             (None, _) => Read::default(),
             (Some(id), Ok(text)) => read(path, *role, *id, text),
             (Some(id), Err(error)) => Read {
-                findings: vec![rule::INVALID_YAML.at(Location::new(*id, Span::at(0)), error.clone())],
+                findings: vec![rule::INVALID_YAML.at(Location::new(*id, Span::at(0)), error.clone())].into(),
                 ..Read::default()
             },
         });
-        self.read += changed.len();
         for ((path, role, id, text), read) in changed.into_iter().zip(read) {
-            self.known.insert(path.to_owned(), Known { role, text, id, read });
+            self.read += 1;
+            self.came.extend(read.policies.iter().cloned());
+            let known = Known { role, text, id, read, reading: self.read };
+            let old = self.known.insert(path.to_owned(), known);
+            self.went.extend(old.into_iter().flat_map(|old| old.read.policies));
         }
     }
 
@@ -238,7 +310,7 @@ fn read(path: &str, role: Role, id: SourceId, text: &str) -> Read {
             }
         }
     }
-    read.findings = sink.into_found();
+    read.findings = sink.into();
     read
 }
 

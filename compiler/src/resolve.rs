@@ -84,6 +84,11 @@ impl Resolved<ColumnPattern, ColumnId> {
 }
 
 impl<'a> Reach<'a> {
+    /// Whether the scope admits a relation of the catalogue.
+    pub(crate) fn is_inside(&self, name: &RelationName) -> bool {
+        self.lookup.inside.contains(name)
+    }
+
     /// The relations of the catalogue by number.
     pub(crate) fn tables(&self) -> &'a Tables<'a> {
         self.lookup.tables

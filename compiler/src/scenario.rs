@@ -20,6 +20,7 @@ mod deciding;
 mod probe;
 mod run;
 
+pub(crate) use concern::Cases;
 pub use coverage::{Clause, ClauseKind, Coverage, percent, to_lcov};
 pub use probe::{Probe, Wanted, probes};
 pub use run::{Failure, Outcome, run};
@@ -84,14 +85,9 @@ struct WhoCan {
     exactly: BTreeSet<String>,
 }
 
-/// Looks up the names of every case of one database.
-pub(crate) fn resolve(database: &Database<'_>, tests: &[Arc<WrittenTest>], sink: &mut Sink) -> Vec<Scenario> {
-    tests
-        .iter()
-        .filter(|test| test.database.value == database.name)
-        .flat_map(|test| &test.cases)
-        .map(|case| resolve_case(database, case, sink))
-        .collect()
+/// Looks up the names of the cases of one document.
+pub(crate) fn resolve(database: &Database<'_>, test: &WrittenTest, sink: &mut Sink) -> Vec<Arc<Scenario>> {
+    test.cases.iter().map(|case| Arc::new(resolve_case(database, case, sink))).collect()
 }
 
 fn resolve_case(database: &Database<'_>, case: &WrittenCase, sink: &mut Sink) -> Scenario {

@@ -2,7 +2,7 @@
 //!
 //! A number means something for one catalogue only: whoever keeps numbers forgets them when the catalogue changes.
 
-use daam_catalog::{Catalog, Column, Relation};
+use daam_catalog::{Catalog, Column, Relation, RelationName};
 
 /// The place of a relation in its catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,16 @@ impl<'a> Tables<'a> {
         Self { relations: catalog.into_iter().flat_map(|catalog| catalog.relations.values()).collect() }
     }
 
+    /// All of them in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a Relation> {
+        self.relations.iter().copied()
+    }
+
+    /// The place of the relation of that name; a catalogue is sorted by name.
+    pub(crate) fn find(&self, name: &RelationName) -> Option<RelationId> {
+        self.relations.binary_search_by(|relation| relation.name.cmp(name)).ok().map(RelationId)
+    }
+
     /// The relation at a place.
     pub(crate) fn relation(&self, id: RelationId) -> Option<&'a Relation> {
         self.relations.get(id.0).copied()
@@ -43,11 +53,6 @@ impl RelationId {
     /// The relation at that place of the catalogue's order.
     pub(crate) fn at(place: usize) -> Self {
         Self(place)
-    }
-
-    /// Its place in the catalogue's order.
-    pub(crate) fn place(self) -> usize {
-        self.0
     }
 
     /// Its column at that place.

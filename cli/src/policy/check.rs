@@ -131,7 +131,7 @@ fn once(
 
 /// All findings of a run under their names, and those that were silenced.
 fn identified(checked: &mut Checked) -> (Vec<Finding>, Vec<Silenced>) {
-    let mut diagnostics = std::mem::take(&mut checked.diagnostics);
+    let mut diagnostics = checked.diagnostics.to_vec();
     let open = diagnostics.len();
     diagnostics.extend(checked.waived.iter().map(|waived| waived.diagnostic.clone()));
     name_subjects(&mut diagnostics, &checked.sources);

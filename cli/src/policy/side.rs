@@ -161,7 +161,7 @@ impl State {
         let own = self.frame(database);
         let policies = match self {
             Self::Bundle(set) => Some(set).filter(|set| set.database == database),
-            Self::Project(_) => own.map(|database| &database.policies),
+            Self::Project(_) => own.map(|database| &*database.policies),
         };
         Side { policies: policies.unwrap_or(none), ..Side::of(own.unwrap_or(frame)) }
     }

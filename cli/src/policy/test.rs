@@ -230,7 +230,7 @@ fn chosen<'a>(args: &TestArgs, checked: &'a Checked) -> Vec<(&'a str, &'a Scenar
     let all = checked
         .databases
         .iter()
-        .flat_map(|(name, database)| database.scenarios.iter().map(move |case| (name.as_str(), case)));
+        .flat_map(|(name, database)| database.scenarios.iter().map(move |case| (name.as_str(), &**case)));
     all.filter(|(database, case)| {
         args.database.as_ref().is_none_or(|only| only == database)
             && args.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))

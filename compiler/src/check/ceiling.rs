@@ -2,29 +2,30 @@
 
 use super::policy::policy;
 use super::{CheckedPolicy, Database};
-use crate::load::Documents;
 use crate::rule;
-use crate::syntax::decode::Spanned;
+use crate::syntax::policy::WrittenPolicy;
 use daam_diagnostic::{Location, Sink};
 use daam_model::{Ceiling, Verb};
 use std::collections::BTreeMap;
 
-/// The ceilings of one database, sorted by name.
-pub(crate) fn ceilings(database: &Database<'_>, documents: &Documents, sink: &mut Sink) -> Vec<Ceiling> {
-    let of_database = |name: &Spanned<String>, written: &Spanned<String>| {
-        (written.value == database.name).then(|| name.clone())
-    };
-    let mut names: BTreeMap<String, Location> = documents
-        .policies
-        .iter()
-        .filter_map(|written| of_database(&written.name, &written.database))
-        .map(|name| (name.value, name.at))
-        .collect();
+/// One ceiling, by itself.
+pub(crate) fn ceiling(written: &WrittenPolicy, database: &Database<'_>, sink: &mut Sink) -> CheckedPolicy {
+    let checked = policy(written, database, sink);
+    masks_above_nothing(&checked, database, sink);
+    checked
+}
+
+/// The ceilings of one database, sorted by name. `named` says where a policy of a name is.
+pub(crate) fn ceilings<'c>(
+    checked: impl Iterator<Item = &'c CheckedPolicy>,
+    named: impl Fn(&str) -> Option<Location>,
+    sink: &mut Sink,
+) -> Vec<Ceiling> {
+    let mut names: BTreeMap<&str, Location> = BTreeMap::new();
     let mut found = Vec::new();
-    for written in documents.ceilings.iter().filter(|written| written.database.value == database.name) {
-        let checked = policy(written, database, sink);
-        let name = checked.name.value.clone();
-        if let Some(earlier) = names.insert(name.clone(), checked.name.at) {
+    for checked in checked {
+        let name = checked.name.value.as_str();
+        if let Some(earlier) = names.insert(name, checked.name.at).or_else(|| named(name)) {
             sink.push(
                 rule::DUPLICATE_POLICY_NAME
                     .at(checked.name.at, format!("something else of this database is called `{name}` too"))
@@ -33,7 +34,6 @@ pub(crate) fn ceilings(database: &Database<'_>, documents: &Documents, sink: &mu
                     .about(format!("request-ceiling:{name}")),
             );
         }
-        masks_above_nothing(&checked, database, sink);
         found.extend(model(checked));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -57,15 +57,15 @@ fn masks_above_nothing(ceiling: &CheckedPolicy, database: &Database<'_>, sink: &
 }
 
 /// Nothing where the terms were refused.
-fn model(checked: CheckedPolicy) -> Option<Ceiling> {
-    let policy = checked.policy;
+fn model(checked: &CheckedPolicy) -> Option<Ceiling> {
+    let policy = &checked.policy;
     Some(Ceiling {
-        terms: policy.request?,
-        name: policy.name,
-        description: policy.description,
-        who: policy.subjects,
-        grants: policy.grants,
-        masks: policy.masks,
-        origin: policy.origin,
+        terms: policy.request.clone()?,
+        name: policy.name.clone(),
+        description: policy.description.clone(),
+        who: policy.subjects.clone(),
+        grants: policy.grants.clone(),
+        masks: policy.masks.clone(),
+        origin: policy.origin.clone(),
     })
 }

@@ -22,6 +22,8 @@ pub(crate) struct Read {
     pub(crate) canonical: String,
     /// The columns of its table it compares, and where.
     pub(crate) compared: Vec<(Identifier, Location)>,
+    /// Whether it asks for anything about the subject.
+    pub(crate) about_subject: bool,
 }
 
 /// What the filter says, unless it was refused.
@@ -68,6 +70,7 @@ pub(crate) fn filter(
     (!sink.errors_since(before)).then(|| Read {
         canonical: filter.canonical(),
         compared: filter.columns().into_iter().map(|used| (used.name, place(used.offset))).collect(),
+        about_subject: !filter.attributes().is_empty(),
     })
 }
 

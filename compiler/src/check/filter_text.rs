@@ -20,11 +20,9 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// Reads those of the texts that are not known yet, and forgets all others.
+    /// Reads those of the texts that are not known yet.
     pub(crate) fn learn<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
-        let wanted: HashSet<&str> = texts.collect();
-        self.known.retain(|text, _| wanted.contains(text.as_str()));
-        let fresh = wanted.into_iter().filter(|text| !self.known.contains_key(*text));
+        let fresh = texts.filter(|text| !self.known.contains_key(*text));
         let fresh: BTreeSet<&str> = fresh.collect();
         let fresh: Vec<&str> = fresh.into_iter().collect();
         let read = parallel::chunks(&fresh, parallel::threads(), |part| {
@@ -34,6 +32,17 @@ impl Filters {
         self.parsed += fresh.len();
         let read = fresh.iter().zip(read);
         self.known.extend(read.map(|(text, read)| ((*text).to_owned(), read.map(Arc::new))));
+    }
+
+    /// How many texts are known.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Forgets all texts but these.
+    pub(crate) fn forget_others<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        let wanted: HashSet<&str> = texts.collect();
+        self.known.retain(|text, _| wanted.contains(text.as_str()));
     }
 
     /// The filter of that text.

@@ -37,6 +37,8 @@ pub(crate) fn grant(
     };
     let (rows, restrict) = (text(&written.rows), text(&written.restrict));
     let compared = rows.iter().chain(&restrict).flat_map(|read| read.compared.iter().cloned()).collect();
+    let about = rows.iter().chain(&restrict).filter(|read| read.about_subject);
+    let by_subject = about.flat_map(|read| read.compared.iter().map(|(name, _)| name.clone())).collect();
     let (rows, restrict) = (rows.map(|read| read.canonical), restrict.map(|read| read.canonical));
     let checked = CheckedGrant {
         at: written.at,
@@ -44,6 +46,7 @@ pub(crate) fn grant(
         whole: written.rows.is_none() && written.restrict.is_none() && written.columns.is_empty(),
         restricts: written.restrict.is_some(),
         compared,
+        by_subject,
         on,
     };
     let grant = Grant {

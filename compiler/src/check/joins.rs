@@ -1,6 +1,7 @@
 //! Foreign keys whose two sides no longer meet because one of them is masked.
 
 use super::CheckedPolicy;
+use super::covered::Covered;
 use crate::preset;
 use crate::rule;
 use crate::tables::Tables;
@@ -9,26 +10,62 @@ use daam_diagnostic::Sink;
 use daam_model::Mask;
 use std::collections::{BTreeMap, BTreeSet};
 
-type Pairs = BTreeMap<ColumnRef, BTreeSet<ColumnRef>>;
+/// Every column of a foreign key with those on the other side.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs(BTreeMap<ColumnRef, BTreeSet<ColumnRef>>);
+
+impl Pairs {
+    /// Those of a catalogue.
+    pub(crate) fn of(catalog: Option<&Catalog>) -> Self {
+        let mut pairs: BTreeMap<ColumnRef, BTreeSet<ColumnRef>> = BTreeMap::new();
+        for relation in catalog.into_iter().flat_map(|catalog| catalog.relations.values()) {
+            for key in &relation.foreign_keys {
+                for (column, referenced) in key.columns.iter().zip(&key.referenced) {
+                    let one = ColumnRef { relation: relation.name.clone(), column: column.clone() };
+                    let other = ColumnRef { relation: key.references.clone(), column: referenced.clone() };
+                    pairs.entry(one.clone()).or_default().insert(other.clone());
+                    pairs.entry(other).or_default().insert(one);
+                }
+            }
+        }
+        Self(pairs)
+    }
+
+    /// Columns of foreign keys that a policy hashes, once for every rule.
+    pub(crate) fn hashed(&self, policy: &CheckedPolicy, tables: &Tables<'_>) -> Vec<ColumnRef> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let masks = policy.masks.iter().filter(|mask| mask.with == Mask::Hash);
+        let columns = masks.flat_map(|mask| &mask.on).flat_map(|found| found.columns(tables));
+        let columns = columns.map(|(relation, column)| ColumnRef {
+            relation: relation.name.clone(),
+            column: column.name.clone(),
+        });
+        columns.filter(|column| self.0.contains_key(column)).collect()
+    }
+}
 
 /// Masks on a column of a foreign key that do not keep equality on both sides.
-pub(super) fn broken(policies: &[CheckedPolicy], catalog: &Catalog, tables: &Tables<'_>, sink: &mut Sink) {
-    if policies.iter().all(|policy| policy.masks.is_empty()) {
+pub(crate) fn broken(
+    policy: &CheckedPolicy,
+    pairs: &Pairs,
+    hashed: &Covered<ColumnRef>,
+    tables: &Tables<'_>,
+    sink: &mut Sink,
+) {
+    if pairs.0.is_empty() {
         return;
     }
-    let pairs = pairs(catalog);
-    if pairs.is_empty() {
-        return;
-    }
-    let hashed = hashed(policies, &pairs, tables);
-    for mask in policies.iter().flat_map(|policy| &policy.masks) {
+    for mask in &policy.masks {
         for found in &mask.on {
             let met = found.columns(tables).find_map(|(relation, column)| {
                 let column = ColumnRef { relation: relation.name.clone(), column: column.name.clone() };
                 let other = pairs
+                    .0
                     .get(&column)?
                     .iter()
-                    .find(|other| mask.with != Mask::Hash || !hashed.contains(*other))?;
+                    .find(|other| mask.with != Mask::Hash || !hashed.contains(other))?;
                 Some((column, other))
             });
             let Some((column, other)) = met else { continue };
@@ -47,33 +84,4 @@ pub(super) fn broken(policies: &[CheckedPolicy], catalog: &Catalog, tables: &Tab
             );
         }
     }
-}
-
-/// Every column of a foreign key with those on the other side.
-fn pairs(catalog: &Catalog) -> Pairs {
-    let mut pairs = Pairs::new();
-    for relation in catalog.relations.values() {
-        for key in &relation.foreign_keys {
-            for (column, referenced) in key.columns.iter().zip(&key.referenced) {
-                let one = ColumnRef { relation: relation.name.clone(), column: column.clone() };
-                let other = ColumnRef { relation: key.references.clone(), column: referenced.clone() };
-                pairs.entry(one.clone()).or_default().insert(other.clone());
-                pairs.entry(other).or_default().insert(one);
-            }
-        }
-    }
-    pairs
-}
-
-/// Columns of foreign keys that some rule hashes.
-fn hashed(policies: &[CheckedPolicy], pairs: &Pairs, tables: &Tables<'_>) -> BTreeSet<ColumnRef> {
-    policies
-        .iter()
-        .flat_map(|policy| &policy.masks)
-        .filter(|mask| mask.with == Mask::Hash)
-        .flat_map(|mask| &mask.on)
-        .flat_map(|found| found.columns(tables))
-        .map(|(relation, column)| ColumnRef { relation: relation.name.clone(), column: column.name.clone() })
-        .filter(|column| pairs.contains_key(column))
-        .collect()
 }

@@ -13,15 +13,36 @@ use daam_diagnostic::{Applicability, Sink, suggest};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the project knows about groups.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct People {
     /// `kind: group`: members by group.
     pub(crate) defined: BTreeMap<String, BTreeSet<String>>,
     /// `kind: directory`: how many members each group has; nothing without such a document.
-    pub(crate) directory: Option<BTreeMap<String, u64>>,
+    directory: Option<BTreeMap<String, u64>>,
+    /// The groups of `defined` by member.
+    member_of: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl People {
+    /// What the documents say.
+    pub(crate) fn new(
+        defined: BTreeMap<String, BTreeSet<String>>,
+        directory: Option<BTreeMap<String, u64>>,
+    ) -> Self {
+        let mut member_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (group, members) in &defined {
+            for member in members {
+                member_of.entry(member.clone()).or_default().insert(group.clone());
+            }
+        }
+        Self { defined, directory, member_of }
+    }
+
+    /// The groups the repository puts a person in.
+    pub(crate) fn groups_of(&self, person: &str) -> impl Iterator<Item = &str> {
+        self.member_of.get(person).into_iter().flatten().map(String::as_str)
+    }
+
     /// How many members a group has, where that is known.
     pub(crate) fn members(&self, group: &str) -> Option<u64> {
         match self.defined.get(group) {

@@ -3,7 +3,7 @@
 use super::grant::grant;
 use super::mask::mask_rule;
 use super::request::request;
-use super::{CheckedPolicy, Database, lists, people};
+use super::{CheckedPolicy, Database, lists, people, project, writes};
 use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::{WrittenPolicy, WrittenSubjects};
@@ -47,6 +47,14 @@ pub(crate) fn policy(written: &WrittenPolicy, database: &Database<'_>, sink: &mu
         origin: database.origin(written.at),
     };
     CheckedPolicy { at: written.at, name: written.name.clone(), policy, grants, masks }
+}
+
+/// As [`policy`], with the rules that are for policies and not for request ceilings.
+pub(crate) fn standing(written: &WrittenPolicy, database: &Database<'_>, sink: &mut Sink) -> CheckedPolicy {
+    let checked = policy(written, database, sink);
+    project::shadowed(&checked, sink);
+    writes::standing(&checked, database, sink);
+    checked
 }
 
 fn subjects(written: &WrittenSubjects, database: &Database<'_>, sink: &mut Sink) -> Subjects {

@@ -1,87 +1,42 @@
-//! Rules that compare clauses of several policies of one database.
+//! Rules that compare the clauses of one policy with one another and with those of other policies.
+//!
+//! Each looks from one policy, at what it is told of the others: which relations anybody reads, which policies apply
+//! to the same people. So a policy needs to be compared again only when something it looks at has changed.
 
-use super::{CheckedMask, CheckedPolicy, Database, joins, writes};
+use super::conflicts::Conflict;
+use super::covered::Covered;
+use super::{CheckedMask, CheckedPolicy};
 use crate::preset::written;
 use crate::rule;
-use crate::tables::{ColumnId, RelationId, Tables};
-use daam_catalog::{Column, ColumnRef, Relation, RelationKind};
+use crate::tables::{RelationId, Tables};
+use daam_catalog::{ColumnRef, Relation, RelationKind};
 use daam_diagnostic::{Diagnostic, Severity, Sink};
 use daam_model::{EffectiveMask, Subjects, Verb};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
-/// All of them.
-pub(crate) fn compare(policies: &[CheckedPolicy], database: &Database<'_>, sink: &mut Sink) {
-    duplicate_names(policies, sink);
-    conflicting_masks(policies, database.tables, sink);
-    let readable = granted(policies, Verb::Select);
-    masks_not_granted(policies, &readable, sink);
-    writes_without_select(policies, &readable, database.tables, sink);
-    for policy in policies {
-        shadowed(policy, sink);
-        writes::standing(policy, database, sink);
-    }
-    writes::masked(policies, database.tables, sink);
-    if let Some(catalog) = database.catalog {
-        joins::broken(policies, catalog, database.tables, sink);
-    }
-    exposed_by_views(policies, database.tables, sink);
+/// The second of two policies of one name.
+pub(crate) fn duplicate(policy: &CheckedPolicy, earlier: &CheckedPolicy) -> Diagnostic {
+    let name = &policy.name.value;
+    rule::DUPLICATE_POLICY_NAME
+        .at(policy.name.at, format!("the policy `{name}` exists twice"))
+        .label(earlier.name.at, "also here")
+        .help("approvals, audit and `explain` refer to the name; give each its own")
+        .about(format!("policy:{name}"))
 }
 
-fn duplicate_names(policies: &[CheckedPolicy], sink: &mut Sink) {
-    let mut first: BTreeMap<&str, &CheckedPolicy> = BTreeMap::new();
-    for policy in policies {
-        let name = policy.name.value.as_str();
-        if let Some(earlier) = first.get(name) {
-            sink.push(
-                rule::DUPLICATE_POLICY_NAME
-                    .at(policy.name.at, format!("the policy `{name}` exists twice"))
-                    .label(earlier.name.at, "also here")
-                    .help("approvals, audit and `explain` refer to the name; give each its own")
-                    .about(format!("policy:{name}")),
-            );
-        } else {
-            first.insert(name, policy);
-        }
-    }
+/// The relations a policy grants `select` on, once for every grant.
+pub(crate) fn read_by(policy: &CheckedPolicy) -> impl Iterator<Item = &RelationId> {
+    let grants = policy.grants.iter().filter(|grant| grant.allow.contains(&Verb::Select));
+    grants.flat_map(|grant| &grant.on).flat_map(|found| &found.covers)
 }
 
-fn granted(policies: &[CheckedPolicy], verb: Verb) -> HashSet<RelationId> {
-    policies
-        .iter()
-        .flat_map(|policy| &policy.grants)
-        .filter(|grant| grant.allow.contains(&verb))
-        .flat_map(|grant| grant.on.iter().flat_map(|found| &found.covers).copied())
-        .collect()
-}
-
-/// One finding per rule and other mask its columns have, naming the winner. A rule is compared with the first of each
-/// mask only: with all of them, a project of a thousand such rules would have a million findings.
-fn conflicting_masks(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
-    let rules: Vec<&CheckedMask> = policies.iter().flat_map(|policy| &policy.masks).collect();
-    // The first rule of every mask of a column.
-    let mut firsts: HashMap<ColumnId, Vec<usize>> = HashMap::new();
-    let mut told = BTreeSet::new();
-    for (second, b) in rules.iter().enumerate() {
-        for id in b.on.iter().flat_map(|found| &found.covers).copied() {
-            let firsts = firsts.entry(id).or_default();
-            let mut known = false;
-            for first in &*firsts {
-                let Some(a) = rules.get(*first) else { continue };
-                if a.with == b.with {
-                    known = true;
-                } else if told.insert((*first, second)) {
-                    let column = tables.column(id);
-                    sink.extend(column.map(|(relation, column)| conflict(a, b, relation, column)));
-                }
-            }
-            if !known {
-                firsts.push(second);
-            }
-        }
-    }
-}
-
-fn conflict(a: &CheckedMask, b: &CheckedMask, relation: &Relation, column: &Column) -> Diagnostic {
+/// A column with two masks: names the winner.
+pub(crate) fn conflict(
+    (a, b): (&CheckedMask, &CheckedMask),
+    conflict: &Conflict,
+    tables: &Tables<'_>,
+) -> Option<Diagnostic> {
+    let (relation, column) = tables.column(conflict.column)?;
     let winner = EffectiveMask::new(a.with.clone()).join(&EffectiveMask::new(b.with.clone()));
     let message = format!(
         "`{}.{}` is masked with `{}` here and `{}` elsewhere; who both apply to sees `{}`",
@@ -91,11 +46,12 @@ fn conflict(a: &CheckedMask, b: &CheckedMask, relation: &Relation, column: &Colu
         written(&a.with),
         written(winner.mask())
     );
-    rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule")
+    Some(rule::CONFLICTING_MASKS.at(b.at, message).label(a.at, "the other rule"))
 }
 
-fn masks_not_granted(policies: &[CheckedPolicy], readable: &HashSet<RelationId>, sink: &mut Sink) {
-    for found in policies.iter().flat_map(|policy| &policy.masks).flat_map(|mask| &mask.on) {
+/// Masks over what nobody reads.
+pub(crate) fn masks_not_granted(policy: &CheckedPolicy, readable: &Covered<RelationId>, sink: &mut Sink) {
+    for found in policy.masks.iter().flat_map(|mask| &mask.on) {
         let any = found.covers.iter().any(|column| readable.contains(&column.relation()));
         if !any {
             let message = format!("no policy grants `select` on anything `{}` covers", found.pattern);
@@ -104,27 +60,23 @@ fn masks_not_granted(policies: &[CheckedPolicy], readable: &HashSet<RelationId>,
     }
 }
 
-fn writes_without_select(
-    policies: &[CheckedPolicy],
-    readable: &HashSet<RelationId>,
+/// Writes to what nobody reads.
+pub(crate) fn writes_without_select(
+    policy: &CheckedPolicy,
+    readable: &Covered<RelationId>,
     tables: &Tables<'_>,
     sink: &mut Sink,
 ) {
-    for grant in policies.iter().flat_map(|policy| &policy.grants) {
+    for grant in &policy.grants {
         let writes = grant.allow.iter().find(|verb| matches!(verb, Verb::Update | Verb::Delete));
         let Some(verb) = writes else { continue };
         let unread = grant.on.iter().flat_map(|found| &found.covers).find(|id| !readable.contains(id));
         if let Some(relation) = unread.and_then(|id| tables.relation(*id)) {
+            let message =
+                format!("`{}` on `{}`, which no policy lets anyone read", verb.as_str(), relation.name);
             sink.push(
                 rule::WRITE_WITHOUT_SELECT
-                    .at(
-                        grant.at,
-                        format!(
-                            "`{}` on `{}`, which no policy lets anyone read",
-                            verb.as_str(),
-                            relation.name
-                        ),
-                    )
+                    .at(grant.at, message)
                     .help("allow `select` too, at least on the columns a WHERE clause needs"),
             );
         }
@@ -132,7 +84,7 @@ fn writes_without_select(
 }
 
 /// A grant that another grant of the same policy contains whole.
-fn shadowed(policy: &CheckedPolicy, sink: &mut Sink) {
+pub(super) fn shadowed(policy: &CheckedPolicy, sink: &mut Sink) {
     if policy.grants.len() < 2 {
         return;
     }
@@ -163,28 +115,29 @@ fn shadowed(policy: &CheckedPolicy, sink: &mut Sink) {
     }
 }
 
-/// Granted views that read a column which is masked for the same people: the agent drops such a grant.
-fn exposed_by_views(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
-    let audiences = Audiences::of(policies);
-    for policy in policies {
-        for found in policy.grants.iter().flat_map(|grant| &grant.on) {
-            for view in found.relations(tables).filter(|relation| is_view(relation)) {
-                let Some((column, mask)) = masked_read(view, policies, &audiences.with(policy)) else {
-                    continue;
-                };
-                let message = format!(
-                    "the view `{}` reads `{}.{}`, which is masked for these subjects",
-                    view.name, column.relation, column.column
-                );
-                let mut diagnostic = rule::MASKED_COLUMN_EXPOSED_BY_VIEW
-                    .at(found.at, message)
-                    .label(mask.at, "masked here")
-                    .help("the view would not be granted; grant its tables, or a view without that column");
-                if found.pattern.literal().is_none() {
-                    diagnostic.severity = Severity::Warning;
-                }
-                sink.push(diagnostic);
+/// Granted views that read a column which is masked for the same people: the agent drops such a grant. `together`
+/// are the policies with masks that certainly apply to some of the same people.
+pub(crate) fn exposed_by_views(
+    policy: &CheckedPolicy,
+    together: &[&CheckedPolicy],
+    tables: &Tables<'_>,
+    sink: &mut Sink,
+) {
+    for found in policy.grants.iter().flat_map(|grant| &grant.on) {
+        for view in found.relations(tables).filter(|relation| is_view(relation)) {
+            let Some((column, mask)) = masked_read(view, together) else { continue };
+            let message = format!(
+                "the view `{}` reads `{}.{}`, which is masked for these subjects",
+                view.name, column.relation, column.column
+            );
+            let mut diagnostic = rule::MASKED_COLUMN_EXPOSED_BY_VIEW
+                .at(found.at, message)
+                .label(mask.at, "masked here")
+                .help("the view would not be granted; grant its tables, or a view without that column");
+            if found.pattern.literal().is_none() {
+                diagnostic.severity = Severity::Warning;
             }
+            sink.push(diagnostic);
         }
     }
 }
@@ -193,48 +146,11 @@ fn is_view(relation: &Relation) -> bool {
     matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
 }
 
-/// Policies that mask something, by whom they apply to.
-#[derive(Debug, Default)]
-pub(super) struct Audiences<'a> {
-    everyone: BTreeSet<usize>,
-    groups: BTreeMap<&'a str, Vec<usize>>,
-    users: BTreeMap<&'a str, Vec<usize>>,
-}
-
-impl<'a> Audiences<'a> {
-    pub(super) fn of(policies: &'a [CheckedPolicy]) -> Self {
-        let mut audiences = Self::default();
-        for (index, policy) in policies.iter().enumerate().filter(|(_, policy)| !policy.masks.is_empty()) {
-            let subjects = &policy.policy.subjects;
-            if subjects.everyone {
-                audiences.everyone.insert(index);
-            }
-            for group in &subjects.groups {
-                audiences.groups.entry(group).or_default().push(index);
-            }
-            for user in &subjects.users {
-                audiences.users.entry(user).or_default().push(index);
-            }
-        }
-        audiences
-    }
-
-    /// Those that certainly apply to some of the subjects of this one.
-    pub(super) fn with(&self, policy: &CheckedPolicy) -> BTreeSet<usize> {
-        let subjects = &policy.policy.subjects;
-        let groups = subjects.groups.iter().filter_map(|group| self.groups.get(group.as_str()));
-        let users = subjects.users.iter().filter_map(|user| self.users.get(user.as_str()));
-        groups.chain(users).flatten().chain(&self.everyone).copied().collect()
-    }
-}
-
 fn masked_read<'p, 'v>(
     view: &'v Relation,
-    policies: &'p [CheckedPolicy],
-    together: &BTreeSet<usize>,
+    together: &[&'p CheckedPolicy],
 ) -> Option<(&'v ColumnRef, &'p CheckedMask)> {
-    let masks = together.iter().filter_map(|index| policies.get(*index));
-    for mask in masks.flat_map(|other| &other.masks) {
+    for mask in together.iter().flat_map(|other| &other.masks) {
         let patterns = || mask.on.iter().map(|found| &found.pattern);
         let read = view
             .reads
@@ -248,7 +164,7 @@ fn masked_read<'p, 'v>(
 }
 
 /// Whether some of the subjects of the first certainly are subjects of the second.
-pub(super) fn together(granted: &Subjects, masked: &Subjects) -> bool {
+pub(crate) fn together(granted: &Subjects, masked: &Subjects) -> bool {
     masked.everyone
         || !granted.groups.is_disjoint(&masked.groups)
         || !granted.users.is_disjoint(&masked.users)

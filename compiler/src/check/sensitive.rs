@@ -9,26 +9,6 @@ mod masks;
 mod sibling;
 
 pub(crate) use classified::Classified;
-
-use super::{CheckedPolicy, Database};
-use crate::syntax::project::WrittenDatabase;
-use daam_diagnostic::Sink;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Reports all of them.
-pub(crate) fn exposure(
-    policies: &[CheckedPolicy],
-    database: &Database<'_>,
-    written: &WrittenDatabase,
-    groups: &BTreeMap<String, BTreeSet<String>>,
-    sink: &mut Sink,
-) {
-    let Some(reach) = database.reach() else { return };
-    let classified = Classified::of(reach, &written.classification, sink);
-    let masks = masks::Masks::of(policies, groups);
-    exposed::report(policies, reach, &classified, &masks, sink);
-    if let Some(at) = written.strict_classification {
-        exposed::unclassified(policies, &classified, at, database.tables, sink);
-    }
-    sibling::report(policies, database.tables, sink);
-}
+pub(crate) use exposed::{exposed, unclassified};
+pub(crate) use masks::Masks;
+pub(crate) use sibling::{restricted_by, siblings};

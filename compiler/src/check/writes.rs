@@ -1,6 +1,5 @@
 //! Grants that write more than a reader of the policy may expect.
 
-use super::project::Audiences;
 use super::{CheckedGrant, CheckedMask, CheckedPolicy, Database};
 use crate::rule;
 use crate::syntax::policy::WrittenGrant;
@@ -38,17 +37,17 @@ pub(super) fn standing(policy: &CheckedPolicy, database: &Database<'_>, sink: &m
     }
 }
 
-/// `update` of columns that are masked for some of the same people.
-pub(super) fn masked(policies: &[CheckedPolicy], tables: &Tables<'_>, sink: &mut Sink) {
-    let audiences = Audiences::of(policies);
-    for policy in policies {
-        let together = audiences.with(policy);
-        let together = together.iter().filter_map(|index| policies.get(*index));
-        let masks: Vec<&CheckedMask> = together.flat_map(|other| &other.masks).collect();
-        for (grant, model) in policy.grants.iter().zip(&policy.policy.grants) {
-            if !masks.is_empty() && grant.allow.contains(&Verb::Update) {
-                overwritten((grant, model), &masks, tables, sink);
-            }
+/// `update` of columns that are masked for some of the same people, by one of the policies `together`.
+pub(crate) fn masked(
+    policy: &CheckedPolicy,
+    together: &[&CheckedPolicy],
+    tables: &Tables<'_>,
+    sink: &mut Sink,
+) {
+    let masks: Vec<&CheckedMask> = together.iter().flat_map(|other| &other.masks).collect();
+    for (grant, model) in policy.grants.iter().zip(&policy.policy.grants) {
+        if !masks.is_empty() && grant.allow.contains(&Verb::Update) {
+            overwritten((grant, model), &masks, tables, sink);
         }
     }
 }

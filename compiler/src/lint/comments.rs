@@ -1,11 +1,11 @@
 //! Comments that silence findings on their line or the next.
 
-use super::{Settings, Waived, WaivedBy, ended};
+use super::{Settings, Settled, Waived, WaivedBy, ended};
 use crate::rule::{self, Nature, Rule};
 use crate::syntax::lint::unknown;
 use crate::syntax::suppression::WrittenSuppression;
-use daam_diagnostic::{Applicability, Diagnostic, Edit, Fix, Location, Sink, SourceId};
-use std::collections::BTreeMap;
+use daam_diagnostic::{Applicability, Diagnostic, Edit, Fix, Location, Sink};
+use std::sync::Arc;
 
 /// A comment with its rules looked up, and which of them silenced anything.
 struct Live<'a> {
@@ -14,37 +14,36 @@ struct Live<'a> {
     ended: bool,
 }
 
-/// What is left after the comments; what they silenced goes to `waived`, what is wrong with them to the sink.
-pub(super) fn apply(
-    found: Vec<Diagnostic>,
-    settings: &Settings<'_>,
-    complete: bool,
-    waived: &mut Vec<Waived>,
+/// What is left after the comments of the file; what they silenced goes to `settled`, what is wrong with them to the
+/// sink.
+pub(super) fn apply<'d>(
+    found: Vec<&'d Diagnostic>,
+    suppressions: &[Arc<WrittenSuppression>],
+    settings: Settings<'_>,
+    settled: &mut Settled,
     sink: &mut Sink,
-) -> Vec<Diagnostic> {
-    let mut live: BTreeMap<SourceId, Vec<Live<'_>>> = BTreeMap::new();
-    for written in &settings.suppressions {
+) -> Vec<&'d Diagnostic> {
+    let mut live: Vec<Live<'_>> = Vec::new();
+    for written in suppressions {
         let until = written.until.as_ref().map(|until| until.value);
         let rules = written.rules.iter().filter_map(|text| known(text, sink)).collect();
-        let entry = Live { written, rules, ended: ended(until, settings.today) };
-        live.entry(written.at.source).or_default().push(entry);
+        live.push(Live { written, rules, ended: ended(until, settings.today) });
     }
     let mut left = Vec::new();
     for one in found {
-        let comments = live.get_mut(&one.at.source).map(Vec::as_mut_slice).unwrap_or_default();
-        match silenced(&one, comments) {
+        match silenced(one, &mut live) {
             None => left.push(one),
-            Some(written) => waived.push(Waived {
+            Some(written) => settled.suppressed.push(Arc::new(Waived {
                 by: WaivedBy::Comment,
                 at: written.at,
                 reason: written.reason.clone(),
                 until: written.until.as_ref().map(|until| until.value),
-                diagnostic: one,
-            }),
+                diagnostic: one.clone(),
+            })),
         }
     }
-    for comment in live.values().flatten() {
-        judge(comment, complete, sink);
+    for comment in &live {
+        judge(comment, settings.complete, sink);
     }
     left
 }

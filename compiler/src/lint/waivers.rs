@@ -1,53 +1,59 @@
 //! Waivers of `daam.yaml`: for rules that guard exposure, by object or policy, with an end.
 
-use super::{Settings, Waived, WaivedBy, ended, holds, waivable};
+use super::{Owners, Settings, Settled, Waived, WaivedBy, ended, holds, waivable};
 use crate::rule;
 use crate::syntax::lint::WrittenWaiver;
 use daam_diagnostic::{Diagnostic, Sink};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// What is left after the waivers; what they silenced goes to `silenced`, what is wrong with them to the sink.
-pub(super) fn apply(
-    found: Vec<Diagnostic>,
-    settings: &Settings<'_>,
-    complete: bool,
-    silenced: &mut Vec<Waived>,
-    sink: &mut Sink,
-) -> Vec<Diagnostic> {
+/// What is left after the waivers; what they silenced goes to `settled`.
+pub(super) fn apply<'d>(
+    found: Vec<&'d Diagnostic>,
+    settings: Settings<'_>,
+    owners: &Owners<'_>,
+    settled: &mut Settled,
+) -> Vec<&'d Diagnostic> {
     let waivers = &settings.project.waivers;
-    let mut hits = vec![0_usize; waivers.len()];
+    if waivers.is_empty() {
+        return found;
+    }
     let mut left = Vec::new();
     for one in found {
         let by = waivers
             .iter()
-            .zip(&mut hits)
-            .find(|(waiver, _)| holds(waiver, settings) && meets(waiver, &one, settings));
-        let Some((waiver, hits)) = by else {
+            .enumerate()
+            .find(|(_, waiver)| holds(waiver, settings) && meets(waiver, one, settings, owners));
+        let Some((place, waiver)) = by else {
             left.push(one);
             continue;
         };
-        *hits += 1;
-        silenced.push(Waived {
-            diagnostic: one,
+        settled.used.insert(place);
+        settled.waived.push(Arc::new(Waived {
+            diagnostic: one.clone(),
             by: WaivedBy::Waiver { owner: waiver.owner.clone() },
             at: waiver.at,
             reason: waiver.reason.clone(),
             until: Some(waiver.until.value),
-        });
-    }
-    for (waiver, hits) in waivers.iter().zip(hits) {
-        let found = wrong(waiver, settings).or_else(|| (complete && hits == 0).then(|| unused(waiver)));
-        if let Some(found) = found {
-            sink.push(found);
-        }
+        }));
     }
     left
 }
 
-fn meets(waiver: &WrittenWaiver, found: &Diagnostic, settings: &Settings<'_>) -> bool {
+/// Waivers that are wrong, and those that silenced nothing.
+pub(super) fn judge(used: &BTreeSet<usize>, settings: Settings<'_>, sink: &mut Sink) {
+    for (place, waiver) in settings.project.waivers.iter().enumerate() {
+        let idle = settings.complete && !used.contains(&place);
+        let found = wrong(waiver, settings).or_else(|| idle.then(|| unused(waiver)));
+        sink.extend(found);
+    }
+}
+
+fn meets(waiver: &WrittenWaiver, found: &Diagnostic, settings: Settings<'_>, owners: &Owners<'_>) -> bool {
     if waiver.rule.value.code != found.code {
         return false;
     }
-    let owner = settings.owners.of(found.at);
+    let owner = owners.of(found.at);
     let object = waiver.on.as_ref().is_none_or(|on| {
         found.subject.split_once(':').is_some_and(|(kind, name)| {
             matches!(kind, "column" | "relation" | "function") && name == on.value
@@ -65,7 +71,7 @@ fn meets(waiver: &WrittenWaiver, found: &Diagnostic, settings: &Settings<'_>) ->
 }
 
 /// What keeps a waiver from waiving anything, if something does.
-fn wrong(waiver: &WrittenWaiver, settings: &Settings<'_>) -> Option<Diagnostic> {
+fn wrong(waiver: &WrittenWaiver, settings: Settings<'_>) -> Option<Diagnostic> {
     let meant = waiver.rule.value;
     if !waivable(meant) {
         let help = match meant.nature {

@@ -45,7 +45,7 @@ fn project() -> MemoryFiles {
 }
 
 fn rendered(checked: &Checked) -> String {
-    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let findings = identify(checked.diagnostics.to_vec(), &checked.sources);
     json::to_json(&Report::new(&findings, &checked.sources)).to_string()
 }
 

@@ -87,9 +87,11 @@ fn what_everyone_gains_is_not_said_again_of_each_group() {
         SCHEMA,
         &[("a", "staff", READ), ("z", "x", "grants: [{ on: public.emails, allow: [select] }]")],
     );
-    let last = new.policies.policies.last_mut().unwrap();
+    let mut policies = (*new.policies).clone();
+    let last = policies.policies.last_mut().unwrap();
     last.subjects.groups.clear();
     last.subjects.everyone = true;
+    new.policies = policies.into();
     let found = between(&old, &new);
     assert_eq!(only(&found).who, "everyone");
 }

@@ -23,7 +23,7 @@ fn checked(policy: &str) -> Checked {
 }
 
 fn all_renderings(checked: &Checked) -> usize {
-    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let findings = identify(checked.diagnostics.to_vec(), &checked.sources);
     let report = Report::new(&findings, &checked.sources);
     text::to_text(&checked.diagnostics, &checked.sources, text::Colour::Plain).len()
         + github::to_annotations(&report).len()
@@ -59,7 +59,7 @@ proptest! {
 #[test]
 fn a_good_policy_has_no_findings() {
     let checked = checked(GOOD);
-    assert_eq!(checked.diagnostics, []);
+    assert_eq!(*checked.diagnostics, []);
 }
 
 #[test]

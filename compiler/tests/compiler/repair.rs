@@ -22,12 +22,14 @@ fn with_rule(source: &dyn FileSource, old: &str, new: &str) -> Checked {
     let text = source.read("p/a.yaml").unwrap();
     // The findings of a good project point nowhere, so its text gets a place of its own.
     let id = checked.sources.add("p/a.yaml", text.clone());
+    let mut diagnostics = checked.diagnostics.to_vec();
     for (start, _) in text.match_indices(old) {
         let at = Location::new(id, Span::new(start, start + old.len()));
         let code = RuleCode::new(999, "test");
         let found = Diagnostic::new(code, Severity::Info, at, "x").replace(Applicability::Safe, new);
-        checked.diagnostics.push(found);
+        diagnostics.push(found);
     }
+    checked.diagnostics = diagnostics.into_iter().collect();
     checked
 }
 

@@ -70,7 +70,7 @@ fn every_good_example_is_free_of_its_rule_and_of_errors() {
 #[test]
 fn a_finding_has_only_fixes_its_rule_announces() {
     for rule in shown() {
-        for found in checked(rule.bad).diagnostics {
+        for found in &checked(rule.bad).diagnostics {
             let announced = rule::of(found.code).and_then(|rule| rule.fix);
             for fix in &found.fixes {
                 assert!(Some(fix.applicability) <= announced.map(Some).unwrap_or_default(), "{}", found.code);
@@ -84,9 +84,9 @@ fn every_fix_a_rule_announces_is_in_its_example() {
     for rule in shown().filter(|rule| rule.fix.is_some()) {
         let fixes: Vec<_> = checked(rule.bad)
             .diagnostics
-            .into_iter()
+            .iter()
             .filter(|found| found.code == rule.code)
-            .flat_map(|found| found.fixes)
+            .flat_map(|found| &found.fixes)
             .map(|fix| fix.applicability)
             .collect();
         assert!(fixes.contains(&rule.fix.unwrap()), "{} shows {fixes:?}", rule.code);

@@ -94,7 +94,7 @@ fn states() -> Vec<(&'static str, Vec<String>)> {
 
 /// Everything anybody can learn from a check.
 fn told(checked: &Checked) -> Vec<String> {
-    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let findings = identify(checked.diagnostics.to_vec(), &checked.sources);
     let mut told = vec![
         json::to_json(&Report::new(&findings, &checked.sources)).to_string(),
         text::to_text(&checked.diagnostics, &checked.sources, text::Colour::Plain),

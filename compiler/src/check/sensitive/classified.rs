@@ -4,54 +4,56 @@ use crate::resolve::Reach;
 use crate::rule;
 use crate::sensitive::{Certainty, Classification, Facts, Table, classify_in};
 use crate::syntax::classification::WrittenClassification;
-use daam_catalog::{Column, Identifier, Relation, RelationName, TypeClass};
+use crate::tables::{ColumnId, RelationId};
+use daam_catalog::{Column, Relation, TypeClass};
 use daam_diagnostic::Sink;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-type Key<'a> = (&'a RelationName, &'a Identifier);
-
 /// What is known about the columns in scope.
-#[derive(Debug, Default)]
-pub(crate) struct Classified<'a> {
-    flagged: BTreeMap<&'a RelationName, BTreeMap<&'a Identifier, Classification>>,
-    decided: BTreeSet<Key<'a>>,
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classified {
+    /// By relation, and by the place of the column in it.
+    flagged: BTreeMap<RelationId, BTreeMap<usize, Classification>>,
+    decided: BTreeSet<ColumnId>,
 }
 
-impl<'a> Classified<'a> {
+impl Classified {
     /// Classifies every column once.
-    pub(crate) fn of(reach: Reach<'a>, written: &[WrittenClassification], sink: &mut Sink) -> Self {
+    pub(crate) fn of(reach: Reach<'_>, written: &[WrittenClassification], sink: &mut Sink) -> Self {
         let said = said(reach, written, sink);
         let mut classified = Self { flagged: BTreeMap::new(), decided: said.keys().copied().collect() };
         let mut harmless = HashSet::new();
-        for relation in reach.catalog.relations.values().filter(|one| reach.scope.admits(&one.name)) {
+        for (place, relation) in reach.tables().iter().enumerate() {
+            if !reach.is_inside(&relation.name) {
+                continue;
+            }
+            let id = RelationId::at(place);
             let table = Table::of(relation.name.name.as_str());
             let mut flagged = BTreeMap::new();
-            for column in &relation.columns {
-                let found = match said.get(&(&relation.name, &column.name)) {
+            for (position, column) in relation.columns.iter().enumerate() {
+                let found = match said.get(&id.column(position)) {
                     Some(said) => said.class.clone(),
                     None => judged(relation, column, table, &mut harmless),
                 };
-                flagged.extend(found.map(|found| (&column.name, found)));
+                flagged.extend(found.map(|found| (position, found)));
             }
             if !flagged.is_empty() {
-                classified.flagged.insert(&relation.name, flagged);
+                classified.flagged.insert(id, flagged);
             }
         }
         classified
     }
 
-    /// The sensitive columns of a relation.
-    pub(crate) fn of_relation(
-        &self,
-        relation: &RelationName,
-    ) -> impl Iterator<Item = (&'a Identifier, &Classification)> {
-        self.flagged.get(relation).into_iter().flatten().map(|(column, found)| (*column, found))
+    /// The sensitive columns of a relation, by their places in it.
+    pub(crate) fn of_relation(&self, relation: RelationId) -> impl Iterator<Item = (usize, &Classification)> {
+        self.flagged.get(&relation).into_iter().flatten().map(|(position, found)| (*position, found))
     }
 
     /// Whether somebody or something said what the column holds.
-    pub(super) fn is_known(&self, relation: &RelationName, column: &Identifier) -> bool {
-        let flagged = self.flagged.get(relation).is_some_and(|columns| columns.contains_key(column));
-        flagged || self.decided.contains(&(relation, column))
+    pub(super) fn is_known(&self, column: ColumnId) -> bool {
+        let flagged = self.flagged.get(&column.relation());
+        flagged.is_some_and(|columns| columns.contains_key(&column.position()))
+            || self.decided.contains(&column)
     }
 }
 
@@ -81,8 +83,8 @@ struct Said {
     class: Option<Classification>,
 }
 
-fn said<'a>(reach: Reach<'a>, written: &[WrittenClassification], sink: &mut Sink) -> BTreeMap<Key<'a>, Said> {
-    let mut out: BTreeMap<Key<'a>, Said> = BTreeMap::new();
+fn said(reach: Reach<'_>, written: &[WrittenClassification], sink: &mut Sink) -> BTreeMap<ColumnId, Said> {
+    let mut out: BTreeMap<ColumnId, Said> = BTreeMap::new();
     for entry in written {
         let found: Vec<_> = entry.on.iter().filter_map(|text| reach.columns(text, sink)).collect();
         for resolved in &found {
@@ -90,7 +92,7 @@ fn said<'a>(reach: Reach<'a>, written: &[WrittenClassification], sink: &mut Sink
                 && resolved.pattern.literal_column().is_some();
             let covers: Vec<_> = resolved.columns(reach.tables()).collect();
             mismatch(entry, resolved.at, &covers, sink);
-            for (relation, column) in covers {
+            for column in resolved.covers.iter().copied() {
                 let class = entry.is.map(|class| Classification {
                     class,
                     certainty: Certainty::Declared,
@@ -98,11 +100,11 @@ fn said<'a>(reach: Reach<'a>, written: &[WrittenClassification], sink: &mut Sink
                 });
                 let new = Said { literal, class };
                 // What names the column outright wins; of two that do, the one that protects it.
-                let wins = out.get(&(&relation.name, &column.name)).is_none_or(|old| {
+                let wins = out.get(&column).is_none_or(|old| {
                     (new.literal, new.class.is_some()) > (old.literal, old.class.is_some())
                 });
                 if wins {
-                    out.insert((&relation.name, &column.name), new);
+                    out.insert(column, new);
                 }
             }
         }

@@ -2,70 +2,70 @@
 
 use super::{Classified, masks::Masks};
 use crate::check::CheckedPolicy;
-use crate::resolve::Reach;
 use crate::rule::{self, Rule};
 use crate::sensitive::{Certainty, Class, Classification};
-use crate::tables::Tables;
-use daam_catalog::{Identifier, Relation, RelationName};
+use crate::tables::{RelationId, Tables};
+use daam_catalog::{Column, Identifier, Relation, RelationName};
 use daam_diagnostic::{Diagnostic, Location, Severity, Sink};
 use daam_model::Verb;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// A column a policy grants `select` on.
+/// A sensitive column a policy grants `select` on.
 #[derive(Debug, Clone, Copy)]
 struct Granted<'a> {
     at: Location,
     relation: &'a Relation,
+    column: &'a Column,
+    found: &'a Classification,
     /// Whether it was reached by a pattern and never named.
     unnamed: bool,
 }
 
-pub(super) fn report(
-    policies: &[CheckedPolicy],
-    reach: Reach<'_>,
-    classified: &Classified<'_>,
+/// Reports what one policy shows.
+pub(crate) fn exposed(
+    policy: &CheckedPolicy,
+    classified: &Classified,
     masks: &Masks<'_>,
+    tables: &Tables<'_>,
     sink: &mut Sink,
 ) {
-    // What a file with errors masks is not known yet: a slip in a mask would be told twice.
-    let unclear = sink.sources_with_errors();
-    for policy in policies.iter().filter(|policy| !unclear.contains(&policy.at.source)) {
-        let granted = granted(policy, classified, reach.tables());
-        let clear: BTreeMap<_, _> = granted
-            .iter()
-            .map(|(key, granted)| (key, masks.clear_for(policy, (granted.relation, key.1))))
-            .filter(|(_, who)| !who.is_empty())
-            .collect();
-        for ((name, column), who) in &clear {
-            let Some(granted) = granted.get(&(*name, *column)) else { continue };
-            // A partition shows what its parent shows; told once.
-            let by_parent =
-                granted.relation.parents.iter().any(|parent| clear.contains_key(&(parent, *column)));
-            let found = classified.of_relation(name).find(|(known, _)| known == column);
-            let Some((_, found)) = found.filter(|_| !by_parent) else { continue };
-            let sql = reach.catalog.relation(name).and_then(|relation| relation.column(column));
-            let preset = sql.map_or("redact", |column| found.class.preset(column.data_type.class));
-            sink.push(finding(policy, granted, column, (found, preset), who));
+    let granted = granted(policy, classified, tables);
+    let clear: BTreeMap<_, _> = granted
+        .iter()
+        .map(|(key, granted)| (*key, masks.clear_for(policy, (granted.relation, key.1))))
+        .filter(|(_, who)| !who.is_empty())
+        .collect();
+    for ((name, column), who) in &clear {
+        let Some(granted) = granted.get(&(*name, *column)) else { continue };
+        // A partition shows what its parent shows; told once.
+        let by_parent = granted.relation.parents.iter().any(|parent| clear.contains_key(&(parent, *column)));
+        if by_parent {
+            continue;
         }
+        let preset = granted.found.class.preset(granted.column.data_type.class);
+        sink.push(finding(policy, granted, column, (granted.found, preset), who));
     }
 }
 
 type Columns<'a> = BTreeMap<(&'a RelationName, &'a Identifier), Granted<'a>>;
 
-fn granted<'a>(policy: &CheckedPolicy, classified: &Classified<'a>, tables: &'a Tables<'a>) -> Columns<'a> {
+fn granted<'a>(policy: &CheckedPolicy, classified: &'a Classified, tables: &'a Tables<'a>) -> Columns<'a> {
     let mut out: Columns<'a> = BTreeMap::new();
     for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
         if !checked.allow.contains(&Verb::Select) {
             continue;
         }
         let only = model.columns.get(&Verb::Select);
-        for found in &checked.on {
-            let unnamed = found.pattern.literal().is_none() && only.is_none();
-            for relation in found.relations(tables) {
-                let columns = classified.of_relation(&relation.name).map(|(column, _)| column);
-                for column in columns.filter(|column| only.is_none_or(|only| only.contains(*column))) {
-                    let new = Granted { at: found.at, relation, unnamed };
-                    let slot = out.entry((&relation.name, column)).or_insert(new);
+        for resolved in &checked.on {
+            let unnamed = resolved.pattern.literal().is_none() && only.is_none();
+            for id in resolved.covers.iter().copied() {
+                for (position, found) in classified.of_relation(id) {
+                    let Some((relation, column)) = tables.column(id.column(position)) else { continue };
+                    if only.is_some_and(|only| !only.contains(&column.name)) {
+                        continue;
+                    }
+                    let new = Granted { at: resolved.at, relation, column, found, unnamed };
+                    let slot = out.entry((&relation.name, &column.name)).or_insert(new);
                     if slot.unnamed && !unnamed {
                         *slot = new;
                     }
@@ -123,30 +123,47 @@ fn rule_of(policy: &CheckedPolicy, granted: &Granted<'_>, class: Class) -> &'sta
 }
 
 /// In strict projects: readable columns nobody said anything about, one finding a relation.
-pub(super) fn unclassified(
-    policies: &[CheckedPolicy],
-    classified: &Classified<'_>,
+pub(crate) fn unclassified<'p>(
+    policies: impl Iterator<Item = &'p CheckedPolicy>,
+    classified: &Classified,
     at: Location,
     tables: &Tables<'_>,
     sink: &mut Sink,
 ) {
-    let mut open: BTreeMap<&RelationName, BTreeSet<&Identifier>> = BTreeMap::new();
+    let mut open: BTreeMap<RelationId, BTreeSet<usize>> = BTreeMap::new();
+    // Relations granted whole: nothing can be added to them.
+    let mut whole: HashSet<RelationId> = HashSet::new();
     for policy in policies {
         for (checked, model) in policy.grants.iter().zip(&policy.policy.grants) {
             if !checked.allow.contains(&Verb::Select) {
                 continue;
             }
             let only = model.columns.get(&Verb::Select);
-            for relation in checked.relations(tables) {
-                let columns = relation.columns.iter().map(|column| &column.name);
-                let readable = columns.filter(|column| only.is_none_or(|only| only.contains(*column)));
-                let unknown = readable.filter(|column| !classified.is_known(&relation.name, column));
-                open.entry(&relation.name).or_default().extend(unknown);
+            for id in checked.on.iter().flat_map(|found| &found.covers).copied() {
+                if whole.contains(&id) {
+                    continue;
+                }
+                if only.is_none() {
+                    whole.insert(id);
+                }
+                let Some(relation) = tables.relation(id) else { continue };
+                let columns = relation.columns.iter().enumerate();
+                let readable = columns.filter(|(_, one)| only.is_none_or(|only| only.contains(&one.name)));
+                let unknown = readable.map(|(position, _)| position);
+                let unknown = unknown.filter(|position| !classified.is_known(id.column(*position)));
+                open.entry(id).or_default().extend(unknown);
             }
         }
     }
-    for (relation, columns) in open.into_iter().filter(|(_, columns)| !columns.is_empty()) {
-        let names: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
+    for (id, columns) in open.into_iter().filter(|(_, columns)| !columns.is_empty()) {
+        let Some(relation) = tables.relation(id) else { continue };
+        let names: BTreeSet<&str> = columns
+            .into_iter()
+            .filter_map(|position| relation.columns.get(position))
+            .map(|column| column.name.as_str())
+            .collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let relation = &relation.name;
         let message =
             format!("nobody said what `{relation}` holds in {}", crate::syntax::decode::list(&names));
         sink.push(

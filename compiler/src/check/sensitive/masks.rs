@@ -1,9 +1,10 @@
 //! Which columns are certainly masked for everyone, for a group, for a person.
 
-use crate::check::CheckedPolicy;
+use crate::check::by_person::ByPerson;
+use crate::check::{CheckedPolicy, People};
 use daam_catalog::pattern::ColumnPattern;
 use daam_catalog::{Generated, Identifier, Relation, RelationName};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// Mask rules of some policies; those that name a column are looked up, the others are tried one by one.
 #[derive(Debug, Default)]
@@ -42,35 +43,39 @@ fn key(relation: &RelationName, column: &str) -> String {
 
 /// All of them, by whom they apply to. Masks of requestable policies hold only while the request is active.
 #[derive(Debug)]
-pub(super) struct Masks<'a> {
+pub(crate) struct Masks<'a> {
     everyone: Rules<'a>,
-    groups: BTreeMap<&'a str, Rules<'a>>,
-    users: BTreeMap<&'a str, Rules<'a>>,
-    /// Groups the repository puts a person in.
-    member_of: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    groups: HashMap<&'a str, Rules<'a>>,
+    users: HashMap<&'a str, Rules<'a>>,
+    people: &'a People,
 }
 
 impl<'a> Masks<'a> {
-    pub(super) fn of(policies: &'a [CheckedPolicy], groups: &'a BTreeMap<String, BTreeSet<String>>) -> Self {
-        let mut member_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (group, members) in groups {
-            for member in members {
-                member_of.entry(member).or_default().insert(group);
+    /// What masks anything for the people of some policies, `asked` about; `masking` are all policies with masks.
+    pub(crate) fn of(
+        asked: impl Iterator<Item = &'a CheckedPolicy>,
+        masking: &[&'a CheckedPolicy],
+        by_person: &ByPerson<'_>,
+        people: &'a People,
+    ) -> Self {
+        let rules = |places: &[usize]| {
+            let mut rules = Rules::default();
+            for policy in places.iter().filter_map(|place| masking.get(*place)) {
+                if policy.policy.request.is_none() {
+                    rules.add(policy);
+                }
             }
-        }
-        let mut masks =
-            Self { everyone: Rules::default(), groups: BTreeMap::new(), users: BTreeMap::new(), member_of };
-        for policy in policies.iter().filter(|policy| policy.policy.request.is_none()) {
-            let subjects = &policy.policy.subjects;
-            if subjects.everyone {
-                masks.everyone.add(policy);
-                continue;
-            }
-            for group in &subjects.groups {
-                masks.groups.entry(group).or_default().add(policy);
-            }
+            rules
+        };
+        let everyone = rules(by_person.everyone());
+        let mut masks = Self { everyone, groups: HashMap::new(), users: HashMap::new(), people };
+        for subjects in asked.map(|policy| &policy.policy.subjects) {
             for user in &subjects.users {
-                masks.users.entry(user).or_default().add(policy);
+                masks.users.entry(user).or_insert_with(|| rules(by_person.user(user)));
+            }
+            let of_users = subjects.users.iter().flat_map(|user| people.groups_of(user));
+            for group in subjects.groups.iter().map(String::as_str).chain(of_users) {
+                masks.groups.entry(group).or_insert_with(|| rules(by_person.group(group)));
             }
         }
         masks
@@ -101,8 +106,7 @@ impl<'a> Masks<'a> {
         let groups = subjects.groups.iter().filter(|group| !group_masked(group));
         let users = subjects.users.iter().filter(|user| {
             let own = self.users.get(user.as_str()).is_some_and(covered);
-            let member_of = self.member_of.get(user.as_str());
-            !own && !member_of.into_iter().flatten().any(|group| group_masked(group))
+            !own && !self.people.groups_of(user).any(group_masked)
         });
         groups.map(|group| format!("group:{group}")).chain(users.map(|user| format!("user:{user}"))).collect()
     }
