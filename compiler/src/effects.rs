@@ -14,6 +14,7 @@ mod who;
 mod why;
 
 pub use around::around;
+pub(crate) use around::{cut, kin};
 pub(crate) use digest::document;
 pub use digest::effects_sha256;
 pub use holding::{Access, Holding, Rows};

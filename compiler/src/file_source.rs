@@ -6,6 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Whether a file is YAML, by its name.
+pub fn is_yaml(path: &str) -> bool {
+    [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension))
+}
+
+/// Whether a project may have a use for a file, by its name: YAML, and the JSON of schema locks.
+pub fn is_of_project(path: &str) -> bool {
+    is_yaml(path) || path.strip_suffix(".json").is_some()
+}
+
 /// Why a listed file could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` cannot be read: {reason}")]

@@ -3,7 +3,7 @@
 //! Reading a file depends on its text alone, so what a text gave before is used again as long as it stays the same,
 //! and files that changed are read side by side.
 
-use crate::file_source::FileSource;
+use crate::file_source::{FileSource, is_yaml};
 use crate::found::Found;
 use crate::glob::Glob;
 use crate::parallel;
@@ -288,8 +288,7 @@ impl Membership {
         if named {
             return Some(Role::Member);
         }
-        let yaml = [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
-        yaml.then_some(Role::Unnamed)
+        is_yaml(path).then_some(Role::Unnamed)
     }
 }
 

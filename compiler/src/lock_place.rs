@@ -2,13 +2,28 @@
 
 use crate::file_source::FileSource;
 use crate::load::Files;
+use daam_diagnostic::Span;
 
-/// The databases of a project that have one, with the directories of their locks.
-pub fn lock_places(source: &dyn FileSource) -> Vec<(String, String)> {
+/// The schema lock of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockPlace {
+    /// The database.
+    pub database: String,
+    /// The directory, relative to the project.
+    pub directory: String,
+    /// Where the project file says so.
+    pub span: Span,
+}
+
+/// The locks of a project, by database.
+pub fn lock_places(source: &dyn FileSource) -> Vec<LockPlace> {
     let project = Files::default().project(source);
-    let places = project.databases.iter();
+    let places = project.databases.iter().filter_map(|(name, written)| Some((name, written.lock.as_ref()?)));
     places
-        .filter_map(|(name, written)| Some((name, &written.lock.as_ref()?.value)))
-        .map(|(name, place)| (name.clone(), place.trim_start_matches("./").trim_end_matches('/').to_owned()))
+        .map(|(name, lock)| LockPlace {
+            database: name.clone(),
+            directory: lock.value.trim_start_matches("./").trim_end_matches('/').to_owned(),
+            span: lock.at.span,
+        })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::policy::project::DiskFiles;
-use daam_compiler::{FileSource, PROJECT_FILE, ReadError};
+use daam_compiler::{FileSource, PROJECT_FILE, ReadError, is_of_project};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Texts {
     pub(super) fn reload(&mut self) -> Result<(), CliError> {
         let files = DiskFiles::open(&self.root)?;
         let mut disk = BTreeMap::new();
-        for path in files.paths().into_iter().filter(|path| is_text(path)) {
+        for path in files.paths().into_iter().filter(|path| is_of_project(path)) {
             // A file that cannot be read is reported by `daam policy check`; an editor has nothing to show of it.
             let Ok(text) = files.read(&path) else { continue };
             let same = self.disk.get(&path).filter(|known| ***known == *text).cloned();
@@ -84,10 +84,6 @@ impl FileSource for Texts {
 /// The nearest directory with a project file, from a file or directory upwards.
 pub(super) fn project_of(place: &Path) -> Option<PathBuf> {
     place.ancestors().find(|directory| directory.join(PROJECT_FILE).is_file()).map(Path::to_owned)
-}
-
-fn is_text(path: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
 use daam_compiler::format::format;
-use daam_compiler::{FileSource as _, PROJECT_FILE};
+use daam_compiler::{FileSource as _, PROJECT_FILE, is_yaml};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -98,9 +98,8 @@ fn project_files(project: &ProjectArgs) -> Result<Vec<PathBuf>, CliError> {
     let mut paths = files.paths();
     paths.sort();
     let ours = |path: &String| {
-        let yaml = [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
         let kind = |text: String| text.lines().any(|line| line.starts_with("kind:"));
-        yaml && (path == PROJECT_FILE || files.read(path).is_ok_and(kind))
+        is_yaml(path) && (path == PROJECT_FILE || files.read(path).is_ok_and(kind))
     };
     Ok(paths.iter().filter(|path| ours(path)).map(|path| project.project.join(path)).collect())
 }

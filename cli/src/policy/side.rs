@@ -15,7 +15,7 @@ use crate::output;
 use clap::Args;
 use daam_bundle::UnsignedBundle;
 use daam_compiler::effects::Side;
-use daam_compiler::{CompiledDatabase, MemoryFiles, PROJECT_FILE, check};
+use daam_compiler::{CompiledDatabase, MemoryFiles, PROJECT_FILE, check, is_of_project};
 use daam_model::PolicySet;
 use std::collections::BTreeMap;
 use std::io::{Seek as _, Write as _};
@@ -204,9 +204,8 @@ fn entry(line: &str) -> Option<(&str, &str)> {
     let (head, path) = line.split_once('\t')?;
     let mut head = head.split(' ');
     let (mode, _, object) = (head.next()?, head.next()?, head.next()?);
-    let wanted = [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension));
     let hidden = path.split('/').any(|segment| segment.starts_with('.'));
-    (mode.starts_with("100") && wanted && !hidden).then_some((path, object))
+    (mode.starts_with("100") && is_of_project(path) && !hidden).then_some((path, object))
 }
 
 /// The next object of a batch: a line with its size, then the text and a line end.

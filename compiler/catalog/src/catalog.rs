@@ -36,7 +36,7 @@ pub struct Catalog {
     pub operators: BTreeSet<UserOperator>,
     /// Casts that are not PostgreSQL's own.
     pub casts: BTreeSet<UserCast>,
-    /// A hash of the server's system identifier: which cluster it is, without saying so.
+    /// A hash of the server's system identifier and the database's number: which one it is, without saying so.
     pub system: Option<String>,
     /// The day it was read, `YYYY-MM-DD`; kept by the lock alone.
     pub captured: Option<String>,
@@ -65,6 +65,17 @@ pub enum RelationKind {
 }
 
 impl RelationKind {
+    /// What to call it, in SQL's own words.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::PartitionedTable => "partitioned table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+        }
+    }
+
     /// Whether rows can be written directly.
     pub fn is_writable(self) -> bool {
         !matches!(self, Self::MaterializedView)

@@ -81,6 +81,12 @@ impl SourceMap {
         self.get(id).map_or("", |source| &source.text)
     }
 
+    /// The source of that path.
+    pub fn find(&self, path: &str) -> Option<SourceId> {
+        let is = |source: &Option<Arc<Source>>| source.as_ref().is_some_and(|source| source.path == path);
+        self.sources.iter().position(is).map(SourceId)
+    }
+
     /// Line and column of a byte offset.
     pub fn position(&self, id: SourceId, offset: usize) -> Position {
         let Some(source) = self.get(id) else { return Position { line: 1, column: 1 } };

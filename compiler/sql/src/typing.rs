@@ -37,6 +37,19 @@ pub enum AttributeKind {
     TextList,
 }
 
+impl AttributeKind {
+    /// The type in SQL's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Uuid => "uuid",
+            Self::Integer => "bigint",
+            Self::Boolean => "boolean",
+            Self::TextList => "text[]",
+        }
+    }
+}
+
 /// What the names in a filter mean.
 pub struct Environment<'a> {
     /// The filtered relation.

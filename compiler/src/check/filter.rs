@@ -9,7 +9,7 @@ use super::{filter_index, filter_null};
 use crate::resolve::unknown_column;
 use crate::rule::{self, Rule};
 use crate::syntax::decode::Spanned;
-use crate::syntax::project::BUILT_IN;
+use crate::syntax::project::built_in;
 use daam_catalog::{Identifier, Relation, RelationName};
 use daam_diagnostic::Sink;
 use daam_diagnostic::{Location, SourceMap, Span, suggest};
@@ -81,11 +81,10 @@ fn unknown_column_in_filter(at: Location, name: &str, relation: &Relation) -> da
 }
 
 fn attribute(name: &str, at: Location, database: &Database<'_>, sink: &mut Sink) {
-    if BUILT_IN.contains(&name) || database.attributes.contains_key(name) {
+    if built_in().any(|known| known == name) || database.attributes.contains_key(name) {
         return;
     }
-    let known: BTreeSet<&str> =
-        BUILT_IN.into_iter().chain(database.attributes.keys().map(String::as_str)).collect();
+    let known: BTreeSet<&str> = built_in().chain(database.attributes.keys().map(String::as_str)).collect();
     sink.push(
         rule::UNKNOWN_ATTRIBUTE
             .at(at, format!("`subject.{name}` is not declared"))

@@ -5,6 +5,7 @@ use super::Database;
 use super::filter::place;
 use crate::rule;
 use crate::syntax::decode::Spanned;
+use crate::syntax::project::BUILT_IN;
 use daam_catalog::{CastContext, Catalog, Relation, RelationName, UserTypeKind};
 use daam_diagnostic::Sink;
 use daam_model::AttributeType;
@@ -68,10 +69,8 @@ fn definition(kind: &UserTypeKind) -> Definition {
 }
 
 fn attribute(database: &Database<'_>, name: &str) -> Option<AttributeKind> {
-    match name {
-        "id" | "email" => return Some(AttributeKind::Text),
-        "groups" => return Some(AttributeKind::TextList),
-        _ => {}
+    if let Some((_, kind)) = BUILT_IN.into_iter().find(|(known, _)| *known == name) {
+        return Some(kind);
     }
     database.attributes.get(name).map(|kind| match kind {
         AttributeType::Text => AttributeKind::Text,

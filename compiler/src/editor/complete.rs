@@ -7,6 +7,7 @@ use super::Known;
 use super::grammar::Shapes;
 use super::meaning::{self, Meaning};
 use super::place::{Cursor, Place};
+use crate::syntax::project::BUILT_IN;
 use daam_catalog::pattern::RelationPattern;
 use daam_catalog::{Catalog, Relation};
 use daam_diagnostic::Span;
@@ -15,8 +16,6 @@ use std::collections::BTreeSet;
 
 /// The most proposals of one answer.
 const MOST: usize = 200;
-/// Attributes every subject has.
-const BUILT_IN: [(&str, &str); 3] = [("email", "text"), ("groups", "text[]"), ("id", "text")];
 
 /// What a proposal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +132,7 @@ fn grammar(list: &mut List<'_>, place: &Place) {
 fn relations(list: &mut List<'_>, catalog: &Catalog) {
     schemas(list, catalog, "*");
     for relation in catalog.relations.values() {
-        list.propose(CompletionKind::Relation, &relation.name.to_string(), noun(relation));
+        list.propose(CompletionKind::Relation, &relation.name.to_string(), relation.kind.noun());
     }
 }
 
@@ -155,7 +154,7 @@ fn columns(list: &mut List<'_>, catalog: &Catalog) {
                 CompletionKind::Relation,
                 &format!("{}.", relation.name),
                 format!("{}.", relation.name),
-                noun(relation),
+                relation.kind.noun(),
             );
         }
         return;
@@ -189,7 +188,7 @@ fn columns_here(list: &mut List<'_>, place: &Place, catalog: &Catalog) {
 fn filter(list: &mut List<'_>, place: &Place, catalog: &Catalog, known: Known<'_>) {
     columns_here(list, place, catalog);
     for (name, kind) in BUILT_IN {
-        list.propose(CompletionKind::Attribute, &format!("subject.{name}"), kind);
+        list.propose(CompletionKind::Attribute, &format!("subject.{name}"), kind.as_str());
     }
     for (name, kind) in known.compiled.iter().flat_map(|compiled| &compiled.policies.attributes) {
         list.propose(CompletionKind::Attribute, &format!("subject.{name}"), AttributeType::as_str(*kind));
@@ -230,16 +229,4 @@ pub(super) fn covered<'c>(place: &Place, catalog: &'c Catalog) -> Vec<&'c Relati
         .values()
         .filter(|relation| patterns.iter().any(|pattern| pattern.matches(&relation.name)))
         .collect()
-}
-
-/// The kind of a relation in words.
-pub(super) fn noun(relation: &Relation) -> &'static str {
-    use daam_catalog::RelationKind as Kind;
-    match relation.kind {
-        Kind::Table => "table",
-        Kind::PartitionedTable => "partitioned table",
-        Kind::View => "view",
-        Kind::MaterializedView => "materialized view",
-        Kind::ForeignTable => "foreign table",
-    }
 }

@@ -4,7 +4,7 @@ use super::Known;
 use super::complete::{covered, policies};
 use super::meaning::{self, Meaning};
 use super::place::{Place, Step};
-use crate::file_source::FileSource;
+use crate::file_source::{FileSource, is_yaml};
 use crate::load::PROJECT_FILE;
 use daam_catalog::RelationName;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
@@ -83,7 +83,6 @@ fn in_lock(name: &RelationName, column: Option<&str>, source: &dyn FileSource) -
 
 /// The document of that kind and name.
 fn named(kind: &str, name: &str, source: &dyn FileSource) -> Vec<Target> {
-    let yaml = |path: &String| [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
     let declared = |path: String| {
         let text = source.read(&path).ok()?;
         if !text.contains(&format!("kind: {kind}")) {
@@ -93,7 +92,7 @@ fn named(kind: &str, name: &str, source: &dyn FileSource) -> Vec<Target> {
             lines(&text).find(|(_, line)| line.strip_prefix("name:").map(unquoted) == Some(name))?;
         Some(Target { path, span: Span::new(start, start + line.len()) })
     };
-    source.paths().into_iter().filter(yaml).filter_map(declared).collect()
+    source.paths().into_iter().filter(|path| is_yaml(path)).filter_map(declared).collect()
 }
 
 fn policy(name: &str, known: Known<'_>, source: &dyn FileSource) -> Vec<Target> {

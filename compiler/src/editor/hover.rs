@@ -1,7 +1,7 @@
 //! What a word means, as Markdown: columns with type and masks, tables with who reads them, keys with their page.
 
 use super::Known;
-use super::complete::{covered, noun, policies};
+use super::complete::{covered, policies};
 use super::grammar::Shapes;
 use super::meaning::{self, Meaning};
 use super::place::{Place, Step, in_word};
@@ -63,7 +63,7 @@ fn relations(text: &str, catalog: &Catalog) -> Option<String> {
     let found: Vec<&Relation> =
         catalog.relations.values().filter(|relation| pattern.matches(&relation.name)).collect();
     if let [only] = found.as_slice() {
-        let mut out = format!("**{}** — {}\n\n", only.name, noun(only));
+        let mut out = format!("**{}** — {}\n\n", only.name, only.kind.noun());
         if let Some(comment) = &only.comment {
             let _ = writeln!(out, "{comment}\n");
         }
@@ -73,7 +73,7 @@ fn relations(text: &str, catalog: &Catalog) -> Option<String> {
         }
         return Some(out);
     }
-    let names = found.iter().map(|relation| format!("`{}` — {}", relation.name, noun(relation)));
+    let names = found.iter().map(|relation| format!("`{}` — {}", relation.name, relation.kind.noun()));
     Some(listing(&format!("`{text}` covers {} relations", found.len()), names))
 }
 

@@ -8,6 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The relations with everything they share rows with or are read by, directly or not, and no functions.
 pub fn around<'a>(catalog: &'a Catalog, relations: impl IntoIterator<Item = &'a RelationName>) -> Catalog {
+    cut(catalog, kin(catalog, relations))
+}
+
+/// The names of the relations and of all they share rows with or are read by. One that was asked for stays, also where
+/// the catalogue does not have it.
+pub(crate) fn kin<'a>(
+    catalog: &'a Catalog,
+    relations: impl IntoIterator<Item = &'a RelationName>,
+) -> BTreeSet<&'a RelationName> {
     let mut near: BTreeMap<&RelationName, Vec<&RelationName>> = BTreeMap::new();
     for (name, found) in &catalog.relations {
         for other in found.parents.iter().chain(found.reads.iter().map(|read| &read.relation)) {
@@ -24,7 +33,12 @@ pub fn around<'a>(catalog: &'a Catalog, relations: impl IntoIterator<Item = &'a 
             }
         }
     }
-    let relations = seen.into_iter().filter_map(|name| catalog.relations.get_key_value(name));
+    seen
+}
+
+/// The part of a catalogue that these relations make up, without functions.
+pub(crate) fn cut<'a>(catalog: &Catalog, names: impl IntoIterator<Item = &'a RelationName>) -> Catalog {
+    let relations = names.into_iter().filter_map(|name| catalog.relations.get_key_value(name));
     Catalog {
         relations: relations.map(|(name, found)| (name.clone(), found.clone())).collect(),
         server: catalog.server,

@@ -5,7 +5,7 @@
 //! as more.
 
 use super::{Context, Kind, Object, Reached, SchemaChange, Significance};
-use crate::effects::{Access, Class, Condition, Holding, Index, Side};
+use crate::effects::{Access, Class, Condition, Holding, Index, Side, cut, kin};
 use daam_catalog::{Catalog, Column, Identifier, Relation, RelationName};
 use daam_model::{EffectiveMask, Origin, Verb};
 use daam_sql::Filter;
@@ -161,9 +161,9 @@ fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context:
         })
         .collect();
     // One set for both sides: what only one of them has to do with would seem to be new.
-    let mut kept = around(before, &touched);
-    kept.extend(around(after, &touched));
-    let (old, new) = (cut(before, &kept), cut(after, &kept));
+    let mut kept = kin(before, &touched);
+    kept.extend(kin(after, &touched));
+    let (old, new) = (cut(before, kept.iter().copied()), cut(after, kept));
     let side = |catalog| Side { policies: context.policies, catalog, scope: context.scope };
     let mut found = Found::new();
     let mut everyone = BTreeSet::new();
@@ -188,36 +188,6 @@ fn reached(changes: &[SchemaChange], before: &Catalog, after: &Catalog, context:
         }
     }
     found
-}
-
-/// The changed relations, what shares rows with them, and the views over either.
-fn around(catalog: &Catalog, changed: &BTreeSet<RelationName>) -> BTreeSet<RelationName> {
-    let mut kept = changed.clone();
-    loop {
-        let before = kept.len();
-        for relation in catalog.relations.values() {
-            if kept.contains(&relation.name) {
-                kept.extend(relation.parents.iter().cloned());
-                kept.extend(relation.reads.iter().map(|read| read.relation.clone()));
-            } else if relation.parents.iter().any(|parent| kept.contains(parent))
-                || relation.reads.iter().any(|read| kept.contains(&read.relation))
-            {
-                kept.insert(relation.name.clone());
-            }
-        }
-        if kept.len() == before {
-            return kept;
-        }
-    }
-}
-
-fn cut(catalog: &Catalog, kept: &BTreeSet<RelationName>) -> Catalog {
-    let relations = catalog.relations.iter().filter(|(name, _)| kept.contains(*name));
-    Catalog {
-        server: catalog.server,
-        relations: relations.map(|(name, relation)| (name.clone(), relation.clone())).collect(),
-        ..Catalog::default()
-    }
 }
 
 /// What is held now and was not, column by column.

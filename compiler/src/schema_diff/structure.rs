@@ -2,8 +2,8 @@
 
 use super::{Kind, SchemaChange, Significance};
 use daam_catalog::{
-    Catalog, Column, Function, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
-    UserCast, UserOperator, UserTypeKind, Volatility,
+    Catalog, Column, Function, FunctionName, Generated, Identifier, Relation, RelationName, UserCast,
+    UserOperator, UserTypeKind, Volatility,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Display};
@@ -70,7 +70,7 @@ pub(super) fn changes(before: &Catalog, after: &Catalog) -> Vec<SchemaChange> {
     let mut out = Vec::new();
     server(before, after, &mut out);
     let described =
-        |relation: &Relation| format!("{} with {} columns", kind(relation.kind), relation.columns.len());
+        |relation: &Relation| format!("{} with {} columns", relation.kind.noun(), relation.columns.len());
     maps((&before.relations, &after.relations), Object::Relation, described, &mut out, relation);
     maps((&before.functions, &after.functions), Object::Function, described_function, &mut out, function);
     let described = |user_type: &daam_catalog::UserType| definition(&user_type.kind);
@@ -94,7 +94,7 @@ fn server(before: &Catalog, after: &Catalog, out: &mut Vec<SchemaChange>) {
     if let (Some(before), Some(after)) = (&before.system, &after.system)
         && before != after
     {
-        facts.say("another cluster".to_owned());
+        facts.say("another database".to_owned());
     }
     out.extend(facts.change(Object::Server));
 }
@@ -182,7 +182,7 @@ fn texts(
 
 fn relation(name: &RelationName, before: &Relation, after: &Relation, out: &mut Vec<SchemaChange>) {
     let mut facts = Facts::default();
-    facts.differ("kind", &kind(before.kind), &kind(after.kind));
+    facts.differ("kind", &before.kind.noun(), &after.kind.noun());
     facts.differ("owner", &before.owner, &after.owner);
     facts.flag("row security", (before.row_security, after.row_security));
     facts.flag("triggers", (before.triggers, after.triggers));
@@ -274,16 +274,6 @@ fn volatility(volatility: Volatility) -> &'static str {
         Volatility::Immutable => "immutable",
         Volatility::Stable => "stable",
         Volatility::Volatile => "volatile",
-    }
-}
-
-fn kind(kind: RelationKind) -> &'static str {
-    match kind {
-        RelationKind::Table => "table",
-        RelationKind::PartitionedTable => "partitioned table",
-        RelationKind::View => "view",
-        RelationKind::MaterializedView => "materialized view",
-        RelationKind::ForeignTable => "foreign table",
     }
 }
 

@@ -7,6 +7,7 @@ use super::node::{Entry, Node};
 use crate::rule;
 use daam_diagnostic::{Location, suggest};
 use daam_model::AttributeType;
+use daam_sql::typing::AttributeKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -54,8 +55,14 @@ const DATABASE_KEYS: &[&str] = &[
     "protected",
 ];
 
-/// Attributes every subject has; they cannot be declared again.
-pub(crate) const BUILT_IN: [&str; 3] = ["id", "email", "groups"];
+/// Attributes every subject has, with what a filter sees of them; they cannot be declared again.
+pub(crate) const BUILT_IN: [(&str, AttributeKind); 3] =
+    [("email", AttributeKind::Text), ("groups", AttributeKind::TextList), ("id", AttributeKind::Text)];
+
+/// The names of [`BUILT_IN`].
+pub(crate) fn built_in<'a>() -> impl Iterator<Item = &'a str> {
+    BUILT_IN.into_iter().map(|(name, _)| name)
+}
 
 pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> WrittenProject {
     let mut project = WrittenProject::default();
@@ -84,7 +91,7 @@ fn attribute(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<AttributeType> 
     let at = decoder.at(entry.key_span);
     let name_ok = entry.key.starts_with(|c: char| c.is_ascii_lowercase())
         && entry.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if !name_ok || BUILT_IN.contains(&entry.key.as_str()) {
+    if !name_ok || built_in().any(|name| name == entry.key) {
         let message = format!("`{}` cannot be the name of an attribute", entry.key);
         decoder.sink.push(
             rule::WRONG_NODE_TYPE
