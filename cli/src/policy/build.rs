@@ -1,6 +1,6 @@
 //! `daam policy build`: one unsigned bundle per database, the same bytes from the same inputs.
 
-mod compare;
+pub mod compare;
 
 use super::git;
 use super::now_unix;
@@ -165,12 +165,17 @@ async fn one(
         expires_at: issued_at.saturating_add(lifetime),
         requires: Vec::new(),
         min_agent: OLDEST_AGENT.to_owned(),
-        compiler: format!("daam {}", env!("CARGO_PKG_VERSION")),
+        compiler: compiler(),
         source: source.clone(),
         rollback_of: None,
         trust_version: target.trust_version,
     };
     build(&database.policies, input).doing(format_args!("build the bundle of `{name}`"))
+}
+
+/// What statements call this program.
+pub(super) fn compiler() -> String {
+    format!("daam {}", env!("CARGO_PKG_VERSION"))
 }
 
 fn target(args: &BuildArgs, database: &str) -> Result<Target, CliError> {

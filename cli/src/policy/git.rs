@@ -24,6 +24,11 @@ pub fn source(directory: &Path) -> Source {
     }
 }
 
+/// The tree of that directory in a commit, if it is there.
+pub fn tree(directory: &Path, commit: &str) -> Option<String> {
+    ask(directory, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}:./")])
+}
+
 /// Where HEAD and another commit parted; nothing if they have no commit in common, or one is not there.
 pub fn merge_base(directory: &Path, reference: &str) -> Option<String> {
     let wanted = format!("{reference}^{{commit}}");

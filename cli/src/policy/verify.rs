@@ -1,5 +1,7 @@
 //! `daam policy verify`: the agent's acceptance rules, run here.
 
+mod rebuild;
+
 use super::now_unix;
 use super::trust::{moment, read_chain};
 use crate::error::{CliError, Doing as _, Exit};
@@ -15,10 +17,13 @@ use std::process::ExitCode;
   daam policy verify shop.daam --trust trust.json --database shop
   daam policy verify shop.daam --trust trust.json --state head.json
   daam policy verify shop.daam --trust trust.json --trust trust.2.json --at 2027-01-31T12:00:00Z
+  daam policy verify shop.daam --trust trust.json --rebuild .
 
 The first --trust is taken as given, further ones must be its signed successors. With --state the last accepted bundle
-counts, as it does at an agent, and the file is updated.
-Exit codes: 0 accepted, 2 not a bundle or meant for somebody else, 20 signature or threshold, 21 rollback or fork,
+counts, as it does at an agent, and the file is updated. With --rebuild the policies are compiled again from the commit
+the bundle names, in a checkout whose working files do not matter, as of the day the bundle was made: content, effects
+and schema lock have to come out with the same digests, whoever signed.
+Exit codes: 0 accepted, 1 not what the commit makes, 2 not a bundle or meant for somebody else, 20 signature or threshold, 21 rollback or fork,
 22 expired.")]
 pub struct VerifyArgs {
     /// The bundle.
@@ -39,6 +44,9 @@ pub struct VerifyArgs {
     /// The lowest epoch and serial accepted where nothing was accepted before.
     #[arg(long, value_name = "EPOCH.SERIAL", value_parser = minimum)]
     minimum: Option<Minimum>,
+    /// The project's directory in a Git checkout, and the commit where it is not the one the bundle names.
+    #[arg(long, value_name = "DIR[@COMMIT]", value_parser = rebuild::Checkout::parse)]
+    rebuild: Option<rebuild::Checkout>,
     /// The bundle in force, which an emergency bundle may only narrow.
     #[arg(long, value_name = "FILE")]
     held: Option<PathBuf>,
@@ -70,6 +78,11 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let verified = acceptance.verify(&bytes).map_err(refused)?;
     let known = matches!(verified, Verified::Same(_));
     let bundle = verified.into_bundle();
+    if let Some(checkout) = &args.rebuild
+        && !rebuild::holds(checkout, &unsigned)?
+    {
+        return Ok(Exit::Findings.into());
+    }
     if let Some(path) = &args.state {
         std::fs::write(path, bundle.head().to_json()).doing(format_args!("write `{}`", path.display()))?;
     }

@@ -18,6 +18,8 @@ mod policy_meaning;
 #[cfg(test)]
 mod policy_rules;
 #[cfg(test)]
+mod rebuild;
+#[cfg(test)]
 mod refusal;
 #[cfg(test)]
 mod schema_live;

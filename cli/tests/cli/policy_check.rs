@@ -14,7 +14,7 @@ fn read(project: &Path, name: &str) -> String {
     std::fs::read_to_string(project.join(name)).unwrap()
 }
 
-fn git(project: &Path, arguments: &[&str]) {
+pub(crate) fn git(project: &Path, arguments: &[&str]) {
     let done = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@acme.test", "-c", "commit.gpgsign=false"])
         .args(arguments)
@@ -24,7 +24,7 @@ fn git(project: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn repository(project: &Path) {
+pub(crate) fn repository(project: &Path) {
     git(project, &["init", "-q", "-b", "main", "."]);
     git(project, &["add", "."]);
     git(project, &["commit", "-q", "-m", "first"]);

@@ -26,7 +26,7 @@ pub(super) fn run(written: &str, database: Option<&str>, checked: &Checked) -> R
                 .remedy("leave `--database` out, or name that one"));
         }
         let database = super::super::ask::database(Some(&name), checked)?;
-        with_bundle(&bundle, database)?
+        with_bundle(&bundle, database, &super::compiler())?
     };
     if differences.is_empty() {
         output::line("the same: these files make that bundle");
@@ -77,7 +77,12 @@ fn rebuilt(database: &CompiledDatabase, input: &StatementInput) -> Result<Unsign
     build(&database.policies, input.clone()).doing("build the bundle again")
 }
 
-fn with_bundle(bundle: &UnsignedBundle, database: &CompiledDatabase) -> Result<Vec<String>, CliError> {
+/// What differs between a bundle and what that compiler makes of the files in its place.
+pub(in crate::policy) fn with_bundle(
+    bundle: &UnsignedBundle,
+    database: &CompiledDatabase,
+    compiler: &str,
+) -> Result<Vec<String>, CliError> {
     let theirs = bundle.statement();
     let effects = effects_sha256(&Side::of(database));
     let input = StatementInput {
@@ -92,7 +97,7 @@ fn with_bundle(bundle: &UnsignedBundle, database: &CompiledDatabase) -> Result<V
         expires_at: theirs.expires_at,
         requires: Vec::new(),
         min_agent: theirs.min_agent.clone(),
-        compiler: format!("daam {}", env!("CARGO_PKG_VERSION")),
+        compiler: compiler.to_owned(),
         source: theirs.source.clone(),
         rollback_of: theirs.rollback_of,
         trust_version: theirs.trust_version,
