@@ -198,7 +198,8 @@ impl Facts {
     }
 }
 
-/// The cluster's identifier, where the server lets us ask: managed ones may not.
+/// What tells this database from every other, where the server lets us ask: managed ones may not. The number outlives
+/// a change of the name, and is the same on a replica.
 async fn system(transaction: &Transaction<'_>) -> Result<Option<String>, IntrospectError> {
     const WHAT: &str = "system identifier";
     let failed = |source| IntrospectError::Query { what: WHAT, source };
@@ -207,7 +208,8 @@ async fn system(transaction: &Transaction<'_>) -> Result<Option<String>, Introsp
     if allowed.is_none() {
         return Ok(None);
     }
-    let sql = "SELECT system_identifier::text FROM pg_control_system()";
+    let sql = "SELECT system_identifier::text || '/' || (SELECT oid::text FROM pg_catalog.pg_database \
+               WHERE datname = pg_catalog.current_database()) FROM pg_catalog.pg_control_system()";
     get(&transaction.query_one(sql, &[]).await.map_err(failed)?, 0, WHAT)
 }
 

@@ -23,9 +23,9 @@ use std::process::ExitCode;
   daam policy init --database shop --lock schema/shop
   daam policy init --database shop --lock schema/shop --readers analyst
   daam policy init --database shop --from-db --dsn postgresql://reader@db.internal/shop
-  daam policy init --database shop --lock schema/shop --ci github
+  daam policy init --database shop --lock schema/shop --schema 'app_*' --ci github
 
-Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
+With --schema the scope is those schemas only. Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
 With --readers a first policy lets that group read every schema; mask and narrow it before it is published.
 With --from-db the lock and the scope are written too, and a policy per role of the database: what GRANT gives today,
 PUBLIC as everyone, masks proposed for columns that look sensitive, and tests that hold. Roles become groups of the
@@ -67,7 +67,7 @@ fn database_name(text: &str) -> Result<String, String> {
 pub async fn run(args: &InitArgs) -> Result<ExitCode, CliError> {
     let root = &args.project.project;
     let files = match &args.lock {
-        Some(lock) => files(args, lock, &read_lock(&root.join(lock))?),
+        Some(lock) => files(args, lock, &args.live.narrowed(read_lock(&root.join(lock))?)?),
         None => from_database(args).await?,
     };
     // Tables of the lock and other files than YAML have a form of their own.

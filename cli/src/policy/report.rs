@@ -77,6 +77,12 @@ impl Report {
     }
 }
 
+impl From<Report> for ReportArgs {
+    fn from(report: Report) -> Self {
+        Self { reports: vec![report], rules_url: None }
+    }
+}
+
 impl ReportArgs {
     /// Whether only the text for people was asked for.
     pub fn is_default(&self) -> bool {

@@ -40,8 +40,8 @@ pub struct Live {
     /// The agent's program.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
-    /// Of the database only schemas of this name; `*` stands for any characters. May be given several times.
-    #[arg(long = "schema", value_name = "GLOB", value_parser = schema_pattern, requires = "dsn")]
+    /// Only schemas of this name; `*` stands for any characters. May be given several times.
+    #[arg(long = "schema", value_name = "GLOB", value_parser = schema_pattern)]
     schemas: Vec<RelationPattern>,
 }
 
@@ -149,15 +149,26 @@ impl Live {
         let answer = introspect(self, "json").await?;
         let value =
             serde_json::from_slice(&answer).doing("understand what `daam-agent introspect` printed")?;
-        let mut catalog = snapshot::from_json(&value).doing("use the catalogue that was read")?;
-        if !self.schemas.is_empty() {
+        let catalog = snapshot::from_json(&value).doing("use the catalogue that was read")?;
+        let mut catalog = self.narrowed(catalog)?;
+        catalog.captured = Day::of_unix(now_unix()).map(|day| day.to_string());
+        Ok(catalog)
+    }
+
+    /// Whether only some schemas are wanted.
+    pub fn is_narrow(&self) -> bool {
+        !self.schemas.is_empty()
+    }
+
+    /// What a catalogue has of the schemas that are wanted.
+    pub fn narrowed(&self, mut catalog: Catalog) -> Result<Catalog, CliError> {
+        if self.is_narrow() {
             only(&mut catalog, &self.schemas);
             if catalog.relations.is_empty() && catalog.functions.is_empty() {
                 let message = "no schema of that name has a relation or a function";
                 return Err(CliError::new(Exit::NoInputs, message));
             }
         }
-        catalog.captured = Day::of_unix(now_unix()).map(|day| day.to_string());
         Ok(catalog)
     }
 

@@ -3,22 +3,21 @@
 //! A side is the project's lock, the lock of a commit, a directory with a lock, or the live database. Policies are
 //! always those of the working tree: the question is what happens to them.
 
+mod outcome;
+
 use super::project::{DiskFiles, ProjectArgs};
 use super::schema::{Live, read_lock};
 use super::side::commit;
 use crate::error::{CliError, Doing as _, Exit};
-use crate::output;
 use clap::Args;
 use daam_catalog::{Catalog, lock};
-use daam_compiler::schema_diff::{
-    Context, SchemaChange, Significance, compare, is_stale, to_json, to_markdown, to_text,
-};
-use daam_compiler::{Checked, CompiledDatabase, FileSource, check};
-use daam_diagnostic::Severity;
-use serde_json::{Value, json};
+use daam_compiler::rule::{self, Rule};
+use daam_compiler::schema_diff::{Context, compare, is_stale};
+use daam_compiler::{Checked, CompiledDatabase, FileSource, LockPlace, PROJECT_FILE, check};
+use daam_diagnostic::{Diagnostic, Location, Severity, SourceMap};
+use outcome::{LockReport, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -31,7 +30,7 @@ use std::str::FromStr;
 
 Without sides the project's lock is compared with the live database (--dsn), with one side that side with the
 project's lock, or with the live database if --dsn is given. Each change is judged by the policies of the project:
-breaks-policy, newly-sensitive, newly-matched, neutral. Findings the changed schema would add are listed first.
+breaks-policy, newly-sensitive, newly-matched, neutral. Findings the changed schema would add are shown first.
 Exit codes: 0 no change, 1 a policy breaks, 10 changed and nobody reaches more, 11 somebody reaches more,
 2 no verdict, also if the project has errors of its own, 4 there is no lock.")]
 pub struct DiffArgs {
@@ -41,14 +40,15 @@ pub struct DiffArgs {
     live: Live,
     /// `git:REF` or `dir:PATH`.
     #[arg(value_name = "OLD")]
-    old: Option<LockPlace>,
+    old: Option<LockSide>,
     /// As OLD.
     #[arg(value_name = "NEW", requires = "old")]
-    new: Option<LockPlace>,
+    new: Option<LockSide>,
     /// The database of the project; not needed if there is one.
     #[arg(long)]
     database: Option<String>,
-    /// `text`, `json` or `markdown`, each with `=PATH` to write a file; may be given several times.
+    /// `text`, `json`, `markdown`, or for the findings alone a format of `daam policy check`, each with `=PATH` to write a
+    /// file; may be given several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     reports: Vec<LockReport>,
 }
@@ -58,6 +58,7 @@ pub struct DiffArgs {
 #[command(after_help = "Examples:
   daam schema check --dsn postgresql://reader@db.internal/shop
   daam schema check --dsn postgresql://reader@db.internal/shop --schema 'app_*'
+  daam schema check --dsn postgresql://reader@db.internal/shop --report text --report sarif=schema.sarif
 
 Says what differs between the project's lock and the live database, and what that means for the policies.
 A lock that was pulled with --schema is compared with the same --schema.
@@ -70,21 +71,22 @@ pub struct CheckArgs {
     /// The database of the project; not needed if there is one.
     #[arg(long)]
     database: Option<String>,
-    /// `text`, `json` or `markdown`, each with `=PATH` to write a file; may be given several times.
+    /// `text`, `json`, `markdown`, or for the findings alone a format of `daam policy check`, each with `=PATH` to write a
+    /// file; may be given several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     reports: Vec<LockReport>,
 }
 
 /// Where a lock is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum LockPlace {
+enum LockSide {
     /// The project's lock in a commit.
     Git(String),
     /// A directory.
     Directory(PathBuf),
 }
 
-impl FromStr for LockPlace {
+impl FromStr for LockSide {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -96,102 +98,6 @@ impl FromStr for LockPlace {
     }
 }
 
-/// One report.
-#[derive(Debug, Clone)]
-struct LockReport {
-    format: fn(&str, &Outcome) -> String,
-    path: Option<PathBuf>,
-}
-
-impl FromStr for LockReport {
-    type Err = String;
-
-    fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
-        let format: fn(&str, &Outcome) -> String = match name {
-            "text" => {
-                |database, outcome| format!("{}{}", outcome.found("  "), to_text(database, &outcome.changes))
-            }
-            "markdown" => |database, outcome| {
-                format!("{}{}", outcome.found("- "), to_markdown(database, &outcome.changes))
-            },
-            "json" => |database, outcome| format!("{}\n", outcome.json(database)),
-            other => {
-                return Err(format!("`{other}` is not a format here; there are text, json and markdown"));
-            }
-        };
-        Ok(Self { format, path })
-    }
-}
-
-/// What a comparison gave.
-#[derive(Debug)]
-struct Outcome {
-    changes: Vec<SchemaChange>,
-    /// Errors the changed schema adds to the project's own, with their places.
-    findings: Vec<String>,
-    /// Whether the policies could be asked; without a project there are none to ask.
-    judged: bool,
-}
-
-impl Outcome {
-    fn found(&self, bullet: &str) -> String {
-        let mut text = String::new();
-        if !self.judged {
-            text.push_str("the project has errors, so the changes are not judged by its policies\n\n");
-        }
-        if !self.findings.is_empty() {
-            let _ =
-                writeln!(text, "the changed schema adds {} errors to the project:\n", self.findings.len());
-            for finding in &self.findings {
-                let _ = writeln!(text, "{bullet}{finding}");
-            }
-            text.push('\n');
-        }
-        text
-    }
-
-    fn json(&self, database: &str) -> Value {
-        let mut value = to_json(database, &self.changes);
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("findings".to_owned(), json!(self.findings));
-            fields.insert("judged".to_owned(), json!(self.judged));
-        }
-        value
-    }
-
-    fn write(&self, database: &str, reports: &[LockReport]) -> Result<(), CliError> {
-        for report in reports {
-            let rendered = (report.format)(database, self);
-            match &report.path {
-                None => output::text_out(&rendered),
-                Some(path) => {
-                    std::fs::write(path, rendered).doing(format_args!("write `{}`", path.display()))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn exit(&self) -> Option<Exit> {
-        let any = |wanted| self.changes.iter().any(|change| change.significance == wanted);
-        if !self.findings.is_empty() || any(Significance::BreaksPolicy) {
-            Some(Exit::Findings)
-        } else if any(Significance::NewlySensitive) || any(Significance::NewlyMatched) {
-            Some(Exit::Widened)
-        } else if self.changes.is_empty() {
-            None
-        } else if !self.judged {
-            Some(Exit::Usage)
-        } else {
-            Some(Exit::Changed)
-        }
-    }
-}
-
 /// Runs `daam schema diff`.
 pub async fn diff(args: &DiffArgs) -> Result<ExitCode, CliError> {
     // The variable may be set for other commands: two sides need no database.
@@ -199,10 +105,16 @@ pub async fn diff(args: &DiffArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::usage("NEW and the live database cannot both be the newer side")
             .remedy("leave out NEW, or `--dsn`"));
     }
+    if args.live.is_narrow() && !args.live.is_given() {
+        return Err(CliError::usage(
+            "`--schema` chooses what is read of the live database, and none is named",
+        )
+        .remedy("give `--dsn DSN`, or leave `--schema` out"));
+    }
     // Two directories need no project; with one, its policies still judge.
     let frame = Frame::open(&args.project, args.database.as_deref());
     let directories = (&args.old, &args.new);
-    if let (Some(LockPlace::Directory(old)), Some(LockPlace::Directory(new))) = directories {
+    if let (Some(LockSide::Directory(old)), Some(LockSide::Directory(new))) = directories {
         let (before, after) = (read_lock(old)?, read_lock(new)?);
         return finish(frame.ok().as_ref(), (&before, &after), &args.reports);
     }
@@ -229,7 +141,10 @@ fn finish(
     reports: &[LockReport],
 ) -> Result<ExitCode, CliError> {
     let outcome = judged(frame, before, after);
-    outcome.write(frame.map_or("schema", |frame| &frame.name), reports)?;
+    match frame {
+        Some(frame) => outcome.write(&frame.lock.database, &frame.root, reports)?,
+        None => outcome.write("schema", Path::new("."), reports)?,
+    }
     Ok(outcome.exit().map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
@@ -238,22 +153,32 @@ pub async fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let frame = Frame::open(&args.project, args.database.as_deref())?;
     let locked = frame.own()?;
     let live = args.live.read().await?;
+    let name = &frame.lock.database;
+    let pull = format!("run `daam schema pull --out {}` and review what changes", frame.lock.directory);
     if let Some(why) = other_database(&locked, &live) {
-        return Err(CliError::new(
-            Exit::SchemaLock,
-            format!("the lock is of another database: {why} (DAAM803)"),
-        )
-        .remedy(format!(
-            "name the database the lock is of, or run `daam schema pull --out {}`",
-            frame.directory
-        )));
+        let message = format!("the schema lock of `{name}` is of another database: {why}");
+        let sources = frame.sources();
+        let finding = frame.finding(&rule::LOCK_WRONG_DATABASE, &message, &sources);
+        let help = "name the database the lock is of, or pull it again";
+        Outcome::refused(finding.map(|finding| finding.help(help)), sources).write(
+            name,
+            &frame.root,
+            &args.reports,
+        )?;
+        return Err(CliError::new(Exit::SchemaLock, format!("{message} (DAAM803)")));
     }
-    let outcome = judged(Some(&frame), &locked, &live);
-    outcome.write(&frame.name, &args.reports)?;
-    if is_stale(&outcome.changes) {
-        let message = format!("the schema lock of `{}` is stale (DAAM802)", frame.name);
-        return Err(CliError::new(Exit::SchemaLock, message)
-            .remedy(format!("run `daam schema pull --out {}` and review what changes", frame.directory)));
+    let mut outcome = judged(Some(&frame), &locked, &live);
+    let stale = is_stale(&outcome.changes);
+    if stale {
+        let message =
+            format!("the schema lock of `{name}` is stale: the database has changed since it was pulled");
+        let finding = frame.finding(&rule::LOCK_STALE, &message, &outcome.sources);
+        outcome.lock = finding.map(|finding| finding.help(pull.as_str()));
+    }
+    outcome.write(name, &frame.root, &args.reports)?;
+    if stale {
+        let message = format!("the schema lock of `{name}` is stale (DAAM802)");
+        return Err(CliError::new(Exit::SchemaLock, message).remedy(pull));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -269,19 +194,18 @@ fn other_database(locked: &Catalog, live: &Catalog) -> Option<String> {
     }
     match (&locked.system, &live.system) {
         (Some(locked), Some(live)) if locked != live => {
-            Some("the system identifiers of the servers differ".to_owned())
+            Some("it was read from another server, or from another database of this one".to_owned())
         }
         _ => None,
     }
 }
 
 fn judged(frame: Option<&Frame>, before: &Catalog, after: &Catalog) -> Outcome {
-    let Some(frame) = frame else {
-        return Outcome { changes: compare(before, after, None), findings: Vec::new(), judged: true };
-    };
+    let Some(frame) = frame else { return Outcome::unjudged(compare(before, after, None)) };
     let (then, now) = (frame.compile(before), frame.compile(after));
     // Policies that were written for the new schema may name what the old one lacks, and the other way round.
-    let compiled = then.databases.get(&frame.name).or_else(|| now.databases.get(&frame.name));
+    let name = &frame.lock.database;
+    let compiled = then.databases.get(name).or_else(|| now.databases.get(name));
     let judged = compiled.is_some();
     let context = compiled.map(|compiled: &CompiledDatabase| Context {
         policies: &compiled.policies,
@@ -292,57 +216,72 @@ fn judged(frame: Option<&Frame>, before: &Catalog, after: &Catalog) -> Outcome {
             found.map(|found| found.evidence)
         },
     });
-    let known: BTreeSet<String> = errors(&then).into_iter().collect();
-    let findings = errors(&now).into_iter().filter(|found| !known.contains(found)).collect();
-    Outcome { changes: compare(before, after, context), findings, judged }
+    let changes = compare(before, after, context);
+    let known: BTreeSet<_> = errors(&then).map(|found| said(found, &then.sources)).collect();
+    let added = errors(&now).filter(|found| !known.contains(&said(found, &now.sources)));
+    let findings = added.cloned().collect();
+    Outcome { changes, findings, judged, sources: now.sources, lock: None, compared: true }
 }
 
-fn errors(checked: &Checked) -> Vec<String> {
-    let errors = checked.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    let shown = errors.map(|found| {
-        let position = checked.sources.position(found.at.source, found.at.span.start);
-        let path = checked.sources.path(found.at.source);
-        format!("{path}:{}: {} {}", position.line, found.code, found.message)
-    });
-    shown.collect()
+fn errors(checked: &Checked) -> impl Iterator<Item = &Diagnostic> {
+    checked.diagnostics.iter().filter(|found| found.severity == Severity::Error)
+}
+
+/// What makes two findings of two checks of the same files the same.
+fn said(found: &Diagnostic, sources: &SourceMap) -> (String, usize, u16, String) {
+    let path = sources.path(found.at.source).to_owned();
+    (path, found.at.span.start, found.code.number, found.message.clone())
 }
 
 /// The database of the project the question is about.
 struct Frame {
     root: PathBuf,
-    name: String,
-    directory: String,
+    lock: LockPlace,
 }
 
 impl Frame {
     fn open(project: &ProjectArgs, database: Option<&str>) -> Result<Self, CliError> {
         let root = project.project.clone();
         let places = daam_compiler::lock_places(&DiskFiles::open(&root)?);
-        let wanted = |(name, _): &(String, String)| database.is_none_or(|wanted| wanted == name);
-        let mut found: Vec<(String, String)> = places.into_iter().filter(wanted).collect();
+        let wanted = |place: &LockPlace| database.is_none_or(|wanted| wanted == place.database);
+        let mut found: Vec<LockPlace> = places.into_iter().filter(wanted).collect();
         match (found.pop(), found.is_empty()) {
-            (Some((name, directory)), true) => Ok(Self { root, name, directory }),
+            (Some(lock), true) => Ok(Self { root, lock }),
             (Some(_), false) => Err(CliError::usage("the project has several databases")
                 .remedy("say which one with `--database NAME`")),
             (None, _) => Err(CliError::new(Exit::NoInputs, "the project has no such database with a lock")),
         }
     }
 
-    fn own(&self) -> Result<Catalog, CliError> {
-        read_lock(&self.root.join(&self.directory))
+    /// The project file alone.
+    fn sources(&self) -> SourceMap {
+        let mut sources = SourceMap::new();
+        let text = std::fs::read_to_string(self.root.join(PROJECT_FILE)).unwrap_or_default();
+        sources.add(PROJECT_FILE, text);
+        sources
     }
 
-    fn at(&self, place: &LockPlace) -> Result<Catalog, CliError> {
+    /// A finding about the lock, where the project file names it.
+    fn finding(&self, rule: &Rule, message: &str, sources: &SourceMap) -> Option<Diagnostic> {
+        let project = sources.find(PROJECT_FILE)?;
+        Some(rule.at(Location::new(project, self.lock.span), message))
+    }
+
+    fn own(&self) -> Result<Catalog, CliError> {
+        read_lock(&self.root.join(&self.lock.directory))
+    }
+
+    fn at(&self, place: &LockSide) -> Result<Catalog, CliError> {
         let reference = match place {
-            LockPlace::Directory(path) => return read_lock(path),
-            LockPlace::Git(reference) => reference,
+            LockSide::Directory(path) => return read_lock(path),
+            LockSide::Git(reference) => reference,
         };
         let missing = || {
-            CliError::new(Exit::SchemaLock, format!("`{}` has no lock at `{reference}`", self.directory))
+            CliError::new(Exit::SchemaLock, format!("`{}` has no lock at `{reference}`", self.lock.directory))
                 .remedy("name a commit that has one")
         };
         let files = commit(&self.root, reference)?.ok_or_else(missing)?;
-        let prefix = format!("{}/", self.directory.trim_start_matches("./").trim_end_matches('/'));
+        let prefix = format!("{}/", self.lock.directory.trim_start_matches("./").trim_end_matches('/'));
         let mut texts = BTreeMap::new();
         for path in files.paths() {
             if let Some(name) = path.strip_prefix(&prefix).filter(|name| !name.contains('/')) {
@@ -360,7 +299,7 @@ impl Frame {
         // The project was listed a moment ago; without it there is nothing to judge by.
         DiskFiles::open(&self.root).map_or_else(
             |_| check(&daam_compiler::MemoryFiles::new()),
-            |files| check(&files.with_lock(&self.directory, catalog)),
+            |files| check(&files.with_lock(&self.lock.directory, catalog)),
         )
     }
 }

@@ -253,10 +253,20 @@ fn a_lock_of_another_server_is_told_apart_from_a_stale_one() {
     let other = Cluster::for_test().unwrap();
     let said = expect(shop.root(), 4, &format!("schema check --dsn {}", other.superuser_dsn("postgres")));
     assert!(
-        said.contains("DAAM803") && said.contains("the system identifiers of the servers differ"),
+        said.contains("DAAM803") && said.contains("another server, or from another database of this one"),
         "{said}"
     );
-    assert!(!said.contains("DAAM802"), "{said}");
+    assert!(!said.contains("DAAM802") && said.contains("daam.yaml:"), "{said}");
+}
+
+#[test]
+fn a_lock_of_another_database_of_the_same_server_is_told_apart_from_a_stale_one() {
+    let shop = Shop::with_project();
+    shop.sql("CREATE DATABASE other TEMPLATE template0");
+    let other = shop.cluster.superuser_dsn("other");
+    let said = expect(shop.root(), 4, &format!("schema check --dsn {other}"));
+    assert!(said.contains("DAAM803") && !said.contains("DAAM802"), "{said}");
+    assert!(said.contains("another database of this one"), "{said}");
 }
 
 #[test]
@@ -349,13 +359,26 @@ fn a_column_a_policy_names_and_that_is_gone_breaks_the_policy() {
     assert!(said.contains("1 break a policy"), "{said}");
     assert!(said.contains("removed column hr.staff.full_name: text"), "{said}");
     assert!(said.contains("named at policies/data-team.yaml:"), "{said}");
-    assert!(said.contains("DAAM203 `hr.staff` has no column `full_name`"), "{said}");
+    assert!(said.contains("`hr.staff` has no column `full_name`"), "{said}");
+    assert!(said.contains("DAAM203") && said.contains("policies/data-team.yaml:"), "{said}");
     let json = shop.daam(1, "schema diff --report json");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["changes"][0]["significance"], "breaks-policy");
     assert_eq!(json["changes"][0]["named"][0]["file"], "policies/data-team.yaml");
-    assert!(!json["findings"].as_array().unwrap().is_empty(), "{json}");
-    assert!(shop.daam(4, "schema check").contains("DAAM802"));
+    let finding = &json["findings"][0];
+    assert_eq!(
+        (finding["code"].as_str(), finding["file"].as_str()),
+        (Some("DAAM203"), Some("policies/data-team.yaml"))
+    );
+    assert!(finding["span"]["start"]["line"].as_u64().unwrap() > 1, "{finding}");
+    let said = shop.daam(4, "schema check --report concise --report json=check.json");
+    assert!(said.contains("daam.yaml:") && said.contains("DAAM802"), "{said}");
+    assert!(
+        said.lines().any(|line| line.starts_with("policies/data-team.yaml:") && line.contains("DAAM203")),
+        "{said}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&shop.read("check.json")).unwrap();
+    assert_eq!(json["findings"][0]["code"], "DAAM802");
 }
 
 #[test]
@@ -368,6 +391,17 @@ fn only_the_schemas_that_are_wanted_are_pulled_and_compared() {
     let said = shop.daam(3, "schema pull --out none --schema nothing_*");
     assert!(said.contains("no schema of that name"), "{said}");
     assert!(!shop.root().join("none").exists());
+
+    let locked = tempfile::tempdir().unwrap();
+    let lock = locked.path().join("lock");
+    expect(locked.path(), 0, &format!("schema pull --out {} --dsn {}", lock.display(), shop.dsn()));
+    expect(locked.path(), 3, "policy init --database shop --lock lock --schema nothing_*");
+    expect(locked.path(), 0, "policy init --database shop --lock lock --schema h* --readers all");
+    let scope = std::fs::read_to_string(locked.path().join("scope/shop.yaml")).unwrap();
+    assert!(scope.contains("hr.*") && !scope.contains("app.*"), "{scope}");
+    expect(locked.path(), 0, "policy check");
+    let said = expect(shop.root(), 2, "schema diff dir:old dir:new --schema hr");
+    assert!(said.contains("`--schema` chooses what is read of the live database"), "{said}");
 
     let part = tempfile::tempdir().unwrap();
     let init = format!("policy init --database shop --from-db --schema app --dsn {}", shop.dsn());

@@ -182,7 +182,7 @@ pub fn fingerprint(catalog: &Catalog) -> String {
     digest(&compact(&Snapshot::from(&catalog)))
 }
 
-/// What a lock keeps of the server's system identifier: enough to notice another cluster, and no number to look for.
+/// What a lock keeps of what identifies a database: enough to notice another one, and no number to look for.
 pub fn system_hash(identifier: &str) -> String {
     digest(&format!("daam-system-v1\0{identifier}"))
 }

@@ -235,11 +235,11 @@ databases:
 ",
 );
 
-/// The schema lock was read from another database: the cluster or the major version differs from the live one. What is checked against it says nothing about this database.
+/// The schema lock was read from another database: its cluster, the database in it or the major version differs from the live one. What is checked against it says nothing about this database.
 pub static LOCK_WRONG_DATABASE: Rule = Rule::error(
     803,
     "lock-wrong-database",
-    "The schema lock was read from another database: the cluster or the major version differs from the live one. What is checked against it says nothing about this database.",
+    "The schema lock was read from another database: its cluster, the database in it or the major version differs from the live one. What is checked against it says nothing about this database.",
 )
 .fixed()
 .shown_by("daam schema check --dsn DSN")
