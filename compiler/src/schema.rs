@@ -7,11 +7,15 @@
 #![expect(dead_code, reason = "the fields exist for the derived schemas only")]
 
 mod classification;
-
-use classification::Classification;
 mod lint;
+mod scalar;
+mod scenario;
 
+use crate::syntax::project::built_in;
+use classification::Classification;
 use lint::{Lint, Waiver};
+use scalar::{Duration, Email, Null, OneOrMany, Scalar, Text};
+use scenario::TestDocument;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,14 +71,6 @@ fn without_null(value: Value) -> Value {
     }
 }
 
-/// Either one value or a list of them.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum PolicyKind {
@@ -83,16 +79,20 @@ enum PolicyKind {
 
 /// What a group of people may do and see in one database.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, title = "daam policy")]
+#[schemars(
+    deny_unknown_fields,
+    title = "daam policy",
+    extend("oneOf" = [{ "required": ["subjects"] }, { "required": ["request"] }])
+)]
 struct PolicyDocument {
     kind: PolicyKind,
     /// Unique within the database.
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
     name: String,
     /// A database of `daam.yaml`.
-    database: String,
+    database: Text,
     /// For readers.
-    description: Option<String>,
+    description: Option<Text>,
     /// Whom it concerns. Either this or `request`.
     subjects: Option<Subjects>,
     /// Present when access is asked for instead of held.
@@ -117,9 +117,9 @@ struct CeilingDocument {
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
     name: String,
     /// A database of `daam.yaml`.
-    database: String,
+    database: Text,
     /// For readers.
-    description: Option<String>,
+    description: Option<Text>,
     request: Request,
     /// What may be asked for.
     grants: Vec<CeilingGrant>,
@@ -136,17 +136,17 @@ struct CeilingGrant {
     /// Narrows a verb to columns.
     columns: Option<Columns>,
     /// SQL over this relation's columns and `subject.<attribute>`: no other rows can be asked for.
-    rows: Option<String>,
+    rows: Option<Text>,
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 struct Subjects {
     /// Everyone with an identity in the organization.
     everyone: Option<bool>,
-    groups: Option<Vec<String>>,
+    groups: Option<Vec<Text>>,
     /// E-mail addresses.
-    users: Option<Vec<String>>,
+    users: Option<Vec<Email>>,
 }
 
 #[derive(JsonSchema)]
@@ -163,7 +163,8 @@ struct Request {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Approvers {
-    groups: Vec<String>,
+    #[schemars(length(min = 1))]
+    groups: Vec<Text>,
     #[schemars(range(min = 1, max = 10))]
     count: Option<u32>,
 }
@@ -175,12 +176,14 @@ enum Reason {
     Optional,
 }
 
-/// A number with a unit, e.g. `30s`, `15m`, `8h`.
 #[derive(JsonSchema)]
-struct Duration(#[schemars(regex(pattern = r"^([0-9]+(d|h|m|s|ms))+$"))] String);
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "anyOf" = [{ "required": ["on"] }, { "required": ["functions"] }],
+        "dependentRequired" = { "on": ["allow"], "allow": ["on"] }
+    )
+)]
 struct Grant {
     /// Relations, `schema.table` with `*` inside a segment.
     on: Option<OneOrMany>,
@@ -188,9 +191,9 @@ struct Grant {
     /// Narrows a verb to columns.
     columns: Option<Columns>,
     /// SQL over this relation's columns and `subject.<attribute>`; adds up over policies.
-    rows: Option<String>,
+    rows: Option<Text>,
     /// As `rows`, but holds over every policy.
-    restrict: Option<String>,
+    restrict: Option<Text>,
     /// Functions that may be called, `schema.name`.
     functions: Option<OneOrMany>,
 }
@@ -208,9 +211,9 @@ enum Verb {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Columns {
-    select: Option<Vec<String>>,
-    insert: Option<Vec<String>>,
-    update: Option<Vec<String>>,
+    select: Option<Vec<Text>>,
+    insert: Option<Vec<Text>>,
+    update: Option<Vec<Text>>,
 }
 
 #[derive(JsonSchema)]
@@ -226,6 +229,8 @@ struct MaskRule {
 enum Mask {
     Named(Preset),
     Shaped(Box<Shaped>),
+    /// The preset `null`, as YAML reads the word.
+    Nothing(Null),
 }
 
 #[derive(JsonSchema)]
@@ -255,14 +260,6 @@ enum Shaped {
 }
 
 #[derive(JsonSchema)]
-#[schemars(untagged)]
-enum Scalar {
-    Text(String),
-    Number(f64),
-    Boolean(bool),
-}
-
-#[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Unit {
     Hour,
@@ -283,8 +280,16 @@ struct Partial {
 #[schemars(deny_unknown_fields)]
 struct Json {
     /// Keys joined by dots, or a list of keys.
-    paths: Vec<OneOrMany>,
+    #[schemars(length(min = 1))]
+    paths: Vec<JsonPath>,
     with: Mask,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum JsonPath {
+    Dotted(#[schemars(regex(pattern = r"^[^.]+(\.[^.]+)*$"))] String),
+    Keys(#[schemars(length(min = 1))] Vec<Text>),
 }
 
 #[derive(JsonSchema)]
@@ -308,10 +313,10 @@ enum ScopeKind {
 #[schemars(deny_unknown_fields, title = "daam scope")]
 struct ScopeDocument {
     kind: ScopeKind,
-    database: String,
-    description: Option<String>,
+    database: Text,
+    description: Option<Text>,
     /// Relations, `schema.table` with `*` inside a segment; an empty list serves nothing.
-    scope: Vec<String>,
+    scope: Vec<Text>,
 }
 
 #[derive(JsonSchema)]
@@ -325,10 +330,10 @@ enum GroupKind {
 #[schemars(deny_unknown_fields, title = "daam group")]
 struct GroupDocument {
     kind: GroupKind,
-    name: String,
-    description: Option<String>,
+    name: Text,
+    description: Option<Text>,
     /// E-mail addresses.
-    members: Vec<String>,
+    members: Vec<Email>,
 }
 
 #[derive(JsonSchema)]
@@ -342,7 +347,7 @@ enum DirectoryKind {
 #[schemars(deny_unknown_fields, title = "daam directory")]
 struct DirectoryDocument {
     kind: DirectoryKind,
-    description: Option<String>,
+    description: Option<Text>,
     /// Groups and how many members they have.
     groups: BTreeMap<String, u64>,
 }
@@ -358,6 +363,9 @@ enum ProjectKind {
 #[schemars(deny_unknown_fields, title = "daam project")]
 struct ProjectDocument {
     kind: ProjectKind,
+    #[schemars(extend(
+        "propertyNames" = { "pattern": "^[a-z][a-z0-9_]*$", "not": { "enum": built_in().collect::<Vec<_>>() } }
+    ))]
     attributes: Option<BTreeMap<String, AttributeType>>,
     databases: BTreeMap<String, Database>,
     lint: Option<Lint>,
@@ -378,11 +386,11 @@ enum AttributeType {
 #[schemars(deny_unknown_fields)]
 struct Database {
     /// The directory of the schema lock.
-    lock: String,
+    lock: Text,
     /// How old the lock may be before `check` warns, e.g. `30d`.
-    lock_max_age: Option<String>,
+    lock_max_age: Option<Duration>,
     /// The scope file; without one everything is in scope.
-    scope: Option<String>,
+    scope: Option<Text>,
     /// Globs of policy files.
     policies: OneOrMany,
     /// Globs of test files.
@@ -393,78 +401,4 @@ struct Database {
     strict_classification: Option<bool>,
     /// Writes have to be asked for.
     protected: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum TestKind {
-    Test,
-}
-
-/// Expectations about who sees what.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, title = "daam test")]
-struct TestDocument {
-    kind: TestKind,
-    database: String,
-    description: Option<String>,
-    cases: Vec<Case>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct Case {
-    name: String,
-    /// Who asks: `email`, `groups`, and declared attributes.
-    r#as: Option<BTreeMap<String, Value>>,
-    /// Requestable policies that are active.
-    requests: Option<Vec<String>>,
-    /// By relation, `schema.table`.
-    expect: Option<BTreeMap<String, Expectation>>,
-    who_can: Option<WhoCan>,
-    /// A statement on real rows; needs a server.
-    sql: Option<String>,
-    returns: Option<Vec<Vec<Value>>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct Expectation {
-    select: Option<Access>,
-    insert: Option<Access>,
-    update: Option<Access>,
-    delete: Option<Access>,
-    truncate: Option<Access>,
-    /// The filter, with the subject's values; `false` for no row, `true` for all.
-    rows: Option<String>,
-    /// By column; `*` is every column that is not named.
-    columns: Option<BTreeMap<String, Sight>>,
-    /// Exactly the policies that decide.
-    reason: Option<OneOrMany>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum Access {
-    Allow,
-    Deny,
-    Request,
-}
-
-/// `clear`, `deny` or `mask:<preset>`.
-#[derive(JsonSchema)]
-struct Sight(#[schemars(regex(pattern = r"^(clear|deny|mask:[a-z_]+)$"))] String);
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct WhoCan {
-    /// A relation or a column.
-    select: Option<String>,
-    insert: Option<String>,
-    update: Option<String>,
-    delete: Option<String>,
-    truncate: Option<String>,
-    unmasked: Option<bool>,
-    /// `group:…`, `user:…` or `everyone`.
-    exactly: Vec<String>,
 }

@@ -74,10 +74,7 @@ fn effect(written: &WrittenGrant, sink: &mut Sink) {
     let allowed: BTreeSet<Verb> = written.allow.iter().map(|verb| verb.value).collect();
     for entry in &written.columns {
         let verb = entry.verb.value;
-        if !verb.has_columns() {
-            let message = format!("`{}` always concerns whole rows", verb.as_str());
-            sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
-        } else if entry.columns_empty {
+        if entry.columns_empty {
             let message = format!("`{}` is narrowed to no column at all", verb.as_str());
             sink.push(rule::GRANT_WITHOUT_EFFECT.at(entry.verb.at, message));
         } else if !allowed.contains(&verb) {

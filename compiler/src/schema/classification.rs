@@ -2,18 +2,24 @@
 
 #![expect(dead_code, reason = "the fields exist for the derived schemas only")]
 
-use super::OneOrMany;
+use super::scalar::{OneOrMany, Text};
 use schemars::JsonSchema;
 
 /// What some columns hold.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "if" = { "properties": { "is": { "const": "none" } }, "required": ["is"] },
+        "then" = { "required": ["reason"] }
+    )
+)]
 pub(super) struct Classification {
     /// Columns, `schema.table.column` with `*` inside a segment.
     on: OneOrMany,
     is: ClassOfColumn,
     /// Needed where it is `none`.
-    reason: Option<String>,
+    reason: Option<Text>,
 }
 
 #[derive(JsonSchema)]

@@ -1,5 +1,6 @@
 //! `lint:` and `waivers:` of `daam.yaml`, as editors see them.
 
+use super::scalar::Text;
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
@@ -24,16 +25,16 @@ pub(super) enum Level {
 #[schemars(deny_unknown_fields, extend("anyOf" = [{ "required": ["on"] }, { "required": ["policy"] }]))]
 pub(super) struct Waiver {
     /// Code or name of the rule.
-    rule: String,
+    rule: Text,
     /// `schema.table.column` or `schema.table`.
     #[schemars(regex(pattern = r"^[^*]+$"))]
     on: Option<String>,
-    policy: Option<String>,
+    policy: Option<Text>,
     /// Needed when the project has several.
-    database: Option<String>,
+    database: Option<Text>,
     /// Who answers for it.
-    owner: String,
-    reason: String,
+    owner: Text,
+    reason: Text,
     /// The last day it holds.
     #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
     until: String,

@@ -30,6 +30,11 @@ const SHAPED: [(&str, &str); 7] = [
     ("json", "{ json: { paths: [contact.email], with: redact } }"),
 ];
 
+/// The names of all presets.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SIMPLE.iter().map(|(name, _)| *name).chain(SHAPED.iter().map(|(name, _)| *name))
+}
+
 pub(crate) fn mask(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Mask>> {
     let at = decoder.at(node.span);
     let value = match &node.value {
@@ -69,9 +74,9 @@ fn named(decoder: &mut Decoder<'_>, text: &str, at: Location) -> Option<Mask> {
     None
 }
 
-fn unknown(decoder: &mut Decoder<'_>, text: &str, at: Location) {
-    let names: Vec<&str> =
-        SIMPLE.iter().map(|(name, _)| *name).chain(SHAPED.iter().map(|(name, _)| *name)).collect();
+/// That there is no such preset.
+pub(crate) fn unknown(decoder: &mut Decoder<'_>, text: &str, at: Location) {
+    let names: Vec<&str> = names().collect();
     let mut diagnostic = rule::UNKNOWN_PRESET
         .at(at, format!("`{text}` is not a mask preset"))
         .help(format!("the presets are {}", list(&names)));

@@ -226,7 +226,7 @@ fn columns(decoder: &mut Decoder<'_>, node: &Node) -> Vec<WrittenColumns> {
     let mut out = Vec::new();
     for entry in decoder.entries(node, "`columns`").unwrap_or_default() {
         let at = decoder.at(entry.key_span);
-        let verb = known_verb(decoder, &entry.key, at);
+        let verb = known_verb(decoder, &entry.key, at).filter(|verb| narrows(decoder, verb));
         let columns = decoder.texts(&entry.value, "a list of columns");
         let columns_empty = matches!(&entry.value.value, Value::List(items) if items.is_empty());
         if let Some(verb) = verb {
@@ -234,6 +234,18 @@ fn columns(decoder: &mut Decoder<'_>, node: &Node) -> Vec<WrittenColumns> {
         }
     }
     out
+}
+
+/// Whether a verb can be narrowed to columns. One that cannot would be allowed on whole rows, which is more than what
+/// is written.
+fn narrows(decoder: &mut Decoder<'_>, verb: &Spanned<Verb>) -> bool {
+    let has_columns = verb.value.has_columns();
+    if !has_columns {
+        let message = format!("`{}` always concerns whole rows", verb.value.as_str());
+        let help = "its keys are `select`, `insert` and `update`";
+        decoder.sink.push(rule::CONFLICTING_KEYS.at(verb.at, message).help(help));
+    }
+    has_columns
 }
 
 fn mask_rule(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenMask> {

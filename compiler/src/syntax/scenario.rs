@@ -2,6 +2,7 @@
 
 use super::decode::{Decoder, Fields, Spanned};
 use super::group::email;
+use super::mask;
 use super::node::{Entry, Node, Value};
 use crate::rule;
 use daam_diagnostic::Location;
@@ -224,7 +225,11 @@ fn sight(decoder: &mut Decoder<'_>, node: &Node) -> Option<Spanned<Sight>> {
                 decoder.sink.push(rule::WRONG_NODE_TYPE.at(text.at, message).help(help));
                 return None;
             };
-            Sight::Mask(preset.trim().to_owned())
+            if !mask::names().any(|name| name == preset) {
+                mask::unknown(decoder, preset, text.at);
+                return None;
+            }
+            Sight::Mask(preset.to_owned())
         }
     };
     Some(Spanned { value, at: text.at })
@@ -234,7 +239,16 @@ fn who_can(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenWhoCan> {
     let keys: Vec<&str> = Verb::ALL.map(Verb::as_str).into_iter().chain(["unmasked", "exactly"]).collect();
     let fields = decoder.mapping(node, "`who_can`", &keys)?;
     let at = decoder.at(fields.head());
-    let verb = Verb::ALL.into_iter().find(|verb| fields.get(verb.as_str()).is_some());
+    let mut verbs = Verb::ALL.into_iter().filter(|verb| fields.get(verb.as_str()).is_some());
+    let (verb, second) = (verbs.next(), verbs.next());
+    if let Some(second) = second.and_then(|verb| fields.key_span(verb.as_str())) {
+        let at = decoder.at(second);
+        decoder.sink.push(
+            rule::CONFLICTING_KEYS
+                .at(at, "`who_can` asks about one verb")
+                .help("write a case for each verb: `exactly` lists the people of one"),
+        );
+    }
     let unmasked = fields.get("unmasked").and_then(|node| decoder.boolean(node, "`unmasked`"));
     let exactly = decoder.required(&fields, "`who_can`", "exactly");
     let exactly = exactly.map(|node| decoder.texts(node, "`exactly`")).unwrap_or_default();
