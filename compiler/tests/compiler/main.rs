@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod determinism;
 #[cfg(test)]
 mod diff;
@@ -14,6 +16,8 @@ mod effects;
 mod examples;
 #[cfg(test)]
 mod format;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

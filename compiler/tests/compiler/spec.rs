@@ -21,6 +21,16 @@ struct Case {
     blocks: Vec<(String, String)>,
 }
 
+/// Every block of the specifications: its info string and its text.
+pub(crate) fn blocks() -> Vec<(String, String)> {
+    let texts = specifications().into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let mut blocks: Vec<(String, String)> =
+        texts.flat_map(|text| cases(&text)).flat_map(|case| case.blocks).collect();
+    blocks.sort();
+    blocks.dedup();
+    blocks
+}
+
 #[test]
 fn every_specification_holds() {
     let mut problems = String::new();

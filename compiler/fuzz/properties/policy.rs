@@ -1,0 +1,123 @@
+//! A file of any content among the policies of a sound project.
+//!
+//! Findings, never a panic; every report can be written. The result depends on the files alone: on neither what a
+//! workspace has seen before nor how often one looks. What compiles survives the way into a bundle and back, and
+//! `fmt` changes nothing that a check can see. An editor answers at every place.
+
+use daam_bundle::{decode_content, encode_content};
+use daam_compiler::editor::Editor;
+use daam_compiler::{Checked, MemoryFiles, Options, Workspace, check, format, repair, scenario};
+use daam_diagnostic::render::{concise, github, gitlab, json, junit, markdown, sarif, text};
+use daam_diagnostic::{Applicability, Report, identify};
+use std::collections::BTreeSet;
+
+const FUZZED: &str = "policies/fuzzed.yaml";
+
+pub(crate) fn holds(bytes: &[u8]) {
+    let Ok(policy) = std::str::from_utf8(bytes) else { return };
+    let files = shop().with(FUZZED, policy);
+    let checked = check(&files);
+    every_report(&checked);
+    assert_eq!(checked.databases.is_empty(), checked.has_errors(), "half a project was built");
+    whatever_came_before(&files, &checked);
+    for database in checked.databases.values() {
+        let content = encode_content(&database.policies);
+        let read = decode_content(&content).expect("what compiles can be read from a bundle");
+        assert_eq!(read, database.policies, "a bundle says something else than its policies");
+        for case in &database.scenarios {
+            scenario::run(database, case);
+        }
+    }
+    formatted(policy, &checked);
+    repaired(&files);
+    edited(&files, policy);
+}
+
+/// Writes every report.
+pub(crate) fn every_report(checked: &Checked) {
+    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let report = Report::new(&findings, &checked.sources);
+    text::to_text(&checked.diagnostics, &checked.sources, text::Colour::Plain);
+    concise::to_concise(&report);
+    json::to_json(&report);
+    github::to_annotations(&report);
+    gitlab::to_gitlab(&report);
+    sarif::to_sarif(&report);
+    junit::to_junit(&report);
+    markdown::to_markdown(&report);
+}
+
+/// A workspace that saw the project without the file, and then with it, says what a fresh check says.
+pub(crate) fn whatever_came_before(files: &MemoryFiles, checked: &Checked) {
+    let mut workspace = Workspace::default();
+    let before = told(&workspace.check(&shop()));
+    assert_eq!(told(&workspace.check(files)), told(checked), "what was checked before shows");
+    assert_eq!(told(&workspace.check(&shop())), before, "what was checked in between shows");
+}
+
+/// Everything a check says, findings with their places included.
+pub(crate) fn told(checked: &Checked) -> String {
+    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let report = json::to_json(&Report::new(&findings, &checked.sources));
+    let databases = checked.databases.values();
+    let contents =
+        databases.map(|database| String::from_utf8_lossy(&encode_content(&database.policies)).into_owned());
+    format!("{report}\n{:?}\n{}", checked.inputs, contents.collect::<String>())
+}
+
+fn formatted(policy: &str, before: &Checked) {
+    let Ok(once) = format::format(policy) else { return };
+    assert_eq!(format::format(&once).as_ref(), Ok(&once), "formatting twice is not formatting once");
+    let after = check(&shop().with(FUZZED, once));
+    let names = |checked: &Checked| -> BTreeSet<(String, String)> {
+        let findings = identify(checked.diagnostics.clone(), &checked.sources).into_iter();
+        findings.map(|found| (found.diagnostic.message, found.fingerprint)).collect()
+    };
+    assert_eq!(names(&after), names(before), "formatting changes what a check finds");
+    for (name, database) in &before.databases {
+        let fingerprint = |checked: &Checked| daam_bundle::fingerprint(&checked.databases[name].policies);
+        assert_eq!(
+            fingerprint(&after),
+            daam_bundle::fingerprint(&database.policies),
+            "formatting changes access"
+        );
+    }
+}
+
+/// No fix that is called safe widens access or breaks what compiles.
+fn repaired(files: &MemoryFiles) {
+    let mut fresh = |source: &dyn daam_compiler::FileSource| check(source);
+    let done = repair::repair(files, &mut fresh, Applicability::Safe, &|_| true);
+    let done = done.expect("safe fixes are safe");
+    assert!(done.settled, "the fixes undo each other");
+}
+
+/// Every sixteenth place, and those behind it where something interesting begins.
+fn edited(files: &MemoryFiles, policy: &str) {
+    let mut editor = Editor::new(Options::default());
+    editor.update(&shop());
+    editor.update(files);
+    for offset in (0..=policy.len()).step_by(1 + policy.len() / 32) {
+        editor.hover(files, FUZZED, offset);
+        editor.complete(files, FUZZED, offset);
+        editor.define(files, FUZZED, offset);
+        editor.findings(FUZZED, offset, offset + 1);
+    }
+}
+
+/// The shop without its policies but one, and without tests.
+pub(crate) fn shop() -> MemoryFiles {
+    macro_rules! shop {
+        ($($name:literal),*) => {
+            MemoryFiles::new()$(.with($name, include_str!(concat!("../../../policy-examples/shop/", $name))))*
+        };
+    }
+    shop!(
+        "daam.yaml",
+        "scope/shop.yaml",
+        "schema/shop/lock.json",
+        "schema/shop/public.json",
+        "schema/shop/analytics.json",
+        "policies/support.yaml"
+    )
+}
