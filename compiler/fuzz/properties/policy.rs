@@ -23,7 +23,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     for database in checked.databases.values() {
         let content = encode_content(&database.policies);
         let read = decode_content(&content).expect("what compiles can be read from a bundle");
-        assert_eq!(read, database.policies, "a bundle says something else than its policies");
+        assert_eq!(read, *database.policies, "a bundle says something else than its policies");
         for case in &database.scenarios {
             scenario::run(database, case);
         }
@@ -35,7 +35,7 @@ pub(crate) fn holds(bytes: &[u8]) {
 
 /// Writes every report.
 pub(crate) fn every_report(checked: &Checked) {
-    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let findings = identify(checked.diagnostics.to_vec(), &checked.sources);
     let report = Report::new(&findings, &checked.sources);
     text::to_text(&checked.diagnostics, &checked.sources, text::Colour::Plain);
     concise::to_concise(&report);
@@ -57,7 +57,7 @@ pub(crate) fn whatever_came_before(files: &MemoryFiles, checked: &Checked) {
 
 /// Everything a check says, findings with their places included.
 pub(crate) fn told(checked: &Checked) -> String {
-    let findings = identify(checked.diagnostics.clone(), &checked.sources);
+    let findings = identify(checked.diagnostics.to_vec(), &checked.sources);
     let report = json::to_json(&Report::new(&findings, &checked.sources));
     let databases = checked.databases.values();
     let contents =
@@ -70,7 +70,7 @@ fn formatted(policy: &str, before: &Checked) {
     assert_eq!(format::format(&once).as_ref(), Ok(&once), "formatting twice is not formatting once");
     let after = check(&shop().with(FUZZED, once));
     let names = |checked: &Checked| -> BTreeSet<(String, String)> {
-        let findings = identify(checked.diagnostics.clone(), &checked.sources).into_iter();
+        let findings = identify(checked.diagnostics.to_vec(), &checked.sources).into_iter();
         findings.map(|found| (found.diagnostic.message, found.fingerprint)).collect()
     };
     assert_eq!(names(&after), names(before), "formatting changes what a check finds");

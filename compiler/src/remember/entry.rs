@@ -95,7 +95,8 @@ impl Entry {
 
 /// By name, then by place: the order policies are compared and built in.
 pub(super) fn order(a: &CheckedPolicy, b: &CheckedPolicy, sources: &SourceMap) -> Ordering {
-    let path = |policy: &CheckedPolicy| sources.path(policy.at.source).to_owned();
+    let path = || sources.path(a.at.source).cmp(sources.path(b.at.source));
     let place = |policy: &CheckedPolicy| (policy.at.span.start, policy.at.span.end);
-    a.name.value.cmp(&b.name.value).then_with(|| place(a).cmp(&place(b))).then_with(|| path(a).cmp(&path(b)))
+    // The file first: a line more at the top of one of them does not make the other one the earlier.
+    a.name.value.cmp(&b.name.value).then_with(path).then_with(|| place(a).cmp(&place(b)))
 }
