@@ -12,6 +12,7 @@ pub mod privileges;
 mod queries;
 mod type_class;
 mod user_types;
+mod views;
 
 pub(crate) use extensions::used_types;
 

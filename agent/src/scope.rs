@@ -116,6 +116,7 @@ fn cut(relation: &Relation, scope: &Scope, owned_sequences: &BTreeSet<RelationNa
     relation.foreign_keys.retain(|key| scope.admits(&key.references));
     relation.parents.retain(|parent| scope.admits(parent));
     relation.reads.retain(|column| scope.admits(&column.relation));
+    relation.scans.retain(|name| scope.admits(name));
     for column in &mut relation.columns {
         column.sequence =
             column.sequence.take().filter(|name| owned_sequences.contains(name) || scope.admits(name));

@@ -1,7 +1,7 @@
 //! The single checks.
 
 use super::{Finding, Severity};
-use daam_catalog::{Catalog, Privilege, ServerVersion};
+use daam_catalog::{Catalog, Function, ServerVersion};
 use tokio_postgres::Client;
 
 /// The first minor release of each major that closes known leaks of statistics and privileges.
@@ -31,9 +31,9 @@ pub(super) fn server(version: ServerVersion) -> Vec<Finding> {
 }
 
 pub(super) fn public_relations(catalog: &Catalog) -> Vec<Finding> {
-    let open = catalog.relations.values().filter(|relation| !relation.public.is_empty());
+    let open = catalog.public_relations();
     open.map(|relation| {
-        let rights: Vec<&str> = relation.public.iter().map(|right| word(*right)).collect();
+        let rights: Vec<&str> = relation.public.iter().map(|right| right.as_str()).collect();
         Finding {
             severity: Severity::Open,
             what: format!("PUBLIC has {} on {}", rights.join(", "), relation.name),
@@ -44,33 +44,30 @@ pub(super) fn public_relations(catalog: &Catalog) -> Vec<Finding> {
 }
 
 pub(super) fn definer_functions(catalog: &Catalog) -> Vec<Finding> {
-    let open =
-        catalog.functions.values().filter(|function| function.security_definer && function.public_execute);
-    open.map(|function| Finding {
+    let open = catalog.public_definers().map(|function| Finding {
         severity: Severity::Open,
         what: format!(
             "PUBLIC may execute {}, which runs with the rights of `{}` (SECURITY DEFINER)",
             function.name, function.owner
         ),
-        remedy: format!(
-            "REVOKE EXECUTE ON ROUTINE {}.{}({}) FROM PUBLIC;",
-            function.name.schema.quoted(),
-            function.name.name.quoted(),
-            function.name.arguments.join(", ")
+        remedy: format!("REVOKE EXECUTE ON ROUTINE {} FROM PUBLIC;", written(function)),
+    });
+    // Of no consequence where nobody but the owner may call it.
+    let steerable = catalog.public_definers().filter(|function| function.is_steerable());
+    let steerable = steerable.map(|function| Finding {
+        severity: Severity::Advice,
+        what: format!(
+            "{} runs with the rights of `{}` and looks for names where its caller says",
+            function.name, function.owner
         ),
-    })
-    .collect()
+        remedy: format!("ALTER ROUTINE {} SET search_path = pg_catalog, pg_temp;", written(function)),
+    });
+    open.chain(steerable).collect()
 }
 
-fn word(privilege: Privilege) -> &'static str {
-    match privilege {
-        Privilege::Select => "SELECT",
-        Privilege::Insert => "INSERT",
-        Privilege::Update => "UPDATE",
-        Privilege::Delete => "DELETE",
-        Privilege::Truncate => "TRUNCATE",
-        Privilege::Execute => "EXECUTE",
-    }
+fn written(function: &Function) -> String {
+    let name = &function.name;
+    format!("{}.{}({})", name.schema.quoted(), name.name.quoted(), name.arguments.join(", "))
 }
 
 const ROLE: &str = "\

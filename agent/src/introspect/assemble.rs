@@ -2,10 +2,11 @@
 
 use super::queries::{Facts, get};
 use super::{FullCatalog, IntrospectError};
-use super::{extensions, type_class, user_types};
+use super::{extensions, type_class, user_types, views};
 use daam_catalog::{
-    Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated, Identifier,
-    NameError, Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, Volatility,
+    Catalog, Column, DataType, ForeignKey, Function, FunctionKind, FunctionName, Generated, Identifier,
+    NameError, Parameters, Privilege, Relation, RelationKind, RelationName, RowClass, SearchPath,
+    ServerVersion, ViewOptions, Volatility,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
@@ -28,13 +29,19 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
     work.add(&facts.foreign_keys, Work::foreign_key)?;
     work.add(&facts.parents, Work::parent)?;
     work.add(&facts.indexes, Work::index)?;
-    work.view_reads(&facts.view_reads)?;
     work.settle_sizes();
-    let functions: Result<BTreeMap<_, _>, _> = facts.functions.iter().map(function).collect();
+    let mut functions = BTreeMap::new();
+    let mut oids = BTreeMap::new();
+    for row in &facts.functions {
+        let (oid, function) = function(row)?;
+        oids.insert(oid, function.clone());
+        functions.insert(function.name.clone(), function);
+    }
+    views::trace(&mut work.relations, &oids, facts)?;
     let mut catalog = Catalog {
         server: ServerVersion(u32::try_from(facts.version).unwrap_or(0)),
         relations: work.relations.into_values().map(|relation| (relation.name.clone(), relation)).collect(),
-        functions: functions?,
+        functions,
         types: user_types::read(&facts.types)?,
         operators: facts.operators.iter().map(user_types::operator).collect::<Result<_, _>>()?,
         casts: facts.casts.iter().map(user_types::cast).collect::<Result<_, _>>()?,
@@ -70,6 +77,10 @@ impl Work {
             triggers: get(row, 6, WHAT)?,
             row_security: get(row, 8, WHAT)?,
             size: row_class(get(row, 9, WHAT)?),
+            view: ViewOptions {
+                security_barrier: get(row, 10, WHAT)?,
+                security_invoker: get(row, 11, WHAT)?,
+            },
             comment: get(row, 5, WHAT)?,
             ..Relation::new(name, kind, identifier(get(row, 4, WHAT)?, "role")?)
         };
@@ -193,57 +204,9 @@ impl Work {
         }
         Ok(())
     }
-
-    /// Direct reads first, then through views until nothing is added.
-    fn view_reads(&mut self, rows: &[Row]) -> Result<(), IntrospectError> {
-        const WHAT: &str = "views";
-        let mut reads: BTreeMap<RelationName, BTreeSet<ColumnRef>> = BTreeMap::new();
-        for row in rows {
-            let (view, base): (i64, i64) = (get(row, 0, WHAT)?, get(row, 1, WHAT)?);
-            let (Some(view), Some(base)) = (self.relations.get(&view), self.relations.get(&base)) else {
-                continue;
-            };
-            let column = identifier(get(row, 2, WHAT)?, "column")?;
-            let reference = ColumnRef { relation: base.name.clone(), column };
-            reads.entry(view.name.clone()).or_default().insert(reference);
-        }
-        close_over(&mut reads);
-        for relation in self.relations.values_mut() {
-            if let Some(columns) = reads.remove(&relation.name) {
-                relation.reads = columns;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Adds to each view what the views it reads read.
-fn close_over(reads: &mut BTreeMap<RelationName, BTreeSet<ColumnRef>>) {
-    loop {
-        let mut grown = false;
-        let views: Vec<RelationName> = reads.keys().cloned().collect();
-        for view in views {
-            let through: BTreeSet<ColumnRef> = reads
-                .get(&view)
-                .into_iter()
-                .flatten()
-                .filter_map(|column| reads.get(&column.relation))
-                .flatten()
-                .cloned()
-                .collect();
-            if let Some(own) = reads.get_mut(&view) {
-                let before = own.len();
-                own.extend(through);
-                grown |= own.len() > before;
-            }
-        }
-        if !grown {
-            return;
-        }
-    }
-}
-
-fn function(row: &Row) -> Result<(FunctionName, Function), IntrospectError> {
+fn function(row: &Row) -> Result<(i64, Function), IntrospectError> {
     const WHAT: &str = "functions";
     let name = FunctionName {
         schema: identifier(get(row, 0, WHAT)?, "schema")?,
@@ -256,6 +219,14 @@ fn function(row: &Row) -> Result<(FunctionName, Function), IntrospectError> {
         _ => Volatility::Volatile,
     };
     let extension: Option<String> = get(row, 10, WHAT)?;
+    let kind = match get::<String>(row, 12, WHAT)?.as_str() {
+        "p" => FunctionKind::Procedure,
+        "a" => FunctionKind::Aggregate,
+        "w" => FunctionKind::Window,
+        _ => FunctionKind::Function,
+    };
+    let names: Vec<String> = get(row, 15, WHAT)?;
+    let pinned: Option<bool> = get(row, 16, WHAT)?;
     let function = Function {
         volatility,
         security_definer: get(row, 4, WHAT)?,
@@ -264,9 +235,17 @@ fn function(row: &Row) -> Result<(FunctionName, Function), IntrospectError> {
         returns_set: get(row, 7, WHAT)?,
         leakproof: get(row, 9, WHAT)?,
         extension: extension.map(|name| identifier(name, "extension")).transpose()?,
-        ..Function::new(name.clone(), identifier(get(row, 2, WHAT)?, "role")?)
+        kind,
+        parameters: Parameters {
+            names: if names.iter().all(String::is_empty) { Vec::new() } else { names },
+            defaults: usize::try_from(get::<i32>(row, 13, WHAT)?).unwrap_or(0),
+            variadic: get(row, 14, WHAT)?,
+        },
+        search_path: pinned.map(|pinned| if pinned { SearchPath::Pinned } else { SearchPath::Callers }),
+        untrusted: get(row, 17, WHAT)?,
+        ..Function::new(name, identifier(get(row, 2, WHAT)?, "role")?)
     };
-    Ok((name, function))
+    Ok((get(row, 11, WHAT)?, function))
 }
 
 /// The server's estimate; negative where there is none yet.
@@ -310,30 +289,4 @@ fn identifiers(texts: Vec<String>) -> Result<Vec<Identifier>, IntrospectError> {
 
 pub(super) fn relation_name(schema: String, name: String) -> Result<RelationName, IntrospectError> {
     named(RelationName::stored(schema, name), "relation")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn column(relation: &str, column: &str) -> ColumnRef {
-        ColumnRef {
-            relation: RelationName::stored("public", relation).unwrap(),
-            column: Identifier::stored(column).unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_view_over_views_reads_the_base_columns() {
-        let name = |text: &str| RelationName::stored("public", text).unwrap();
-        let mut reads = BTreeMap::from([
-            (name("a"), BTreeSet::from([column("users", "email")])),
-            (name("b"), BTreeSet::from([column("a", "mail")])),
-            (name("c"), BTreeSet::from([column("b", "mail"), column("orders", "id")])),
-        ]);
-        close_over(&mut reads);
-        assert!(reads[&name("c")].contains(&column("users", "email")));
-        assert!(reads[&name("c")].contains(&column("orders", "id")));
-        assert_eq!(reads[&name("a")].len(), 1);
-    }
 }

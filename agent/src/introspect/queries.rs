@@ -19,7 +19,11 @@ const RELATIONS: &str = concat!(
            WHERE a.grantee = 0 \
            UNION SELECT a.privilege_type FROM pg_attribute t, aclexplode(t.attacl) a \
            WHERE t.attrelid = c.oid AND NOT t.attisdropped AND a.grantee = 0), \
-     c.relrowsecurity, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN c.reltuples ELSE -1 END \
+     c.relrowsecurity, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN c.reltuples ELSE -1 END, \
+     EXISTS (SELECT 1 FROM pg_options_to_table(c.reloptions) o WHERE o.option_name = 'security_barrier' \
+             AND o.option_value::boolean), \
+     EXISTS (SELECT 1 FROM pg_options_to_table(c.reloptions) o WHERE o.option_name = 'security_invoker' \
+             AND o.option_value::boolean) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND ",
     user_schema!(),
@@ -94,13 +98,43 @@ JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum > 0 AND NOT a.attisdropped \
   AND (a.attnum = d.refobjsubid OR r.whole)";
 
+/// The relations a view reads at all: a view that counts rows reads no column of them.
+const VIEW_SCANS: &str = "\
+SELECT r.ev_class::int8, d.refobjid::int8 FROM pg_rewrite r \
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass \
+  AND d.refobjid <> r.ev_class WHERE r.rulename = '_RETURN' GROUP BY 1, 2";
+
+/// The functions a view calls by name or through operators.
+const VIEW_CALLS: &str = "\
+SELECT r.ev_class::int8, coalesce(o.oprcode::oid, d.refobjid)::int8 FROM pg_rewrite r \
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+  AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) \
+LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid \
+WHERE r.rulename = '_RETURN' GROUP BY 1, 2";
+
+/// What functions call, as far as PostgreSQL knows: the parts of aggregates, and bodies in standard SQL.
+const FUNCTION_CALLS: &str = "\
+SELECT d.objid::int8, d.refobjid::int8 FROM pg_depend d \
+WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.objid >= 16384 GROUP BY 1, 2";
+
+/// The relations functions read, as far as PostgreSQL knows. It does not tell whole rows from nothing, so every
+/// column counts as read.
+const FUNCTION_READS: &str = "\
+SELECT d.objid::int8, d.refobjid::int8 FROM pg_depend d \
+WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objid >= 16384 GROUP BY 1, 2";
+
 const FUNCTIONS: &str = concat!(
     "SELECT n.nspname::text, p.proname::text, pg_get_userbyid(p.proowner)::text, p.provolatile::text, \
      p.prosecdef, \
      EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0), \
      coalesce(format_type(nullif(p.prorettype, 0), NULL), 'void'), p.proretset, \
-     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), p.proleakproof, e.extname::text \
-     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), p.proleakproof, e.extname::text, \
+     p.oid::int8, p.prokind::text, p.pronargdefaults::int4, p.provariadic <> 0, \
+     ARRAY(SELECT coalesce(a.name, '') FROM unnest(coalesce(p.proargnames, '{}')) WITH ORDINALITY a(name, o) \
+           WHERE p.proargmodes IS NULL OR (p.proargmodes::text[])[a.o] IN ('i', 'b', 'v') ORDER BY a.o), \
+     CASE WHEN p.prosecdef THEN EXISTS (SELECT 1 FROM unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%') END, \
+     CASE WHEN NOT l.lanpltrusted THEN l.lanname::text END \
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang \
      LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
      LEFT JOIN pg_extension e ON e.oid = d.refobjid WHERE ",
     user_schema!()
@@ -164,6 +198,10 @@ pub(super) struct Facts {
     pub(super) foreign_keys: Vec<Row>,
     pub(super) parents: Vec<Row>,
     pub(super) view_reads: Vec<Row>,
+    pub(super) view_scans: Vec<Row>,
+    pub(super) view_calls: Vec<Row>,
+    pub(super) function_calls: Vec<Row>,
+    pub(super) function_reads: Vec<Row>,
     pub(super) functions: Vec<Row>,
     pub(super) types: Vec<Row>,
     pub(super) operators: Vec<Row>,
@@ -188,6 +226,10 @@ impl Facts {
             foreign_keys: rows("foreign keys", FOREIGN_KEYS).await?,
             parents: rows("partitions", PARENTS).await?,
             view_reads: rows("views", VIEW_READS).await?,
+            view_scans: rows("views", VIEW_SCANS).await?,
+            view_calls: rows("views", VIEW_CALLS).await?,
+            function_calls: rows("functions", FUNCTION_CALLS).await?,
+            function_reads: rows("functions", FUNCTION_READS).await?,
             functions: rows("functions", FUNCTIONS).await?,
             types: rows("types", TYPES).await?,
             operators: rows("operators", OPERATORS).await?,

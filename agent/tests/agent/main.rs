@@ -20,5 +20,6 @@ mod roles;
 mod rotation;
 mod scope;
 mod scope_live;
+mod traced_views;
 mod whole;
 mod world;

@@ -118,8 +118,15 @@ pub struct Relation {
     pub foreign_keys: Vec<ForeignKey>,
     /// Partitioned or inherited parents.
     pub parents: Vec<RelationName>,
-    /// For views: the base columns the definition reads (transitively through other views).
+    /// For views: the base columns the definition reads, through other views, and through functions as far as
+    /// PostgreSQL knows what those read.
     pub reads: BTreeSet<ColumnRef>,
+    /// For views: relations it reads without reading any of their columns, e.g. to count their rows.
+    pub scans: BTreeSet<RelationName>,
+    /// For views: the functions it calls, directly or not, that run with other rights than those of who reads it.
+    pub calls: BTreeSet<FunctionName>,
+    /// For views: with whose rights it reads, and in which order it filters.
+    pub view: ViewOptions,
     /// What PUBLIC may do with it.
     pub public: BTreeSet<Privilege>,
     /// Whether user triggers exist on it.
@@ -132,6 +139,15 @@ pub struct Relation {
     pub size: RowClass,
     /// The comment, if any.
     pub comment: Option<String>,
+}
+
+/// How a view was created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViewOptions {
+    /// `security_barrier`: conditions of a query are not moved below those of the view.
+    pub security_barrier: bool,
+    /// `security_invoker`: it reads with the rights of who reads it, not with its owner's.
+    pub security_invoker: bool,
 }
 
 /// Roughly how many rows a relation has, by the server's own estimate.
@@ -161,6 +177,9 @@ impl Relation {
             foreign_keys: Vec::new(),
             parents: Vec::new(),
             reads: BTreeSet::new(),
+            scans: BTreeSet::new(),
+            calls: BTreeSet::new(),
+            view: ViewOptions::default(),
             public: BTreeSet::new(),
             triggers: false,
             row_security: false,
@@ -168,6 +187,11 @@ impl Relation {
             size: RowClass::default(),
             comment: None,
         }
+    }
+
+    /// For views: the relations it is made from, some of them several times.
+    pub fn sources(&self) -> impl Iterator<Item = &RelationName> {
+        self.reads.iter().map(|read| &read.relation).chain(&self.scans)
     }
 
     /// The column of that name.
@@ -255,6 +279,40 @@ pub enum Volatility {
     Volatile,
 }
 
+/// What kind of routine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum FunctionKind {
+    /// A function.
+    #[default]
+    Function,
+    /// A procedure, which only `CALL` reaches.
+    Procedure,
+    /// An aggregate.
+    Aggregate,
+    /// A window function.
+    Window,
+}
+
+/// How a function may be called, beyond the types of its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parameters {
+    /// The names of its arguments, those without a name empty; nothing where none has one.
+    pub names: Vec<String>,
+    /// How many arguments, from the last, may be left out.
+    pub defaults: usize,
+    /// Whether the last one takes any number of values.
+    pub variadic: bool,
+}
+
+/// Where a function looks for names that have no schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SearchPath {
+    /// Where its caller says.
+    Callers,
+    /// Where its definition says.
+    Pinned,
+}
+
 /// A function, procedure, aggregate or window function of a user schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
@@ -276,6 +334,14 @@ pub struct Function {
     pub returns_set: bool,
     /// The extension it belongs to.
     pub extension: Option<Identifier>,
+    /// What kind of routine it is.
+    pub kind: FunctionKind,
+    /// How it may be called.
+    pub parameters: Parameters,
+    /// Where it looks for names; known of SECURITY DEFINER functions only.
+    pub search_path: Option<SearchPath>,
+    /// Its language, if that is one in which a function can do anything on the server.
+    pub untrusted: Option<String>,
 }
 
 impl Function {
@@ -291,6 +357,10 @@ impl Function {
             returns: "void".to_owned(),
             returns_set: false,
             extension: None,
+            kind: FunctionKind::Function,
+            parameters: Parameters::default(),
+            search_path: None,
+            untrusted: None,
         }
     }
 

@@ -10,13 +10,14 @@ pub mod data_type;
 pub mod index;
 pub mod lock;
 pub mod name;
+mod openings;
 pub mod pattern;
 pub mod snapshot;
 pub mod user_type;
 
 pub use catalog::{
-    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind, RowClass,
-    ServerVersion, Volatility,
+    Catalog, Column, ColumnRef, ForeignKey, Function, FunctionKind, Generated, Parameters, Privilege,
+    Relation, RelationKind, RowClass, SearchPath, ServerVersion, ViewOptions, Volatility,
 };
 pub use data_type::{DataType, TypeClass};
 pub use index::NameIndex;

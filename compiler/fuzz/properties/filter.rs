@@ -2,8 +2,7 @@
 //! reaches the server is one condition whatever the subject's values are.
 
 use daam_catalog::{
-    Catalog, Column, DataType, Identifier, Relation, RelationKind, RelationName, RowClass, ServerVersion,
-    TypeClass,
+    Catalog, Column, DataType, Identifier, Relation, RelationKind, RelationName, ServerVersion, TypeClass,
 };
 use daam_sql::typing::{AttributeKind, Environment, Judgement, Universe, judge};
 use daam_sql::{Filter, SubjectValue};
@@ -98,22 +97,10 @@ fn wide() -> Relation {
     let column = |(of, sql): (&str, &str)| {
         Column::new(name(of), DataType { sql: sql.to_owned(), class: TypeClass::Other })
     };
+    let orders = RelationName { schema: name("public"), name: name("orders") };
     Relation {
-        name: RelationName { schema: name("public"), name: name("orders") },
-        kind: RelationKind::Table,
-        owner: name("owner"),
         columns: columns.into_iter().map(column).collect(),
-        primary_key: Vec::new(),
-        unique: Vec::new(),
-        foreign_keys: Vec::new(),
-        parents: Vec::new(),
-        reads: BTreeSet::new(),
-        public: BTreeSet::new(),
-        triggers: false,
-        indexes: Vec::new(),
-        row_security: false,
-        size: RowClass::default(),
-        comment: None,
+        ..Relation::new(orders, RelationKind::Table, name("owner"))
     }
 }
 

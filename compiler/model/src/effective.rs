@@ -51,6 +51,8 @@ pub enum RefusedReason {
     ReadsMasked(ColumnRef),
     /// A view reads a relation of which the subject may not see every row.
     ReadsFiltered(RelationName),
+    /// A view calls a function that reads with other rights than the subject's, and is not granted itself.
+    CallsFunction(FunctionName),
     /// The verb does not exist for that kind of relation.
     VerbUnsuited(Verb),
     /// A partition or child is restricted for that verb, and the parent is not.
@@ -70,6 +72,11 @@ impl fmt::Display for RefusedReason {
                 f,
                 "the view reads `{relation}`, of which this subject sees only some rows, and would show all; \
                  grant the table instead"
+            ),
+            Self::CallsFunction(function) => write!(
+                f,
+                "the view calls `{function}`, which reads with its owner's rights past every mask and filter; grant \
+                 the function too, or a view that does not call it"
             ),
             Self::ChildRestricted(verb, child) => write!(
                 f,

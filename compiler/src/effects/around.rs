@@ -6,7 +6,8 @@
 use daam_catalog::{Catalog, RelationName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The relations with everything they share rows with or are read by, directly or not, and no functions.
+/// The relations with everything they share rows with or are read by, directly or not, and of functions those that
+/// decide whether a view among them is granted.
 pub fn around<'a>(catalog: &'a Catalog, relations: impl IntoIterator<Item = &'a RelationName>) -> Catalog {
     cut(catalog, kin(catalog, relations))
 }
@@ -19,7 +20,7 @@ pub(crate) fn kin<'a>(
 ) -> BTreeSet<&'a RelationName> {
     let mut near: BTreeMap<&RelationName, Vec<&RelationName>> = BTreeMap::new();
     for (name, found) in &catalog.relations {
-        for other in found.parents.iter().chain(found.reads.iter().map(|read| &read.relation)) {
+        for other in found.parents.iter().chain(found.sources()) {
             near.entry(name).or_default().push(other);
             near.entry(other).or_default().push(name);
         }
@@ -36,11 +37,19 @@ pub(crate) fn kin<'a>(
     seen
 }
 
-/// The part of a catalogue that these relations make up, without functions.
+/// The part of a catalogue that these relations make up, with the functions that decide whether a view among them is
+/// granted.
 pub(crate) fn cut<'a>(catalog: &Catalog, names: impl IntoIterator<Item = &'a RelationName>) -> Catalog {
-    let relations = names.into_iter().filter_map(|name| catalog.relations.get_key_value(name));
+    let relations: BTreeMap<_, _> = names
+        .into_iter()
+        .filter_map(|name| catalog.relations.get_key_value(name))
+        .map(|(name, found)| (name.clone(), found.clone()))
+        .collect();
+    let called = relations.values().flat_map(|found| &found.calls);
+    let functions = called.filter_map(|name| catalog.functions.get_key_value(name));
     Catalog {
-        relations: relations.map(|(name, found)| (name.clone(), found.clone())).collect(),
+        functions: functions.map(|(name, found)| (name.clone(), found.clone())).collect(),
+        relations,
         server: catalog.server,
         ..Catalog::default()
     }

@@ -31,8 +31,10 @@ impl Reached {
             }
             for read in catalog.relation(relation).into_iter().flat_map(|relation| &relation.reads) {
                 self.columns.insert(read.clone());
-                self.viewed.insert(read.relation.clone());
             }
+            self.viewed.extend(
+                catalog.relation(relation).into_iter().flat_map(daam_catalog::Relation::sources).cloned(),
+            );
         }
     }
 }

@@ -192,6 +192,10 @@ fn relation(name: &RelationName, before: &Relation, after: &Relation, out: &mut 
     facts.replaced("unique keys", &sorted(&before.unique), &sorted(&after.unique));
     facts.replaced("foreign keys", &sorted(&before.foreign_keys), &sorted(&after.foreign_keys));
     facts.replaced("columns its definition reads", &before.reads, &after.reads);
+    facts.replaced("relations its definition counts", &before.scans, &after.scans);
+    facts.replaced("functions it calls with other rights", &before.calls, &after.calls);
+    facts.flag("security barrier", (before.view.security_barrier, after.view.security_barrier));
+    facts.flag("reads with its reader's rights", (before.view.security_invoker, after.view.security_invoker));
     facts.replaced("comment", &before.comment, &after.comment);
     if order(before, after) != order(after, before) {
         facts.say("order of columns changed".to_owned());
@@ -265,6 +269,10 @@ fn function(name: &FunctionName, before: &Function, after: &Function, out: &mut 
     facts.flag("leakproof", (before.leakproof, after.leakproof));
     facts.differ("returns", &before.returns, &after.returns);
     facts.flag("returns a set", (before.returns_set, after.returns_set));
+    facts.replaced("kind", &before.kind, &after.kind);
+    facts.replaced("how it may be called", &before.parameters, &after.parameters);
+    facts.replaced("where it looks for names", &before.search_path, &after.search_path);
+    facts.replaced("untrusted language", &before.untrusted, &after.untrusted);
     facts.differ("extension", &shown(before.extension.as_ref()), &shown(after.extension.as_ref()));
     out.extend(facts.change(Object::Function(name.clone())));
 }

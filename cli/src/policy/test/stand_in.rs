@@ -32,8 +32,7 @@ fn make<'a>(
     if !made.insert(&relation.name) {
         return;
     }
-    let read = relation.reads.iter().map(|read| &read.relation);
-    for needed in relation.parents.iter().chain(read) {
+    for needed in relation.parents.iter().chain(relation.sources()) {
         if let Some(needed) = catalog.relation(needed) {
             make(needed, catalog, made, out);
         }
@@ -80,6 +79,9 @@ fn reading(view: &Relation, catalog: &Catalog) -> String {
     let mut read: BTreeMap<&RelationName, Vec<String>> = BTreeMap::new();
     for one in view.reads.iter().filter(|one| catalog.relation(&one.relation).is_some()) {
         read.entry(&one.relation).or_default().push(identifier(one.column.as_str()));
+    }
+    for one in view.scans.iter().filter(|one| catalog.relation(one).is_some()) {
+        read.entry(one).or_default();
     }
     let mut text = format!("select {}", columns.join(", "));
     let mut conditions = vec!["false".to_owned()];

@@ -5,7 +5,10 @@ use super::wire::{
     WireFunctionName, WireName, WireOperator, WireRelation, WireType,
 };
 use super::{SnapshotError, VERSION, refuse_system};
-use crate::catalog::{Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Relation, ServerVersion};
+use crate::catalog::{
+    Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Parameters, Relation, ServerVersion,
+    ViewOptions,
+};
 use crate::data_type::DataType;
 use crate::name::{FunctionName, Identifier, RelationName};
 use crate::user_type::{UserCast, UserOperator, UserType, UserTypeKind};
@@ -132,6 +135,12 @@ fn read_relation(wire: WireRelation) -> Result<Relation, SnapshotError> {
         foreign_keys: read_all(wire.foreign_keys, |key| read_foreign_key(key, &place))?,
         parents: read_all(wire.parents, |parent| relation_name(parent, &place))?,
         reads: read_all(wire.reads, |read| read_column_ref(read, &place))?.into_iter().collect(),
+        scans: read_all(wire.scans, |name| relation_name(name, &place))?.into_iter().collect(),
+        calls: read_all(wire.calls, |name| function_name(name, &place))?.into_iter().collect(),
+        view: ViewOptions {
+            security_barrier: wire.security_barrier,
+            security_invoker: wire.security_invoker,
+        },
         public: wire.public.into_iter().map(|privilege| privilege.0).collect(),
         triggers: wire.triggers,
         row_security: wire.row_security,
@@ -217,6 +226,14 @@ fn read_function(wire: WireFunction) -> Result<Function, SnapshotError> {
         returns: wire.returns,
         returns_set: wire.returns_set,
         extension: wire.extension.map(|name| identifier(name, &place)).transpose()?,
+        kind: wire.kind.0,
+        parameters: wire.parameters.map_or_else(Parameters::default, |wire| Parameters {
+            names: wire.names,
+            defaults: wire.defaults,
+            variadic: wire.variadic,
+        }),
+        search_path: wire.search_path.map(|path| path.0),
+        untrusted: wire.untrusted,
     })
 }
 

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::catalog::{
-    Column, ColumnRef, ForeignKey, Function, Generated, Privilege, Relation, RelationKind, RowClass,
-    ServerVersion, Volatility,
+    Column, ColumnRef, ForeignKey, Function, FunctionKind, Generated, Parameters, Privilege, Relation,
+    RelationKind, RowClass, SearchPath, ServerVersion, ViewOptions, Volatility,
 };
 use crate::data_type::{DataType, TypeClass};
 use crate::name::{FunctionName, Identifier, RelationName};
 use crate::user_type::{CastContext, UserCast, UserOperator, UserType, UserTypeKind};
 use proptest::prelude::*;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn identifier() -> impl Strategy<Value = Identifier> {
     "[a-zA-Z_\"./ é-]{1,12}".prop_map(|text| Identifier::stored(text).unwrap())
@@ -111,6 +111,7 @@ fn relation() -> impl Strategy<Value = Relation> {
                 })
                 .into_iter()
                 .collect();
+            let reads_of: BTreeSet<RelationName> = parents.iter().cloned().collect();
             let unique: Vec<_> = names.iter().rev().map(|name| vec![name.clone()]).collect();
             Relation {
                 columns,
@@ -125,6 +126,16 @@ fn relation() -> impl Strategy<Value = Relation> {
                 row_security: triggers,
                 size: if triggers { RowClass::Empty } else { RowClass::Large },
                 comment,
+                scans: reads_of.clone(),
+                calls: reads_of
+                    .iter()
+                    .map(|other| FunctionName {
+                        schema: other.schema.clone(),
+                        name: other.name.clone(),
+                        arguments: vec!["text".to_owned()],
+                    })
+                    .collect(),
+                view: ViewOptions { security_barrier: triggers, security_invoker: !triggers },
                 ..Relation::new(name, kind, owner)
             }
         })
@@ -144,6 +155,14 @@ fn function() -> impl Strategy<Value = Function> {
             returns_set: flags.2,
             leakproof: flags.2,
             extension: flags.1.then(|| owner.clone()),
+            kind: if flags.2 { FunctionKind::Aggregate } else { FunctionKind::Function },
+            parameters: Parameters {
+                names: arguments.clone(),
+                defaults: usize::from(flags.0),
+                variadic: flags.1,
+            },
+            search_path: flags.0.then_some(if flags.1 { SearchPath::Pinned } else { SearchPath::Callers }),
+            untrusted: flags.2.then(|| "plperlu".to_owned()),
             ..Function::new(FunctionName { schema, name, arguments }, owner)
         },
     )

@@ -1,6 +1,6 @@
 //! The serialised structs.
 
-use crate::catalog::{Privilege, RelationKind, RowClass, Volatility};
+use crate::catalog::{FunctionKind, Privilege, RelationKind, RowClass, SearchPath, Volatility};
 use crate::data_type::TypeClass;
 use crate::user_type::CastContext;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,14 @@ pub(crate) struct WireRelation {
     pub(crate) parents: Vec<WireName>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reads: Vec<WireColumnRef>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scans: Vec<WireName>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) calls: Vec<WireFunctionName>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) security_barrier: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) security_invoker: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) public: Vec<WirePrivilege>,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -124,6 +132,26 @@ pub(crate) struct WireFunction {
     pub(crate) returns_set: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) extension: Option<String>,
+    #[serde(default, skip_serializing_if = "is_function")]
+    pub(crate) kind: WireFunctionKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parameters: Option<WireParameters>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) search_path: Option<WireSearchPath>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) untrusted: Option<String>,
+}
+
+/// Absent where every argument is given and none has a name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireParameters {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) names: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) defaults: usize,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) variadic: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -198,6 +226,14 @@ pub(crate) struct WireCast {
 #[serde(transparent)]
 pub(crate) struct WireRowClass(#[serde(with = "RowClassForm")] pub(crate) RowClass);
 
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct WireFunctionKind(#[serde(with = "FunctionKindForm")] pub(crate) FunctionKind);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct WireSearchPath(#[serde(with = "SearchPathForm")] pub(crate) SearchPath);
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct WirePrivilege(#[serde(with = "PrivilegeForm")] pub(crate) Privilege);
@@ -271,6 +307,31 @@ enum RowClassForm {
     Small,
     Medium,
     Large,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FunctionKind", rename_all = "snake_case")]
+enum FunctionKindForm {
+    Function,
+    Procedure,
+    Aggregate,
+    Window,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SearchPath", rename_all = "snake_case")]
+enum SearchPathForm {
+    Callers,
+    Pinned,
+}
+
+fn is_function(kind: &WireFunctionKind) -> bool {
+    kind.0 == FunctionKind::Function
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature `skip_serializing_if` asks for")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn is_small(class: &WireRowClass) -> bool {

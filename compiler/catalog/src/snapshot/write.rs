@@ -3,9 +3,10 @@
 use super::VERSION;
 use super::wire::{
     Snapshot, WireCast, WireColumn, WireColumnRef, WireDefinition, WireField, WireForeignKey, WireFunction,
-    WireFunctionName, WireName, WireOperator, WirePrivilege, WireRelation, WireRowClass, WireType,
+    WireFunctionKind, WireFunctionName, WireName, WireOperator, WireParameters, WirePrivilege, WireRelation,
+    WireRowClass, WireSearchPath, WireType,
 };
-use crate::catalog::{Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Relation};
+use crate::catalog::{Catalog, Column, ColumnRef, ForeignKey, Function, Generated, Parameters, Relation};
 use crate::name::{FunctionName, Identifier, RelationName};
 use crate::user_type::{UserCast, UserOperator, UserType, UserTypeKind};
 
@@ -44,6 +45,10 @@ impl From<&Relation> for WireRelation {
             foreign_keys: relation.foreign_keys.iter().map(WireForeignKey::from).collect(),
             parents: relation.parents.iter().map(WireName::from).collect(),
             reads: relation.reads.iter().map(WireColumnRef::from).collect(),
+            scans: relation.scans.iter().map(WireName::from).collect(),
+            calls: relation.calls.iter().map(WireFunctionName::from).collect(),
+            security_barrier: relation.view.security_barrier,
+            security_invoker: relation.view.security_invoker,
             public: relation.public.iter().copied().map(WirePrivilege).collect(),
             triggers: relation.triggers,
             row_security: relation.row_security,
@@ -109,8 +114,20 @@ impl From<&Function> for WireFunction {
             returns: function.returns.clone(),
             returns_set: function.returns_set,
             extension: function.extension.as_ref().map(text),
+            kind: WireFunctionKind(function.kind),
+            parameters: write_parameters(&function.parameters),
+            search_path: function.search_path.map(WireSearchPath),
+            untrusted: function.untrusted.clone(),
         }
     }
+}
+
+fn write_parameters(parameters: &Parameters) -> Option<WireParameters> {
+    (*parameters != Parameters::default()).then(|| WireParameters {
+        names: parameters.names.clone(),
+        defaults: parameters.defaults,
+        variadic: parameters.variadic,
+    })
 }
 
 impl From<&FunctionName> for WireFunctionName {

@@ -110,6 +110,7 @@ fn verbs_that_do_not_suit_the_kind_are_refused_and_recorded() {
             RefusedReason::VerbUnsuited(verb) => Some(verb),
             RefusedReason::ReadsMasked(_)
             | RefusedReason::ReadsFiltered(_)
+            | RefusedReason::CallsFunction(_)
             | RefusedReason::ChildRestricted(..) => None,
         })
         .collect();

@@ -1,7 +1,8 @@
 //! Views read with their owner's rights, past every mask and filter of the subject.
 //!
 //! So a view that reads something hidden from the subject is not granted at all: which of its columns shows
-//! the hidden value cannot be told from outside. The refusal is recorded for `explain`.
+//! the hidden value cannot be told from outside. Nor is one that calls a function with rights of its own, unless the
+//! function is granted too: nobody knows what such a function reads. The refusal is recorded for `explain`.
 
 use super::grants::Granted;
 use super::masks::Masks;
@@ -44,6 +45,9 @@ fn reason(
     if let Some(read) = view.reads.iter().find(|read| masks.hides(read)) {
         return Some(RefusedReason::ReadsMasked(read.clone()));
     }
+    if let Some(function) = view.calls.iter().find(|function| !granted.functions.contains(*function)) {
+        return Some(RefusedReason::CallsFunction(function.clone()));
+    }
     // A filter on a verb the view does not pass on hides nothing from who may read every row.
     let passes_on = |verb: &Verb| *verb == Verb::Select || access.verbs.contains_key(verb);
     let filtered = |relation: &RelationName| {
@@ -54,9 +58,9 @@ fn reason(
         });
         restricted || granted.relations.get(relation).is_some_and(|read| read.rows.keys().any(passes_on))
     };
-    view.reads.iter().find_map(|read| {
-        let family = families.get(&read.relation).into_iter().flatten();
-        std::iter::once(&read.relation)
+    view.sources().find_map(|read| {
+        let family = families.get(read).into_iter().flatten();
+        std::iter::once(read)
             .chain(family)
             .find(|relation| filtered(relation))
             .map(|relation| RefusedReason::ReadsFiltered(relation.clone()))

@@ -71,3 +71,32 @@ fn a_filter_on_writes_concerns_only_views_that_write() {
     let writing = base.grant(grant("public.customer_list", &[Verb::Select, Verb::Update]));
     assert!(!resolve(&set([writing]), &shop()).relations.contains_key(&name("public.customer_list")));
 }
+
+#[test]
+fn a_view_that_calls_a_function_with_rights_of_its_own_needs_that_function_too() {
+    let mut catalog = shop();
+    let function = catalog.functions.keys().next().unwrap().clone();
+    let view = catalog.relations.get_mut(&name("public.order_report")).unwrap();
+    view.calls.insert(function.clone());
+    let alone = policy("a").grant(grant("public.order_report", &[Verb::Select]));
+    let e = resolve(&set([alone]), &catalog);
+    assert!(e.relations.is_empty());
+    assert_eq!(e.refused[0].reason, RefusedReason::CallsFunction(function));
+    let both =
+        policy("a").grant(grant("public.order_report", &[Verb::Select])).functions(&["public.order_total"]);
+    assert!(resolve(&set([both]), &catalog).relations.contains_key(&name("public.order_report")));
+}
+
+#[test]
+fn a_view_that_only_counts_filtered_rows_would_count_the_hidden_ones() {
+    let mut catalog = shop();
+    let view = catalog.relations.get_mut(&name("public.order_report")).unwrap();
+    view.reads.clear();
+    view.scans.insert(name("public.orders"));
+    let grants = || policy("a").grant(grant("public.order_report", &[Verb::Select]));
+    let filtered = grants().grant(grant("public.orders", &[Verb::Select]).rows("id > 5"));
+    let e = resolve(&set([filtered]), &catalog);
+    assert!(!e.relations.contains_key(&name("public.order_report")));
+    let whole = grants().grant(grant("public.orders", &[Verb::Select]));
+    assert!(resolve(&set([whole]), &catalog).relations.contains_key(&name("public.order_report")));
+}
