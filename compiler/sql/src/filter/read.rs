@@ -134,6 +134,11 @@ impl Reader {
             "A_Indirection" => self.element(node),
             "SQLValueFunction" => clock(node),
             "SubLink" => self.subquery(node),
+            "NamedArgExpr" => Err(refused(
+                offset(node),
+                "arguments are not given by name in a row filter",
+                Some("write them in the order the function declares them"),
+            )),
             "ParamRef" => Err(refused(
                 offset(node),
                 "parameters are not allowed in a row filter",
@@ -187,6 +192,10 @@ impl Reader {
 
     fn call(&mut self, node: &Node) -> Result<Kind, FilterError> {
         let at = offset(node);
+        if node.flag("func_variadic") {
+            let instead = Some("write the values one by one, or a function that takes the array");
+            return Err(refused(at, "`VARIADIC` is not allowed in a call of a row filter", instead));
+        }
         only(node, &["funcname", "args", "funcformat", "agg_star", "location"])?;
         let parts = node.strings("funcname").unwrap_or_default();
         let (schema, name) = match parts.as_slice() {

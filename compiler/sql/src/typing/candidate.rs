@@ -50,8 +50,11 @@ impl Universe {
     /// One of the functions of a name.
     pub(super) fn function<'u>(&self, named: &'u [Routine], arguments: &[TypeId]) -> Choice<'u> {
         let candidates = called(named, arguments.len());
-        if let Some(exact) = candidates.iter().find(|(_, types)| types == arguments) {
-            return Choice::One(exact.0, exact.1.clone());
+        let mut exact = candidates.iter().filter(|(_, types)| types == arguments);
+        match (exact.next(), exact.next()) {
+            (Some((routine, types)), None) => return Choice::One(routine, types.clone()),
+            (Some(_), Some(_)) => return Choice::Several,
+            (None, _) => {}
         }
         self.choose(arguments, candidates)
     }
@@ -186,14 +189,17 @@ fn called(named: &[Routine], count: usize) -> Vec<Candidate<'_>> {
             }
             _ => continue,
         };
-        // Of two that look the same to the caller, the one without a variadic argument wins.
-        match found.iter().position(|((_, other), _)| *other == types) {
-            Some(index) => {
-                if !spread && let Some(slot) = found.get_mut(index).filter(|slot| slot.1) {
-                    *slot = ((routine, types), false);
-                }
+        // Of two that look the same to the caller, the one without a variadic argument wins; otherwise nothing tells
+        // them apart, and both stay.
+        let same: Option<bool> =
+            found.iter().find(|((_, other), _)| *other == types).map(|(_, spread)| *spread);
+        match same {
+            Some(false) if spread => {}
+            Some(true) if !spread => {
+                found.retain(|((_, other), _)| *other != types);
+                found.push(((routine, types), spread));
             }
-            None => found.push(((routine, types), spread)),
+            _ => found.push(((routine, types), spread)),
         }
     }
     found.into_iter().map(|(candidate, _)| candidate).collect()

@@ -89,7 +89,9 @@ pub(crate) struct Cast {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RoutineKind {
     Function,
+    Procedure,
     Aggregate,
+    Window,
 }
 
 /// An operator or function with one list of arguments.

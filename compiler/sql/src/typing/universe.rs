@@ -5,7 +5,7 @@
 
 use super::builtin::{Builtin, Known};
 use super::kind::{Cast, Context, Form, Method, Routine, RoutineKind, Subscript, TypeId, TypeInfo};
-use daam_catalog::{Catalog, Identifier, RelationName, Volatility};
+use daam_catalog::{Catalog, FunctionKind, Identifier, RelationName, Volatility};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a type of a user schema is.
@@ -69,21 +69,43 @@ impl Universe {
         }
         for function in catalog.functions.values() {
             let arguments: Vec<TypeId> =
-                function.name.arguments.iter().map(|text| universe.meet(argument_type(text))).collect();
+                function.name.arguments.iter().map(|text| universe.meet(text)).collect();
             let result = universe.meet(&function.returns);
+            let last = arguments.last().copied().filter(|_| function.parameters.variadic);
+            let variadic = last.and_then(|last| universe.spread(last));
             let key = (function.name.schema.as_str().to_owned(), function.name.name.as_str().to_owned());
             universe.functions.entry(key).or_default().push(Routine {
                 arguments,
                 result,
-                kind: RoutineKind::Function,
-                variadic: None,
-                defaults: 0,
+                kind: match function.kind {
+                    FunctionKind::Function => RoutineKind::Function,
+                    FunctionKind::Procedure => RoutineKind::Procedure,
+                    FunctionKind::Aggregate => RoutineKind::Aggregate,
+                    FunctionKind::Window => RoutineKind::Window,
+                },
+                variadic,
+                defaults: function.parameters.defaults,
                 volatility: function.volatility,
                 leakproof: false,
                 set: function.returns_set,
             });
         }
         universe
+    }
+
+    /// What each of the values is that a variadic last argument of that type takes.
+    fn spread(&self, last: TypeId) -> Option<TypeId> {
+        let ids = self.ids();
+        if last == ids.any_array {
+            Some(ids.any_element)
+        } else if last == ids.any_compatible_array {
+            Some(ids.any_compatible)
+        } else if last == ids.any {
+            // `VARIADIC "any"` takes what it likes.
+            Some(last)
+        } else {
+            self.element(last)
+        }
     }
 
     fn define(&mut self, types: &[(RelationName, Definition)]) {
@@ -300,11 +322,6 @@ fn blank(name: String, form: Form, category: char) -> TypeInfo {
 /// `schema.name` as PostgreSQL prints it.
 fn written((schema, name): &(String, String)) -> String {
     if schema.is_empty() { name.clone() } else { format!("{schema}.{name}") }
-}
-
-/// The type of an argument, without its name and mode.
-fn argument_type(text: &str) -> &str {
-    text.strip_prefix("VARIADIC ").unwrap_or(text)
 }
 
 /// A type text without `(…)` modifiers and `[]`, and whether it was an array.

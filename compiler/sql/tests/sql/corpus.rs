@@ -1,13 +1,13 @@
 //! The type checker against a real server: both judge the same expressions, and never differently.
 
 use crate::corpus_expressions::all;
+use crate::corpus_functions;
 use crate::corpus_literals::COLUMNS;
 use crate::typing::{function, relation};
 use daam_catalog::{Catalog, Identifier, RelationName, ServerVersion};
 use daam_postgres::Cluster;
 use daam_sql::typing::{AttributeKind, Definition, Environment, Universe, judge};
 use daam_sql::{Filter, SubjectValue};
-use std::fmt::Write as _;
 use tokio_postgres::{Client, NoTls};
 
 const SCHEMA: &str = "
@@ -24,12 +24,12 @@ const SCHEMA: &str = "
     CREATE FUNCTION public.shout(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'select upper($1)';
     CREATE FUNCTION public.same(anyelement, anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'select true';
     CREATE TABLE public.other (id integer, name text, owner uuid, tags text[], m public.mood, amount numeric);
-    CREATE FUNCTION public.judge(texts text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+    CREATE FUNCTION public.judge(relation text, texts text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
     DECLARE one text;
     BEGIN
         FOREACH one IN ARRAY texts LOOP
             BEGIN
-                EXECUTE 'PREPARE judged AS SELECT 1 FROM public.t AS \"t\" WHERE ' || one;
+                EXECUTE 'PREPARE judged AS SELECT 1 FROM public.' || relation || ' AS \"t\" WHERE ' || one;
                 EXECUTE 'DEALLOCATE judged';
                 RETURN NEXT '';
             EXCEPTION WHEN OTHERS THEN RETURN NEXT SQLSTATE || ' ' || SQLERRM;
@@ -88,7 +88,8 @@ fn catalog(version: u32) -> Catalog {
         ("m", "public.mood"),
         ("amount", "numeric"),
     ];
-    for found in [relation("t", &columns), relation("other", &other)] {
+    let callers = relation("callers", corpus_functions::COLUMNS);
+    for found in [relation("t", &columns), relation("other", &other), callers] {
         catalog.relations.insert(found.name.clone(), found);
     }
     for (name, arguments, returns) in [
@@ -100,6 +101,7 @@ fn catalog(version: u32) -> Catalog {
         let found = function(name, arguments, returns);
         catalog.functions.insert(found.name.clone(), found);
     }
+    corpus_functions::describe(&mut catalog);
     catalog
 }
 
@@ -110,36 +112,70 @@ async fn connect(cluster: &Cluster) -> Client {
     client.batch_execute(SCHEMA).await.unwrap();
     let columns: Vec<String> = COLUMNS.iter().map(|(name, sql, ..)| format!("{name} {sql}")).collect();
     client.batch_execute(&format!("CREATE TABLE public.t ({})", columns.join(", "))).await.unwrap();
+    let columns: Vec<String> =
+        corpus_functions::COLUMNS.iter().map(|(name, sql)| format!("{name} {sql}")).collect();
+    client.batch_execute(&format!("CREATE TABLE public.callers ({})", columns.join(", "))).await.unwrap();
+    client.batch_execute(&corpus_functions::declarations()).await.unwrap();
     client.batch_execute("SET search_path = pg_catalog; SET client_min_messages = error").await.unwrap();
     client
 }
 
 /// What the server says: nothing, or SQLSTATE and message.
-async fn server(client: &Client, conditions: &[String]) -> Vec<String> {
+async fn server(client: &Client, relation: &str, conditions: &[String]) -> Vec<String> {
     let mut said = Vec::new();
     for part in conditions.chunks(500) {
-        let rows = client.query("SELECT public.judge($1)", &[&part]).await.unwrap();
+        let rows = client.query("SELECT public.judge($1, $2)", &[&relation, &part]).await.unwrap();
         said.extend(rows.iter().map(|row| row.get::<_, String>(0)));
     }
     said
 }
 
-#[tokio::test]
-async fn the_checker_and_the_server_agree_on_every_expression() {
-    let cluster = Cluster::for_test().unwrap();
-    let client = connect(&cluster).await;
+/// What both said, and where they differ.
+#[derive(Debug, Default)]
+struct Verdicts {
+    judged: usize,
+    accepted: usize,
+    /// Refused with the same SQLSTATE by both.
+    states: usize,
+    /// Refused in the same words by both.
+    sentences: usize,
+    outside: usize,
+    differ: Vec<String>,
+}
+
+impl Verdicts {
+    fn rejected(&self) -> usize {
+        self.judged - self.accepted
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{} judged, {} accepted, {} refused (same SQLSTATE {}, same sentence {}), {} outside the language, {} differ\n{}",
+            self.judged,
+            self.accepted,
+            self.rejected(),
+            self.states,
+            self.sentences,
+            self.outside,
+            self.differ.len(),
+            self.differ.join("\n")
+        )
+    }
+}
+
+async fn judged_by_both(client: &Client, relation: &str, expressions: Vec<String>) -> Verdicts {
     let version: i32 =
         client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await.unwrap().get(0);
     let catalog = catalog(u32::try_from(version).unwrap());
     let universe = Universe::of(&catalog, &definitions());
-    let table = catalog.relation(&RelationName::stored("public", "t").unwrap()).unwrap();
+    let table = catalog.relation(&RelationName::stored("public", relation).unwrap()).unwrap();
     let environment =
         Environment { relation: table, find: &|name| catalog.relation(name), attribute: &attribute };
-
-    let (mut texts, mut conditions, mut ours, mut outside) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for text in all() {
+    let (mut texts, mut conditions, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    let mut verdicts = Verdicts::default();
+    for text in expressions {
         let Ok(filter) = Filter::parse(&text) else {
-            outside += 1;
+            verdicts.outside += 1;
             continue;
         };
         let judgement = judge(&filter, &universe, &environment);
@@ -147,27 +183,39 @@ async fn the_checker_and_the_server_agree_on_every_expression() {
         conditions.push(filter.bind("t", &subject).sql);
         texts.push(text);
     }
-    let theirs = server(&client, &conditions).await;
+    let theirs = server(client, relation, &conditions).await;
     assert_eq!(theirs.len(), ours.len());
-    let (mut differ, mut accepted, mut states, mut sentences) = (String::new(), 0_usize, 0_usize, 0_usize);
-    let mut number = 0_usize;
+    verdicts.judged = texts.len();
     for ((text, ours), theirs) in texts.iter().zip(&ours).zip(&theirs) {
         let refused = ours.as_deref().unwrap_or("");
-        accepted += usize::from(theirs.is_empty());
-        states += usize::from(!theirs.is_empty() && theirs.get(..5) == refused.get(..5));
-        sentences += usize::from(!theirs.is_empty() && theirs == refused);
+        verdicts.accepted += usize::from(theirs.is_empty());
+        verdicts.states += usize::from(!theirs.is_empty() && theirs.get(..5) == refused.get(..5));
+        verdicts.sentences += usize::from(!theirs.is_empty() && theirs == refused);
         if theirs.is_empty() != refused.is_empty() {
-            number += 1;
-            let _ = writeln!(differ, "{text}\n    here:   {refused}\n    server: {theirs}");
+            verdicts.differ.push(format!("{text}\n    here:   {refused}\n    server: {theirs}"));
         }
     }
-    let judged = texts.len();
-    let rejected = judged - accepted;
-    let summary = format!(
-        "{judged} judged, {accepted} accepted, {rejected} refused (same SQLSTATE {states}, same sentence {sentences}), \
-         {outside} outside the language, {number} differ"
-    );
-    assert!(differ.is_empty(), "{summary}\n{differ}");
-    assert!(judged >= 3_000 && accepted >= 1_000 && rejected >= 1_000, "{summary}");
-    assert!(states * 100 >= rejected * 95, "{summary}");
+    verdicts
+}
+
+#[tokio::test]
+async fn the_checker_and_the_server_agree_on_every_expression() {
+    let cluster = Cluster::for_test().unwrap();
+    let client = connect(&cluster).await;
+    let found = judged_by_both(&client, "t", all()).await;
+    let summary = found.summary();
+    assert!(found.differ.is_empty(), "{summary}");
+    assert!(found.judged >= 3_000 && found.accepted >= 1_000 && found.rejected() >= 1_000, "{summary}");
+    assert!(found.states * 100 >= found.rejected() * 95, "{summary}");
+}
+
+#[tokio::test]
+async fn the_checker_and_the_server_agree_on_every_call_of_a_function_of_ones_own() {
+    let cluster = Cluster::for_test().unwrap();
+    let client = connect(&cluster).await;
+    let found = judged_by_both(&client, "callers", corpus_functions::calls()).await;
+    let summary = found.summary();
+    assert!(found.differ.is_empty(), "{summary}");
+    assert!(found.judged >= 10_000 && found.accepted >= 1_000 && found.rejected() >= 1_000, "{summary}");
+    assert!(found.states * 100 >= found.rejected() * 95, "{summary}");
 }

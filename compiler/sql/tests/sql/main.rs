@@ -7,6 +7,8 @@ mod corpus;
 #[cfg(test)]
 mod corpus_expressions;
 #[cfg(test)]
+mod corpus_functions;
+#[cfg(test)]
 mod corpus_literals;
 #[cfg(test)]
 mod filter;

@@ -1,61 +1,39 @@
 //! What the type checker says, without a server: sentences, places, and what depends on the session.
 
 use daam_catalog::{
-    Catalog, Column, DataType, Function, FunctionName, Generated, Identifier, Relation, RelationKind,
-    RelationName, ServerVersion, TypeClass, Volatility,
+    Catalog, Column, DataType, Function, FunctionName, Identifier, Relation, RelationKind, RelationName,
+    ServerVersion, TypeClass, Volatility,
 };
 use daam_sql::Filter;
 use daam_sql::typing::{AttributeKind, Environment, Judgement, Universe, judge};
-use std::collections::BTreeSet;
 
 pub(crate) fn relation(name: &str, columns: &[(&str, &str)]) -> Relation {
     Relation {
-        name: RelationName::stored("public", name).unwrap(),
-        kind: RelationKind::Table,
-        owner: Identifier::stored("owner").unwrap(),
         columns: columns.iter().map(|(name, sql)| column(name, sql)).collect(),
-        primary_key: Vec::new(),
-        unique: Vec::new(),
-        foreign_keys: Vec::new(),
-        parents: Vec::new(),
-        reads: BTreeSet::new(),
-        public: BTreeSet::new(),
-        triggers: false,
-        indexes: Vec::new(),
-        row_security: false,
-        size: daam_catalog::RowClass::default(),
-        comment: None,
+        ..Relation::new(
+            RelationName::stored("public", name).unwrap(),
+            RelationKind::Table,
+            Identifier::stored("owner").unwrap(),
+        )
     }
 }
 
 fn column(name: &str, sql: &str) -> Column {
-    Column {
-        name: Identifier::stored(name).unwrap(),
-        data_type: DataType { sql: sql.to_owned(), class: TypeClass::Other },
-        not_null: false,
-        has_default: false,
-        generated: Generated::No,
-        sequence: None,
-        security_label: None,
-        comment: None,
-    }
+    let data_type = DataType { sql: sql.to_owned(), class: TypeClass::Other };
+    Column::new(Identifier::stored(name).unwrap(), data_type)
 }
 
 pub(crate) fn function(name: &str, arguments: &[&str], returns: &str) -> Function {
+    let name = FunctionName {
+        schema: Identifier::stored("public").unwrap(),
+        name: Identifier::stored(name).unwrap(),
+        arguments: arguments.iter().map(|one| (*one).to_owned()).collect(),
+    };
     Function {
-        name: FunctionName {
-            schema: Identifier::stored("public").unwrap(),
-            name: Identifier::stored(name).unwrap(),
-            arguments: arguments.iter().map(|one| (*one).to_owned()).collect(),
-        },
-        owner: Identifier::stored("owner").unwrap(),
         volatility: Volatility::Immutable,
-        security_definer: false,
         public_execute: true,
         returns: returns.to_owned(),
-        returns_set: false,
-        leakproof: false,
-        extension: None,
+        ..Function::new(name, Identifier::stored("owner").unwrap())
     }
 }
 

@@ -8,6 +8,15 @@ use super::{Called, Judge, Judged, Value};
 use crate::filter::expression::Expression;
 use daam_catalog::Identifier;
 
+/// Why a routine is not called as a function is.
+fn not_called(kind: RoutineKind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        RoutineKind::Function | RoutineKind::Aggregate => None,
+        RoutineKind::Procedure => Some(("42809", "is a procedure")),
+        RoutineKind::Window => Some(("42P20", "is a window function")),
+    }
+}
+
 impl<'e> Judge<'e, '_> {
     /// An operator applied to one or two values: the type it yields.
     pub(in crate::typing) fn operation(
@@ -64,7 +73,22 @@ impl<'e> Judge<'e, '_> {
         for (value, to) in values.iter().zip(&settled.arguments) {
             self.coerce(*value, *to, Context::Implicit)?;
         }
+        self.gathered(at, routine, declared, &settled.arguments)?;
         Ok(settled.result)
+    }
+
+    /// The values of a variadic argument are made an array of, which arrays cannot be made of.
+    fn gathered(&self, at: usize, routine: &Routine, declared: &[TypeId], settled: &[TypeId]) -> Judged<()> {
+        let first = routine.arguments.len().saturating_sub(1);
+        let spread = routine
+            .variadic
+            .filter(|spread| *spread != self.universe.ids().any && declared.get(first) == Some(spread));
+        let Some(element) = settled.get(first).filter(|_| spread.is_some()) else { return Ok(()) };
+        let element = self.universe.info(*element);
+        if element.array.is_some() {
+            return Ok(());
+        }
+        self.fail("42704", at, format!("could not find array type for data type {}", element.name))
     }
 
     pub(in crate::typing) fn yields_boolean(&self, result: TypeId, at: usize, message: &str) -> Judged<()> {
@@ -166,6 +190,9 @@ impl<'e> Judge<'e, '_> {
         }
         match universe.function(named, &types) {
             Choice::One(routine, declared) => {
+                if let Some((state, what)) = not_called(routine.kind) {
+                    return self.fail(state, node.offset, self.called(schema, name, &types, what));
+                }
                 if routine.set {
                     return self.fail(
                         "0A000",
