@@ -106,7 +106,10 @@ pub fn proposed_masks(catalog: &Catalog, scope: &Scope) -> Vec<(String, &'static
 
 fn by_name(facts: &Facts<'_>, place: Place) -> Option<Classification> {
     let words = word::words(facts.column);
-    let typed = |found: &Found| found.class.may_be(facts.class, facts.sql);
+    let number = facts.class == TypeClass::Integer;
+    let typed = |found: &Found| {
+        found.class.may_be(facts.class, facts.sql) && (!number || found.class.is_number_called(&found.phrase))
+    };
     if let Some(found) = phrase::find(&words, place, typed) {
         let here = match found.place {
             Place::Anywhere => String::new(),
@@ -116,7 +119,10 @@ fn by_name(facts: &Facts<'_>, place: Place) -> Option<Classification> {
             "the name `{}` says `{}`{here} and the type is `{}`",
             facts.column, found.phrase, facts.sql
         );
-        return Some(Classification { class: found.class, certainty: found.certainty, evidence });
+        // What has more digits than four bytes hold is written down as `bigint` on purpose.
+        let reference = number && facts.sql != "bigint";
+        let most = if reference { found.class.certainty_as_number() } else { Certainty::Declared };
+        return Some(Classification { class: found.class, certainty: found.certainty.min(most), evidence });
     }
     // A domain is named for what it holds, e.g. `public.email_address`.
     if facts.class != TypeClass::Domain {

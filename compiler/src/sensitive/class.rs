@@ -53,6 +53,35 @@ pub enum Certainty {
     Declared,
 }
 
+/// Words for a postal code.
+const POSTAL_CODES: [&str; 10] = [
+    "postal code",
+    "postcode",
+    "post code",
+    "zip code",
+    "zipcode",
+    "zip",
+    "plz",
+    "postleitzahl",
+    "code postal",
+    "codigo postal",
+];
+
+/// Words for a secret made of digits.
+const CODES: [&str; 11] = [
+    "pin",
+    "pin code",
+    "otp",
+    "totp",
+    "passcode",
+    "access code",
+    "auth code",
+    "recovery code",
+    "verification code",
+    "confirmation code",
+    "security code",
+];
+
 impl Class {
     /// All of them, in the order of the reference.
     pub const ALL: [Self; 17] = [
@@ -131,19 +160,44 @@ impl Class {
         use TypeClass as T;
         let texts = class == T::Array && (sql.starts_with("text") || sql.starts_with("character"));
         let text = texts || matches!(class, T::Text | T::Domain | T::Json | T::Jsonb | T::Bytea);
+        // Numbers that name somebody are stored as numbers surprisingly often: `ssn integer`, `zip integer`.
+        let number = matches!(class, T::Numeric | T::Integer);
         match self {
-            Self::Email | Self::PersonName | Self::Address | Self::Note | Self::Passport => text,
-            Self::Phone | Self::NationalId | Self::PaymentCard | Self::Bank => {
-                text || class == T::Numeric || sql == "bigint"
-            }
-            Self::BirthDate => text || matches!(class, T::Date | T::Timestamp | T::TimestampTz),
-            Self::Geo => text || matches!(class, T::Numeric | T::Float | T::Other),
-            Self::Ip => text || matches!(class, T::Inet | T::Cidr),
-            Self::Salary => text || matches!(class, T::Numeric | T::Float | T::Integer) || sql == "money",
+            Self::Email | Self::PersonName | Self::Note => text,
+            Self::Address
+            | Self::Phone
+            | Self::NationalId
+            | Self::PaymentCard
+            | Self::Bank
+            | Self::Passport => text || number,
+            Self::BirthDate => text || matches!(class, T::Date | T::Timestamp | T::TimestampTz | T::Integer),
+            Self::Geo => text || number || matches!(class, T::Float | T::Other),
+            Self::Ip => text || number || matches!(class, T::Inet | T::Cidr) || sql.starts_with("macaddr"),
+            Self::Salary => text || number || class == T::Float || sql == "money",
             Self::Health => class != T::Boolean,
             Self::Trait => text || matches!(class, T::Enum | T::Integer),
-            Self::Secret => text || matches!(class, T::Uuid | T::Other),
+            Self::Secret => text || matches!(class, T::Uuid | T::Other | T::Integer),
             Self::Personal => true,
+        }
+    }
+
+    /// Whether an integer of that name is the value itself and not the number of a row that has it: `zip integer`
+    /// is a postal code, `address integer` a reference, `tokens integer` a count.
+    pub(super) fn is_number_called(self, phrase: &str) -> bool {
+        match self {
+            Self::Address => POSTAL_CODES.contains(&phrase),
+            Self::Secret => CODES.contains(&phrase),
+            _ => true,
+        }
+    }
+
+    /// How sure an integer makes it: what else it could refer to is known to the team only.
+    pub(super) fn certainty_as_number(self) -> Certainty {
+        match self {
+            Self::NationalId | Self::PaymentCard | Self::Salary | Self::Trait | Self::Health => {
+                Certainty::Sure
+            }
+            _ => Certainty::Likely,
         }
     }
 

@@ -3,15 +3,26 @@
 //! `cargo nextest run -p daam-compiler how_often --no-capture` prints the figures of the reference page.
 
 use daam_catalog::{Scope, TypeClass};
-use daam_compiler::sensitive::{Class, Facts, classify, proposed_masks};
+use daam_compiler::sensitive::{Certainty, Class, Facts, classify, proposed_masks};
 use daam_compiler::{MemoryFiles, check};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+/// When a column was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// While the word lists were written.
+    Tuned,
+    /// Never for them.
+    HeldOut,
+    /// Read from its source and labelled when they were done.
+    Later,
+}
+
 #[derive(Debug)]
 struct Labelled {
-    held_out: bool,
+    part: Part,
     table: String,
     column: String,
     sql: &'static str,
@@ -46,10 +57,15 @@ fn columns() -> Vec<Labelled> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sensitive/columns.txt");
     let text = std::fs::read_to_string(path).unwrap();
     let mut out = Vec::new();
-    let mut held_out = false;
+    let mut part = Part::Tuned;
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(half) = line.strip_prefix("half ") {
-            held_out = half == "held";
+            part = match half {
+                "tune" => Part::Tuned,
+                "held" => Part::HeldOut,
+                "later" => Part::Later,
+                other => panic!("no part {other}"),
+            };
             continue;
         }
         let (head, columns) = line.split_once(": ").unwrap();
@@ -60,14 +76,7 @@ fn columns() -> Vec<Labelled> {
             let (kind, label) = pair[1].split_once('=').unwrap_or((pair[1], ""));
             let (sql, class) = kind_of(kind);
             let expected = (!label.is_empty()).then(|| Class::parse(label).unwrap());
-            out.push(Labelled {
-                held_out,
-                table: table.into(),
-                column: pair[0].into(),
-                sql,
-                class,
-                expected,
-            });
+            out.push(Labelled { part, table: table.into(), column: pair[0].into(), sql, class, expected });
         }
     }
     out
@@ -155,12 +164,14 @@ fn report(name: &str, half: &[&Labelled]) -> String {
 fn how_often_the_classification_is_right() {
     let columns = columns();
     assert!(columns.len() >= 600, "{}", columns.len());
-    let half = |held_out| columns.iter().filter(|column| column.held_out == held_out).collect::<Vec<_>>();
-    let (tuned, held_out) = (half(false), half(true));
+    let part = |part| columns.iter().filter(|column| column.part == part).collect::<Vec<_>>();
+    let (tuned, held_out, later) = (part(Part::Tuned), part(Part::HeldOut), part(Part::Later));
+    assert!(later.len() >= 200, "{}", later.len());
     let text = format!(
-        "class          columns  precision  recall\n\n{}\n{}",
+        "class          columns  precision  recall\n\n{}\n{}\n{}",
         report("tuned on", &tuned),
-        report("held out", &held_out)
+        report("held out", &held_out),
+        report("read later", &later)
     );
     std::io::stdout().write_all(text.as_bytes()).unwrap();
     if std::env::var_os("DAAM_SHOW_MISSES").is_some() {
@@ -173,9 +184,39 @@ fn how_often_the_classification_is_right() {
         let (_, overall) = measured(half);
         assert!(overall.precision() >= 0.94 && overall.recall() >= 0.94, "{overall:?}");
     }
+    // A third of it is clinical data under names as `value` and `drug`, of which names say nothing.
+    let (_, overall) = measured(&later);
+    assert!(overall.precision() >= 0.9, "{overall:?}");
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-examples/sensitive.md");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains(&text), "the figures of the reference page are not current:\n{text}");
+}
+
+#[test]
+fn numbers_that_name_somebody_may_be_stored_as_numbers() {
+    let flagged = |column, sql, class| {
+        classify(&Facts { table: "users", column, sql, class, comment: None, label: None })
+            .map(|found| (found.class, found.certainty))
+    };
+    let integer = |column| flagged(column, "integer", TypeClass::Integer);
+    assert_eq!(integer("ssn"), Some((Class::NationalId, Certainty::Sure)));
+    assert_eq!(integer("tax_id"), Some((Class::NationalId, Certainty::Sure)));
+    assert_eq!(integer("cvv"), Some((Class::PaymentCard, Certainty::Sure)));
+    // What may be a reference is told, but does not fail a check.
+    assert_eq!(integer("zip"), Some((Class::Address, Certainty::Likely)));
+    assert_eq!(integer("postal_code"), Some((Class::Address, Certainty::Likely)));
+    assert_eq!(integer("phone"), Some((Class::Phone, Certainty::Likely)));
+    assert_eq!(flagged("phone", "bigint", TypeClass::Integer), Some((Class::Phone, Certainty::Sure)));
+    assert_eq!(integer("pin"), Some((Class::Secret, Certainty::Likely)));
+    assert_eq!(integer("client_ip"), Some((Class::Ip, Certainty::Likely)));
+    let float = |column| flagged(column, "double precision", TypeClass::Float).map(|(class, _)| class);
+    assert_eq!((float("lon"), float("lat")), (Some(Class::Geo), Some(Class::Geo)));
+    // References and counts are not.
+    for column in
+        ["address", "tokens", "email", "name", "billing_address", "address_id", "phone_count", "zip_id"]
+    {
+        assert_eq!(integer(column), None, "{column}");
+    }
 }
 
 #[test]

@@ -93,7 +93,8 @@ pub(super) const PHRASES: &[(Class, Place, Certainty, &str)] = &[
         Sure,
         "latitude, longitude, lat, lng, gps, gps coordinates, gps location, geo location, geolocation, geo point, spatial location, last location, home location, current location, coordinates, breitengrad, laengengrad, latitud, longitud",
     ),
-    (Class::Geo, People, Likely, "lon, long, geom"),
+    (Class::Geo, Anywhere, Likely, "lon"),
+    (Class::Geo, People, Likely, "long, geom"),
     (
         Class::Ip,
         Anywhere,
