@@ -17,12 +17,14 @@ mod lists;
 pub(crate) mod lock_age;
 pub(crate) mod mask;
 mod mask_sense;
+pub(crate) mod openings;
 mod people;
 pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod request;
 pub(crate) mod sensitive;
 pub(crate) mod untested;
+pub(crate) mod views;
 pub(crate) mod writes;
 
 pub(crate) use people::People;

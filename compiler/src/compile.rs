@@ -4,7 +4,7 @@
 //! the result depends on contents alone. Compiled databases exist only when there is no error at all: half a
 //! project is never built.
 
-use crate::check::{self, Database, Filters, People};
+use crate::check::{self, CheckedPolicy, Database, Filters, People};
 use crate::compiled::CompiledPolicies;
 use crate::day::Day;
 use crate::file_source::FileSource;
@@ -36,7 +36,9 @@ pub struct Checked {
     pub diagnostics: Findings,
     /// Findings that a comment or a waiver silenced, in the same order.
     pub waived: Vec<Arc<Waived>>,
-    /// The compiled databases by name; empty as soon as one finding is an error.
+    /// The compiled databases by name; empty as soon as an error leaves open what a policy means. What is only exposed
+    /// by them, and could be waived, has a meaning that can be looked at; whether it may be built is another question,
+    /// see [`Checked::has_errors`].
     pub databases: BTreeMap<String, CompiledDatabase>,
     /// What there was to check.
     pub inputs: Inputs,
@@ -72,6 +74,11 @@ impl Checked {
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.has_errors()
+    }
+
+    /// Whether it is certain what every policy means: there is no error but about what they expose.
+    pub fn has_meaning(&self) -> bool {
+        !self.diagnostics.leave_open()
     }
 
     /// Whether a schema lock is missing, unreadable or edited: names were then not checked.
@@ -193,6 +200,9 @@ impl Workspace {
             self.work.compared += done.compared;
             self.work.names += database.tried();
             let named = |name: &str| kept.policies()?.named(name, &database);
+            let all: Vec<&CheckedPolicy> =
+                kept.policies().into_iter().flat_map(|all| all.checked()).map(AsRef::as_ref).collect();
+            check::openings::openings(&all, &database, of, &mut sink);
             let ceilings = check::ceiling::ceilings(kept.ceilings(), named, &mut sink);
             pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
@@ -209,7 +219,7 @@ impl Workspace {
         let given = Findable { files: &self.files, documents: &documents, today: self.options.today };
         let (diagnostics, waived) = settling.settle(pieces, given);
         self.settling = settling;
-        if diagnostics.has_errors() {
+        if diagnostics.leave_open() {
             databases.clear();
         }
         Checked { sources, diagnostics, waived, databases, inputs }

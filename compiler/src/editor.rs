@@ -47,7 +47,7 @@ impl Editor {
     /// Checks the project as it is now.
     pub fn update(&mut self, source: &dyn FileSource) -> Arc<Checked> {
         let checked = Arc::new(self.workspace.check(source));
-        if !checked.has_errors() {
+        if checked.has_meaning() {
             self.sound = Some(Arc::clone(&checked));
         }
         self.current = Some(Arc::clone(&checked));

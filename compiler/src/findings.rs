@@ -1,5 +1,6 @@
 //! All findings of a check, kept file by file: files whose findings did not change are shared with the check before.
 
+use crate::rule;
 use daam_diagnostic::{Diagnostic, Severity, SourceId};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -43,6 +44,12 @@ impl Findings {
     /// Whether any is an error.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
+    }
+
+    /// Whether any leaves open what the policies mean.
+    pub(crate) fn leave_open(&self) -> bool {
+        let wrong = self.files.iter().filter(|_| self.has_errors()).filter(|file| file.has_errors());
+        wrong.flat_map(|file| &file.found).any(rule::leaves_open)
     }
 }
 

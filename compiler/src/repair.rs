@@ -10,8 +10,9 @@ use crate::diff::{Diff, diff};
 use crate::effects::Side;
 use crate::file_source::FileSource;
 use crate::overlay::Overlay;
+use crate::rule;
 use crate::syntax::yaml;
-use daam_diagnostic::{Applicability, Diagnostic, Edit, Fix, Severity, Sink, SourceMap, Span};
+use daam_diagnostic::{Applicability, Diagnostic, Edit, Fix, Sink, SourceMap, Span};
 use daam_model::PolicySet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,7 @@ pub fn repair(
     let mut applied = 0;
     for _ in 0..MAX_ROUNDS {
         let (mut chosen, mut unproved) = (choose(&checked, limit, wanted), 0);
-        if limit == Applicability::Safe && checked.has_errors() {
+        if limit == Applicability::Safe && !checked.has_meaning() {
             let before = chosen.len();
             chosen.retain(|fix| says_the_same(fix, &checked.sources));
             unproved = before - chosen.len();
@@ -70,7 +71,7 @@ pub fn repair(
         let count = chosen.len();
         texts.extend(changed);
         let after = check(&Overlay::new(source, &texts));
-        if limit == Applicability::Safe && !checked.has_errors() {
+        if limit == Applicability::Safe && checked.has_meaning() {
             prove(&checked, &after)?;
         }
         applied += count;
@@ -147,7 +148,7 @@ fn says_the_same(fix: &Fix, sources: &SourceMap) -> bool {
 }
 
 fn prove(before: &Checked, after: &Checked) -> Result<(), RepairError> {
-    if let Some(error) = after.diagnostics.iter().find(|found| found.severity == Severity::Error) {
+    if let Some(error) = after.diagnostics.iter().find(|found| rule::leaves_open(found)) {
         return Err(RepairError::Breaks(error.message.clone()));
     }
     let mut widened = Vec::new();

@@ -10,6 +10,7 @@ mod filter;
 mod grant;
 mod mask;
 mod name;
+mod opening;
 pub mod page;
 mod pattern;
 mod request;
@@ -22,6 +23,7 @@ pub use filter::*;
 pub use grant::*;
 pub use mask::*;
 pub use name::*;
+pub use opening::*;
 pub use pattern::*;
 pub use request::*;
 pub use silence::*;
@@ -131,6 +133,12 @@ impl Rule {
     }
 }
 
+/// Whether a finding leaves open what the policies mean. Errors about exposure do not: they could be waived.
+pub(crate) fn leaves_open(found: &Diagnostic) -> bool {
+    let exposes = of(found.code).is_some_and(|rule| rule.nature == Nature::Locked);
+    found.severity == Severity::Error && !exposes
+}
+
 /// The rule of a code, if it is one of ours.
 pub fn of(code: RuleCode) -> Option<&'static Rule> {
     all().find(|rule| rule.code == code)
@@ -155,6 +163,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         GRANT_RULES,
         EXPOSURE_RULES,
         REQUEST_RULES,
+        OPENING_RULES,
     ]
     .into_iter()
     .flatten()

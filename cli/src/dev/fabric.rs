@@ -64,6 +64,9 @@ pub(super) async fn compile(
         output::text_err(&to_text(&shown, &checked.sources, colour()));
     }
     let lacks_lock = checked.lacks_lock();
+    if checked.has_errors() {
+        return Err(refused(&facts.project, lacks_lock));
+    }
     let compiled =
         checked.databases.remove(&facts.database).ok_or_else(|| refused(&facts.project, lacks_lock))?;
     if compiled.lock_fingerprint != lock::fingerprint(&live) {

@@ -4,7 +4,9 @@
 //! hold. What the language cannot say is written down as a comment and told, never dropped in silence.
 
 use super::grants::{Held, Privileges, holdings};
-use daam_catalog::{Catalog, Column, ColumnPattern, Relation, RelationName, lock};
+use daam_catalog::{
+    Catalog, Column, ColumnPattern, ColumnRef, Generated, Identifier, Relation, RelationName, lock,
+};
 use daam_compiler::PROJECT_FILE;
 use daam_compiler::sensitive::{Facts, classify};
 use daam_model::Verb;
@@ -44,9 +46,11 @@ pub fn propose(database: &str, catalog: &Catalog, privileges: &Privileges) -> Pr
     for (role, held) in holdings(catalog, privileges, &mut proposal.notes) {
         let members = privileges.members_of(role.as_deref());
         let name = policy_name(&mut names, role.as_deref());
+        let holder = role.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| format!("the role {role}"));
+        let from = format!("From the grants of the database to {holder}.");
         if let Some(text) = policy(
             database,
-            (&name, role.as_deref()),
+            (&name, role.as_deref(), &from),
             &held,
             (catalog, &masks, &members),
             &mut proposal.notes,
@@ -57,6 +61,17 @@ pub fn propose(database: &str, catalog: &Catalog, privileges: &Privileges) -> Pr
     }
     privileges.beyond_policies(catalog, &mut proposal.notes);
     proposal
+}
+
+/// A policy that lets a group read every relation, with the masks its columns should have; nothing if nothing can be
+/// granted.
+pub fn readers(database: &str, catalog: &Catalog, group: &str, notes: &mut Vec<String>) -> Option<String> {
+    let read = Held { whole: BTreeSet::from([Verb::Select]), columns: BTreeMap::new() };
+    let all = catalog.relations.keys().filter(|name| is_matchable(name));
+    let held = all.map(|name| (name.clone(), read.clone())).collect();
+    let masks = masks(catalog);
+    let from = format!("Everything the lock has, for the group {group}.");
+    policy(database, ("readers", Some(group), &from), &held, (catalog, &masks, &BTreeSet::new()), notes)
 }
 
 /// A name a policy may have; two roles never share one.
@@ -116,7 +131,31 @@ fn masks(catalog: &Catalog) -> Vec<Proposed> {
         let pattern = ColumnPattern::parse(&written).ok()?;
         Some(Proposed { pattern, written, preset: found.class.preset(column.data_type.class) })
     };
-    columns.filter_map(read).collect()
+    let mut proposed: Vec<Proposed> = columns.filter_map(read).collect();
+    refer(catalog, &mut proposed);
+    proposed
+}
+
+/// A column that refers to a masked one holds its values, and gets the same mask.
+fn refer(catalog: &Catalog, proposed: &mut Vec<Proposed>) {
+    for relation in catalog.relations.values() {
+        for key in &relation.foreign_keys {
+            for (column, target) in key.columns.iter().zip(&key.referenced) {
+                let masked = |relation: &RelationName, column: &Identifier| {
+                    proposed
+                        .iter()
+                        .find(|mask| mask.pattern.matches(relation, column))
+                        .map(|mask| mask.preset)
+                };
+                let Some(preset) = masked(&key.references, target) else { continue };
+                let written = format!("{}.{column}", relation.name);
+                if let (None, Ok(pattern)) = (masked(&relation.name, column), ColumnPattern::parse(&written))
+                {
+                    proposed.push(Proposed { pattern, written, preset });
+                }
+            }
+        }
+    }
 }
 
 /// Whether a column should be masked and cannot be.
@@ -129,7 +168,7 @@ fn is_beyond_masks(relation: &Relation, column: &Column) -> bool {
 /// A policy of one role; nothing if all it holds has to be left out.
 fn policy(
     database: &str,
-    (name, role): (&str, Option<&str>),
+    (name, role, from): (&str, Option<&str>, &str),
     held: &BTreeMap<RelationName, Held>,
     (catalog, masks, members): (&Catalog, &[Proposed], &BTreeSet<&str>),
     notes: &mut Vec<String>,
@@ -139,11 +178,9 @@ fn policy(
     let mut readable = Vec::new();
     for (relation, held) in held {
         let Some(found) = catalog.relation(relation) else { continue };
-        if let Some(column) = exposed(catalog, found, masks) {
-            comments.push(format!("not granted: {relation} reads {column}, which should be masked"));
-            notes.push(format!(
-                "`{name}` loses the view `{relation}`: it reads `{column}`, which should be masked"
-            ));
+        if let Some(reason) = exposed(catalog, found, masks) {
+            comments.push(format!("not granted: {relation} {}", reason.replace('`', "")));
+            notes.push(format!("`{name}` loses the view `{relation}`: it {reason}"));
             continue;
         }
         let mut held = held.clone();
@@ -167,8 +204,7 @@ fn policy(
         return None;
     }
     let mut text = String::new();
-    let source = role.map_or_else(|| "PUBLIC".to_owned(), |role| format!("the role {role}"));
-    let _ = writeln!(text, "# From the grants of the database to {}.", one_line(&source));
+    let _ = writeln!(text, "# {}", one_line(from));
     if !members.is_empty() {
         let list: Vec<&str> = members.iter().copied().collect();
         let _ = writeln!(text, "# Its members there: {}.", one_line(&list.join(", ")));
@@ -190,15 +226,47 @@ fn policy(
     Some(text)
 }
 
-/// The column a view would show although it is masked, or should be and cannot.
+/// Why a view would not be granted: it shows a column that is masked, or should be and cannot, or calls a function
+/// with rights of its own, which nobody was granted.
 fn exposed(catalog: &Catalog, view: &Relation, masks: &[Proposed]) -> Option<String> {
     let hidden = view.reads.iter().find(|read| {
-        let masked = masks.iter().any(|mask| mask.pattern.matches(&read.relation, &read.column));
         let found = catalog.relation(&read.relation);
         let column = found.and_then(|found| Some((found, found.column(&read.column)?)));
-        masked || column.is_some_and(|(found, column)| is_beyond_masks(found, column))
+        is_masked(catalog, read, masks, &mut BTreeSet::new())
+            || column.is_some_and(|(found, column)| is_beyond_masks(found, column))
     });
-    hidden.map(|read| format!("{}.{}", read.relation, read.column))
+    let reads =
+        hidden.map(|read| format!("reads `{}.{}`, which should be masked", read.relation, read.column));
+    let calls = view.calls.first().map(|function| format!("calls `{function}`, which has rights of its own"));
+    reads.or(calls)
+}
+
+/// Whether a proposed mask is on the column, or reaches it: from what it is generated from, from a parent or a child.
+fn is_masked(
+    catalog: &Catalog,
+    read: &ColumnRef,
+    masks: &[Proposed],
+    seen: &mut BTreeSet<ColumnRef>,
+) -> bool {
+    if !seen.insert(read.clone()) {
+        return false;
+    }
+    if masks.iter().any(|mask| mask.pattern.matches(&read.relation, &read.column)) {
+        return true;
+    }
+    let Some(relation) = catalog.relation(&read.relation) else { return false };
+    let generated = relation.column(&read.column).map(|column| &column.generated);
+    let sources: &[Identifier] = match generated {
+        Some(Generated::From(sources)) => sources,
+        _ => &[],
+    };
+    let sources =
+        sources.iter().map(|source| ColumnRef { relation: read.relation.clone(), column: source.clone() });
+    let children = catalog.relations.values().filter(|one| one.parents.contains(&read.relation));
+    let family = relation.parents.iter().chain(children.map(|child| &child.name));
+    let family = family.map(|relation| ColumnRef { relation: relation.clone(), column: read.column.clone() });
+    let near: Vec<ColumnRef> = sources.chain(family).collect();
+    near.iter().any(|other| is_masked(catalog, other, masks, seen))
 }
 
 fn write_grant(text: &mut String, held: &Held, relations: &[&RelationName]) {

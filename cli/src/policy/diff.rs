@@ -35,7 +35,8 @@ A bundle has no schema and no scope; those of the other side count, or of the pr
 What a request would give is compared as well, ad hoc requests by their ceilings; a relation that is out of scope or
 gone from the schema has left management, which is lost access of its own kind.
 Exit codes: 0 no effect changed, 10 changed and nothing widened, 11 widened or may widen, 12 access lost (with
---fail-on lost or any, where nothing widened), 1 a side has errors, 2 no verdict, 3 no such database or bundle.
+--fail-on lost or any, where nothing widened), 1 a side has errors (other than about what
+it exposes), 2 no verdict, 3 no such database or bundle.
 With --fail-on only what it names fails: `widen` 11, `lost` 11 and 12, `any` 10 to 12.")]
 pub struct DiffArgs {
     #[command(flatten)]

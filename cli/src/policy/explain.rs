@@ -4,7 +4,7 @@
 
 use super::ask::{self, AnswerArgs, PersonArgs};
 use super::project::ProjectArgs;
-use super::report::require_clean;
+use super::report::require_meaning;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_catalog::{Identifier, RelationName};
@@ -61,7 +61,7 @@ struct Explained<'a> {
 /// Runs it.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let checked = args.project.check()?;
-    require_clean(&checked)?;
+    require_meaning(&checked)?;
     let database = ask::database(args.database.as_deref(), &checked)?;
     let subject = args.person.subject(database)?;
     let requests: BTreeSet<String> = args.requests.iter().cloned().collect();

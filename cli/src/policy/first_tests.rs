@@ -67,7 +67,8 @@ fn compile(database: &str, files: &BTreeMap<String, String>) -> Result<CompiledD
         .filter(|found| found.severity == Severity::Error)
         .map(|found| format!("{} {} {}", checked.sources.path(found.at.source), found.code, found.message))
         .collect();
-    checked.databases.remove(database).ok_or_else(|| errors.join("\n"))
+    let compiled = checked.databases.remove(database).filter(|_| errors.is_empty());
+    compiled.ok_or_else(|| errors.join("\n"))
 }
 
 fn case(text: &mut String, policy: &str, group: Option<&str>, held: &EffectivePolicy) {

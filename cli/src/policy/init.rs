@@ -26,7 +26,8 @@ use std::process::ExitCode;
   daam policy init --database shop --lock schema/shop --schema 'app_*' --ci github
 
 With --schema the scope is those schemas only. Write the lock first: daam schema pull --dsn postgresql://reader@db.internal/shop --out schema/shop
-With --readers a first policy lets that group read every schema; mask and narrow it before it is published.
+With --readers a first policy lets that group read every relation, with masks proposed for columns that look sensitive;
+narrow it before it is published.
 With --from-db the lock and the scope are written too, and a policy per role of the database: what GRANT gives today,
 PUBLIC as everyone, masks proposed for columns that look sensitive, and tests that hold. Roles become groups of the
 same name. What policies cannot say is told; grants in a schema the role may not use give nothing today and are left
@@ -121,16 +122,14 @@ fn files(args: &InitArgs, lock: &str, catalog: &Catalog) -> BTreeMap<String, Str
              database: {database}\nscope:{empty}"
         ),
     );
-    if let Some(group) = args.readers.as_ref().filter(|_| !patterns.is_empty()) {
-        files.insert(
-            "policies/readers.yaml".to_owned(),
-            format!(
-                "kind: policy\nname: readers\ndatabase: {database}\nsubjects:\n  groups: [{}]\ngrants:\n  \
-                 - on: [{}]\n    allow: [select]\n",
-                quoted(group),
-                patterns.join(", ")
-            ),
-        );
+    let mut notes = Vec::new();
+    let readers =
+        args.readers.as_ref().and_then(|group| brownfield::readers(database, catalog, group, &mut notes));
+    if let Some(text) = readers {
+        files.insert("policies/readers.yaml".to_owned(), text);
+    }
+    for note in notes {
+        output::progress(format!("note: {note}"));
     }
     files
 }

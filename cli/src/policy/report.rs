@@ -194,6 +194,15 @@ pub fn verdict(checked: &Checked, strict: bool) -> Option<Exit> {
     }
 }
 
+/// Refuses to go on with a project whose policies mean nothing certain. Errors about what they expose are no obstacle
+/// to a question about what they expose.
+pub fn require_meaning(checked: &Checked) -> Result<(), CliError> {
+    match verdict(checked, false) {
+        Some(Exit::Findings) if !checked.databases.is_empty() => Ok(()),
+        _ => require_clean(checked),
+    }
+}
+
 /// Refuses to go on with a project that has errors; the findings go to standard error.
 pub fn require_clean(checked: &Checked) -> Result<(), CliError> {
     let Some(exit) = verdict(checked, false) else { return Ok(()) };

@@ -223,8 +223,11 @@ fn judged(frame: Option<&Frame>, before: &Catalog, after: &Catalog) -> Outcome {
     Outcome { changes, findings, judged, sources: now.sources, lock: None, compared: true }
 }
 
+/// Errors that leave open what policies mean: what is exposed is judged by the changes themselves.
 fn errors(checked: &Checked) -> impl Iterator<Item = &Diagnostic> {
-    checked.diagnostics.iter().filter(|found| found.severity == Severity::Error)
+    let exposes =
+        |found: &&Diagnostic| rule::of(found.code).is_some_and(|rule| rule.nature == rule::Nature::Locked);
+    checked.diagnostics.iter().filter(move |found| found.severity == Severity::Error && !exposes(found))
 }
 
 /// What makes two findings of two checks of the same files the same.

@@ -6,7 +6,7 @@
 
 use super::project::{DiskFiles, ProjectArgs};
 use super::publish::remote;
-use super::report::require_clean;
+use super::report::require_meaning;
 use crate::control_plane::ControlPlane;
 use crate::credentials::Login;
 use crate::error::{CliError, Doing as _, Exit};
@@ -135,7 +135,7 @@ impl PlaneArgs {
 }
 
 fn compiled(checked: daam_compiler::Checked) -> Result<State, CliError> {
-    require_clean(&checked)?;
+    require_meaning(&checked)?;
     Ok(State::Project(checked.databases))
 }
 

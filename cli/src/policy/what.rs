@@ -2,7 +2,7 @@
 
 use super::ask::{self, AnswerArgs, PersonArgs, Via};
 use super::project::ProjectArgs;
-use super::report::require_clean;
+use super::report::require_meaning;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_catalog::{Identifier, RelationName};
@@ -52,7 +52,7 @@ struct Can {
 /// Runs it.
 pub fn run(args: &WhatCanArgs) -> Result<ExitCode, CliError> {
     let checked = args.project.check()?;
-    require_clean(&checked)?;
+    require_meaning(&checked)?;
     let database = ask::database(args.database.as_deref(), &checked)?;
     let subject = args.person.subject(database)?;
     let held = effective(&database.policies, &database.catalog, &subject, &BTreeSet::new());

@@ -2,7 +2,7 @@
 
 use super::ask::{self, AnswerArgs, Via};
 use super::project::ProjectArgs;
-use super::report::require_clean;
+use super::report::require_meaning;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_compiler::effects::{Answer, Class, Question, Side, who_can};
@@ -54,7 +54,7 @@ fn verb(text: &str) -> Result<Verb, String> {
 /// Runs it.
 pub fn run(args: &WhoCanArgs) -> Result<ExitCode, CliError> {
     let checked = args.project.check()?;
-    require_clean(&checked)?;
+    require_meaning(&checked)?;
     let database = ask::database(args.database.as_deref(), &checked)?;
     let (relation, column) = ask::target(&args.target, database)?;
     let question = Question { verb: args.verb, relation, column, unmasked: args.unmasked };

@@ -137,6 +137,12 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
 fn branched() -> (tempfile::TempDir, String) {
     let scratch = project();
     let directory = scratch.path();
+    write(
+        directory,
+        "daam.yaml",
+        "kind: project\ndatabases:\n  shop:\n    lock: schema/shop\n    policies: [policies/*.yaml]\n    \
+         tests: [tests/*.yaml]\n    classification: [{ on: public.users.email, is: none, reason: role addresses }]\n",
+    );
     git(directory, &["init", "-q", "-b", "main", "."]);
     git(directory, &["add", "."]);
     git(directory, &["commit", "-q", "-m", "main"]);

@@ -325,6 +325,11 @@ fn a_project_starts_from_a_lock_and_overwrites_nothing() {
     assert!(root.join(".github/workflows/policy.yml").is_file());
     expect(root, 2, "policy init --database shop --lock schema/shop");
     expect(root, 0, "policy fmt --check");
+    // What looks sensitive is masked from the start, so the project passes its own check.
+    let said = expect(root, 0, "policy check");
+    assert!(!said.contains("DAAM6"), "{said}");
+    let said = daam(root, "policy who-can select public.users.email");
+    assert!(said.out.contains("group:analyst  standing  mask email"), "{}{}", said.out, said.err);
     let said = daam(root, "policy who-can select public.users");
     assert!(said.out.contains("group:analyst  standing"), "{}{}", said.out, said.err);
 }

@@ -18,7 +18,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     let files = shop().with(FUZZED, policy);
     let checked = check(&files);
     every_report(&checked);
-    assert_eq!(checked.databases.is_empty(), checked.has_errors(), "half a project was built");
+    assert_eq!(checked.databases.is_empty(), !checked.has_meaning(), "half a project was built");
     whatever_came_before(&files, &checked);
     for database in checked.databases.values() {
         let content = encode_content(&database.policies);

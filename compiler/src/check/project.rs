@@ -9,8 +9,7 @@ use super::{CheckedMask, CheckedPolicy};
 use crate::preset::written;
 use crate::rule;
 use crate::tables::{RelationId, Tables};
-use daam_catalog::{ColumnRef, Relation, RelationKind};
-use daam_diagnostic::{Diagnostic, Severity, Sink};
+use daam_diagnostic::{Diagnostic, Sink};
 use daam_model::{EffectiveMask, Subjects, Verb};
 use std::collections::BTreeSet;
 
@@ -113,54 +112,6 @@ pub(super) fn shadowed(policy: &CheckedPolicy, sink: &mut Sink) {
             );
         }
     }
-}
-
-/// Granted views that read a column which is masked for the same people: the agent drops such a grant. `together`
-/// are the policies with masks that certainly apply to some of the same people.
-pub(crate) fn exposed_by_views(
-    policy: &CheckedPolicy,
-    together: &[&CheckedPolicy],
-    tables: &Tables<'_>,
-    sink: &mut Sink,
-) {
-    for found in policy.grants.iter().flat_map(|grant| &grant.on) {
-        for view in found.relations(tables).filter(|relation| is_view(relation)) {
-            let Some((column, mask)) = masked_read(view, together) else { continue };
-            let message = format!(
-                "the view `{}` reads `{}.{}`, which is masked for these subjects",
-                view.name, column.relation, column.column
-            );
-            let mut diagnostic = rule::MASKED_COLUMN_EXPOSED_BY_VIEW
-                .at(found.at, message)
-                .label(mask.at, "masked here")
-                .help("the view would not be granted; grant its tables, or a view without that column");
-            if found.pattern.literal().is_none() {
-                diagnostic.severity = Severity::Warning;
-            }
-            sink.push(diagnostic);
-        }
-    }
-}
-
-fn is_view(relation: &Relation) -> bool {
-    matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
-}
-
-fn masked_read<'p, 'v>(
-    view: &'v Relation,
-    together: &[&'p CheckedPolicy],
-) -> Option<(&'v ColumnRef, &'p CheckedMask)> {
-    for mask in together.iter().flat_map(|other| &other.masks) {
-        let patterns = || mask.on.iter().map(|found| &found.pattern);
-        let read = view
-            .reads
-            .iter()
-            .find(|read| patterns().any(|pattern| pattern.matches(&read.relation, &read.column)));
-        if let Some(read) = read {
-            return Some((read, mask));
-        }
-    }
-    None
 }
 
 /// Whether some of the subjects of the first certainly are subjects of the second.

@@ -12,7 +12,7 @@ use crate::check::covered::Covered;
 use crate::check::family::{self, Family};
 use crate::check::joins::{self, Pairs};
 use crate::check::sensitive::{self, Classified, Masks};
-use crate::check::{CheckedPolicy, Database, People, project, untested, writes};
+use crate::check::{CheckedPolicy, Database, People, project, untested, views, writes};
 use crate::found::Found;
 use crate::parallel;
 use crate::scenario::Cases;
@@ -48,6 +48,7 @@ pub(crate) struct Policies {
     next: u64,
     pairs: Pairs,
     parents: family::Parents,
+    derived: views::Derived,
     readable: Covered<RelationId>,
     restricted: Covered<RelationId>,
     hashed: Covered<ColumnRef>,
@@ -73,6 +74,7 @@ impl Policies {
         Self {
             pairs: Pairs::of(database.catalog),
             parents: family::Parents::of(database.tables),
+            derived: views::Derived::of(database.tables),
             ..Self::default()
         }
     }
@@ -292,13 +294,13 @@ impl Policies {
             return;
         }
         let (masking, by_person) = self.masking();
-        let tables = edit.around.database.tables;
+        let (tables, derived) = (edit.around.database.tables, &self.derived);
         let found = self.compare(&places, |policy, sink| {
             let together = by_person.certain(&policy.policy.subjects);
             let together: Vec<&CheckedPolicy> =
                 together.into_iter().filter_map(|place| masking.get(place)).copied().collect();
             writes::masked(policy, &together, tables, sink);
-            project::exposed_by_views(policy, &together, tables, sink);
+            views::exposed(policy, &together, derived, tables, sink);
         });
         self.keep(&places, found, |compared| &mut compared.together);
     }

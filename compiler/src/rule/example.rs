@@ -17,7 +17,7 @@ databases:
 /// What the schema lock of the project says, one relation or function a line.
 pub const SCHEMA: &str = "\
 table public.customers: id integer not null, email text, region text
-table public.orders: id integer not null, customer_id integer, region text, tenant_id uuid, status text not null, total numeric, note text, placed_at timestamptz
+table public.orders: id integer not null, customer_id integer, region text, tenant_id uuid, status text not null, total numeric, note text, label text generated from note, placed_at timestamptz
 table public.order_items: id integer not null, order_id integer references public.orders.id, product_id integer, price numeric
 table analytics.events: id integer not null, client_ip inet, kind text
 table analytics.clicks: id integer not null, day date not null, region text
@@ -26,9 +26,21 @@ size analytics.clicks large
 table ops.services: id integer not null, token text
 table hr.shifts: id integer not null, begins timestamptz
 view public.order_notes reads public.orders.note: id integer, note text
+view public.order_labels reads public.orders.label: id integer, label text
 table analytics.events_eu inherits analytics.events: id integer not null, client_ip inet, kind text
 function public.order_total(integer) stable
 function public.shuffle() volatile
+captured 2026-10-01
+";
+
+/// What the schema lock `schema/legacy` says, of a database that is open by itself.
+pub const LEGACY: &str = "\
+table public.prices: id integer not null, price numeric
+public public.prices select
+foreign public.remote_orders: id integer, total numeric
+function public.balance_of(integer) stable definer pinned public
+function public.close_account(integer) volatile definer
+function public.send_mail(text) volatile untrusted=plperlu
 captured 2026-10-01
 ";
 

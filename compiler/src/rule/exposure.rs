@@ -5,7 +5,7 @@
 use super::Rule;
 
 /// Somebody reads a column in clear that seems to hold personal data or a secret.
-pub static SENSITIVE_COLUMN_UNMASKED: Rule = Rule::warning(
+pub static SENSITIVE_COLUMN_UNMASKED: Rule = Rule::error(
     601,
     "sensitive-column-unmasked",
     "A policy shows a column in clear that holds personal data or a secret, going by its name and type, its comment, its security label or the `classification` of the database. Mask it, leave it out of `columns`, or say in `daam.yaml` what it holds; `is: none` needs a reason. A mask counts if everybody the policy applies to is certain to have it.",
@@ -33,7 +33,7 @@ masks:
 );
 
 /// Everyone in the organization reads a sensitive column in clear.
-pub static SENSITIVE_TO_BROAD_GROUP: Rule = Rule::warning(
+pub static SENSITIVE_TO_BROAD_GROUP: Rule = Rule::error(
     602,
     "sensitive-to-broad-group",
     "A policy for `everyone` shows a sensitive column in clear: the whole organization reads it. Mask it, leave it out of `columns`, or name the groups that need it.",
@@ -61,7 +61,7 @@ grants:
 );
 
 /// A wildcard reaches a sensitive column that nobody named.
-pub static WILDCARD_GAINED_SENSITIVE_COLUMN: Rule = Rule::warning(
+pub static WILDCARD_GAINED_SENSITIVE_COLUMN: Rule = Rule::error(
     603,
     "wildcard-gained-sensitive-column",
     "A pattern of a grant reaches a sensitive column that the policy never names, and shows it in clear. Nobody decided that: the table or the column may have come into the database after the policy was reviewed.",
@@ -89,7 +89,7 @@ masks:
 );
 
 /// A wildcard reaches a column that holds a secret.
-pub static SECRET_CLASS_UNDER_WILDCARD: Rule = Rule::warning(
+pub static SECRET_CLASS_UNDER_WILDCARD: Rule = Rule::error(
     604,
     "secret-class-under-wildcard",
     "A pattern of a grant reaches a column of passwords, tokens or keys, and shows it in clear. Who reads such a column can act as somebody else. Mask it with `null`, or grant the tables that are needed by name.",

@@ -195,6 +195,8 @@ database: shop
 subjects: { groups: [support] }
 grants:
   - { on: analytics.events, allow: [select], restrict: kind = 'click' }
+masks:
+  - { on: analytics.events.client_ip, with: { network: 16 } }
 ",
 );
 
@@ -253,6 +255,36 @@ masks:
 ",
 );
 
+/// Something granted shows a masked value under another name.
+pub static DERIVED_COLUMN_EXPOSURE: Rule = Rule::error(
+    308,
+    "derived-column-exposure",
+    "Something granted shows a masked value under another name: a view that reads a column generated from a masked one, or a column of a child table whose parent masks it; or a column that refers to a masked one by a foreign key and so holds the same values in clear. Such a view would not be granted; mask the referring column too, or leave it out.",
+)
+.locked()
+.example(
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: [public.orders, public.order_labels], allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+"\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select] }
+masks:
+  - { on: public.orders.note, with: redact }
+",
+);
+
 pub(super) const MASK_RULES: &[&Rule] = &[
     &MASK_TYPE_MISMATCH,
     &CONFLICTING_MASKS,
@@ -261,6 +293,7 @@ pub(super) const MASK_RULES: &[&Rule] = &[
     &MASK_BREAKS_JOIN,
     &MASKED_COLUMN_EXPOSED_BY_VIEW,
     &PARTITION_OR_CHILD_BYPASS,
+    &DERIVED_COLUMN_EXPOSURE,
     &REVERSIBLE_MASK,
     &PARTIAL_MASK_TOO_REVEALING,
 ];

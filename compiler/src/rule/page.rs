@@ -82,10 +82,12 @@ pub fn reference() -> String {
     let _ = write!(
         page,
         "\n## The project of the examples\n\nEach example is run as a test against this project; a line `# file: …` \
-         begins another file, otherwise it is `{}`.\n\n```yaml\n{}```\n\n```text\n{}```\n\n## Rules\n",
+         begins another file, otherwise it is `{}`.\n\n```yaml\n{}```\n\n```text\n{}```\n\nThe schema `schema/legacy` of some of \
+         them:\n\n```text\n{}```\n\n## Rules\n",
         example::DEFAULT_FILE,
         example::PROJECT,
-        example::SCHEMA
+        example::SCHEMA,
+        example::LEGACY
     );
     for rule in all() {
         page.push('\n');

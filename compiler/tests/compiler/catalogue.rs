@@ -7,6 +7,10 @@
 //! view public.user_list reads public.users.email: email text
 //! function public.order_total(integer) returns numeric stable
 //! function public.whoami() volatile definer public
+//! function public.any_of(text, text[]) stable variadic defaults=1
+//! function public.shell(text) volatile untrusted=plperlu
+//! counts public.user_list public.orders
+//! calls public.user_list public.whoami()
 //! type public.mood enum good bad
 //! type public.zip domain text not null
 //! type public.price composite (amount numeric, currency text)
@@ -24,8 +28,8 @@
 
 use daam_catalog::{
     CastContext, Catalog, Column, ColumnRef, DataType, ForeignKey, Function, FunctionName, Generated,
-    Identifier, Privilege, Relation, RelationKind, RelationName, RowClass, ServerVersion, TypeClass,
-    UserCast, UserOperator, UserType, UserTypeKind, Volatility, lock,
+    Identifier, Parameters, Privilege, Relation, RelationKind, RelationName, RowClass, SearchPath,
+    ServerVersion, TypeClass, UserCast, UserOperator, UserType, UserTypeKind, Volatility, lock,
 };
 use daam_compiler::MemoryFiles;
 use std::collections::BTreeSet;
@@ -74,6 +78,15 @@ pub(crate) fn parse(text: &str) -> Catalog {
                 let (name, privileges) = rest.split_once(' ').unwrap();
                 relation_of(&mut catalog, name).public =
                     privileges.split_whitespace().map(privilege).collect();
+            }
+            "counts" => {
+                let (name, other) = rest.split_once(' ').unwrap();
+                relation_of(&mut catalog, name).scans.insert(relation_name(other));
+            }
+            "calls" => {
+                let (name, called) = rest.split_once(' ').unwrap();
+                let called = function(called).name;
+                relation_of(&mut catalog, name).calls.insert(called);
             }
             "size" => {
                 let (name, class) = rest.split_once(' ').unwrap();
@@ -319,6 +332,20 @@ fn function(text: &str) -> Function {
         leakproof: words.contains("leakproof"),
         returns: returns.to_owned(),
         returns_set: words.contains("set"),
+        search_path: words.contains("definer").then_some(if words.contains("pinned") {
+            SearchPath::Pinned
+        } else {
+            SearchPath::Callers
+        }),
+        untrusted: words.iter().find_map(|word| word.strip_prefix("untrusted=")).map(str::to_owned),
+        parameters: Parameters {
+            names: Vec::new(),
+            defaults: words
+                .iter()
+                .find_map(|word| word.strip_prefix("defaults="))
+                .map_or(0, |number| number.parse().unwrap()),
+            variadic: words.contains("variadic"),
+        },
         ..Function::new(name, identifier("owner"))
     }
 }

@@ -35,7 +35,8 @@ fn project() -> MemoryFiles {
     let files = MemoryFiles::new()
         .with(
             "daam.yaml",
-            "kind: project\ndatabases:\n  shop: { lock: schema/shop, policies: [policies/*.yaml] }\n",
+            "kind: project\ndatabases:\n  shop:\n    lock: schema/shop\n    policies: [policies/*.yaml]\n    \
+             classification: [{ on: public.users.email, is: none, reason: role addresses }]\n",
         )
         .with("policies/a.yaml", policy("zeta", "users"))
         .with("policies/b.yaml", policy("alpha", "orders"))

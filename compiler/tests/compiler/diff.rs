@@ -21,7 +21,8 @@ fn compiled(schema: &str, policies: &[(&str, &str, &str)]) -> CompiledDatabase {
         .collect();
     let files = MemoryFiles::new().with("daam.yaml", PROJECT).with("p.yaml", documents.join("---\n"));
     let checked = check(&catalogue::with_lock(files, "schema/shop", &catalogue::parse(schema)));
-    assert!(!checked.has_errors(), "{:#?}", checked.diagnostics);
+    // What only exposes something still has effects that can be compared.
+    assert!(checked.databases.contains_key("shop"), "{:#?}", checked.diagnostics);
     checked.databases["shop"].clone()
 }
 

@@ -35,14 +35,15 @@ pub(crate) fn files() -> Vec<(String, String)> {
     all.filter(|(path, _)| Path::new(path).extension().is_some_and(|kind| kind == "yaml")).collect()
 }
 
-/// Checks the project, runs its tests, and gives back how many there were.
+/// Checks the project, runs its tests, and gives back how many there were. What is shown in clear is decided, even
+/// where it would only be a warning.
 fn holds(root: &Path) -> (Checked, usize) {
     let files = read(root).into_iter().fold(MemoryFiles::new(), |files, (path, text)| files.with(path, text));
     let checked = check(&files);
     let findings: Vec<String> = checked
         .diagnostics
         .iter()
-        .filter(|found| found.severity == Severity::Error)
+        .filter(|found| found.severity == Severity::Error || (600..700).contains(&found.code.number))
         .map(|found| format!("{} {} {}", checked.sources.path(found.at.source), found.code, found.message))
         .collect();
     assert!(findings.is_empty(), "{}: {findings:#?}", root.display());

@@ -22,6 +22,7 @@ const PENDING: [u16; 0] = [];
 fn checked(example: &str) -> Checked {
     let catalog = catalogue::parse(example::SCHEMA);
     let files = catalogue::with_lock(MemoryFiles::new(), "schema/shop", &catalog);
+    let files = catalogue::with_lock(files, "schema/legacy", &catalogue::parse(example::LEGACY));
     let files = example::files(example).into_iter().fold(files, |files, (path, text)| files.with(path, text));
     let options = Options { today: daam_compiler::Day::parse("2026-11-22") };
     Workspace::new(options).check(&files)
