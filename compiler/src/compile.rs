@@ -4,7 +4,7 @@
 //! the result depends on contents alone. Compiled databases exist only when there is no error at all: half a
 //! project is never built.
 
-use crate::check::{self, CheckedPolicy, Database, Filters, People};
+use crate::check::{self, Database, Filters, People};
 use crate::compiled::CompiledPolicies;
 use crate::day::Day;
 use crate::file_source::FileSource;
@@ -200,9 +200,7 @@ impl Workspace {
             self.work.compared += done.compared;
             self.work.names += database.tried();
             let named = |name: &str| kept.policies()?.named(name, &database);
-            let all: Vec<&CheckedPolicy> =
-                kept.policies().into_iter().flat_map(|all| all.checked()).map(AsRef::as_ref).collect();
-            check::openings::openings(&all, &database, of, &mut sink);
+            check::openings::openings(kept.checked(), &database, of, &mut sink);
             let ceilings = check::ceiling::ceilings(kept.ceilings(), named, &mut sink);
             pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();

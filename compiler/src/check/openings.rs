@@ -11,13 +11,15 @@ use daam_catalog::{Catalog, Function, Relation, RelationKind, RelationName};
 use daam_diagnostic::{Location, Sink};
 use std::collections::BTreeMap;
 
-pub(crate) fn openings(
-    policies: &[&CheckedPolicy],
+pub(crate) fn openings<'p>(
+    policies: impl Iterator<Item = &'p CheckedPolicy>,
     database: &Database<'_>,
     written: &WrittenDatabase,
     sink: &mut Sink,
 ) {
     let (Some(catalog), Some(lock)) = (database.catalog, &written.lock) else { return };
+    let policies: Vec<&CheckedPolicy> = policies.collect();
+    let policies = policies.as_slice();
     public_relations(policies, database, lock.at, sink);
     for function in catalog.public_definers() {
         let message = format!(

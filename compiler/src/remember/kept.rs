@@ -139,6 +139,11 @@ impl Kept {
         self.policies.as_ref()
     }
 
+    /// The same, as they were checked.
+    pub(crate) fn checked(&self) -> impl Iterator<Item = &CheckedPolicy> {
+        self.policies.iter().flat_map(Policies::checked).map(AsRef::as_ref)
+    }
+
     /// Its request ceilings as they were checked.
     pub(crate) fn ceilings(&self) -> impl Iterator<Item = &CheckedPolicy> {
         self.ceilings.iter().map(|(_, checked, _)| &**checked)
