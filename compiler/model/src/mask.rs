@@ -139,8 +139,21 @@ impl EffectiveMask {
     /// The element a column computed from this one inherits.
     #[must_use]
     pub fn derived(&self, class: TypeClass) -> Self {
-        // A multiple of n says nothing about another unit: cents computed from euros would show the euros.
-        let carries = !matches!(self.mask, Mask::Bucket(_) | Mask::Round(_)) && self.mask.fits(class);
+        // A multiple of n says nothing about another unit: cents computed from euros would show the euros. The last
+        // characters of `reverse(card)` are the first ones of the card, and what stands behind its `@` what stood
+        // before; a document computed from another has other paths.
+        let of_one_form = matches!(
+            self.mask,
+            Mask::Bucket(_)
+                | Mask::Round(_)
+                | Mask::CreditCard
+                | Mask::Ssn
+                | Mask::Phone
+                | Mask::Domain
+                | Mask::Json(_)
+                | Mask::Partial { .. }
+        );
+        let carries = !of_one_form && self.mask.fits(class);
         if carries { self.clone() } else { Self::new(Mask::Redact).fitted(class) }
     }
 }

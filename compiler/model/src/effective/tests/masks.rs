@@ -1,7 +1,7 @@
 //! Masks and what inherits them.
 
 use super::*;
-use crate::mask::{Mask, TruncateUnit};
+use crate::mask::{JsonMask, Mask, TruncateUnit};
 use daam_catalog::{RelationKind, TypeClass};
 
 fn mask(e: &EffectivePolicy, relation: &str, column: &str) -> Option<Mask> {
@@ -77,4 +77,59 @@ fn parents_that_name_each_other_do_not_hang_the_resolution() {
         set([policy("a").grant(grant("*.*", &[Verb::Select]).rows("x = 'a'")).mask("*.a.x", Mask::Hash)]);
     let e = resolve(&set, &catalog(vec![a, b]));
     assert_eq!(mask(&e, "public.b", "x"), Some(Mask::Hash));
+}
+
+#[test]
+fn a_column_computed_from_several_masked_ones_is_as_hidden_as_the_most_hidden() {
+    use TypeClass::{Array, Domain, Jsonb, Text};
+    let people = vec![
+        column("first", Text),
+        column("last", Text),
+        column("card", Text),
+        column("form", Jsonb),
+        generated("shown", Text, &["first", "last"]),
+        generated("initials", Domain, &["shown"]),
+        generated("parts", Array, &["shown"]),
+        generated("reversed", Text, &["card"]),
+        generated("copy", Jsonb, &["form"]),
+    ];
+    let catalog = catalog(vec![relation("public.people", RelationKind::Table, people)]);
+    let json = JsonMask {
+        paths: BTreeSet::from([vec!["a".to_owned()]]),
+        with: Box::new(EffectiveMask::new(Mask::Redact)),
+    };
+    let a = policy("a")
+        .grant(grant("public.people", &[Verb::Select]))
+        .mask("*.people.first", Mask::Name)
+        .mask("*.people.last", Mask::Hash)
+        .mask("*.people.card", Mask::CreditCard)
+        .mask("*.people.form", Mask::Json(json));
+    let e = resolve(&set([a]), &catalog);
+    let found = |column: &str| mask(&e, "public.people", column);
+    assert_eq!(found("shown"), Some(Mask::Hash));
+    // What the preset cannot be made for is not shown at all.
+    for column in ["initials", "parts"] {
+        assert!(matches!(found(column), Some(Mask::Hash | Mask::Redact | Mask::Null)), "{column}");
+    }
+    // The last digits of a reversed number are its first ones; the paths of a copy are not those of the original.
+    assert_eq!(found("reversed"), Some(Mask::Redact));
+    assert!(matches!(found("copy"), Some(Mask::Redact | Mask::Null)), "{:?}", found("copy"));
+}
+
+#[test]
+fn a_child_of_two_parents_has_the_masks_of_both() {
+    let columns = || vec![column("id", TypeClass::Integer), column("email", TypeClass::Text)];
+    let parent = |name: &str| relation(name, RelationKind::Table, columns());
+    let mut child = relation("public.child", RelationKind::Table, columns());
+    child.parents = vec![name("public.one"), name("public.two")];
+    child.columns.push(generated("lower", TypeClass::Text, &["email"]));
+    let catalog = catalog(vec![parent("public.one"), parent("public.two"), child]);
+    let a = policy("a")
+        .grant(grant("public.*", &[Verb::Select]))
+        .mask("public.one.email", Mask::Email)
+        .mask("public.two.email", Mask::Hash);
+    let e = resolve(&set([a]), &catalog);
+    for column in ["email", "lower"] {
+        assert_eq!(mask(&e, "public.child", column), Some(Mask::Hash), "{column}");
+    }
 }
