@@ -6,10 +6,12 @@
 
 use daam_bundle::{decode_content, encode_content};
 use daam_compiler::editor::Editor;
-use daam_compiler::{Checked, MemoryFiles, Options, Workspace, check, format, repair, scenario};
+use daam_compiler::{Checked, FileSource, MemoryFiles, Options, Workspace, check, format, repair, scenario};
 use daam_diagnostic::render::{concise, github, gitlab, json, junit, markdown, sarif, text};
 use daam_diagnostic::{Applicability, Report, identify};
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 const FUZZED: &str = "policies/fuzzed.yaml";
 
@@ -47,12 +49,25 @@ pub(crate) fn every_report(checked: &Checked) {
     markdown::to_markdown(&report);
 }
 
-/// A workspace that saw the project without the file, and then with it, says what a fresh check says.
+thread_local! {
+    static SEEN: Cell<Option<Workspace>> = const { Cell::new(None) };
+    static EDITOR: Cell<Option<Editor>> = const { Cell::new(None) };
+}
+
+/// What a workspace that has seen everything before says: cheap, since only what changed is checked.
+fn seen(files: &dyn FileSource) -> Checked {
+    let mut workspace = SEEN.take().unwrap_or_default();
+    let checked = workspace.check(files);
+    SEEN.set(Some(workspace));
+    checked
+}
+
+/// A workspace that saw the project without the file, and everything before that, says what a fresh check says.
 pub(crate) fn whatever_came_before(files: &MemoryFiles, checked: &Checked) {
-    let mut workspace = Workspace::default();
-    let before = told(&workspace.check(&shop()));
-    assert_eq!(told(&workspace.check(files)), told(checked), "what was checked before shows");
-    assert_eq!(told(&workspace.check(&shop())), before, "what was checked in between shows");
+    static WITHOUT: OnceLock<String> = OnceLock::new();
+    let without = WITHOUT.get_or_init(|| told(&check(&shop())));
+    assert_eq!(&told(&seen(&shop())), without, "what was checked before shows");
+    assert_eq!(told(&seen(files)), told(checked), "what was checked before shows");
 }
 
 /// Everything a check says, findings with their places included.
@@ -68,7 +83,7 @@ pub(crate) fn told(checked: &Checked) -> String {
 fn formatted(policy: &str, before: &Checked) {
     let Ok(once) = format::format(policy) else { return };
     assert_eq!(format::format(&once).as_ref(), Ok(&once), "formatting twice is not formatting once");
-    let after = check(&shop().with(FUZZED, once));
+    let after = seen(&shop().with(FUZZED, once));
     let names = |checked: &Checked| -> BTreeSet<(String, String)> {
         let findings = identify(checked.diagnostics.to_vec(), &checked.sources).into_iter();
         findings.map(|found| (found.diagnostic.message, found.fingerprint)).collect()
@@ -86,16 +101,19 @@ fn formatted(policy: &str, before: &Checked) {
 
 /// No fix that is called safe widens access or breaks what compiles.
 fn repaired(files: &MemoryFiles) {
-    let mut fresh = |source: &dyn daam_compiler::FileSource| check(source);
-    let done = repair::repair(files, &mut fresh, Applicability::Safe, &|_| true);
+    let done = repair::repair(files, &mut |source| seen(source), Applicability::Safe, &|_| true);
     let done = done.expect("safe fixes are safe");
     assert!(done.settled, "the fixes undo each other");
 }
 
-/// Every sixteenth place, and those behind it where something interesting begins.
+/// About 32 places of the file.
 fn edited(files: &MemoryFiles, policy: &str) {
-    let mut editor = Editor::new(Options::default());
-    editor.update(&shop());
+    let fresh = || {
+        let mut editor = Editor::new(Options::default());
+        editor.update(&shop());
+        editor
+    };
+    let mut editor = EDITOR.take().unwrap_or_else(fresh);
     editor.update(files);
     for offset in (0..=policy.len()).step_by(1 + policy.len() / 32) {
         editor.hover(files, FUZZED, offset);
@@ -103,6 +121,7 @@ fn edited(files: &MemoryFiles, policy: &str) {
         editor.define(files, FUZZED, offset);
         editor.findings(FUZZED, offset, offset + 1);
     }
+    EDITOR.set(Some(editor));
 }
 
 /// The shop without its policies but one, and without tests.
