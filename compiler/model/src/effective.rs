@@ -12,7 +12,7 @@ mod views;
 use crate::mask::EffectiveMask;
 use crate::policy::{Origin, Policy, PolicySet, SessionLimits, Verb};
 use crate::subject::Subject;
-use daam_catalog::{Catalog, ColumnRef, FunctionName, Identifier, RelationName};
+use daam_catalog::{Catalog, ColumnRef, FunctionName, Identifier, Relation, RelationName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -140,8 +140,8 @@ pub fn effective(
 ) -> EffectivePolicy {
     let subject = subject.with_defined_groups(&set.groups);
     let policies = applicable(set, &subject, active_requests);
-    let masks = masks::Masks::of(&policies, catalog);
     let mut granted = grants::collect(&policies, catalog);
+    let masks = masks::Masks::of(&policies, &near(granted.relations.keys(), catalog), catalog);
     views::refuse(&mut granted, &masks, catalog);
     for (name, access) in &mut granted.relations {
         masks.write_into(name, access);
@@ -158,6 +158,28 @@ pub fn effective(
         refused: granted.refused,
         subject,
     }
+}
+
+/// What a mask of these relations can come from, in the order of the names: themselves, what views among them read,
+/// and the families of all of those, up and down. Masks of other relations change nothing for this subject.
+fn near<'a>(granted: impl Iterator<Item = &'a RelationName>, catalog: &'a Catalog) -> Vec<&'a Relation> {
+    let mut children: BTreeMap<&RelationName, Vec<&RelationName>> = BTreeMap::new();
+    for child in catalog.relations.values() {
+        for parent in &child.parents {
+            children.entry(parent).or_default().push(&child.name);
+        }
+    }
+    let mut found: BTreeMap<&RelationName, &Relation> = BTreeMap::new();
+    let mut open: Vec<&RelationName> = granted.collect();
+    while let Some(name) = open.pop() {
+        let Some(relation) = catalog.relation(name) else { continue };
+        if found.insert(&relation.name, relation).is_none() {
+            open.extend(&relation.parents);
+            open.extend(relation.reads.iter().map(|read| &read.relation));
+            open.extend(children.get(&relation.name).into_iter().flatten());
+        }
+    }
+    found.into_values().collect()
 }
 
 fn applicable<'a>(

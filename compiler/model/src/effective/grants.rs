@@ -8,6 +8,7 @@ use super::{RefusedGrant, RefusedReason, RelationAccess};
 use crate::policy::{Grant, Policy, Verb};
 use daam_catalog::{
     Catalog, Function, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
+    RelationPattern,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +24,11 @@ pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
     let mut granted = Granted::default();
     let mut rows = RowCollector::default();
     for grant in policies.iter().flat_map(|policy| &policy.grants) {
-        for relation in catalog.relations.values() {
-            if grant.on.iter().any(|pattern| pattern.matches(&relation.name)) {
-                add_relation(&mut granted, &mut rows, grant, relation);
-            }
+        for relation in covered(grant, catalog) {
+            add_relation(&mut granted, &mut rows, grant, relation);
+        }
+        if grant.functions.is_empty() {
+            continue;
         }
         let called = |function: &&Function| grant.functions.iter().any(|it| function.is_meant_by(it));
         let names = catalog.functions.values().filter(called).map(|function| function.name.clone());
@@ -53,6 +55,19 @@ impl Granted {
             reason: RefusedReason::ChildRestricted(verb, child.clone()),
             origin,
         }));
+    }
+}
+
+/// The relations a grant is on, each once. Most grants spell their relations out: those are looked up, and only
+/// wildcards are tried on every name of the catalogue.
+fn covered<'a>(grant: &Grant, catalog: &'a Catalog) -> Vec<&'a Relation> {
+    let spelled: Option<BTreeSet<RelationName>> = grant.on.iter().map(RelationPattern::literal).collect();
+    match spelled {
+        Some(names) => names.iter().filter_map(|name| catalog.relation(name)).collect(),
+        None => {
+            let meant = |relation: &&Relation| grant.on.iter().any(|on| on.matches(&relation.name));
+            catalog.relations.values().filter(meant).collect()
+        }
     }
 }
 

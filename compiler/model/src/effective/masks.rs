@@ -11,7 +11,7 @@ use crate::policy::{MaskRule, Origin, Policy};
 use daam_catalog::{Catalog, ColumnPattern, ColumnRef, Generated, Identifier, Relation, RelationName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The masks of one subject over the whole catalogue, granted or not.
+/// The masks of one subject over a part of the catalogue, granted or not.
 #[derive(Debug)]
 pub(super) struct Masks<'a> {
     rules: Vec<&'a MaskRule>,
@@ -25,32 +25,33 @@ struct Masked {
 }
 
 impl<'a> Masks<'a> {
-    /// Resolves the mask rules of these policies.
-    pub(super) fn of(policies: &[&'a Policy], catalog: &Catalog) -> Self {
+    /// Resolves the mask rules of these policies on these relations. They are to be whole families, see
+    /// [`super::near`]: a mask passes from parents to children and back.
+    pub(super) fn of(policies: &[&'a Policy], near: &[&Relation], catalog: &Catalog) -> Self {
         let rules: Vec<&MaskRule> = policies.iter().flat_map(|policy| &policy.masks).collect();
         let mut masks = Self { rules, columns: BTreeMap::new() };
         if masks.rules.is_empty() {
             return masks;
         }
-        for relation in catalog.relations.values() {
+        for relation in near {
             masks.apply_rules(relation);
         }
         let lineage: BTreeMap<&RelationName, BTreeSet<RelationName>> =
-            catalog.relations.keys().map(|name| (name, ancestors(name, catalog))).collect();
-        masks.settle_generated(catalog);
+            near.iter().map(|relation| (&relation.name, ancestors(&relation.name, catalog))).collect();
+        masks.settle_generated(near);
         for (child, parents) in &lineage {
             for parent in parents {
                 masks.copy(parent, child, catalog);
             }
         }
-        masks.settle_generated(catalog);
+        masks.settle_generated(near);
         // Upwards only now, so that one partition's mask does not reach its siblings through the parent.
         for (child, parents) in &lineage {
             for parent in parents {
                 masks.copy(child, parent, catalog);
             }
         }
-        masks.settle_generated(catalog);
+        masks.settle_generated(near);
         masks
     }
 
@@ -108,8 +109,8 @@ impl<'a> Masks<'a> {
     }
 
     /// Passes masks on to generated columns until nothing changes (one may read another's source twice removed).
-    fn settle_generated(&mut self, catalog: &Catalog) {
-        for relation in catalog.relations.values() {
+    fn settle_generated(&mut self, near: &[&Relation]) {
+        for relation in near {
             while self.settle_once(relation) {}
         }
     }

@@ -70,7 +70,7 @@ fn reason(
 /// For every relation that has any: its ancestors and descendants, which share rows with it.
 fn families(catalog: &Catalog) -> BTreeMap<RelationName, BTreeSet<RelationName>> {
     let mut families: BTreeMap<RelationName, BTreeSet<RelationName>> = BTreeMap::new();
-    for name in catalog.relations.keys() {
+    for (name, _) in catalog.relations.iter().filter(|(_, relation)| !relation.parents.is_empty()) {
         for ancestor in ancestors(name, catalog) {
             families.entry(name.clone()).or_default().insert(ancestor.clone());
             families.entry(ancestor).or_default().insert(name.clone());
