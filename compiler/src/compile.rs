@@ -64,10 +64,15 @@ pub struct CompiledDatabase {
     pub catalog: Arc<Catalog>,
     /// What the agent serves of it.
     pub scope: Scope,
-    /// Names the schema lock it was checked against.
-    pub lock_fingerprint: String,
     /// Expectations about it.
     pub scenarios: Vec<Arc<Scenario>>,
+}
+
+impl CompiledDatabase {
+    /// Names the schema lock it was checked against. All of the catalogue is read for it.
+    pub fn lock_fingerprint(&self) -> String {
+        lock::fingerprint(&self.catalog)
+    }
 }
 
 impl Checked {
@@ -134,13 +139,13 @@ pub struct Workspace {
 #[derive(Debug)]
 struct Locked {
     files: BTreeMap<String, Arc<str>>,
-    read: Result<(Arc<Catalog>, String), String>,
+    read: Result<Arc<Catalog>, String>,
 }
 
 impl Workspace {
     /// The schema of a database as its lock said when the project was checked last, also while policies are wrong.
     pub fn catalog(&self, database: &str) -> Option<&Catalog> {
-        self.locks.get(database)?.read.as_ref().ok().map(|(catalog, _)| &**catalog)
+        self.locks.get(database)?.read.as_deref().ok()
     }
 
     /// One that has seen nothing yet.
@@ -179,7 +184,7 @@ impl Workspace {
         let mut databases = BTreeMap::new();
         for (name, of) in &project.databases {
             let locked = self.locked(of, source, &mut sink);
-            let catalog = locked.as_ref().map(|(catalog, _)| Arc::clone(catalog));
+            let catalog = locked.clone();
             check::lock_age::lock_age(of, catalog.as_deref(), self.options.today, &mut sink);
             let environment = Environment {
                 attributes: project.attributes.clone(),
@@ -205,10 +210,10 @@ impl Workspace {
             pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
             inputs.cases += scenarios.len();
-            if let Some((catalog, lock_fingerprint)) = locked {
+            if let Some(catalog) = locked {
                 let policies = CompiledPolicies::of(&database, &people, &kept, ceilings);
                 let scope = ground.environment.scope.clone();
-                let compiled = CompiledDatabase { policies, catalog, scope, lock_fingerprint, scenarios };
+                let compiled = CompiledDatabase { policies, catalog, scope, scenarios };
                 databases.insert(name.clone(), compiled);
             }
             self.databases.insert(name.clone(), kept);
@@ -240,13 +245,13 @@ impl Workspace {
         }
     }
 
-    /// The catalogue of a database, and the name of its lock.
+    /// The catalogue of a database.
     fn locked(
         &mut self,
         written: &WrittenDatabase,
         source: &dyn FileSource,
         sink: &mut Sink,
-    ) -> Option<(Arc<Catalog>, String)> {
+    ) -> Option<Arc<Catalog>> {
         let place = written.lock.as_ref()?;
         let directory = place.value.trim_start_matches("./").trim_end_matches('/');
         let mut files = BTreeMap::new();
@@ -268,9 +273,7 @@ impl Workspace {
         }
         let name = &written.name.value;
         if self.locks.get(name).is_none_or(|locked| !same_texts(&locked.files, &files)) {
-            let read = lock::from_files(&files).map_err(|error| chain(&error));
-            let read = read.map(|catalog| (lock::fingerprint(&catalog), Arc::new(catalog)));
-            let read = read.map(|(fingerprint, catalog)| (catalog, fingerprint));
+            let read = lock::from_files(&files).map(Arc::new).map_err(|error| chain(&error));
             self.locks.insert(name.clone(), Locked { files, read });
         }
         match &self.locks.get(name)?.read {

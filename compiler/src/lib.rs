@@ -25,7 +25,6 @@ mod lint;
 mod load;
 mod lock_place;
 mod overlay;
-mod parallel;
 pub mod preset;
 mod remember;
 pub mod repair;
@@ -38,6 +37,8 @@ pub mod sensitive;
 mod subject;
 mod syntax;
 mod tables;
+
+pub(crate) use daam_catalog::parallel;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
 pub use compiled::CompiledPolicies;

@@ -69,7 +69,7 @@ pub(super) async fn compile(
     }
     let compiled =
         checked.databases.remove(&facts.database).ok_or_else(|| refused(&facts.project, lacks_lock))?;
-    if compiled.lock_fingerprint != lock::fingerprint(&live) {
+    if compiled.lock_fingerprint() != lock::fingerprint(&live) {
         output::progress("note: the project's schema lock differs from the sandbox's schema");
     }
     Ok(compiled)
@@ -125,7 +125,7 @@ fn sign(
         serial,
         prev: head,
         effects_sha256: daam_bundle::fingerprint(&database.policies),
-        lock_sha256: database.lock_fingerprint.clone(),
+        lock_sha256: database.lock_fingerprint(),
         issued_at: now,
         not_before: now.saturating_sub(CLOCK_SLACK),
         expires_at: now.saturating_add(LIFETIME),

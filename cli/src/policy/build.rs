@@ -159,7 +159,7 @@ async fn one(
         serial,
         prev,
         effects_sha256: effects_sha256(&Side::of(database)),
-        lock_sha256: database.lock_fingerprint.clone(),
+        lock_sha256: database.lock_fingerprint(),
         issued_at,
         not_before: issued_at,
         expires_at: issued_at.saturating_add(lifetime),

@@ -11,6 +11,7 @@ pub mod index;
 pub mod lock;
 pub mod name;
 mod openings;
+pub mod parallel;
 pub mod pattern;
 pub mod snapshot;
 pub mod user_type;

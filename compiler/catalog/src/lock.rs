@@ -5,11 +5,13 @@
 //! and out, the caller reads and writes. Refused: files that were edited by hand, that are missing, or that nobody
 //! listed, since a lock that lies hides columns from review.
 
-use crate::catalog::{Catalog, RowClass};
+use crate::catalog::{Catalog, RowClass, ServerVersion};
+use crate::parallel;
 use crate::snapshot::wire::{CastFile, LockFile, LockedFile, SchemaFile, Snapshot, Versioned, WireCast};
 use crate::snapshot::{SnapshotError, VERSION};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -106,42 +108,58 @@ impl Schemas {
 }
 
 /// Reads what [`to_files`] wrote. Files that are not JSON by name are none of its business.
+///
+/// The files are read side by side: each holds one schema whole, so nothing in one depends on another.
 pub fn from_files<T: AsRef<str>>(files: &BTreeMap<String, T>) -> Result<Catalog, LockError> {
     let lock: LockFile = parse(LOCK_FILE, files.get(LOCK_FILE).ok_or(LockError::NoLock)?.as_ref())?;
     let mut listed = BTreeSet::new();
-    let mut snapshot = Snapshot {
-        version: VERSION,
-        server_version: lock.server_version,
-        system: lock.system,
-        captured: lock.captured,
-        relations: Vec::new(),
-        functions: Vec::new(),
-        types: Vec::new(),
-        operators: Vec::new(),
-        casts: Vec::new(),
-    };
-    for LockedFile { name, sha256 } in lock.files {
-        let text = files.get(&name).ok_or_else(|| LockError::Missing(name.clone()))?.as_ref();
-        if digest(text) != sha256 {
-            return Err(LockError::Edited(name));
-        }
-        if name == CAST_FILE {
-            snapshot.casts.extend(read_casts(text)?);
-        } else {
-            let schema = read_schema(&name, text)?;
-            snapshot.relations.extend(schema.relations);
-            snapshot.functions.extend(schema.functions);
-            snapshot.types.extend(schema.types);
-            snapshot.operators.extend(schema.operators);
-        }
+    let mut parts = Vec::with_capacity(lock.files.len());
+    for LockedFile { name, sha256 } in &lock.files {
+        let text = files.get(name).ok_or_else(|| LockError::Missing(name.clone()))?.as_ref();
         if !listed.insert(name.clone()) {
-            return Err(LockError::ListedTwice(name));
+            return Err(LockError::ListedTwice(name.clone()));
         }
+        parts.push((name.as_str(), text, sha256.as_str()));
     }
     let is_json = |name: &&String| name.strip_suffix(".json").is_some();
     let unlisted = |name: &&String| name.as_str() != LOCK_FILE && !listed.contains(*name);
     if let Some(name) = files.keys().filter(is_json).find(unlisted) {
         return Err(LockError::Unlisted(name.clone()));
+    }
+    let read =
+        parallel::map_large(&parts, parallel::threads(), |(name, text, sha256)| part(name, text, sha256));
+    let mut catalog = Catalog {
+        server: ServerVersion(lock.server_version),
+        system: lock.system,
+        captured: lock.captured,
+        ..Catalog::default()
+    };
+    for part in read {
+        // Schemas are kept apart by their files, so nothing is in two parts.
+        let mut part = part?;
+        catalog.relations.append(&mut part.relations);
+        catalog.functions.append(&mut part.functions);
+        catalog.types.append(&mut part.types);
+        catalog.operators.append(&mut part.operators);
+        catalog.casts.append(&mut part.casts);
+    }
+    Ok(catalog)
+}
+
+/// What one file of a lock adds to the catalogue.
+fn part(name: &str, text: &str, sha256: &str) -> Result<Catalog, LockError> {
+    if digest(text) != sha256 {
+        return Err(LockError::Edited(name.to_owned()));
+    }
+    let mut snapshot = Snapshot::empty();
+    if name == CAST_FILE {
+        snapshot.casts = read_casts(text)?;
+    } else {
+        let schema = read_schema(name, text)?;
+        snapshot.relations = schema.relations;
+        snapshot.functions = schema.functions;
+        snapshot.types = schema.types;
+        snapshot.operators = schema.operators;
     }
     Catalog::try_from(snapshot).map_err(LockError::Catalogue)
 }
@@ -219,7 +237,9 @@ fn compact(value: &impl Serialize) -> String {
 /// Line endings do not count: version control may rewrite them.
 fn digest(text: &str) -> String {
     let mut out = String::with_capacity(64);
-    for byte in Sha256::digest(text.replace("\r\n", "\n").as_bytes()) {
+    let plain =
+        if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
+    for byte in Sha256::digest(plain.as_bytes()) {
         let _ = write!(out, "{byte:02x}");
     }
     out

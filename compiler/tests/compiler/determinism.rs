@@ -61,7 +61,7 @@ proptest! {
             rendered(&expected)
         );
         prop_assert_eq!(&found.databases["shop"].policies, &expected.databases["shop"].policies);
-        prop_assert_eq!(&found.databases["shop"].lock_fingerprint, &expected.databases["shop"].lock_fingerprint);
+        prop_assert_eq!(found.databases["shop"].lock_fingerprint(), expected.databases["shop"].lock_fingerprint());
     }
 }
 

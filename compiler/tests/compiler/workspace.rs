@@ -118,7 +118,10 @@ fn told(checked: &Checked) -> Vec<String> {
         }
         told.push(format!(
             "{name} {:?} {:?} {:?} {} {cases:?}",
-            database.policies, database.catalog, database.scope, database.lock_fingerprint
+            database.policies,
+            database.catalog,
+            database.scope,
+            database.lock_fingerprint()
         ));
     }
     told

@@ -24,6 +24,23 @@ pub(crate) struct Snapshot {
     pub(crate) captured: Option<String>,
 }
 
+impl Snapshot {
+    /// One of nothing at all.
+    pub(crate) fn empty() -> Self {
+        Self {
+            version: super::VERSION,
+            server_version: 0,
+            relations: Vec::new(),
+            functions: Vec::new(),
+            types: Vec::new(),
+            operators: Vec::new(),
+            casts: Vec::new(),
+            system: None,
+            captured: None,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireName {

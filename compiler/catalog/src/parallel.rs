@@ -6,22 +6,30 @@
 use std::num::NonZero;
 use std::thread;
 
-/// Below this many things a thread costs more than it saves.
+/// Below this many small things a thread costs more than it saves.
 const WORTH_A_THREAD: usize = 32;
 
 /// How many threads are worth starting here.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(8)
 }
 
 /// What `work` makes of consecutive parts of the list, put together again.
-pub(crate) fn chunks<T: Sync, R: Send>(
+pub fn chunks<T: Sync, R: Send>(
     things: &[T],
     threads: usize,
     work: impl Fn(&[T]) -> Vec<R> + Sync,
 ) -> Vec<R> {
-    let parts = threads.min(things.len() / WORTH_A_THREAD).max(1);
-    if parts == 1 {
+    parts(things, threads.min(things.len() / WORTH_A_THREAD), work)
+}
+
+/// What `work` makes of each of a few large things, each of them worth a thread.
+pub fn map_large<T: Sync, R: Send>(things: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    parts(things, threads.min(things.len()), |part| part.iter().map(&work).collect())
+}
+
+fn parts<T: Sync, R: Send>(things: &[T], parts: usize, work: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    if parts < 2 {
         return work(things);
     }
     let size = things.len().div_ceil(parts);
@@ -42,6 +50,6 @@ pub(crate) fn chunks<T: Sync, R: Send>(
 }
 
 /// What `work` makes of each.
-pub(crate) fn map<T: Sync, R: Send>(things: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn map<T: Sync, R: Send>(things: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     chunks(things, threads, |part| part.iter().map(&work).collect())
 }
