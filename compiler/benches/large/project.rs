@@ -1,7 +1,8 @@
 //! A large project as a company might have one, made from nothing but two numbers.
 //!
 //! Equal sizes give equal files, byte for byte: there is no chance in it, only arithmetic on the running number.
-//! The project is clean: no rule finds an error in it, so what is measured is the whole way to compiled databases.
+//! The project is kept as its owners would keep it: no rule finds an error in it, so what is measured is the whole way
+//! to compiled databases, and about one policy in fifty has a finding somebody should look at.
 
 use daam_catalog::{lock, snapshot};
 use serde_json::{Value, json};
@@ -73,8 +74,11 @@ pub(crate) fn files(size: Size) -> BTreeMap<String, String> {
     files
 }
 
+/// Tests are for a sample of the policies, so the finding about the others is off.
 const PROJECT: &str = "kind: project
 attributes: { region: text, tenant_id: uuid, clearance: integer }
+lint:
+  levels: { policy-untested: off }
 databases:
   main:
     lock: schema/main
@@ -96,6 +100,7 @@ masks:
   - { on: "*.*.email", with: email }
   - { on: "*.*.phone", with: phone }
   - { on: "*.*.birth_date", with: { truncate: year } }
+  - { on: "*.*.note", with: redact }
 "#;
 
 fn schema(number: usize) -> String {
@@ -146,8 +151,12 @@ fn policy(number: usize, size: Size) -> String {
     }
     text.push_str("grants:\n");
     let _ = writeln!(text, "  - on: {}\n    allow: [select, update]", relation(first));
-    let _ = writeln!(text, "    columns: {{ update: [status, note] }}\n    rows: {}", rows(number));
+    let _ = writeln!(text, "    columns: {{ update: [status, quantity] }}\n    rows: {}", rows(number));
     let _ = writeln!(text, "  - on: [{}]\n    allow: [select]", relation(second));
+    // One in fifty forgets the second table, and is told so.
+    if number % 50 != 4 {
+        let _ = writeln!(text, "    rows: {}", rows(number));
+    }
     if number % 20 == 7 {
         let _ = writeln!(text, "  - on: {}.{}_*\n    allow: [select]", schema(first), noun(second));
         let _ = writeln!(text, "    rows: region = subject.region");
@@ -168,7 +177,7 @@ fn rows(number: usize) -> String {
     match number % 4 {
         0 => "region = subject.region".to_owned(),
         1 => format!("tenant_id = subject.tenant_id and quantity < {}", number % 50),
-        2 => "status <> 'closed' and owner_team = any(subject.groups)".to_owned(),
+        2 => "status is distinct from 'closed' and owner_team = any(subject.groups)".to_owned(),
         _ => format!("amount between {number} and {} or subject.clearance >= {}", number * 2, number % 5),
     }
 }
