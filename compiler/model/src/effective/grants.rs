@@ -62,13 +62,11 @@ impl Granted {
 /// wildcards are tried on every name of the catalogue.
 fn covered<'a>(grant: &Grant, catalog: &'a Catalog) -> Vec<&'a Relation> {
     let spelled: Option<BTreeSet<RelationName>> = grant.on.iter().map(RelationPattern::literal).collect();
-    match spelled {
-        Some(names) => names.iter().filter_map(|name| catalog.relation(name)).collect(),
-        None => {
-            let meant = |relation: &&Relation| grant.on.iter().any(|on| on.matches(&relation.name));
-            catalog.relations.values().filter(meant).collect()
-        }
+    if let Some(names) = spelled {
+        return names.iter().filter_map(|name| catalog.relation(name)).collect();
     }
+    let meant = |relation: &&Relation| grant.on.iter().any(|on| on.matches(&relation.name));
+    catalog.relations.values().filter(meant).collect()
 }
 
 fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, relation: &Relation) {
