@@ -138,7 +138,7 @@ pub fn diff(old: &Side<'_>, new: &Side<'_>) -> Diff {
     let schema =
         if old.catalog == new.catalog { BTreeSet::new() } else { keys(&Compared::of(old, &between).units) };
     let mut changes = grouped(&told(&found.units), &schema);
-    changes.extend(terms::changes(old.policies, new.policies, &found.requests));
+    changes.extend(terms::changes(old.policies, new.policies, &found.requests, &found.viewed));
     changes.extend(left::changes(old, new, &found.reached));
     changes.extend(without_effect(old, new, &changes));
     changes.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -178,6 +178,8 @@ struct Compared {
     requests: BTreeSet<Condition>,
     /// Relations somebody reached on the old side.
     reached: BTreeSet<RelationName>,
+    /// Relations whose filters had a say elsewhere on the old side.
+    viewed: BTreeSet<RelationName>,
 }
 
 impl Compared {
@@ -195,6 +197,8 @@ impl Compared {
                 holdings.insert((class.clone(), condition), (was, is));
             }
         }
+        anybody.before.close(old.catalog);
+        anybody.after.close(new.catalog);
         let mut requests = BTreeSet::new();
         for ((class, condition), (was, is)) in &holdings {
             let Some(standing) = holdings.get(&(class.clone(), Condition::Standing)) else { continue };
@@ -215,8 +219,9 @@ impl Compared {
                 units: &mut units,
             });
         }
+        let viewed = anybody.before.viewed;
         let reached = anybody.before.verbs.into_iter().map(|(relation, _)| relation).collect();
-        Self { units, requests, reached }
+        Self { units, requests, reached, viewed }
     }
 }
 

@@ -63,9 +63,7 @@ pub(super) fn compare(comparison: &mut Comparison<'_>) {
     hidden_columns(comparison);
     hidden_rows(comparison);
     functions(comparison);
-    if !comparison.before.access.is_empty() && !comparison.after.access.is_empty() {
-        limits(comparison);
-    }
+    limits(comparison);
 }
 
 impl Comparison<'_> {
@@ -279,7 +277,17 @@ fn functions(comparison: &mut Comparison<'_>) {
     }
 }
 
+/// Limits hold over sessions whatever opened them: those of a class that reaches nothing itself matter to the members
+/// who do by another policy.
 fn limits(comparison: &mut Comparison<'_>) {
+    if comparison.after.access.is_empty() {
+        if comparison.anybody.before.verbs.is_empty() || comparison.anybody.after.verbs.is_empty() {
+            return;
+        }
+    } else if comparison.before.access.is_empty() {
+        // Who gains access gains it under these limits; nothing got looser.
+        return;
+    }
     let (was, is) = (&comparison.before.limits, &comparison.after.limits);
     for (name, of) in TIMES {
         let (old, new) = (of(was), of(is));
@@ -313,10 +321,16 @@ fn shown(time: Option<Duration>) -> String {
 }
 
 fn limit(comparison: &mut Comparison<'_>, name: &str, widens: bool, change: (String, String)) {
+    let held = !comparison.after.access.is_empty();
+    let elsewhere = if held { "" } else { " where granted by another policy" };
     comparison.push(Found {
-        direction: if widens { Direction::Widened } else { Direction::Lost },
+        direction: match widens {
+            true if held => Direction::Widened,
+            true => Direction::MayWiden,
+            false => Direction::Lost,
+        },
         relation: None,
-        what: format!("session {name}"),
+        what: format!("session {name}{elsewhere}"),
         column: None,
         change,
         origins: BTreeSet::new(),

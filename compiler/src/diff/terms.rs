@@ -2,7 +2,8 @@
 
 use super::{Change, Direction};
 use crate::effects::{Condition, uses};
-use daam_model::{Origin, PolicySet, RequestTerms};
+use daam_catalog::RelationName;
+use daam_model::{Grant, Origin, Policy, PolicySet, RequestTerms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change that is about the project, not about one class.
@@ -21,8 +22,14 @@ pub(super) fn project_change(direction: Direction, what: String, before: String,
     }
 }
 
-/// `requests` are those that give something: terms of others change nothing for anybody.
-pub(super) fn changes(old: &PolicySet, new: &PolicySet, requests: &BTreeSet<Condition>) -> Vec<Change> {
+/// `requests` are those that give something: terms of others change nothing for anybody. `viewed` are the relations
+/// whose filters have a say elsewhere.
+pub(super) fn changes(
+    old: &PolicySet,
+    new: &PolicySet,
+    requests: &BTreeSet<Condition>,
+    viewed: &BTreeSet<RelationName>,
+) -> Vec<Change> {
     let mut found = Vec::new();
     let before = terms(old);
     for (condition, (is, origin)) in terms(new) {
@@ -40,7 +47,7 @@ pub(super) fn changes(old: &PolicySet, new: &PolicySet, requests: &BTreeSet<Cond
             change.origins.insert(origin.clone());
         }
     }
-    membership(old, new, &mut found);
+    membership(old, new, viewed, &mut found);
     for (name, kind) in &new.attributes {
         let used = uses(old, name) && uses(new, name);
         if let Some(was) = old.attributes.get(name).filter(|was| used && *was != kind) {
@@ -95,14 +102,14 @@ fn listed(names: &BTreeSet<String>) -> String {
 
 /// Members of groups the repository decides. Who joins gains what the group has and comes under its masks; where
 /// a group only starts or stops being decided here, who is in it before or after is not known.
-fn membership(old: &PolicySet, new: &PolicySet, found: &mut Vec<Change>) {
+fn membership(old: &PolicySet, new: &PolicySet, viewed: &BTreeSet<RelationName>, found: &mut Vec<Change>) {
     let groups: BTreeSet<&String> = old.groups.keys().chain(new.groups.keys()).collect();
+    // A filter may reach more rows for who is not in a group.
+    let told_apart = uses(new, "groups");
     for group in groups {
         let hides = |set: &PolicySet| {
-            let concerned = set.policies.iter().filter(|policy| policy.subjects.groups.contains(group));
-            concerned
-                .into_iter()
-                .any(|policy| !policy.masks.is_empty() || policy.grants.iter().any(|g| g.restrict.is_some()))
+            let mut concerned = set.policies.iter().filter(|policy| policy.subjects.groups.contains(group));
+            told_apart || concerned.any(|policy| withholds(policy, viewed))
         };
         let what = format!("members of group:{group}");
         let shown = |members: Option<&BTreeSet<String>>| {
@@ -117,4 +124,16 @@ fn membership(old: &PolicySet, new: &PolicySet, found: &mut Vec<Change>) {
         };
         found.push(project_change(direction, what, shown(was), shown(is)));
     }
+}
+
+/// Whether a policy takes something from whom it applies to: whoever leaves it may then do or see more.
+fn withholds(policy: &Policy, viewed: &BTreeSet<RelationName>) -> bool {
+    let limits = &policy.session;
+    let timed = [limits.max_duration, limits.idle_timeout, limits.statement_timeout];
+    let limited = limits.read_only == Some(true) || timed.iter().any(Option::is_some);
+    let filters = |grant: &Grant| {
+        let told = || viewed.iter().any(|name| grant.on.iter().any(|pattern| pattern.matches(name)));
+        grant.restrict.is_some() || (grant.rows.is_some() && told())
+    };
+    limited || !policy.masks.is_empty() || policy.grants.iter().any(filters)
 }

@@ -40,6 +40,7 @@ fn lines(side: &Side<'_>) -> BTreeSet<String> {
             holdings.insert((class.clone(), condition), holding);
         }
     }
+    reached.close(side.catalog);
     let documents: BTreeMap<&(Class, Condition), Document> =
         holdings.iter().map(|(key, holding)| (key, document(holding, &reached))).collect();
     let standing = |class: &Class| documents.get(&(class.clone(), Condition::Standing));
@@ -118,19 +119,26 @@ pub(crate) fn document(holding: &Holding, reached: &Reached) -> Document {
         }
     }
     out.extend(holding.functions.iter().map(|function| format!("execute {function}")));
-    if !holding.access.is_empty() {
-        let limits = &holding.limits;
-        let flag = |value: Option<bool>| value == Some(true);
-        out.push(format!(
-            "limits {:?} {:?} {:?} {} {}",
-            limits.max_duration,
-            limits.idle_timeout,
-            limits.statement_timeout,
-            flag(limits.read_only),
-            flag(limits.procedural)
-        ));
+    // Without access of its own a class limits its members where another policy gives them some.
+    if !holding.access.is_empty()
+        || (!reached.verbs.is_empty() && limits(holding) != limits(&Holding::default()))
+    {
+        out.push(limits(holding));
     }
     out
+}
+
+fn limits(holding: &Holding) -> String {
+    let limits = &holding.limits;
+    let flag = |value: Option<bool>| value == Some(true);
+    format!(
+        "limits {:?} {:?} {:?} {} {}",
+        limits.max_duration,
+        limits.idle_timeout,
+        limits.statement_timeout,
+        flag(limits.read_only),
+        flag(limits.procedural)
+    )
 }
 
 fn granted(out: &mut Document, relation: &RelationName, verb: Verb, access: &Access) {

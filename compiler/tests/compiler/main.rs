@@ -19,6 +19,8 @@ mod format;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod gains;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod large;
