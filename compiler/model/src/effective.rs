@@ -55,6 +55,8 @@ pub enum RefusedReason {
     CallsFunction(FunctionName),
     /// The verb does not exist for that kind of relation.
     VerbUnsuited(Verb),
+    /// A policy that applies says that sessions only read.
+    ReadOnly(Verb),
     /// A partition or child is restricted for that verb, and the parent is not.
     ChildRestricted(Verb, RelationName),
 }
@@ -82,6 +84,11 @@ impl fmt::Display for RefusedReason {
                 f,
                 "`{}` is restricted on `{child}`, whose rows the parent would show unrestricted; write the \
                  restriction on the parent",
+                verb.as_str()
+            ),
+            Self::ReadOnly(verb) => write!(
+                f,
+                "`{}` is not held in sessions that only read, and a policy that applies says `read_only: true`",
                 verb.as_str()
             ),
             Self::VerbUnsuited(verb) => {
@@ -143,6 +150,11 @@ pub fn effective(
     let mut granted = grants::collect(&policies, catalog);
     let masks = masks::Masks::of(&policies, &near(granted.relations.keys(), catalog), catalog);
     views::refuse(&mut granted, &masks, catalog);
+    let limits =
+        policies.iter().fold(SessionLimits::default(), |limits, policy| limits.combined(&policy.session));
+    if limits.read_only == Some(true) {
+        granted.only_read();
+    }
     for (name, access) in &mut granted.relations {
         masks.write_into(name, access);
     }
@@ -152,9 +164,7 @@ pub fn effective(
         policies: policies.iter().map(|policy| policy.name.clone()).collect(),
         relations: granted.relations,
         functions: granted.functions,
-        limits: policies
-            .iter()
-            .fold(SessionLimits::default(), |limits, policy| limits.combined(&policy.session)),
+        limits,
         refused: granted.refused,
         subject,
     }

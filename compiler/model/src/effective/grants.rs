@@ -18,13 +18,16 @@ pub(super) struct Granted {
     pub(super) relations: BTreeMap<RelationName, RelationAccess>,
     pub(super) functions: BTreeSet<FunctionName>,
     pub(super) refused: Vec<RefusedGrant>,
+    /// What is restricted, granted or not.
+    pub(super) restricted: BTreeSet<(RelationName, Verb)>,
 }
 
 pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
     let mut granted = Granted::default();
     let mut rows = RowCollector::default();
+    let capital: Vec<&Relation> = catalog.relations.values().filter(has_capitals).collect();
     for grant in policies.iter().flat_map(|policy| &policy.grants) {
-        for relation in covered(grant, catalog) {
+        for relation in covered(grant, catalog, &capital) {
             add_relation(&mut granted, &mut rows, grant, relation);
         }
         if grant.functions.is_empty() {
@@ -37,6 +40,7 @@ pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
     for (parent, verb, child) in rows.bypassed(&granted.relations, catalog) {
         granted.refuse(&parent, verb, &child);
     }
+    granted.restricted = rows.restricted();
     rows.write_into(&mut granted.relations, catalog);
     granted
 }
@@ -59,14 +63,43 @@ impl Granted {
 }
 
 /// The relations a grant is on, each once. Most grants spell their relations out: those are looked up, and only
-/// wildcards are tried on every name of the catalogue.
-fn covered<'a>(grant: &Grant, catalog: &'a Catalog) -> Vec<&'a Relation> {
-    let spelled: Option<BTreeSet<RelationName>> = grant.on.iter().map(RelationPattern::literal).collect();
-    if let Some(names) = spelled {
-        return names.iter().filter_map(|name| catalog.relation(name)).collect();
-    }
+/// wildcards are tried on every name of the catalogue. Names with capitals are tried too: patterns fold them.
+fn covered<'a>(grant: &Grant, catalog: &'a Catalog, capital: &[&'a Relation]) -> Vec<&'a Relation> {
     let meant = |relation: &&Relation| grant.on.iter().any(|on| on.matches(&relation.name));
-    catalog.relations.values().filter(meant).collect()
+    let spelled: Option<BTreeSet<RelationName>> = grant.on.iter().map(RelationPattern::literal).collect();
+    let Some(names) = spelled else { return catalog.relations.values().filter(meant).collect() };
+    let found = names.iter().filter_map(|name| catalog.relation(name)).chain(capital.iter().copied());
+    let found: BTreeMap<&RelationName, &Relation> =
+        found.filter(meant).map(|relation| (&relation.name, relation)).collect();
+    found.into_values().collect()
+}
+
+/// Whether a name is another one once it is folded.
+fn has_capitals(relation: &&Relation) -> bool {
+    let capital = |text: &str| text.bytes().any(|byte| byte.is_ascii_uppercase());
+    capital(relation.name.schema.as_str()) || capital(relation.name.name.as_str())
+}
+
+impl Granted {
+    /// Takes every verb away that writes.
+    pub(super) fn only_read(&mut self) {
+        for (name, access) in &mut self.relations {
+            let written: Vec<Verb> =
+                access.verbs.keys().copied().filter(|verb| *verb != Verb::Select).collect();
+            for verb in written {
+                access.verbs.remove(&verb);
+                access.rows.remove(&verb);
+                let origins = access.verb_origins.remove(&verb).unwrap_or_default();
+                self.refused.extend(origins.into_iter().map(|origin| RefusedGrant {
+                    relation: name.clone(),
+                    reason: RefusedReason::ReadOnly(verb),
+                    origin,
+                }));
+            }
+            access.origins = access.verb_origins.values().flatten().cloned().collect();
+        }
+        self.relations.retain(|_, access| !access.verbs.is_empty());
+    }
 }
 
 fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, relation: &Relation) {

@@ -42,6 +42,12 @@ impl RowCollector {
         }
     }
 
+    /// Every verb of a relation that a restriction holds over, whether or not anything grants it.
+    pub(super) fn restricted(&self) -> BTreeSet<(RelationName, Verb)> {
+        let held = self.verbs.iter().filter(|(_, reach)| !reach.all.is_empty());
+        held.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Granted relations whose descendants are restricted for that verb by something that does not hold for them:
     /// through them the restricted rows would show.
     pub(super) fn bypassed(

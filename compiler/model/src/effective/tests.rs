@@ -8,6 +8,7 @@ mod views;
 
 use super::*;
 use crate::policy::RequestTerms;
+use daam_catalog::Relation;
 use fixture::*;
 use std::time::Duration;
 
@@ -111,6 +112,7 @@ fn verbs_that_do_not_suit_the_kind_are_refused_and_recorded() {
             RefusedReason::ReadsMasked(_)
             | RefusedReason::ReadsFiltered(_)
             | RefusedReason::CallsFunction(_)
+            | RefusedReason::ReadOnly(_)
             | RefusedReason::ChildRestricted(..) => None,
         })
         .collect();
@@ -123,6 +125,36 @@ fn functions_are_granted_with_all_their_overloads() {
     assert_eq!(e.functions.len(), 2);
     let e = resolve(&set([policy("a").functions(&["public.other"])]), &shop());
     assert!(e.functions.is_empty());
+}
+
+#[test]
+fn a_grant_that_spells_a_name_out_folds_it_and_reaches_no_name_with_a_dot() {
+    let kind = || vec![column("id", daam_catalog::TypeClass::Integer)];
+    let table = |text: &str| Relation {
+        name: RelationName::stored("public", text).unwrap(),
+        ..relation("public.x", daam_catalog::RelationKind::Table, kind())
+    };
+    let catalog = catalog(vec![table("Users"), table("users"), table("a.b")]);
+    let grants = policy("a").grant(grant("public.users", &[Verb::Select]));
+    let dotted = policy("b").grant(grant("public.\"a.b\"", &[Verb::Select]));
+    let e = resolve(&set([grants, dotted]), &catalog);
+    let held: Vec<&str> = e.relations.keys().map(|name| name.name.as_str()).collect();
+    assert_eq!(held, ["Users", "users"]);
+}
+
+#[test]
+fn where_one_policy_says_that_sessions_only_read_no_policy_gives_a_verb_that_writes() {
+    let writes = policy("writes")
+        .grant(grant("public.orders", &[Verb::Select, Verb::Update]))
+        .grant(grant("public.customers", &[Verb::Delete]));
+    let mut reads = policy("reads");
+    reads.session.read_only = Some(true);
+    let e = resolve(&set([writes, reads]), &shop());
+    let held: Vec<Verb> = e.relations[&name("public.orders")].verbs.keys().copied().collect();
+    assert_eq!(held, [Verb::Select]);
+    assert!(!e.relations.contains_key(&name("public.customers")));
+    let reasons: Vec<&RefusedReason> = e.refused.iter().map(|refused| &refused.reason).collect();
+    assert_eq!(reasons, [&RefusedReason::ReadOnly(Verb::Delete), &RefusedReason::ReadOnly(Verb::Update)]);
 }
 
 #[test]

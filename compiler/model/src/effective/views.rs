@@ -56,7 +56,10 @@ fn reason(
                 matches!(&refused.reason, RefusedReason::ChildRestricted(verb, _) if passes_on(verb));
             by_child && refused.relation == *relation
         });
-        restricted || granted.relations.get(relation).is_some_and(|read| read.rows.keys().any(passes_on))
+        let alone = granted.restricted.iter().any(|(name, verb)| name == relation && passes_on(verb));
+        restricted
+            || alone
+            || granted.relations.get(relation).is_some_and(|read| read.rows.keys().any(passes_on))
     };
     view.sources().find_map(|read| {
         let family = families.get(read).into_iter().flatten();

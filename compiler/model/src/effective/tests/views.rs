@@ -53,6 +53,16 @@ fn a_view_over_filtered_rows_is_refused() {
 }
 
 #[test]
+fn a_restriction_closes_a_view_even_where_its_own_grant_gives_no_column() {
+    let restricted = grant("public.customers", &[Verb::Select]).columns(Verb::Select, &[]);
+    let a = policy("a").grant(restricted.restrict("region = 'eu'"));
+    let b = policy("b").grant(grant("public.customer_list", &[Verb::Select]));
+    let e = resolve(&set([a, b]), &shop());
+    assert!(e.relations.is_empty(), "{:?}", e.relations.keys());
+    assert!(reasons(&e, "public.customer_list")[0].contains("`public.customers`"));
+}
+
+#[test]
 fn a_view_over_a_partition_of_filtered_rows_is_refused() {
     let a = policy("a")
         .grant(grant("public.orders", &[Verb::Select]).rows("id = 1"))
