@@ -21,7 +21,8 @@ use std::process::ExitCode;
 
 Asked of everyone, of each group and of each person a policy names. What everyone has is not repeated for each of
 them, and what is held anyway not for each request. Groups are followed by the members that the repository gives
-them; who is in the other groups the directory knows. `on request (ad hoc)` is what a request ceiling allows at most.
+them; who is in the other groups the directory knows. `through` names a view over the table, or a parent or child that
+shares its rows, for those who can only that way. `on request (ad hoc)` is what a request ceiling allows at most.
 Exit codes: 0 somebody can, 1 nobody can, 2 no verdict.")]
 pub struct WhoCanArgs {
     #[command(flatten)]
@@ -89,6 +90,7 @@ fn machine(answer: &Answer, database: &CompiledDatabase) -> Value {
         "who": answer.class.to_string(),
         "members": members(answer, database),
         "when": answer.condition.to_string(),
+        "through": answer.through.as_ref().map(ToString::to_string),
         "mask": answer.mask.as_ref().map(|mask| preset::written(mask.mask())),
         "rows": (!answer.rows.is_all()).then(|| answer.rows.to_string()),
         "clauses": ask::clauses(&answer.origins),
@@ -101,6 +103,9 @@ fn described(answer: &Answer, database: &CompiledDatabase) -> String {
         let _ = write!(text, " ({})", members.join(", "));
     }
     let _ = write!(text, "  {}", answer.condition);
+    if let Some(through) = &answer.through {
+        let _ = write!(text, "  through {through}");
+    }
     if let Some(mask) = &answer.mask {
         let _ = write!(text, "  mask {}", preset::written(mask.mask()));
     }
