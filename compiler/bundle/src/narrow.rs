@@ -25,8 +25,9 @@ fn named<'a>(set: &'a PolicySet, name: &str) -> Option<&'a Policy> {
     set.policies.iter().find(|policy| policy.name == name)
 }
 
-/// People may leave a group only if no policy for it takes anything away from them.
+/// People may leave a group only if no policy for it takes anything away from them, and no filter asks who is in it.
 fn groups(old: &PolicySet, new: &PolicySet) -> Option<String> {
+    let told_apart = asks_for_groups(new);
     let names: BTreeSet<_> = old.groups.keys().chain(new.groups.keys()).collect();
     names.into_iter().find_map(|name| {
         let (Some(before), Some(after)) = (old.groups.get(name), new.groups.get(name)) else {
@@ -35,10 +36,22 @@ fn groups(old: &PolicySet, new: &PolicySet) -> Option<String> {
         if !after.is_subset(before) {
             return Some(format!("the group `{name}` has new members"));
         }
+        if told_apart && before != after {
+            return Some(format!("people leave `{name}`, and a row filter asks for their groups"));
+        }
         let restrained = |policy: &Policy| policy.subjects.groups.contains(name) && restrains(policy);
         let hides = old.policies.iter().find(|policy| before != after && restrained(policy));
         hides.map(|policy| format!("people leave `{name}`, and with it what `{}` hides", policy.name))
     })
+}
+
+/// Whether a filter reads `subject.groups`: it may reach more rows for who is not in one.
+fn asks_for_groups(set: &PolicySet) -> bool {
+    let grants = set.policies.iter().flat_map(|policy| &policy.grants);
+    let grants = grants.chain(set.ceilings.iter().flat_map(|ceiling| &ceiling.grants));
+    grants
+        .flat_map(|grant| grant.rows.iter().chain(&grant.restrict))
+        .any(|text| text.contains("subject.groups"))
 }
 
 fn missing(old: &Policy, new: &PolicySet) -> Option<String> {

@@ -108,3 +108,15 @@ fn a_filter_is_added_but_never_dropped_or_changed() {
     assert!(widening(&old, &set(vec![])).is_some());
     assert_eq!(widening(&set(vec![policy("r")]), &old), None);
 }
+
+#[test]
+fn nobody_leaves_a_group_that_filters_ask_for() {
+    let mut filtered = policy("f");
+    filtered.grants[0].rows = Some("NOT ('banned' = ANY (subject.groups))".into());
+    let mut old = set(vec![filtered]);
+    old.groups.insert("banned".into(), BTreeSet::from(["ana@example.com".to_owned()]));
+    let mut new = old.clone();
+    new.groups.get_mut("banned").unwrap().clear();
+    let why = widening(&old, &new).unwrap();
+    assert!(why.contains("people leave `banned`"), "{why}");
+}
