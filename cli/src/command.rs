@@ -67,7 +67,15 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
-    match start(cli) {
+    // A fault of ours has said where it is already; its number is that of the table.
+    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(cli))) else {
+        return Exit::Internal.into();
+    };
+    match result {
+        Ok(_) if output::was_lost() => {
+            output::failure(&CliError::usage("the answer could not be written to standard output"));
+            Exit::Usage.into()
+        }
         Ok(code) => code,
         Err(error) => {
             output::failure(&error);

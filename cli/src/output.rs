@@ -1,10 +1,15 @@
 //! The only place that prints.
 //!
 //! Answers go to standard output, progress and problems to standard error. A reader that went away (a closed pipe)
-//! is not an error of ours, so failed writes are dropped.
+//! is not an error of ours. An answer that could not be written for another reason, to a full disk for one, is no
+//! answer: the program then ends with 2, whatever it had to say.
 
 use crate::error::CliError;
-use std::io::{self, IsTerminal as _, Write as _};
+use crate::home::variable;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// One line of the answer, on standard output.
 pub fn line(text: impl AsRef<str>) {
@@ -13,14 +18,21 @@ pub fn line(text: impl AsRef<str>) {
 
 /// Text of the answer exactly as it is, on standard output.
 pub fn text_out(text: &str) {
-    let mut out = io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    bytes_out(text.as_bytes());
 }
 
 /// Bytes of the answer, on standard output.
 pub fn bytes_out(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    drop(out.write_all(bytes).and_then(|()| out.flush()));
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether a part of the answer could not be written although somebody waits for it.
+pub fn was_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// One line about progress, on standard error.
@@ -42,6 +54,12 @@ pub fn prompt(text: &str) {
 /// A failure: one sentence, its causes, and what to do about it.
 pub fn failure(error: &CliError) {
     text_err(&error.report());
+}
+
+/// Whether standard output may have colours: a person reads it, and has not asked for none.
+pub fn has_colours() -> bool {
+    let dumb = variable("TERM").is_some_and(|term| term == "dumb");
+    is_terminal() && variable("NO_COLOR").is_none() && !dumb
 }
 
 /// Whether a person reads standard output.
