@@ -1,7 +1,8 @@
 //! What in the project a finding is about, by names instead of lines: `policy:support/grants/rows`.
 //!
 //! The path leads from the document over keys to the finding's place. Items of lists have no number in it: one more
-//! item above must not make a finding look new.
+//! item above must not make a finding look new. What a grant or mask is on is in it, or a finding about another table
+//! would look like the one that is known.
 
 use crate::syntax::node::{Node, Value};
 use crate::syntax::yaml;
@@ -42,7 +43,11 @@ fn subject(documents: &[Node], offset: usize) -> Option<String> {
                     &entry.value
                 })
             }
-            Value::List(items) => items.iter().rev().find(|item| item.span.start <= offset),
+            Value::List(items) => {
+                let item = items.iter().rev().find(|item| item.span.start <= offset);
+                path.extend(item.and_then(named));
+                item
+            }
             Value::Scalar { .. } | Value::Null | Value::Refused => None,
         };
         match next {
@@ -50,6 +55,23 @@ fn subject(documents: &[Node], offset: usize) -> Option<String> {
             None => return Some(path),
         }
     }
+}
+
+/// What an item of a list is about, in brackets: two grants of one policy are told apart by what they are on.
+fn named(item: &Node) -> Option<String> {
+    let about = ["name", "on", "functions", "rule"].iter().find_map(|key| item.peek(key))?;
+    let texts: Vec<&str> = match &about.value {
+        Value::Scalar { text, .. } => vec![text],
+        Value::List(items) => items
+            .iter()
+            .filter_map(|item| match &item.value {
+                Value::Scalar { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect(),
+        _ => return None,
+    };
+    Some(format!("[{}]", texts.join(",")))
 }
 
 #[cfg(test)]
@@ -67,7 +89,7 @@ mod tests {
     #[test]
     fn a_place_has_the_path_of_keys_that_leads_to_it() {
         assert_eq!(of(TEXT, "kind").as_deref(), Some("policy:a/kind"));
-        assert_eq!(of(TEXT, "z }").as_deref(), Some("policy:a/grants/rows"));
+        assert_eq!(of(TEXT, "z }").as_deref(), Some("policy:a/grants[y]/rows"));
         assert_eq!(of(TEXT, "maks").as_deref(), Some("policy:a/maks"));
         assert_eq!(of(TEXT, "q]").as_deref(), Some("scope:shop/scope"));
     }
