@@ -1,6 +1,7 @@
 //! Written policies → checked ones. One module per part; each reports and carries on.
 
 pub(crate) mod by_person;
+pub(crate) mod cases;
 pub(crate) mod ceiling;
 pub(crate) mod conflicts;
 pub(crate) mod covered;

@@ -11,7 +11,7 @@ use crate::file_source::FileSource;
 use crate::findings::Findings;
 use crate::found::Found;
 use crate::lint::Waived;
-use crate::load::{Documents, Files};
+use crate::load::{Documents, Files, PROJECT_FILE};
 use crate::remember::files::{Given as Findable, Settling};
 use crate::remember::kept::{Environment, Given, Ground, Kept};
 use crate::resolve::scope_patterns;
@@ -20,9 +20,11 @@ use crate::scenario::Scenario;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
+use crate::syntax::scope::WrittenScope;
 use crate::tables::Tables;
+use crate::unread;
 use daam_catalog::{Catalog, Scope, lock};
-use daam_diagnostic::{Applicability, Diagnostic, Sink, SourceId, SourceMap, suggest};
+use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceId, SourceMap, suggest};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
@@ -176,6 +178,7 @@ impl Workspace {
         let written: Vec<&Arc<WrittenPolicy>> = written.iter().collect();
         let mut inputs =
             Inputs { files: sources.len(), policies: written.len() + documents.ceilings.len(), cases: 0 };
+        unread::unread(&project, source, &mut sink);
         undeclared(&documents, &written, &project, &mut sink);
         let people = Arc::new(people(&documents, &mut sink));
         self.locks.retain(|name, _| project.databases.contains_key(name));
@@ -210,6 +213,14 @@ impl Workspace {
             pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
             inputs.cases += scenarios.len();
+            let checked = kept.policies().into_iter().flat_map(|policies| policies.checked());
+            check::cases::cases(
+                checked.map(|checked| &checked.policy),
+                &ceilings,
+                &scenarios,
+                &database,
+                &mut sink,
+            );
             if let Some(catalog) = locked {
                 let policies = CompiledPolicies::of(&database, &people, &kept, ceilings);
                 let scope = ground.environment.scope.clone();
@@ -418,12 +429,29 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// The scope the project names; without one everything is in scope.
 fn scope(written: &WrittenDatabase, documents: &Documents, sources: &SourceMap, sink: &mut Sink) -> Scope {
+    let path = written.scope.as_ref().map_or("", |place| place.value.trim_start_matches("./"));
+    let own = |scope: &&Arc<WrittenScope>| scope.database.value == written.name.value;
+    let (named, elsewhere): (Vec<_>, Vec<_>) =
+        documents.scopes.iter().filter(own).partition(|scope| sources.path(scope.database.at.source) == path);
+    for scope in elsewhere {
+        let names = if path.is_empty() { "no scope".to_owned() } else { format!("`{path}`") };
+        let message =
+            format!("this scope has no effect: `{PROJECT_FILE}` names {names} for `{}`", written.name.value);
+        let mut found = rule::FILE_NOT_USED.at(scope.database.at, message);
+        found.severity = Severity::Error;
+        sink.push(
+            found.help(format!("name its file there: `scope: {}`", sources.path(scope.database.at.source))),
+        );
+    }
     let Some(place) = &written.scope else { return Scope::Absent };
-    let path = place.value.trim_start_matches("./");
-    let found = documents.scopes.iter().find(|scope| {
-        scope.database.value == written.name.value && sources.path(scope.database.at.source) == path
-    });
-    if let Some(scope) = found {
+    if let Some((scope, more)) = named.split_first() {
+        for second in more {
+            let message =
+                format!("`{}` has two scopes in one file; only one could count", written.name.value);
+            sink.push(
+                rule::CONFLICTING_KEYS.at(second.database.at, message).label(scope.database.at, "the other"),
+            );
+        }
         return scope_patterns(&scope.patterns, sink);
     }
     let message = format!("`{path}` has no `kind: scope` document for `{}`", written.name.value);

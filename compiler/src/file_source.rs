@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// Whether a file is YAML, by its name.
 pub fn is_yaml(path: &str) -> bool {
-    [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension))
+    let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|word| ["yaml", "yml"].iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 /// Whether a project may have a use for a file, by its name: YAML, and the JSON of schema locks.
@@ -26,10 +27,55 @@ pub struct ReadError {
     pub reason: String,
 }
 
+/// Something in the project's directory that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Where it is, as far as that can be said in Unicode.
+    pub path: String,
+    /// Why it is not.
+    pub why: Passed,
+}
+
+/// Why something is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// It is a symbolic link: what it leads to is not in the tree that is reviewed.
+    Link,
+    /// Its name begins with a dot.
+    Hidden,
+    /// Its name is not Unicode.
+    Nameless,
+    /// It is neither a file nor a directory.
+    Special,
+}
+
+impl Passed {
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Link => "it is a symbolic link, and none is followed",
+            Self::Hidden => "hidden files are not read",
+            Self::Nameless => "its name is not UTF-8",
+            Self::Special => "it is no regular file",
+        }
+    }
+
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Link => "put the file itself there: a policy has to be in the tree that is reviewed",
+            Self::Hidden => "take the dot from its name, or move it to where no glob covers it",
+            Self::Nameless | Self::Special => "rename it, or move it to where no glob covers it",
+        }
+    }
+}
+
 /// The files of one project.
 pub trait FileSource {
     /// All paths, in any order.
     fn paths(&self) -> Vec<String>;
+    /// What is there beside them.
+    fn passed_over(&self) -> Vec<PassedOver> {
+        Vec::new()
+    }
     /// The text of one of them.
     fn read(&self, path: &str) -> Result<String, ReadError>;
     /// The texts of several of them, in their order. A source that keeps a text gives the same one out again: a
@@ -48,6 +94,7 @@ pub trait FileSource {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {
     files: BTreeMap<String, Arc<str>>,
+    passed_over: Vec<PassedOver>,
 }
 
 impl MemoryFiles {
@@ -64,7 +111,20 @@ impl MemoryFiles {
     }
 }
 
+impl MemoryFiles {
+    /// Adds something that is there and not read.
+    #[must_use]
+    pub fn passing_over(mut self, path: impl Into<String>, why: Passed) -> Self {
+        self.passed_over.push(PassedOver { path: path.into(), why });
+        self
+    }
+}
+
 impl FileSource for MemoryFiles {
+    fn passed_over(&self) -> Vec<PassedOver> {
+        self.passed_over.clone()
+    }
+
     fn paths(&self) -> Vec<String> {
         self.files.keys().cloned().collect()
     }

@@ -37,13 +37,16 @@ pub mod sensitive;
 mod subject;
 mod syntax;
 mod tables;
+mod unread;
 
 pub(crate) use daam_catalog::parallel;
 
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
 pub use compiled::CompiledPolicies;
 pub use day::Day;
-pub use file_source::{FileSource, MemoryFiles, ReadError, is_of_project, is_yaml};
+pub use file_source::{
+    FileSource, MemoryFiles, Passed, PassedOver, ReadError, is_of_project, is_yaml,
+};
 pub use findings::{FileFindings, Findings};
 pub use lint::{Waived, WaivedBy};
 pub use load::PROJECT_FILE;

@@ -48,7 +48,7 @@ pub(crate) struct Documents {
 pub(crate) struct Read {
     projects: Vec<Arc<WrittenProject>>,
     pub(crate) policies: Vec<Arc<WrittenPolicy>>,
-    ceilings: Vec<Arc<WrittenPolicy>>,
+    pub(crate) ceilings: Vec<Arc<WrittenPolicy>>,
     scopes: Vec<Arc<WrittenScope>>,
     groups: Vec<Arc<WrittenGroup>>,
     directories: Vec<Arc<WrittenDirectory>>,
@@ -317,13 +317,27 @@ fn read(path: &str, role: Role, id: SourceId, text: &str) -> Read {
 fn declared(text: &str) -> Option<Span> {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
-        let kind = line.strip_prefix("kind:").map(str::trim);
-        if kind.is_some_and(|kind| KINDS.contains(&kind)) {
+        if declares(line) {
             return Some(Span::new(offset, offset + line.trim_end().len()));
         }
         offset += line.len();
     }
     None
+}
+
+/// Whether a line says `kind:` and one of ours, quoted or not, in braces or not.
+fn declares(line: &str) -> bool {
+    let quotes = ['"', '\''];
+    let line = line.trim_start_matches('\u{FEFF}').trim_start_matches("---");
+    let begin = |c: char| c.is_whitespace() || c == '{' || quotes.contains(&c);
+    let indented = line.starts_with(char::is_whitespace) && !line.trim_start().starts_with('{');
+    let Some(rest) = line.trim_start_matches(begin).strip_prefix("kind").filter(|_| !indented) else {
+        return false;
+    };
+    let Some(rest) = rest.trim_start_matches(quotes).trim_start().strip_prefix(':') else { return false };
+    let word = rest.trim_start().trim_start_matches(quotes);
+    let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(word.len());
+    word.get(..end).is_some_and(|word| KINDS.contains(&word))
 }
 
 /// A document that nothing reads would otherwise look like one that is in force.

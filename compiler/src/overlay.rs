@@ -1,6 +1,6 @@
 //! A project in which some files read differently: an editor's unsaved text, a repair that is not written yet.
 
-use crate::file_source::{FileSource, ReadError};
+use crate::file_source::{FileSource, PassedOver, ReadError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +32,10 @@ impl FileSource for Overlay<'_> {
         let new: Vec<String> = self.texts.keys().filter(|path| !known.contains(path)).cloned().collect();
         paths.extend(new);
         paths
+    }
+
+    fn passed_over(&self) -> Vec<PassedOver> {
+        self.base.passed_over()
     }
 
     fn read(&self, path: &str) -> Result<String, ReadError> {

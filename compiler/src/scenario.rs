@@ -9,7 +9,7 @@ use crate::syntax::scenario::{
     Access, Sight, WrittenCase, WrittenExpectation, WrittenSubject, WrittenTest, WrittenWhoCan,
 };
 use daam_catalog::{Identifier, RelationName};
-use daam_diagnostic::{Location, Sink};
+use daam_diagnostic::{Location, Sink, suggest};
 use daam_model::{AttributeValue, Subject, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -118,7 +118,8 @@ fn subject(database: &Database<'_>, written: &WrittenSubject, sink: &mut Sink) -
             Err(error) => sink.push(rule::WRONG_NODE_TYPE.at(name.at, error.to_string())),
         }
     }
-    Subject { id: String::new(), email: written.email.clone(), groups: groups.collect(), attributes }
+    let (id, email) = (written.id.clone(), written.email.clone());
+    Subject { id, email, groups: groups.collect(), attributes }
 }
 
 fn expectation(
@@ -128,13 +129,13 @@ fn expectation(
 ) -> Option<Expectation> {
     let name = literal(&written.relation, sink)?;
     let relation = database.catalog.and_then(|catalog| catalog.relation(&name));
-    // A relation outside the scope may be named to say that nobody reaches it; then it has no known columns.
-    if relation.is_none() && database.catalog.is_some() && database.scope.admits(&name) {
-        let denied = written.verbs.iter().all(|(_, access)| *access == Access::Deny);
-        if !denied || !written.columns.is_empty() {
-            let message = format!("there is no relation `{name}` in the schema lock");
-            sink.push(rule::UNKNOWN_TABLE.at(written.relation.at, message));
-        }
+    // A relation outside the scope may be named to say that nobody reaches it; then it has no known columns. Inside,
+    // everything there is is known, and a slip in a name would be denied to everybody.
+    if let Some(catalog) = database.catalog.filter(|_| relation.is_none() && database.scope.admits(&name)) {
+        let message = format!("there is no relation `{name}` in the schema lock");
+        let names: Vec<String> = catalog.relations.keys().map(ToString::to_string).collect();
+        let near = suggest::did_you_mean(&name.to_string(), names.iter().map(String::as_str));
+        sink.push(rule::UNKNOWN_TABLE.at(written.relation.at, message).maybe_help(near));
     }
     let columns = columns(written, relation, sink);
     let covered: Vec<_> = relation.into_iter().collect();

@@ -1,11 +1,12 @@
 //! The project's files on disk, as the compiler reads them.
 //!
-//! Hidden directories and symbolic links are passed over: a policy must be in the tree that is reviewed.
+//! Hidden directories and symbolic links are passed over: a policy must be in the tree that is reviewed. The compiler
+//! says so where a glob of the project covers one.
 
 use crate::error::{CliError, Doing as _};
 use clap::Args;
 use daam_catalog::{Catalog, lock};
-use daam_compiler::{Checked, FileSource, PROJECT_FILE, ReadError, Workspace};
+use daam_compiler::{Checked, FileSource, PROJECT_FILE, Passed, PassedOver, ReadError, Workspace};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub struct DiskFiles {
     root: PathBuf,
     /// Sorted.
     paths: Vec<String>,
+    passed_over: Vec<PassedOver>,
     instead: BTreeMap<String, String>,
 }
 
@@ -47,10 +49,12 @@ impl DiskFiles {
                 CliError::usage(message).remedy("go to a policy project, or name one with `--project DIR`")
             );
         }
-        let mut paths = Vec::new();
-        list(root, "", &mut paths).doing(format_args!("list `{}`", root.display()))?;
+        let mut found = Found::default();
+        list(root, "", &mut found).doing(format_args!("list `{}`", root.display()))?;
+        let Found { mut paths, mut passed_over } = found;
         paths.sort_unstable();
-        Ok(Self { root: root.to_owned(), paths, instead: BTreeMap::new() })
+        passed_over.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { root: root.to_owned(), paths, passed_over, instead: BTreeMap::new() })
     }
 
     /// Whether a schema lock lies in that directory.
@@ -76,6 +80,10 @@ impl DiskFiles {
 impl FileSource for DiskFiles {
     fn paths(&self) -> Vec<String> {
         self.paths.clone()
+    }
+
+    fn passed_over(&self) -> Vec<PassedOver> {
+        self.passed_over.clone()
     }
 
     fn read(&self, path: &str) -> Result<String, ReadError> {
@@ -111,25 +119,65 @@ impl FileSource for DiskFiles {
     }
 }
 
-fn list(directory: &Path, prefix: &str, out: &mut Vec<String>) -> std::io::Result<()> {
+/// What lies below a directory.
+#[derive(Default)]
+struct Found {
+    paths: Vec<String>,
+    passed_over: Vec<PassedOver>,
+}
+
+impl Found {
+    fn pass(&mut self, path: String, why: Passed) {
+        self.passed_over.push(PassedOver { path, why });
+    }
+}
+
+fn list(directory: &Path, prefix: &str, out: &mut Found) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let kind = entry.file_type()?;
+        let Ok(name) = entry.file_name().into_string() else {
+            out.pass(format!("{prefix}{}", entry.file_name().to_string_lossy()), Passed::Nameless);
+            continue;
+        };
+        let path = format!("{prefix}{name}");
         if name.starts_with('.') {
+            if kind.is_file() && is_document(&entry.path()) {
+                out.pass(path, Passed::Hidden);
+            }
             continue;
         }
-        let kind = entry.file_type()?;
-        let path = format!("{prefix}{name}");
         if kind.is_dir() {
             list(&entry.path(), &format!("{path}/"), out)?;
         } else if kind.is_file() {
-            out.push(path);
+            out.paths.push(path);
+        } else if kind.is_symlink() {
+            linked(&entry.path(), path, out);
+        } else {
+            out.pass(path, Passed::Special);
         }
-        if out.len() > MAX_FILES {
+        if out.paths.len() > MAX_FILES {
             return Err(std::io::Error::other("more than 100000 files; is this a policy project?"));
         }
     }
     Ok(())
+}
+
+/// A link, and where it leads to a directory, the files directly in it.
+fn linked(link: &Path, path: String, out: &mut Found) {
+    let inside = std::fs::read_dir(link).into_iter().flatten().flatten();
+    let names = inside.filter_map(|entry| entry.file_name().into_string().ok());
+    let inside: Vec<String> =
+        names.filter(|name| !name.starts_with('.')).map(|name| format!("{path}/{name}")).collect();
+    for path in inside.into_iter().chain([path]) {
+        out.pass(path, Passed::Link);
+    }
+}
+
+/// Whether a hidden file looks like one of ours: most belong to other tools.
+fn is_document(path: &Path) -> bool {
+    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    yaml && std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("kind:")))
 }
 
 #[cfg(test)]

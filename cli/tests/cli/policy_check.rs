@@ -287,3 +287,57 @@ fn standard_input_is_formatted_to_standard_output() {
     assert_eq!(run("name: a\nkind: policy\n", &["--check"]), (Some(1), "not formatted: -\n".to_owned()));
     assert_eq!(run("name: [\n", &[]), (Some(2), String::new()));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_policy_behind_a_link_is_an_error_and_not_silently_missing() {
+    let scratch = project();
+    let root = scratch.path();
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "masks.yaml", POLICY);
+    std::os::unix::fs::symlink(outside.path().join("masks.yaml"), root.join("policies/masks.yaml")).unwrap();
+    let said = expect(root, 1, "policy check");
+    assert!(said.contains("`policies/masks.yaml` is covered by this and has no effect"), "{said}");
+    std::fs::remove_file(root.join("policies/masks.yaml")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), root.join("policies/more")).unwrap();
+    expect(root, 0, "policy check");
+    let named = read(root, "daam.yaml").replace("policies/*.yaml", "policies/**/*.yaml");
+    write(root, "daam.yaml", &named);
+    let said = expect(root, 1, "policy check");
+    assert!(said.contains("`policies/more/masks.yaml` is covered by this and has no effect"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_no_verdict() {
+    let scratch = project();
+    let run = |out: &str| {
+        let out = std::fs::File::options().write(true).open(out).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_daam"));
+        let command = command.args(["policy", "check", "--report", "json"]).current_dir(scratch.path());
+        command.stdout(out).stderr(Stdio::piped()).output().unwrap()
+    };
+    let full = run("/dev/full");
+    assert_eq!(full.status.code(), Some(2), "{}", String::from_utf8_lossy(&full.stderr));
+    assert!(String::from_utf8_lossy(&full.stderr).contains("could not be written"));
+    assert_eq!(run("/dev/null").status.code(), Some(0));
+}
+
+#[test]
+fn a_known_finding_about_one_table_does_not_hide_one_about_another() {
+    let scratch = project();
+    let root = scratch.path();
+    let granting = |one: &str, other: &str| {
+        format!(
+            "kind: policy\nname: support\ndatabase: shop\nsubjects: {{ groups: [support] }}\ngrants:\n  \
+             - {{ on: public.users, allow: [{one}], columns: {{ select: [id] }} }}\n  \
+             - {{ on: \"public.user*\", allow: [{other}], columns: {{ select: [id] }} }}\n"
+        )
+    };
+    write(root, "policies/support.yaml", &granting("select, truncate", "select"));
+    expect(root, 0, "policy check --baseline known.json --write-baseline");
+    expect(root, 0, "policy check --strict --baseline known.json");
+    write(root, "policies/support.yaml", &granting("select", "select, truncate"));
+    let said = expect(root, 1, "policy check --strict --baseline known.json");
+    assert!(said.contains("DAAM506"), "{said}");
+}

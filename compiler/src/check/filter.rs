@@ -140,12 +140,38 @@ fn function(used: &daam_sql::filter::FunctionUse, at: Location, database: &Datab
 }
 
 fn constant(filter: &Filter, text: &Spanned<String>, sink: &mut Sink) {
-    let says = match filter.canonical().to_ascii_lowercase().trim_matches(['(', ')']) {
-        "true" => "every row: leave the filter out",
-        "false" | "null" => "no row: leave the grant out",
-        _ => return,
+    let parts = filter.conjuncts();
+    let is = |text: &str, word: &str| text.trim_matches(['(', ')']).eq_ignore_ascii_case(word);
+    let open = |part: &String| alternatives(part).iter().any(|one| is(one, "true"));
+    let shut = |part: &String| is(part, "false") || is(part, "null");
+    let says = if parts.iter().any(shut) {
+        "no row: leave the grant out"
+    } else if parts.iter().all(open) {
+        "every row: leave the filter out"
+    } else {
+        return;
     };
     sink.push(rule::FILTER_CONSTANT.at(text.at, format!("the filter is constant and reaches {says}")));
+}
+
+/// What stands between the outermost `OR`s of a canonical text.
+fn alternatives(text: &str) -> Vec<&str> {
+    let (mut depth, mut quoted, mut begin) = (0_usize, false, 0);
+    let mut found = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '\'' | '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            ' ' if !quoted && depth == 0 && text.get(at..).is_some_and(|rest| rest.starts_with(" OR ")) => {
+                found.extend(text.get(begin..at));
+                begin = at + " OR ".len();
+            }
+            _ => {}
+        }
+    }
+    found.extend(text.get(begin..));
+    found.into_iter().map(str::trim).collect()
 }
 
 /// Which rule a refusal of the filter language belongs to.

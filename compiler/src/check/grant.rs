@@ -2,12 +2,12 @@
 
 use super::{CheckedGrant, Database, lists, writes};
 use crate::check::filter::filter;
-use crate::resolve::{column_name, unknown_column_in};
+use crate::resolve::{Resolved, column_name, unknown_column_in};
 use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::{WrittenColumns, WrittenGrant};
-use daam_catalog::{Identifier, Relation, RelationPattern};
-use daam_diagnostic::Sink;
+use daam_catalog::{Function, Identifier, Relation, RelationPattern};
+use daam_diagnostic::{Severity, Sink};
 use daam_model::{Grant, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +19,13 @@ pub(crate) fn grant(
     let reach = database.reach();
     let on: Vec<_> =
         written.on.iter().filter_map(|text| reach.and_then(|reach| reach.relations(text, sink))).collect();
-    let functions: Vec<RelationPattern> = written
+    let functions: Vec<_> = written
         .functions
         .iter()
         .filter_map(|text| reach.and_then(|reach| reach.functions(text, sink)))
-        .map(|resolved| resolved.pattern)
         .collect();
+    functions.iter().for_each(|found| owners_rights(found, sink));
+    let functions: Vec<RelationPattern> = functions.into_iter().map(|resolved| resolved.pattern).collect();
     let relations: Vec<&Relation> = on.iter().flat_map(|found| found.relations(database.tables)).collect();
     effect(written, sink);
     writes::privileged(written, sink);
@@ -59,6 +60,25 @@ pub(crate) fn grant(
         origin: database.origin(written.at),
     };
     (grant, checked)
+}
+
+/// Functions a wildcard meets that pass by masks and filters; who names one has looked at it.
+fn owners_rights(found: &Resolved<RelationPattern, &Function>, sink: &mut Sink) {
+    if found.pattern.literal().is_some() {
+        return;
+    }
+    let Some(function) = found.covers.iter().find(|function| function.security_definer) else { return };
+    let name = format!("{}.{}", function.name.schema, function.name.name);
+    let message = format!(
+        "`{}` covers the function `{name}`, which runs with its owner's rights: what it reads is neither masked nor filtered",
+        found.pattern
+    );
+    let mut diagnostic = rule::MASKED_COLUMN_EXPOSED_BY_VIEW
+        .at(found.at, message)
+        .help("name the functions that are meant, one by one")
+        .about(format!("function:{name}"));
+    diagnostic.severity = Severity::Warning;
+    sink.push(diagnostic);
 }
 
 /// Clauses that cannot mean anything.

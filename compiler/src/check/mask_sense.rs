@@ -58,9 +58,9 @@ fn gives_back(mask: &Mask, column: &Column) -> Option<String> {
         Mask::Bucket(1) | Mask::Round(1) if mask.fits(class) => {
             Some("shows the value but for its fraction".to_owned())
         }
-        Mask::Network(bits) if *bits >= 32 && mask.fits(class) => {
-            Some("shows IPv4 addresses whole".to_owned())
-        }
+        Mask::Network(bits) if *bits >= 32 && mask.fits(class) => Some(
+            "shows no part of IPv4 addresses: they become NULL, since nothing would be cut off".to_owned(),
+        ),
         _ => None,
     }
 }

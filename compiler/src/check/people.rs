@@ -56,6 +56,11 @@ impl People {
             || self.directory.as_ref().is_none_or(|directory| directory.contains_key(group))
     }
 
+    /// Whether the directory is listed and has no such group.
+    pub(crate) fn is_unknown(&self, group: &str) -> bool {
+        !self.knows(group)
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         let listed = self.directory.iter().flat_map(BTreeMap::keys);
         self.defined.keys().chain(listed).map(String::as_str)

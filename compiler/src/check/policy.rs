@@ -8,7 +8,7 @@ use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::policy::{WrittenPolicy, WrittenSubjects};
 use daam_diagnostic::Sink;
-use daam_model::{Policy, Subjects};
+use daam_model::{Policy, Subjects, Verb};
 use std::collections::BTreeSet;
 
 /// Checks a policy; what could not be checked is left out of the result, and reported.
@@ -36,6 +36,7 @@ pub(crate) fn policy(written: &WrittenPolicy, database: &Database<'_>, sink: &mu
             format!("the policy `{}` grants nothing, masks nothing and limits nothing", written.name.value);
         sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.name.at, message));
     }
+    writes_nothing(written, sink);
     let policy = Policy {
         name: written.name.value.clone(),
         description: written.description.clone(),
@@ -72,4 +73,19 @@ fn subjects(written: &WrittenSubjects, database: &Database<'_>, sink: &mut Sink)
 
 pub(super) fn values(list: &[Spanned<String>]) -> BTreeSet<String> {
     list.iter().map(|item| item.value.clone()).collect()
+}
+
+/// Verbs that its own sessions never have.
+fn writes_nothing(written: &WrittenPolicy, sink: &mut Sink) {
+    if written.session.read_only != Some(true) {
+        return;
+    }
+    for verb in written.grants.iter().flat_map(|grant| &grant.allow).filter(|verb| verb.value != Verb::Select)
+    {
+        let message = format!(
+            "`{}` is not held: `session: {{ read_only: true }}` of this policy takes it away",
+            verb.value.as_str()
+        );
+        sink.push(rule::GRANT_WITHOUT_EFFECT.at(verb.at, message).help("leave out the verb, or the limit"));
+    }
 }

@@ -137,7 +137,8 @@ impl File {
         for database in project.databases.values() {
             owners.add(database.name.at, Owner { policy: None, database: &database.name.value });
         }
-        for policy in &known.read.policies {
+        // A ceiling is no part of the policy that stands above it in the file.
+        for policy in known.read.policies.iter().chain(&known.read.ceilings) {
             let owner = Owner { policy: Some(&policy.name.value), database: &policy.database.value };
             owners.add(policy.at, owner);
         }

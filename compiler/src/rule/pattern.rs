@@ -5,11 +5,11 @@
 use super::Rule;
 use daam_diagnostic::Applicability;
 
-/// The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing.
+/// The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing. The same goes for a glob of files in `daam.yaml` that leads outside the project, and, as a warning, for one without a file.
 pub static PATTERN_MATCHES_NOTHING: Rule = Rule::error(
     208,
     "pattern-matches-nothing",
-    "The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing.",
+    "The pattern covers no object of the schema lock. A rule that means nothing is a mistake, and a mask that covers nothing protects nothing. The same goes for a glob of files in `daam.yaml` that leads outside the project, and, as a warning, for one without a file.",
 )
 .fixed()
 .example(
@@ -238,7 +238,7 @@ grants:
 pub static FILE_NOT_USED: Rule = Rule::warning(
     219,
     "file-not-used",
-    "The file holds a document of the language, but no glob of `daam.yaml` covers it, so it has no effect. Often the extension or the directory is not the one the glob says.",
+    "The file holds a document of the language, but no glob of `daam.yaml` covers it, so it has no effect. Often the extension or the directory is not the one the glob says. An error where a glob does cover the file and it is not read all the same: symbolic links are not followed. The same goes for a `kind: scope` that is not in the file `daam.yaml` names.",
 )
 .example(
 "\

@@ -107,6 +107,26 @@ impl Decoder<'_> {
         items.iter().filter_map(|item| self.text(item, what)).collect()
     }
 
+    /// A list of names that are compared to the letter.
+    pub(crate) fn names(&mut self, node: &Node, what: &str) -> Vec<Spanned<String>> {
+        self.texts(node, what).into_iter().filter_map(|name| self.name(name)).collect()
+    }
+
+    /// A name that is compared to the letter: one with a blank nobody sees would be that of something else.
+    pub(crate) fn name(&mut self, name: Spanned<String>) -> Option<Spanned<String>> {
+        if name.value.trim() == name.value && !name.value.contains(char::is_control) {
+            return Some(name);
+        }
+        let message =
+            format!("`{}` has white space at an end, or a line end or tab in it", name.value.escape_debug());
+        self.sink.push(
+            rule::WRONG_NODE_TYPE
+                .at(name.at, message)
+                .help("names are compared to the letter; write it on one line, without"),
+        );
+        None
+    }
+
     /// A text, or a list of them.
     pub(crate) fn one_or_many(&mut self, node: &Node, what: &str) -> Vec<Spanned<String>> {
         match &node.value {

@@ -22,7 +22,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenDire
         let count = decoder.number(&entry.value, "the number of members");
         // A group whose number cannot be read still exists.
         let count = count.map_or(u64::MAX, |count| count.value);
-        out.push((Spanned { value: entry.key.clone(), at }, count));
+        out.extend(decoder.name(Spanned { value: entry.key.clone(), at }).map(|name| (name, count)));
     }
     Some(WrittenDirectory { groups: out })
 }

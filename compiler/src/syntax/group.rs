@@ -19,13 +19,14 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenGrou
     let members = decoder.required(&fields, "a group", "members");
     let members = members.map(|node| decoder.texts(node, "`members`")).unwrap_or_default();
     let members = members.iter().filter_map(|member| email(decoder, member)).collect();
-    let name = decoder.text(name?, "the name")?;
+    let name = decoder.text(name?, "the name").and_then(|name| decoder.name(name))?;
     Some(WrittenGroup { name, members })
 }
 
 /// An e-mail address in lower case.
 pub(crate) fn email(decoder: &mut Decoder<'_>, text: &Spanned<String>) -> Option<Spanned<String>> {
-    let lower = text.value.to_lowercase();
+    // As people's addresses are compared: folding more than ASCII would make one of different ones, or of one none.
+    let lower = text.value.to_ascii_lowercase();
     let mut halves = lower.split('@');
     let whole = halves.next().is_some_and(|name| !name.is_empty())
         && halves.next().is_some_and(|domain| !domain.is_empty())

@@ -167,7 +167,7 @@ pub(crate) fn subjects(decoder: &mut Decoder<'_>, node: &Node, what: &str) -> Op
     let fields = decoder.mapping(node, what, &["everyone", "groups", "users"])?;
     let before = decoder.sink.len();
     let everyone = fields.get("everyone").and_then(|node| decoder.boolean(node, "`everyone`"));
-    let groups = fields.get("groups").map(|node| decoder.texts(node, "`groups`")).unwrap_or_default();
+    let groups = fields.get("groups").map(|node| decoder.names(node, "`groups`")).unwrap_or_default();
     let users = fields.get("users").map(|node| decoder.texts(node, "`users`")).unwrap_or_default();
     let users: Vec<_> = users.iter().filter_map(|user| email(decoder, user)).collect();
     let at = decoder.at(fields.head());
@@ -177,6 +177,17 @@ pub(crate) fn subjects(decoder: &mut Decoder<'_>, node: &Node, what: &str) -> Op
         decoder.sink.push(rule::MISSING_KEY.at(at, message));
     }
     let everyone = everyone.unwrap_or(false);
+    let beside = ["groups", "users"].into_iter().find_map(|key| fields.key_span(key).map(|span| (key, span)));
+    if let Some((key, span)) = beside.filter(|_| everyone) {
+        let (at, other) = (decoder.at(span), fields.key_span("everyone").unwrap_or(span));
+        let other = decoder.at(other);
+        decoder.sink.push(
+            rule::CONFLICTING_KEYS
+                .at(at, format!("`{key}` narrows nothing: everyone is meant already"))
+                .label(other, "everyone")
+                .help(format!("leave out `everyone` if only these are meant, or else `{key}`")),
+        );
+    }
     let nobody = !everyone && groups.is_empty() && users.is_empty() && decoder.sink.len() == before;
     Some(WrittenSubjects { at, everyone, groups, users, nobody })
 }

@@ -38,6 +38,7 @@ pub(crate) struct WrittenLive {
 /// `as:`.
 #[derive(Debug)]
 pub(crate) struct WrittenSubject {
+    pub(crate) id: String,
     pub(crate) email: String,
     pub(crate) groups: Vec<Spanned<String>>,
     pub(crate) attributes: Vec<(Spanned<String>, String)>,
@@ -109,13 +110,40 @@ fn case(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenCase> {
     let expect = fields.get("expect").and_then(|node| decoder.entries(node, "`expect`")).unwrap_or_default();
     let expect = expect.iter().filter_map(|entry| expectation(decoder, entry)).collect();
     let live = live(decoder, &fields);
-    if fields.get("who_can").is_none() && fields.get("as").is_none() {
-        decoder.missing(&fields, "a case", "as");
-    }
-    if !["expect", "who_can", "sql"].iter().any(|key| fields.get(key).is_some()) {
-        decoder.missing(&fields, "a case", "expect");
-    }
+    whole(decoder, &fields);
     Some(WrittenCase { name: name?, subject, requests, expect, who_can, live })
+}
+
+/// A case that leaves out whom it is about, or what is expected, would pass whatever the policies say.
+fn whole(decoder: &mut Decoder<'_>, fields: &Fields<'_>) {
+    let has = |key: &str| fields.get(key).is_some();
+    if !has("as") {
+        match ["expect", "sql", "requests"].into_iter().find(|key| has(key)) {
+            Some(key) => decoder.missing(fields, &format!("a case with `{key}`"), "as"),
+            None if !has("who_can") => decoder.missing(fields, "a case", "as"),
+            None => {}
+        }
+    }
+    if !["expect", "who_can", "sql"].into_iter().any(has) {
+        decoder.missing(fields, "a case", "expect");
+    }
+    if has("returns") && !has("sql") {
+        decoder.missing(fields, "a case with `returns`", "sql");
+    }
+    if let Some(node) = fields.get("expect").filter(|node| is_empty(node)) {
+        nothing(decoder, node, "`expect`");
+    }
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.value, Value::Mapping(entries) if entries.is_empty())
+}
+
+fn nothing(decoder: &mut Decoder<'_>, node: &Node, what: &str) {
+    let at = decoder.at(node.span);
+    let message = format!("{what} expects nothing, so the case would pass whatever the policies say");
+    let help = "say what has to be so: `schema.table: { select: allow }`";
+    decoder.sink.push(rule::WRONG_NODE_TYPE.at(at, message).help(help));
 }
 
 /// Cases on real rows are only read here: they run against a server.
@@ -149,7 +177,12 @@ fn printed(decoder: &mut Decoder<'_>, node: &Node) -> Option<String> {
 }
 
 fn subject(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenSubject> {
-    let mut found = WrittenSubject { email: String::new(), groups: Vec::new(), attributes: Vec::new() };
+    let mut found = WrittenSubject {
+        id: String::new(),
+        email: String::new(),
+        groups: Vec::new(),
+        attributes: Vec::new(),
+    };
     for entry in decoder.entries(node, "`as`")? {
         match entry.key.as_str() {
             "email" => {
@@ -157,7 +190,8 @@ fn subject(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenSubject> {
                 let address = text.and_then(|text| email(decoder, &text));
                 found.email = address.map(|address| address.value).unwrap_or_default();
             }
-            "groups" => found.groups = decoder.texts(&entry.value, "`groups`"),
+            "id" => found.id = decoder.text(&entry.value, "an id").map(|text| text.value).unwrap_or_default(),
+            "groups" => found.groups = decoder.names(&entry.value, "`groups`"),
             _ => found.attributes.extend(attribute(decoder, entry)),
         }
     }
@@ -178,6 +212,12 @@ fn expectation(decoder: &mut Decoder<'_>, entry: &Entry) -> Option<WrittenExpect
     let keys: Vec<&str> =
         Verb::ALL.map(Verb::as_str).into_iter().chain(["rows", "columns", "reason"]).collect();
     let fields = decoder.mapping(&entry.value, "an expectation", &keys)?;
+    if is_empty(&entry.value) {
+        nothing(decoder, &entry.value, &format!("`{}`", entry.key));
+    }
+    if let Some(node) = fields.get("columns").filter(|node| is_empty(node)) {
+        nothing(decoder, node, "`columns`");
+    }
     let mut verbs = Vec::new();
     for verb in Verb::ALL {
         let Some(node) = fields.get(verb.as_str()) else { continue };

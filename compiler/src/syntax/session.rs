@@ -72,7 +72,7 @@ fn reason(decoder: &mut Decoder<'_>, node: &Node) -> bool {
 
 fn approvers(decoder: &mut Decoder<'_>, node: &Node) -> Option<WrittenApprovers> {
     let fields = decoder.mapping(node, "`approvers`", &["groups", "count"])?;
-    let groups = fields.get("groups").map(|node| decoder.texts(node, "`groups`")).unwrap_or_default();
+    let groups = fields.get("groups").map(|node| decoder.names(node, "`groups`")).unwrap_or_default();
     let mut count = 1;
     if let Some(found) = fields.get("count").and_then(|node| decoder.number(node, "`count`")) {
         match u32::try_from(found.value) {
