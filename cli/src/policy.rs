@@ -4,6 +4,7 @@
 //! but signatures; publishing moves bytes and cannot change them. Exit codes are the one table of [`crate::error`],
 //! and no report format ever changes them.
 
+pub mod as_findings;
 pub mod ask;
 pub mod brownfield;
 pub mod build;

@@ -434,9 +434,11 @@ fn scope(written: &WrittenDatabase, documents: &Documents, sources: &SourceMap, 
     let (named, elsewhere): (Vec<_>, Vec<_>) =
         documents.scopes.iter().filter(own).partition(|scope| sources.path(scope.database.at.source) == path);
     for scope in elsewhere {
-        let names = if path.is_empty() { "no scope".to_owned() } else { format!("`{path}`") };
-        let message =
-            format!("this scope has no effect: `{PROJECT_FILE}` names {names} for `{}`", written.name.value);
+        let instead = if path.is_empty() { "no scope".to_owned() } else { format!("`{path}`") };
+        let message = format!(
+            "this scope has no effect: `{PROJECT_FILE}` names {instead} for `{}`",
+            written.name.value
+        );
         let mut found = rule::FILE_NOT_USED.at(scope.database.at, message);
         found.severity = Severity::Error;
         sink.push(

@@ -2,8 +2,10 @@
 
 mod planned;
 
+use super::as_findings::{Form, changes, in_form};
 use super::ask::PersonArgs;
 use super::project::ProjectArgs;
+use super::report::prefix;
 use super::side::{Place, PlaneArgs, State, base, working_tree};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
@@ -50,7 +52,8 @@ pub struct DiffArgs {
     /// Only this database.
     #[arg(long)]
     database: Option<String>,
-    /// `text`, `json` or `markdown`, each with `=PATH` to write a file; may be given several times.
+    /// `text`, `json`, `sarif`, `github`, `gitlab`, `junit` or `markdown`, each with `=PATH` to write a file; may be given
+    /// several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     reports: Vec<DiffReport>,
     /// What fails; without it every change does.
@@ -86,9 +89,12 @@ enum FailOn {
     Any,
 }
 
+/// How changes are written; the text leads from the root of the repository to the project.
+type Format = fn(&[Diff], &str) -> String;
+
 #[derive(Debug, Clone)]
 struct DiffReport {
-    format: fn(&[Diff]) -> String,
+    format: Format,
     path: Option<PathBuf>,
 }
 
@@ -100,12 +106,18 @@ impl FromStr for DiffReport {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (written, None),
         };
-        let format: fn(&[Diff]) -> String = match name {
-            "text" => to_text,
-            "markdown" => to_markdown,
-            "json" => |diffs| format!("{}\n", to_json(diffs)),
+        let format: Format = match name {
+            "text" => |diffs, _| to_text(diffs),
+            "markdown" => |diffs, _| to_markdown(diffs),
+            "json" => |diffs, _| format!("{}\n", to_json(diffs)),
+            "sarif" => |diffs, prefix| in_form(changes(diffs), Form::Sarif, prefix),
+            "github" => |diffs, prefix| in_form(changes(diffs), Form::Github, prefix),
+            "gitlab" => |diffs, prefix| in_form(changes(diffs), Form::Gitlab, prefix),
+            "junit" => |diffs, prefix| in_form(changes(diffs), Form::Junit, prefix),
             other => {
-                return Err(format!("`{other}` is not a format of diffs; there are text, json and markdown"));
+                return Err(format!(
+                    "`{other}` is not a format of diffs; there are text, json, sarif, github, gitlab, junit and markdown"
+                ));
             }
         };
         Ok(Self { format, path })
@@ -123,7 +135,7 @@ pub async fn run(args: &DiffArgs) -> Result<ExitCode, CliError> {
     };
     let (diffs, sql) = compare(args, &old, &new)?;
     for report in &args.reports {
-        let rendered = (report.format)(&diffs);
+        let rendered = (report.format)(&diffs, &prefix(directory));
         match &report.path {
             None => output::text_out(&rendered),
             Some(path) => {

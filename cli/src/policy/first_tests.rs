@@ -4,7 +4,8 @@
 //! fails.
 
 use super::brownfield::quoted;
-use daam_compiler::effects::{Class, Condition, Index, Side};
+use daam_catalog::{Identifier, RelationName};
+use daam_compiler::effects::{Class, Condition, Index, Question, Side, who_can};
 use daam_compiler::{CompiledDatabase, MemoryFiles, check, scenario};
 use daam_diagnostic::Severity;
 use daam_model::{EffectivePolicy, Verb};
@@ -30,21 +31,19 @@ pub fn propose(database: &str, files: &BTreeMap<String, String>) -> Result<Optio
         let class =
             policy.subjects.groups.first().map_or(Class::Everyone, |group| Class::Group(group.clone()));
         let held = index.evaluate(&compiled.catalog, &class, &Condition::Standing);
+        if held.relations.is_empty() {
+            continue;
+        }
         case(&mut text, &policy.name, policy.subjects.groups.first().map(String::as_str), &held);
         for (name, access) in &held.relations {
             let read = access.verbs.get(&Verb::Select);
             let columns =
                 access.masks.keys().filter(|column| read.is_some_and(|read| read.contains(*column)));
-            masked.extend(columns.map(|column| format!("{name}.{column}")));
+            masked.extend(columns.map(|column| (name.clone(), column.clone())));
         }
     }
-    for column in masked.iter().take(LISTED) {
-        let _ = writeln!(
-            text,
-            "  - name: {}\n    who_can: {{ select: {}, unmasked: true, exactly: [] }}",
-            quoted(&format!("nobody reads {column} as it is")),
-            quoted(column)
-        );
+    for (relation, column) in masked.into_iter().take(LISTED) {
+        readers(&mut text, &side, relation, column);
     }
     let mut all = files.clone();
     all.insert(format!("tests/{database}.yaml"), text.clone());
@@ -56,6 +55,27 @@ pub fn propose(database: &str, files: &BTreeMap<String, String>) -> Result<Optio
         }
     }
     if failed.is_empty() { Ok(Some(text)) } else { Err(failed) }
+}
+
+/// Who reads a masked column all the same: by another policy, or through a view over it.
+fn readers(text: &mut String, side: &Side<'_>, relation: RelationName, column: Identifier) {
+    let written = format!("{relation}.{column}");
+    let question = Question { verb: Verb::Select, relation, column: Some(column), unmasked: true };
+    let answers = who_can(side, &question);
+    let standing = answers.iter().filter(|answer| answer.condition == Condition::Standing);
+    let who: BTreeSet<String> = standing.map(|answer| quoted(&answer.class.to_string())).collect();
+    let name = if who.is_empty() {
+        format!("nobody reads {written} as it is")
+    } else {
+        format!("who reads {written} as it is")
+    };
+    let _ = writeln!(
+        text,
+        "  - name: {}\n    who_can: {{ select: {}, unmasked: true, exactly: [{}] }}",
+        quoted(&name),
+        quoted(&written),
+        who.into_iter().collect::<Vec<_>>().join(", ")
+    );
 }
 
 fn compile(database: &str, files: &BTreeMap<String, String>) -> Result<CompiledDatabase, String> {

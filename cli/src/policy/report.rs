@@ -129,7 +129,7 @@ impl ReportArgs {
 }
 
 fn render(report: &Report, shown: &Shown<'_>) -> String {
-    let terminal = report.path.is_none() && output::is_terminal();
+    let terminal = report.path.is_none() && output::has_colours();
     let colour = if terminal { text::Colour::Ansi } else { text::Colour::Plain };
     let diagnostics = shown.findings.iter().map(|finding| &finding.diagnostic);
     match report.format {
@@ -170,7 +170,7 @@ fn rules(findings: &[Finding], silenced: &[Silenced]) -> Vec<RuleText> {
 }
 
 /// What leads from the root of the repository to the project; nothing outside a repository.
-fn prefix(project: &Path) -> String {
+pub(super) fn prefix(project: &Path) -> String {
     let Ok(project) = project.canonicalize() else { return String::new() };
     let root = project.ancestors().find(|directory| directory.join(".git").exists());
     let inner = root.and_then(|root| project.strip_prefix(root).ok());

@@ -51,8 +51,8 @@ pub struct TestArgs {
     /// Print the cases instead of running them.
     #[arg(long)]
     list: bool,
-    /// `text`, `json`, `junit`, `github`, `gitlab` or `markdown`, each with `=PATH` to write a file; may be given
-    /// several times.
+    /// `text`, `json`, `sarif`, `junit`, `github`, `gitlab` or `markdown`, each with `=PATH` to write a file; may be
+    /// given several times.
     #[arg(long = "report", value_name = "FORMAT[=PATH]", default_value = "text")]
     reports: Vec<TestReport>,
     #[command(flatten)]
@@ -151,7 +151,7 @@ pub async fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
         live::run(&args.live, &args.project.project, &checked, &cases, &mut ran).await?;
     }
     for report in &args.reports {
-        report.write(&ran)?;
+        report.write(&ran, &args.project.project)?;
     }
     let short = covered(args, &coverages)?;
     let count = |verdict: Verdict| ran.iter().filter(|one| one.verdict == verdict).count();

@@ -88,7 +88,7 @@ fn sides_that_cannot_be_read_give_no_verdict() {
     let scratch = committed();
     let root = scratch.path();
     expect(root, 2, "policy diff git:nothing-of-that-name");
-    expect(root, 2, "policy diff --report sarif");
+    expect(root, 2, "policy diff --report html");
     expect(root, 2, "policy diff HEAD");
     expect(root, 2, "policy diff git:--output=x");
     expect(root, 3, "policy diff --database other");
@@ -125,4 +125,28 @@ fn who_can_names_classes_conditions_and_clauses() {
     assert!(said.contains("select public.users: email (mask email), id"), "{said}");
     assert!(said.contains("on request repair:\n  update public.users\n"), "{said}");
     expect(root, 1, "policy what-can --groups sales");
+}
+
+#[test]
+fn pipelines_read_what_widened_at_its_clause_whatever_the_format() {
+    let scratch = committed();
+    let root = scratch.path();
+    write(root, "policies/support.yaml", POLICY.split("masks:").next().unwrap());
+    write(root, "tests/support.yaml", "");
+    expect(
+        root,
+        11,
+        "policy diff --report sarif=d.sarif --report github=d.txt --report gitlab=d.json --report junit=d.xml",
+    );
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let sarif: serde_json::Value = serde_json::from_str(&read("d.sarif")).unwrap();
+    let result = &sarif["runs"][0]["results"][0];
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "policies/support.yaml", "{sarif:#}");
+    assert_eq!(place["region"]["startLine"], 5, "{sarif:#}");
+    assert!(result["message"]["text"].as_str().unwrap().contains("mask email → clear"), "{sarif:#}");
+    let gitlab: serde_json::Value = serde_json::from_str(&read("d.json")).unwrap();
+    assert_eq!(gitlab[0]["location"]["lines"]["begin"], 5);
+    assert!(read("d.txt").contains("file=policies/support.yaml,line=5"), "{}", read("d.txt"));
+    assert!(read("d.xml").contains("access-widened"), "{}", read("d.xml"));
 }

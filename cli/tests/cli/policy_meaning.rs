@@ -89,7 +89,7 @@ fn tests_are_reported_in_every_format_and_chosen_by_name() {
     expect(root, 3, "policy test --run ^nothing");
     expect(root, 3, "policy test --list --run ^nothing");
     expect(root, 2, "policy test --run (");
-    let line = "policy test --run ^mask --report text --report json=t.json --report junit=t.xml --report github=t.txt --report gitlab=g.json --report markdown=t.md";
+    let line = "policy test --run ^mask --report text --report json=t.json --report junit=t.xml --report github=t.txt --report gitlab=g.json --report sarif=t.sarif --report markdown=t.md";
     assert!(expect(root, 0, line).contains("1 passed, 0 failed, 0 skipped"));
     assert_eq!(json(&read(root, "t.json"))["cases"][0]["verdict"], "passed");
     write(root, "policies/support.yaml", &POLICY.replace("with: email", "with: hash"));
@@ -103,6 +103,10 @@ fn tests_are_reported_in_every_format_and_chosen_by_name() {
     );
     assert_eq!(json(&read(root, "g.json"))[0]["location"]["path"], "tests/support.yaml");
     assert!(read(root, "t.md").contains("`tests/support.yaml:6`"));
+    let sarif = json(&read(root, "t.sarif"));
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "tests/support.yaml", "{sarif:#}");
+    assert_eq!(place["region"]["startLine"], 6, "{sarif:#}");
 }
 
 #[test]

@@ -118,6 +118,17 @@ fn a_project_from_the_grants_has_no_errors_and_its_tests_hold() {
 }
 
 #[test]
+fn who_reads_a_masked_column_through_a_view_is_in_the_first_tests() {
+    let shop = Shop::start();
+    shop.sql("CREATE ROLE mailer; GRANT SELECT ON app.mails TO mailer");
+    shop.daam(0, "policy init --database shop --from-db");
+    let said = expect(shop.root(), 0, "policy test");
+    assert!(said.contains("ok      shop: who reads app.users.email as it is"), "{said}");
+    let said = expect(shop.root(), 0, "policy who-can select app.users.email --unmasked");
+    assert!(said.contains("group:mailer  standing  through app.mails"), "{said}");
+}
+
+#[test]
 fn a_file_that_is_there_stays_and_nothing_is_written_beside_it() {
     let shop = Shop::start();
     write(shop.root(), "policies/analyst.yaml", "# mine\n");

@@ -24,7 +24,9 @@ pub(crate) fn grant(
         .iter()
         .filter_map(|text| reach.and_then(|reach| reach.functions(text, sink)))
         .collect();
-    functions.iter().for_each(|found| owners_rights(found, sink));
+    for found in &functions {
+        owners_rights(found, sink);
+    }
     let functions: Vec<RelationPattern> = functions.into_iter().map(|resolved| resolved.pattern).collect();
     let relations: Vec<&Relation> = on.iter().flat_map(|found| found.relations(database.tables)).collect();
     effect(written, sink);

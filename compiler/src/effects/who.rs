@@ -48,13 +48,14 @@ pub fn who_can(side: &Side<'_>, question: &Question) -> Vec<Answer> {
     let index = Index::about(side, &catalog);
     let near = Side { catalog: &catalog, ..*side };
     let around = ways(question, &catalog);
-    let ask = |class: &Class, condition| answer(&near, &index, (question, &around), class, condition);
-    let common = ask(&Class::Everyone, Condition::Standing);
+    let ask =
+        |class: &Class, condition: &Condition| answer(&near, &index, (question, &around), class, condition);
+    let common = ask(&Class::Everyone, &Condition::Standing);
     let mut answers: Vec<Answer> = Vec::new();
     for class in index.classes() {
-        let standing = ask(&class, Condition::Standing);
+        let standing = ask(&class, &Condition::Standing);
         for condition in index.conditions(&class) {
-            for found in ask(&class, condition) {
+            for found in ask(&class, &condition) {
                 let same = |one: &Answer| {
                     (&one.through, &one.mask, &one.rows) == (&found.through, &found.mask, &found.rows)
                 };
@@ -105,9 +106,9 @@ fn answer(
     index: &Index<'_>,
     (question, ways): (&Question, &[Question]),
     class: &Class,
-    condition: Condition,
+    condition: &Condition,
 ) -> Vec<Answer> {
-    let held = index.evaluate(side.catalog, class, &condition);
+    let held = index.evaluate(side.catalog, class, condition);
     let direct = reach(side, question, &held);
     let all = direct.as_ref().is_some_and(|direct| direct.mask.is_none() && direct.rows.is_all());
     let through = ways.iter().filter(|_| !all).filter_map(|way| {

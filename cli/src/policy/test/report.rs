@@ -1,21 +1,27 @@
 //! What came of the tests, in the formats that were asked for. Reports print; they decide nothing.
 
+use super::super::as_findings::{self, Form, TEST_FAILED, in_form};
+use super::super::report::prefix;
 use super::{Ran, Said, Verdict};
 use crate::error::{CliError, Doing as _};
 use crate::output;
+use daam_diagnostic::Severity;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What a comment on a pull request may hold.
 const MARKDOWN_LIMIT: usize = 60_000;
 
+/// How a run is written; the text leads from the root of the repository to the project.
+type Format = fn(&[Ran], &str) -> String;
+
 /// One report.
 #[derive(Debug, Clone)]
 pub(super) struct TestReport {
-    format: fn(&[Ran]) -> String,
+    format: Format,
     path: Option<PathBuf>,
 }
 
@@ -27,16 +33,17 @@ impl FromStr for TestReport {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (written, None),
         };
-        let format: fn(&[Ran]) -> String = match name {
-            "text" => text,
-            "json" => |ran| format!("{}\n", to_json(ran)),
-            "junit" => junit,
-            "github" => github,
-            "gitlab" => |ran| format!("{}\n", gitlab(ran)),
-            "markdown" => markdown,
+        let format: Format = match name {
+            "text" => |ran, _| text(ran),
+            "json" => |ran, _| format!("{}\n", to_json(ran)),
+            "junit" => |ran, _| junit(ran),
+            "github" => |ran, _| github(ran),
+            "gitlab" => |ran, _| format!("{}\n", gitlab(ran)),
+            "markdown" => |ran, _| markdown(ran),
+            "sarif" => |ran, prefix| in_form(failures(ran).map(finding).collect(), Form::Sarif, prefix),
             other => {
                 return Err(format!(
-                    "`{other}` is not a format of tests; there are text, json, junit, github, gitlab and markdown"
+                    "`{other}` is not a format of tests; there are text, json, sarif, junit, github, gitlab and markdown"
                 ));
             }
         };
@@ -45,8 +52,8 @@ impl FromStr for TestReport {
 }
 
 impl TestReport {
-    pub(super) fn write(&self, ran: &[Ran]) -> Result<(), CliError> {
-        let rendered = (self.format)(ran);
+    pub(super) fn write(&self, ran: &[Ran], project: &Path) -> Result<(), CliError> {
+        let rendered = (self.format)(ran, &prefix(project));
         match &self.path {
             None => output::text_out(&rendered),
             Some(path) => {
@@ -74,6 +81,17 @@ fn summary(ran: &[Ran]) -> String {
 
 fn failures(ran: &[Ran]) -> impl Iterator<Item = (&Ran, &Said)> {
     ran.iter().flat_map(|one| one.failures.iter().map(move |said| (one, said)))
+}
+
+fn finding((one, said): (&Ran, &Said)) -> as_findings::Said {
+    as_findings::Said {
+        code: TEST_FAILED,
+        severity: Severity::Error,
+        file: said.file.clone(),
+        line: said.line,
+        subject: format!("test:{}/{}", one.database, one.name),
+        message: format!("{}: {}", one.name, said.message),
+    }
 }
 
 fn text(ran: &[Ran]) -> String {
