@@ -213,14 +213,7 @@ impl Workspace {
             pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
             inputs.cases += scenarios.len();
-            let checked = kept.policies().into_iter().flat_map(|policies| policies.checked());
-            check::cases::cases(
-                checked.map(|checked| &checked.policy),
-                &ceilings,
-                &scenarios,
-                &database,
-                &mut sink,
-            );
+            check::cases::cases(kept.held(), &ceilings, &scenarios, &database, &mut sink);
             if let Some(catalog) = locked {
                 let policies = CompiledPolicies::of(&database, &people, &kept, ceilings);
                 let scope = ground.environment.scope.clone();

@@ -11,7 +11,7 @@ use crate::syntax::project::{WrittenDatabase, WrittenProject};
 use crate::syntax::scenario::WrittenTest;
 use daam_catalog::{Catalog, Scope};
 use daam_diagnostic::{Sink, SourceId};
-use daam_model::AttributeType;
+use daam_model::{AttributeType, Policy};
 use daam_sql::typing::Universe;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -142,6 +142,11 @@ impl Kept {
     /// The same, as they were checked.
     pub(crate) fn checked(&self) -> impl Iterator<Item = &CheckedPolicy> {
         self.policies.iter().flat_map(Policies::checked).map(AsRef::as_ref)
+    }
+
+    /// The same as values.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter().flat_map(Policies::checked).map(|checked| &checked.policy)
     }
 
     /// Its request ceilings as they were checked.
