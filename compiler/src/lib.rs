@@ -44,9 +44,7 @@ pub(crate) use daam_catalog::parallel;
 pub use compile::{Checked, CompiledDatabase, Inputs, Options, Work, Workspace, check};
 pub use compiled::CompiledPolicies;
 pub use day::Day;
-pub use file_source::{
-    FileSource, MemoryFiles, Passed, PassedOver, ReadError, is_of_project, is_yaml,
-};
+pub use file_source::{FileSource, MemoryFiles, Passed, PassedOver, ReadError, is_of_project, is_yaml};
 pub use findings::{FileFindings, Findings};
 pub use lint::{Waived, WaivedBy};
 pub use load::PROJECT_FILE;
