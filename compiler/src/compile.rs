@@ -171,15 +171,13 @@ impl Workspace {
         // Nothing is kept of a check that does not come to its end.
         let mut before = std::mem::take(&mut self.databases);
         let mut settling = std::mem::take(&mut self.settling);
-        let mut sink = Sink::new();
         let sources = self.files.sources.clone();
         let project = Arc::clone(&documents.project);
         let written: Vec<Arc<WrittenPolicy>> = self.files.policies().cloned().collect();
         let written: Vec<&Arc<WrittenPolicy>> = written.iter().collect();
         let mut inputs =
             Inputs { files: sources.len(), policies: written.len() + documents.ceilings.len(), cases: 0 };
-        unread::unread(&project, source, &mut sink);
-        undeclared(&documents, &written, &project, &mut sink);
+        let mut sink = beside(&documents, &written, source);
         let people = Arc::new(people(&documents, &mut sink));
         self.locks.retain(|name, _| project.databases.contains_key(name));
         self.learn(&documents, &written);
@@ -362,6 +360,14 @@ fn people(documents: &Documents, sink: &mut Sink) -> People {
         directory.get_or_insert_default().insert(name.value.clone(), *count);
     }
     People::new(groups(documents, sink), directory)
+}
+
+/// What no database has to do with: files that are not read, documents for databases nobody declared.
+fn beside(documents: &Documents, policies: &[&Arc<WrittenPolicy>], source: &dyn FileSource) -> Sink {
+    let mut sink = Sink::new();
+    unread::unread(&documents.project, source, &mut sink);
+    undeclared(documents, policies, &documents.project, &mut sink);
+    sink
 }
 
 /// Documents for a database nobody declared.
