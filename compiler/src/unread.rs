@@ -22,12 +22,7 @@ pub(crate) fn unread(project: &WrittenProject, source: &dyn FileSource, sink: &m
             outside(text, sink);
             let glob = Glob::new(&text.value);
             let matches = |path: &str| glob.matches(&path.split('/').collect::<Vec<_>>());
-            for PassedOver { path, why } in passed_over.iter().filter(|file| matches(&file.path)) {
-                let message = format!("`{path}` is covered by this and has no effect: {}", why.sentence());
-                let mut found = rule::FILE_NOT_USED.at(text.at, message).help(why.remedy());
-                found.severity = if *why == Passed::Hidden { Severity::Warning } else { Severity::Error };
-                sink.push(found);
-            }
+            passed(text, &passed_over, sink);
             // Commits and editors are read by names; what only some commands saw would be in no diff.
             for path in paths.iter().filter(|path| !is_yaml(path) && matches(path)) {
                 let message = format!("`{path}` is covered by this and is not named like YAML");
@@ -37,6 +32,26 @@ pub(crate) fn unread(project: &WrittenProject, source: &dyn FileSource, sink: &m
             }
         }
         idle(&database.policies, &paths, sink);
+    }
+    // Groups have a place of their own, which nobody writes down.
+    let Some(database) = project.databases.values().next() else { return };
+    let groups = Spanned { value: GROUPS.to_owned(), at: database.name.at };
+    passed(&groups, &passed_over, sink);
+}
+
+/// Where groups are.
+const GROUPS: &str = "groups/*.yaml";
+
+/// What a glob covers and is not read.
+fn passed(text: &Spanned<String>, passed_over: &[PassedOver], sink: &mut Sink) {
+    let glob = Glob::new(&text.value);
+    let matches = |path: &str| glob.matches(&path.split('/').collect::<Vec<_>>());
+    for PassedOver { path, why } in passed_over.iter().filter(|file| matches(&file.path)) {
+        let message =
+            format!("`{path}` is covered by `{}` and has no effect: {}", text.value, why.sentence());
+        let mut found = rule::FILE_NOT_USED.at(text.at, message).help(why.remedy());
+        found.severity = if *why == Passed::Hidden { Severity::Warning } else { Severity::Error };
+        sink.push(found);
     }
 }
 

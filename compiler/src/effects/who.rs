@@ -81,7 +81,8 @@ fn ways(question: &Question, catalog: &Catalog) -> Vec<Question> {
     };
     let mut found = Vec::new();
     for (name, other) in &catalog.relations {
-        if other.reads.iter().any(reads) {
+        let counts = question.column.is_none() && other.scans.contains(relation);
+        if counts || other.reads.iter().any(reads) {
             // Which of a view's columns shows it cannot be told.
             found.push(Question {
                 relation: name.clone(),
