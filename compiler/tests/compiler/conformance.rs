@@ -246,7 +246,10 @@ fn without(fields: &Map<String, Value>, key: &str) -> Value {
 }
 
 /// What only the reader refuses: by code, and words of the message.
-const STRICTER: [(u16, &str); 1] = [
+const STRICTER: [(u16, &str); 3] = [
+    // What a key beside another one means.
+    (113, "narrows nothing: everyone is meant already"),
+    (108, "needs the key `as`"),
     // Whether another file is there.
     (108, "has no `kind: scope` document"),
 ];
