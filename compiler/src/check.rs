@@ -63,15 +63,16 @@ pub(crate) struct Database<'a> {
     /// Tests are declared for it.
     pub(crate) tested: bool,
     /// The same, as patterns are looked up in it; made when the first pattern is.
-    pub(crate) lookup: OnceLock<Lookup<'a>>,
+    pub(crate) lookup: &'a OnceLock<Lookup>,
     /// Row filters that were read already.
     pub(crate) filters: &'a Filters,
 }
 
-impl<'a> Database<'a> {
+impl Database<'_> {
     pub(crate) fn reach(&self) -> Option<Reach<'_>> {
         let catalog = self.catalog?;
-        Some(Reach::from(self.lookup.get_or_init(|| Lookup::new(catalog, self.scope, self.tables))))
+        let lookup = self.lookup.get_or_init(|| Lookup::new(catalog, self.scope));
+        Some(Reach { catalog, scope: self.scope, tables: self.tables, lookup })
     }
 
     /// How many names patterns were tried on.

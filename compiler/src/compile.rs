@@ -12,7 +12,7 @@ use crate::findings::Findings;
 use crate::found::Found;
 use crate::lint::Waived;
 use crate::load::{Documents, Files, PROJECT_FILE};
-use crate::remember::files::{Given as Findable, Settling};
+use crate::remember::files::{Report, Settling};
 use crate::remember::kept::{Environment, Given, Ground, Kept};
 use crate::resolve::scope_patterns;
 use crate::rule;
@@ -27,7 +27,7 @@ use daam_catalog::{Catalog, Scope, lock};
 use daam_diagnostic::{Applicability, Diagnostic, Severity, Sink, SourceId, SourceMap, suggest};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Everything there is to know about a project.
 #[derive(Debug)]
@@ -134,6 +134,8 @@ pub struct Workspace {
     filters: Filters,
     databases: BTreeMap<String, Kept>,
     settling: Settling,
+    /// Findings that are about nothing in particular, by file.
+    loose: BTreeMap<SourceId, Found>,
     work: Work,
 }
 
@@ -167,22 +169,21 @@ impl Workspace {
 
     /// Checks the project as it is now.
     pub fn check(&mut self, source: &dyn FileSource) -> Checked {
-        let documents = self.files.load(source);
         // Nothing is kept of a check that does not come to its end.
+        let mut files = std::mem::take(&mut self.files);
         let mut before = std::mem::take(&mut self.databases);
         let mut settling = std::mem::take(&mut self.settling);
-        let sources = self.files.sources.clone();
+        let documents = files.load(source);
+        let sources = files.sources.clone();
         let project = Arc::clone(&documents.project);
-        let written: Vec<Arc<WrittenPolicy>> = self.files.policies().cloned().collect();
-        let written: Vec<&Arc<WrittenPolicy>> = written.iter().collect();
-        let mut inputs =
-            Inputs { files: sources.len(), policies: written.len() + documents.ceilings.len(), cases: 0 };
-        let mut sink = beside(&documents, &written, source);
+        let policies = files.held + documents.ceilings.len();
+        let mut inputs = Inputs { files: sources.len(), policies, cases: 0 };
+        let mut sink = beside(&documents, &files, source);
         let people = Arc::new(people(&documents, &mut sink));
         self.locks.retain(|name, _| project.databases.contains_key(name));
-        self.learn(&documents, &written);
-        let mut pieces: Vec<(SourceId, Found)> = Vec::new();
+        self.learn(&documents, &files);
         let mut databases = BTreeMap::new();
+        let mut dirty = HashSet::new();
         for (name, of) in &project.databases {
             let locked = self.locked(of, source, &mut sink);
             let catalog = locked.clone();
@@ -196,53 +197,83 @@ impl Workspace {
                 tested: !of.tests.is_empty(),
             };
             let mut kept = before.remove(name).unwrap_or_default().within(environment);
-            let ground = Arc::clone(&kept.ground);
-            let tables = Tables::of(ground.environment.catalog.as_deref());
-            let database = database(name, &ground, &sources, &tables, &self.filters);
-            let wrong = self.wrong(&sink);
-            let given = Given { documents: &documents, written: of, policies: &written, wrong: &wrong };
-            let done = kept.update(&database, given);
-            self.work.policies += done.checked;
-            self.work.compared += done.compared;
-            self.work.names += database.tried();
-            let named = |name: &str| kept.policies()?.named(name, &database);
-            check::openings::openings(kept.checked(), &database, of, &mut sink);
-            let ceilings = check::ceiling::ceilings(kept.ceilings(), named, &mut sink);
-            pieces.extend(kept.found().filter_map(|found| Some((found.source()?, found.clone()))));
+            let wrong = wrong(&files, &sink);
+            let given = Given { documents: &documents, written: of, files: &files, wrong: &wrong };
+            let (policies, scope) = self.update(&mut kept, given, &sources, &mut sink);
+            dirty.extend(kept.take_dirty());
             let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
             inputs.cases += scenarios.len();
-            check::cases::cases(kept.held(), &ceilings, &scenarios, &database, &mut sink);
             if let Some(catalog) = locked {
-                let policies = CompiledPolicies::of(&database, &people, &kept, ceilings);
-                let scope = ground.environment.scope.clone();
                 let compiled = CompiledDatabase { policies, catalog, scope, scenarios };
                 databases.insert(name.clone(), compiled);
             }
             self.databases.insert(name.clone(), kept);
         }
-        pieces.extend(by_file(sink));
-        let given = Findable { files: &self.files, documents: &documents, today: self.options.today };
-        let (diagnostics, waived) = settling.settle(pieces, given);
-        self.settling = settling;
+        let others = self.others(sink);
+        let (databases_kept, today) = (&self.databases, self.options.today);
+        let report =
+            Report { files: &files, documents: &documents, today, databases: databases_kept, dirty, others };
+        let (diagnostics, waived) = settling.settle(report);
+        (self.files, self.settling) = (files, settling);
         if diagnostics.leave_open() {
             databases.clear();
         }
         Checked { sources, diagnostics, waived, databases, inputs }
     }
 
-    /// Files in which something is wrong so far.
-    fn wrong(&self, sink: &Sink) -> HashSet<SourceId> {
-        let read = self.files.known().filter(|known| known.read.findings.has_errors());
-        read.filter_map(|known| known.id).chain(sink.sources_with_errors()).collect()
+    /// Brings one database up to date, and puts its policies together.
+    fn update(
+        &mut self,
+        kept: &mut Kept,
+        given: Given<'_>,
+        sources: &SourceMap,
+        sink: &mut Sink,
+    ) -> (CompiledPolicies, Scope) {
+        let ground = Arc::clone(&kept.ground);
+        let environment = &ground.environment;
+        let tables = Tables::of(environment.catalog.as_deref());
+        let database = database(&given.written.name.value, &ground, sources, &tables, &self.filters);
+        let tried = database.tried();
+        let done = kept.update(&database, given);
+        self.work.policies += done.checked;
+        self.work.compared += done.compared;
+        self.work.names += database.tried() - tried;
+        check::openings::openings(kept.checked(), &database, given.written, sink);
+        let place = |name: &str| kept.policies()?.named(name, &database);
+        let ceilings = check::ceiling::ceilings(kept.ceilings(), place, sink);
+        let scenarios: Vec<Arc<Scenario>> = kept.scenarios().cloned().collect();
+        check::cases::cases(kept.held(), &ceilings, &scenarios, &database, sink);
+        let policies = CompiledPolicies::of(&database, &environment.people, kept, ceilings);
+        (policies, environment.scope.clone())
+    }
+
+    /// What was found about anything but single policies. What is as before is the piece it was.
+    fn others(&mut self, sink: Sink) -> BTreeMap<SourceId, Vec<Found>> {
+        let before = std::mem::take(&mut self.loose);
+        for (source, found) in by_file(sink) {
+            let found = match before.get(&source) {
+                Some(old) => found.or_old(old),
+                None => found,
+            };
+            self.loose.insert(source, found);
+        }
+        let mut others: BTreeMap<SourceId, Vec<Found>> = BTreeMap::new();
+        let of_databases = self.databases.values().flat_map(Kept::about_others);
+        for found in self.loose.values().chain(of_databases) {
+            if let Some(source) = found.source() {
+                others.entry(source).or_default().push(found.clone());
+            }
+        }
+        others
     }
 
     /// Reads every row filter of the project that was not read before.
-    fn learn(&mut self, documents: &Documents, all: &[&Arc<WrittenPolicy>]) {
+    fn learn(&mut self, documents: &Documents, files: &Files) {
         let came = documents.came.iter().chain(&documents.ceilings);
         self.filters.learn(filter_texts(came));
         // Somebody typing a filter leaves a trail of texts.
-        if self.filters.len() > 2 * all.len() + 1024 {
-            let all = all.iter().copied().chain(&documents.ceilings);
+        if self.filters.len() > 2 * files.held + 1024 {
+            let all = files.policies().chain(&documents.ceilings);
             self.filters.forget_others(filter_texts(all));
         }
     }
@@ -303,10 +334,8 @@ fn lock_paths(source: &dyn FileSource, directory: &str) -> Vec<String> {
 
 /// Whether files have the same names and texts, without looking at texts that are one.
 fn same_texts(a: &BTreeMap<String, Arc<str>>, b: &BTreeMap<String, Arc<str>>) -> bool {
-    let same = |((a, one), (b, other)): ((&String, &Arc<str>), (&String, &Arc<str>))| {
-        a == b && (Arc::ptr_eq(one, other) || one == other)
-    };
-    a.len() == b.len() && a.iter().zip(b).all(same)
+    let same = |one: &Arc<str>, other: &Arc<str>| Arc::ptr_eq(one, other) || one == other;
+    a.len() == b.len() && a.iter().zip(b).all(|((a, one), (b, other))| a == b && same(one, other))
 }
 
 /// Checks a project once.
@@ -318,6 +347,12 @@ pub fn check(source: &dyn FileSource) -> Checked {
 fn filter_texts<'w>(policies: impl Iterator<Item = &'w Arc<WrittenPolicy>>) -> impl Iterator<Item = &'w str> {
     let grants = policies.flat_map(|policy| &policy.grants);
     grants.flat_map(|grant| grant.rows.iter().chain(&grant.restrict)).map(|text| text.value.as_str())
+}
+
+/// Files in which something is wrong so far.
+fn wrong(files: &Files, sink: &Sink) -> HashSet<SourceId> {
+    let read = files.known().filter(|known| known.read.findings.has_errors());
+    read.filter_map(|known| known.id).chain(sink.sources_with_errors()).collect()
 }
 
 fn database<'a>(
@@ -335,7 +370,7 @@ fn database<'a>(
         scope: &environment.scope,
         catalog: environment.catalog.as_deref(),
         tables,
-        lookup: OnceLock::new(),
+        lookup: &ground.lookup,
         filters,
         universe: &ground.universe,
         people: &environment.people,
@@ -345,12 +380,12 @@ fn database<'a>(
 }
 
 /// Findings that are about nothing in particular, in pieces.
-fn by_file(sink: Sink) -> impl Iterator<Item = (SourceId, Found)> {
+fn by_file(sink: Sink) -> BTreeMap<SourceId, Found> {
     let mut files: BTreeMap<SourceId, Vec<Diagnostic>> = BTreeMap::new();
     for found in sink.into_found() {
         files.entry(found.at.source).or_default().push(found);
     }
-    files.into_iter().map(|(source, found)| (source, Found::from(found)))
+    files.into_iter().map(|(source, found)| (source, Found::from(found))).collect()
 }
 
 /// Groups of the repository, and those of the directory if it says which there are.
@@ -363,21 +398,16 @@ fn people(documents: &Documents, sink: &mut Sink) -> People {
 }
 
 /// What no database has to do with: files that are not read, documents for databases nobody declared.
-fn beside(documents: &Documents, policies: &[&Arc<WrittenPolicy>], source: &dyn FileSource) -> Sink {
+fn beside(documents: &Documents, files: &Files, source: &dyn FileSource) -> Sink {
     let mut sink = Sink::new();
     unread::unread(&documents.project, source, &mut sink);
-    undeclared(documents, policies, &documents.project, &mut sink);
+    undeclared(documents, files, &documents.project, &mut sink);
     sink
 }
 
 /// Documents for a database nobody declared.
-fn undeclared(
-    documents: &Documents,
-    policies: &[&Arc<WrittenPolicy>],
-    project: &WrittenProject,
-    sink: &mut Sink,
-) {
-    let policies = policies.iter().copied().chain(&documents.ceilings).map(|policy| &policy.database);
+fn undeclared(documents: &Documents, files: &Files, project: &WrittenProject, sink: &mut Sink) {
+    let policies = files.policies().chain(&documents.ceilings).map(|policy| &policy.database);
     let scopes = documents.scopes.iter().map(|scope| &scope.database);
     let tests = documents.tests.iter().map(|test| &test.database);
     for text in policies.chain(scopes).chain(tests) {

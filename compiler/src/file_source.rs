@@ -109,6 +109,13 @@ impl MemoryFiles {
         self.files.insert(path.into(), Arc::from(text.into()));
         self
     }
+
+    /// Removes a file.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.files.remove(path);
+        self
+    }
 }
 
 impl MemoryFiles {

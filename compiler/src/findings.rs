@@ -15,8 +15,12 @@ pub struct FileFindings {
 }
 
 impl FileFindings {
-    fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    pub(crate) fn leave_open(&self) -> bool {
+        self.has_errors() && self.found.iter().any(rule::leaves_open)
     }
 }
 
@@ -26,13 +30,16 @@ pub struct Findings {
     files: Vec<Arc<FileFindings>>,
     /// All in one list, made when it is asked for.
     all: OnceLock<Vec<Diagnostic>>,
+    /// Files with errors, and those with errors that leave open what the policies mean.
     errors: usize,
+    open: usize,
 }
 
 impl Findings {
-    /// Those of files in the order of their paths, with the number of files that have an error.
-    pub(crate) fn of(files: Vec<Arc<FileFindings>>, errors: usize) -> Self {
-        Self { files, all: OnceLock::new(), errors }
+    /// Those of files in the order of their paths, with how many have errors, and errors that leave open what the
+    /// policies mean.
+    pub(crate) fn of(files: Vec<Arc<FileFindings>>, errors: usize, open: usize) -> Self {
+        Self { files, all: OnceLock::new(), errors, open }
     }
 
     /// The files that have findings, in the order of their paths. A file whose findings are what they were at the
@@ -48,8 +55,7 @@ impl Findings {
 
     /// Whether any leaves open what the policies mean.
     pub(crate) fn leave_open(&self) -> bool {
-        let wrong = self.files.iter().filter(|_| self.has_errors()).filter(|file| file.has_errors());
-        wrong.flat_map(|file| &file.found).any(rule::leaves_open)
+        self.open > 0
     }
 }
 
@@ -81,6 +87,7 @@ impl FromIterator<Diagnostic> for Findings {
             }
         }
         let errors = files.iter().filter(|file| file.has_errors()).count();
-        Self::of(files.into_iter().map(Arc::new).collect(), errors)
+        let open = files.iter().filter(|file| file.leave_open()).count();
+        Self::of(files.into_iter().map(Arc::new).collect(), errors, open)
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Documents {
     /// Policies that are new since the last time, and those that are no longer there.
     pub(crate) came: Vec<Arc<WrittenPolicy>>,
     pub(crate) went: Vec<Arc<WrittenPolicy>>,
+    /// Files that were read now, and the paths of those that are no longer there.
+    pub(crate) read: Vec<SourceId>,
+    pub(crate) gone: Vec<String>,
     /// Request ceilings, each as the policy of a request for all of it.
     pub(crate) ceilings: Vec<Arc<WrittenPolicy>>,
     pub(crate) scopes: Vec<Arc<WrittenScope>>,
@@ -75,8 +78,6 @@ pub(crate) struct Known {
     text: Result<Arc<str>, String>,
     pub(crate) id: Option<SourceId>,
     pub(crate) read: Read,
-    /// Which reading it was: another one for every text.
-    pub(crate) reading: usize,
 }
 
 /// Files that were read, and the texts findings point into.
@@ -88,6 +89,10 @@ pub(crate) struct Files {
     project: Arc<WrittenProject>,
     came: Vec<Arc<WrittenPolicy>>,
     went: Vec<Arc<WrittenPolicy>>,
+    fresh: Vec<SourceId>,
+    gone: Vec<String>,
+    /// How many policies there are.
+    pub(crate) held: usize,
     /// How many files were read, those that were read again included.
     pub(crate) read: usize,
 }
@@ -121,6 +126,8 @@ impl Files {
             project,
             came: std::mem::take(&mut self.came),
             went: std::mem::take(&mut self.went),
+            read: std::mem::take(&mut self.fresh),
+            gone: std::mem::take(&mut self.gone),
             ..Documents::default()
         };
         for known in self.known.values() {
@@ -131,6 +138,11 @@ impl Files {
             documents.tests.extend(known.read.tests.iter().cloned());
         }
         documents
+    }
+
+    /// The file of a path.
+    pub(crate) fn get(&self, path: &str) -> Option<&Known> {
+        self.known.get(path)
     }
 
     /// Where `daam.yaml` is.
@@ -155,7 +167,8 @@ impl Files {
         let named: Vec<(&str, Role)> = rest.filter_map(|path| Some((path, membership.role(path)?))).collect();
         let now: BTreeSet<&str> = named.iter().map(|(path, _)| *path).collect();
         let gone = self.known.keys().filter(|path| *path != PROJECT_FILE && !now.contains(path.as_str()));
-        self.forget(gone.cloned().collect());
+        let gone: Vec<String> = gone.cloned().collect();
+        self.forget(&gone);
         self.update(source, &named);
     }
 
@@ -176,16 +189,18 @@ impl Files {
         }
         gone.extend(known.map(|(path, _)| path.clone()));
         gone.retain(|path| path != PROJECT_FILE);
-        self.forget(gone);
+        self.forget(&gone);
         let texts = named.iter().filter_map(|(path, _)| kept.get(*path)).map(|text| Ok(Arc::clone(text)));
         let texts = texts.collect();
         self.take(&named, texts);
     }
 
     /// Files that are no longer there.
-    fn forget(&mut self, gone: Vec<String>) {
-        for known in gone.iter().filter_map(|path| self.known.remove(path)) {
+    fn forget(&mut self, gone: &[String]) {
+        for (path, known) in gone.iter().filter_map(|path| self.known.remove_entry(path)) {
+            self.held -= known.read.policies.len();
             self.went.extend(known.read.policies);
+            self.gone.push(path);
             if let Some(id) = known.id {
                 self.sources.remove(id);
             }
@@ -219,10 +234,16 @@ impl Files {
         });
         for ((path, role, id, text), read) in changed.into_iter().zip(read) {
             self.read += 1;
+            self.held += read.policies.len();
             self.came.extend(read.policies.iter().cloned());
-            let known = Known { role, text, id, read, reading: self.read };
-            let old = self.known.insert(path.to_owned(), known);
-            self.went.extend(old.into_iter().flat_map(|old| old.read.policies));
+            self.fresh.extend(id);
+            if id.is_none() {
+                self.gone.push(path.to_owned());
+            }
+            if let Some(old) = self.known.insert(path.to_owned(), Known { role, text, id, read }) {
+                self.held -= old.read.policies.len();
+                self.went.extend(old.read.policies);
+            }
         }
     }
 

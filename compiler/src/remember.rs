@@ -8,5 +8,6 @@
 mod entry;
 pub(crate) mod files;
 pub(crate) mod kept;
+mod masking;
 mod policies;
 mod touched;

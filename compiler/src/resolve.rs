@@ -8,34 +8,36 @@ use crate::syntax::decode::Spanned;
 use crate::syntax::scalar;
 use crate::tables::{ColumnId, RelationId, Tables};
 use daam_catalog::pattern::{ColumnPattern, PatternError, RelationPattern, Scope, is_system_schema};
-use daam_catalog::{Catalog, Column, Function, Identifier, NameError, NameIndex, Relation, RelationName};
+use daam_catalog::{Catalog, Column, Function, Identifier, NameError, NameIndex, Relation};
 use daam_diagnostic::{Applicability, Diagnostic, Location, Sink, suggest};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-/// A catalogue and a scope as names are looked up in them: made once, however many policies there are.
+/// The names of a catalogue and a scope, as patterns are looked up in them: made once, however many policies there are
+/// and however often they are checked.
 #[derive(Debug)]
-pub(crate) struct Lookup<'a> {
-    catalog: &'a Catalog,
-    scope: &'a Scope,
-    tables: &'a Tables<'a>,
-    relations: NameIndex<'a, Relation>,
-    functions: NameIndex<'a, Function>,
-    /// Relations inside the scope.
-    inside: HashSet<&'a RelationName>,
+pub(crate) struct Lookup {
+    relations: NameIndex,
+    functions: NameIndex,
+    /// Which relations are inside the scope, by their places.
+    inside: Vec<bool>,
 }
 
-impl<'a> Lookup<'a> {
-    pub(crate) fn new(catalog: &'a Catalog, scope: &'a Scope, tables: &'a Tables<'a>) -> Self {
+impl Lookup {
+    pub(crate) fn new(catalog: &Catalog, scope: &Scope) -> Self {
         let relations = NameIndex::relations(catalog);
         let inside = match scope {
-            Scope::Absent => catalog.relations.keys().filter(|name| scope.admits(name)).collect(),
-            Scope::Patterns(patterns) => patterns
-                .iter()
-                .flat_map(|pattern| relations.covered(pattern))
-                .map(|relation| &relation.name)
-                .collect(),
+            Scope::Absent => catalog.relations.keys().map(|name| scope.admits(name)).collect(),
+            Scope::Patterns(patterns) => {
+                let mut inside = vec![false; catalog.relations.len()];
+                for place in patterns.iter().flat_map(|pattern| relations.places(pattern)) {
+                    if let Some(inside) = inside.get_mut(place) {
+                        *inside = true;
+                    }
+                }
+                inside
+            }
         };
-        Self { catalog, scope, tables, relations, functions: NameIndex::functions(catalog), inside }
+        Self { relations, functions: NameIndex::functions(catalog), inside }
     }
 
     /// How many names patterns were tried on.
@@ -49,13 +51,8 @@ impl<'a> Lookup<'a> {
 pub(crate) struct Reach<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) scope: &'a Scope,
-    lookup: &'a Lookup<'a>,
-}
-
-impl<'a> From<&'a Lookup<'a>> for Reach<'a> {
-    fn from(lookup: &'a Lookup<'a>) -> Self {
-        Self { catalog: lookup.catalog, scope: lookup.scope, lookup }
-    }
+    pub(crate) tables: &'a Tables<'a>,
+    pub(crate) lookup: &'a Lookup,
 }
 
 /// A pattern that says something, and what it covers.
@@ -85,13 +82,8 @@ impl Resolved<ColumnPattern, ColumnId> {
 
 impl<'a> Reach<'a> {
     /// Whether the scope admits a relation of the catalogue.
-    pub(crate) fn is_inside(&self, name: &RelationName) -> bool {
-        self.lookup.inside.contains(name)
-    }
-
-    /// The relations of the catalogue by number.
-    pub(crate) fn tables(&self) -> &'a Tables<'a> {
-        self.lookup.tables
+    pub(crate) fn is_inside(&self, relation: RelationId) -> bool {
+        self.lookup.inside.get(relation.place()).copied().unwrap_or(false)
     }
 
     /// Relations a pattern covers; nothing if it was refused.
@@ -150,7 +142,9 @@ impl<'a> Reach<'a> {
         sink: &mut Sink,
     ) -> Option<Resolved<RelationPattern, &'a Function>> {
         let pattern = parsed(RelationPattern::parse(&text.value), text, sink)?;
-        let mut covers = self.lookup.functions.covered(&pattern);
+        let places = self.lookup.functions.places(&pattern);
+        let mut covers: Vec<&Function> =
+            places.into_iter().filter_map(|place| self.tables.function(place)).collect();
         covers.retain(|function| function.is_meant_by(&pattern));
         if covers.is_empty() {
             let names = self.catalog.functions.keys().map(|name| format!("{}.{}", name.schema, name.name));
@@ -174,8 +168,8 @@ impl<'a> Reach<'a> {
         let (mut inside, mut outside) = (Vec::new(), Vec::new());
         for place in self.lookup.relations.places(pattern) {
             let id = RelationId::at(place);
-            let Some(relation) = self.lookup.tables.relation(id) else { continue };
-            if self.lookup.inside.contains(&relation.name) {
+            let Some(relation) = self.tables.relation(id) else { continue };
+            if self.is_inside(id) {
                 inside.push((id, relation));
             } else {
                 outside.push(relation);
@@ -224,7 +218,7 @@ impl<'a> Reach<'a> {
 
     fn inside(&self) -> impl Iterator<Item = &'a Relation> {
         let inside = &self.lookup.inside;
-        self.catalog.relations.values().filter(move |relation| inside.contains(&relation.name))
+        self.tables.iter().zip(inside).filter(|(_, inside)| **inside).map(|(relation, _)| relation)
     }
 }
 

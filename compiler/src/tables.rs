@@ -2,7 +2,7 @@
 //!
 //! A number means something for one catalogue only: whoever keeps numbers forgets them when the catalogue changes.
 
-use daam_catalog::{Catalog, Column, Relation, RelationName};
+use daam_catalog::{Catalog, Column, Function, Relation, RelationName};
 
 /// The place of a relation in its catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,12 +19,16 @@ pub(crate) struct ColumnId {
 #[derive(Debug, Default)]
 pub(crate) struct Tables<'a> {
     relations: Vec<&'a Relation>,
+    functions: Vec<&'a Function>,
 }
 
 impl<'a> Tables<'a> {
     /// Those of a catalogue; of none, none.
     pub(crate) fn of(catalog: Option<&'a Catalog>) -> Self {
-        Self { relations: catalog.into_iter().flat_map(|catalog| catalog.relations.values()).collect() }
+        Self {
+            relations: catalog.into_iter().flat_map(|catalog| catalog.relations.values()).collect(),
+            functions: catalog.into_iter().flat_map(|catalog| catalog.functions.values()).collect(),
+        }
     }
 
     /// All of them in order.
@@ -42,6 +46,11 @@ impl<'a> Tables<'a> {
         self.relations.get(id.0).copied()
     }
 
+    /// The function at a place of the catalogue's order.
+    pub(crate) fn function(&self, place: usize) -> Option<&'a Function> {
+        self.functions.get(place).copied()
+    }
+
     /// The column at a place, with its relation.
     pub(crate) fn column(&self, id: ColumnId) -> Option<(&'a Relation, &'a Column)> {
         let relation = self.relation(id.relation)?;
@@ -53,6 +62,11 @@ impl RelationId {
     /// The relation at that place of the catalogue's order.
     pub(crate) fn at(place: usize) -> Self {
         Self(place)
+    }
+
+    /// Its place in the catalogue's order.
+    pub(crate) fn place(self) -> usize {
+        self.0
     }
 
     /// Its column at that place.

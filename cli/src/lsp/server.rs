@@ -4,8 +4,9 @@
 //! the last text and not on every one.
 
 use super::place::Unit;
-use super::state::State;
+use super::state::{Change, State};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tower_lsp_server::jsonrpc::Result;
@@ -16,35 +17,81 @@ use tower_lsp_server::ls_types::{
     DidOpenTextDocumentParams, DidSaveTextDocumentParams, DocumentFormattingParams, FileSystemWatcher,
     GlobPattern, GotoDefinitionParams, GotoDefinitionResponse, Hover, HoverParams, HoverProviderCapability,
     InitializeParams, InitializeResult, InitializedParams, OneOf, PositionEncodingKind, Registration,
-    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind, TextEdit, Uri,
+    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind, TextEdit,
 };
 use tower_lsp_server::{Client, LanguageServer};
+
+/// How many files the editor is told of before it is asked whether it has something new to say.
+const BATCH: usize = 64;
 
 /// The server of one editor.
 #[derive(Debug)]
 pub(super) struct Daam {
     client: Client,
-    state: Arc<Mutex<State>>,
-    changed: Arc<Notify>,
+    shared: Arc<Shared>,
+}
+
+/// What requests and the task that checks share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Changes in the order the editor made them, until somebody needs the state. Put in without waiting: two edits
+    /// must never change places.
+    inbox: Mutex<Vec<Change>>,
+    changed: Notify,
+    /// Whether the editor says when files change on disk.
+    watches: AtomicBool,
+}
+
+impl Shared {
+    fn put(&self, change: Change) {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        self.changed.notify_one();
+    }
+
+    fn has_news(&self) -> bool {
+        !self.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Does something with the state, all changes taken.
+    fn act<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        for change in changes {
+            state.take(change);
+        }
+        act(&mut state)
+    }
 }
 
 impl Daam {
     pub(super) fn new(client: Client) -> Self {
-        let server =
-            Self { client, state: Arc::new(Mutex::new(State::default())), changed: Arc::new(Notify::new()) };
+        let server = Self { client, shared: Arc::new(Shared::default()) };
         server.keep_telling();
         server
     }
 
-    /// Checks after every change; changes during a check become one more check.
+    /// Checks after every change; changes during a check become one more check, and so do changes while the editor
+    /// is being told of many files.
     fn keep_telling(&self) {
-        let (client, state, changed) =
-            (self.client.clone(), Arc::clone(&self.state), Arc::clone(&self.changed));
+        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         tokio::spawn(async move {
             loop {
-                changed.notified().await;
-                for (uri, found) in work(Arc::clone(&state), State::check).await.unwrap_or_default() {
-                    client.publish_diagnostics(uri, found, None).await;
+                shared.changed.notified().await;
+                let mut news = work(&shared, |state| {
+                    state.check();
+                    state.news(BATCH)
+                })
+                .await
+                .unwrap_or_default();
+                while !news.is_empty() {
+                    for (uri, found) in news {
+                        client.publish_diagnostics(uri, found, None).await;
+                    }
+                    if shared.has_news() {
+                        break;
+                    }
+                    news = work(&shared, |state| state.news(BATCH)).await.unwrap_or_default();
                 }
             }
         });
@@ -52,21 +99,16 @@ impl Daam {
 
     /// Does something with the state away from the threads that move bytes. Only a fault of ours gives nothing.
     async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut State) -> T + Send + 'static) -> Option<T> {
-        work(Arc::clone(&self.state), act).await
-    }
-
-    async fn edit(&self, uri: Uri, text: String) {
-        self.with(move |state| state.edit(&uri, text)).await;
-        self.changed.notify_one();
+        work(&self.shared, act).await
     }
 }
 
 async fn work<T: Send + 'static>(
-    state: Arc<Mutex<State>>,
+    shared: &Arc<Shared>,
     act: impl FnOnce(&mut State) -> T + Send + 'static,
 ) -> Option<T> {
-    let locked = move || act(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
-    tokio::task::spawn_blocking(locked).await.ok()
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || shared.act(act)).await.ok()
 }
 
 impl LanguageServer for Daam {
@@ -116,11 +158,12 @@ impl LanguageServer for Daam {
             method: "workspace/didChangeWatchedFiles".to_owned(),
             register_options: serde_json::to_value(options).ok(),
         };
-        // An editor that cannot watch files says so; saving a file then has the same effect.
-        if let Err(error) = self.client.register_capability(vec![registration]).await {
-            tracing::debug!(%error, "the editor does not watch files");
+        // An editor that cannot watch files says so; everything is then read again whenever a file is saved.
+        match self.client.register_capability(vec![registration]).await {
+            Ok(()) => self.shared.watches.store(true, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "the editor does not watch files"),
         }
-        self.changed.notify_one();
+        self.shared.changed.notify_one();
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -128,29 +171,29 @@ impl LanguageServer for Daam {
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
-        self.edit(params.text_document.uri, params.text_document.text).await;
+        self.shared.put(Change::Edited(params.text_document.uri, params.text_document.text));
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         // Whole texts are agreed on, so the last change is the text.
         if let Some(change) = params.content_changes.into_iter().next_back() {
-            self.edit(params.text_document.uri, change.text).await;
+            self.shared.put(Change::Edited(params.text_document.uri, change.text));
         }
     }
 
-    async fn did_save(&self, _: DidSaveTextDocumentParams) {
-        self.with(State::reload).await;
-        self.changed.notify_one();
+    async fn did_save(&self, params: DidSaveTextDocumentParams) {
+        let watches = self.shared.watches.load(Ordering::Relaxed);
+        self.shared.put(if watches { Change::OnDisk(params.text_document.uri) } else { Change::Everything });
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
-        self.with(move |state| state.close(&params.text_document.uri)).await;
-        self.changed.notify_one();
+        self.shared.put(Change::Closed(params.text_document.uri));
     }
 
-    async fn did_change_watched_files(&self, _: DidChangeWatchedFilesParams) {
-        self.with(State::reload).await;
-        self.changed.notify_one();
+    async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
+        for change in params.changes {
+            self.shared.put(Change::OnDisk(change.uri));
+        }
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {

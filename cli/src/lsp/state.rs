@@ -4,10 +4,11 @@ use super::place::Unit;
 use super::texts::{Texts, project_of};
 use super::words::Frame;
 use daam_compiler::editor::Editor;
-use daam_compiler::{Checked, Day, FileSource, Options, format};
-use daam_diagnostic::Span;
-use std::collections::BTreeMap;
+use daam_compiler::{Checked, Day, FileFindings, FileSource, Options, format};
+use daam_diagnostic::{SourceId, Span};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use tower_lsp_server::ls_types::{
     CodeAction, CompletionItem, Diagnostic, Hover, HoverContents, Location, MarkupContent, MarkupKind,
     Position, Range, TextEdit, Uri,
@@ -24,7 +25,28 @@ pub(super) struct State {
 struct Project {
     texts: Texts,
     editor: Editor,
-    told: BTreeMap<String, Vec<Diagnostic>>,
+    told: BTreeMap<SourceId, Told>,
+}
+
+/// What the editor was told of a file, and in which text.
+#[derive(Debug)]
+struct Told {
+    path: String,
+    found: Arc<FileFindings>,
+    text: Option<Arc<str>>,
+}
+
+/// Something the editor said, to be taken in its turn.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A buffer's text is what counts.
+    Edited(Uri, String),
+    /// A buffer was closed.
+    Closed(Uri),
+    /// A file was saved, made or removed.
+    OnDisk(Uri),
+    /// Anything on disk may have changed.
+    Everything,
 }
 
 /// Findings to show for a file; none clears them.
@@ -46,42 +68,66 @@ impl State {
         }
     }
 
-    /// A buffer's text is what counts.
-    pub(super) fn edit(&mut self, uri: &Uri, text: String) {
-        if let Some((project, path)) = self.of(uri) {
-            project.texts.edit(&path, text);
+    /// Takes a change.
+    pub(super) fn take(&mut self, change: Change) {
+        match change {
+            Change::Edited(uri, text) => {
+                if let Some((project, path)) = self.of(&uri) {
+                    project.texts.edit(&path, text);
+                }
+            }
+            Change::Closed(uri) => {
+                if let Some((project, path)) = self.of(&uri) {
+                    project.texts.close(&path);
+                }
+            }
+            Change::OnDisk(uri) => {
+                if let Some((project, path)) = self.of(&uri) {
+                    project.texts.reload_below(&path);
+                }
+            }
+            Change::Everything => {
+                if let Some(project) = &mut self.project
+                    && let Err(error) = project.texts.reload()
+                {
+                    tracing::warn!(%error, "the project cannot be read again");
+                }
+            }
         }
     }
 
-    /// A buffer was closed.
-    pub(super) fn close(&mut self, uri: &Uri) {
-        if let Some((project, path)) = self.of(uri) {
-            project.texts.close(&path);
+    /// Checks the project as it is now.
+    pub(super) fn check(&mut self) {
+        if let Some(project) = &mut self.project {
+            project.editor.update(&project.texts);
         }
     }
 
-    /// Files on disk changed.
-    pub(super) fn reload(&mut self) {
-        if let Some(project) = &mut self.project
-            && let Err(error) = project.texts.reload()
-        {
-            tracing::warn!(%error, "the project cannot be read again");
-        }
-    }
-
-    /// Checks, and says for which files the findings are other than those told last.
-    pub(super) fn check(&mut self) -> Vec<Announcement> {
+    /// Files whose findings are other than those told last, at most so many, what is open first. They count as told.
+    pub(super) fn news(&mut self, limit: usize) -> Vec<Announcement> {
         let unit = self.unit;
         let Some(project) = &mut self.project else { return Vec::new() };
-        let checked = project.editor.update(&project.texts);
+        let Some(checked) = project.editor.checked() else { return Vec::new() };
         let frame = Frame { root: project.texts.root(), unit };
-        let now = by_file(&checked, frame);
-        let gone = project.told.keys().filter(|path| !now.contains_key(*path)).map(|path| (path, Vec::new()));
-        let news = now.iter().filter(|(path, found)| project.told.get(*path) != Some(found));
-        let news = news.map(|(path, found)| (path, found.clone()));
-        let announced =
-            gone.chain(news).filter_map(|(path, found)| Some((frame.uri(path)?, found))).collect();
-        project.told = now;
+        let mut announced = gone(&mut project.told, checked, frame, limit);
+        let is_told = |file: &Arc<FileFindings>| {
+            let told = project.told.get(&file.source);
+            told.is_some_and(|told| {
+                Arc::ptr_eq(&told.found, file)
+                    && same(told.text.as_ref(), checked.sources.shared(file.source).as_ref())
+            })
+        };
+        let mut new: Vec<&Arc<FileFindings>> =
+            checked.diagnostics.files().iter().filter(|file| !is_told(file)).collect();
+        new.sort_by_key(|file| !project.texts.is_open(checked.sources.path(file.source)));
+        new.truncate(limit.saturating_sub(announced.len()));
+        for file in new {
+            let path = checked.sources.path(file.source).to_owned();
+            let found = file.found.iter().map(|found| frame.diagnostic(found, &checked.sources)).collect();
+            announced.extend(frame.uri(&path).map(|uri| (uri, found)));
+            let text = checked.sources.shared(file.source);
+            project.told.insert(file.source, Told { path, found: Arc::clone(file), text });
+        }
         announced
     }
 
@@ -146,11 +192,30 @@ impl State {
     }
 }
 
-fn by_file(checked: &Checked, frame: Frame<'_>) -> BTreeMap<String, Vec<Diagnostic>> {
-    let mut files: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
-    for found in &checked.diagnostics {
-        let path = checked.sources.path(found.at.source).to_owned();
-        files.entry(path).or_default().push(frame.diagnostic(found, &checked.sources));
+/// Files that had findings and have none.
+fn gone(
+    told: &mut BTreeMap<SourceId, Told>,
+    checked: &Checked,
+    frame: Frame<'_>,
+    limit: usize,
+) -> Vec<Announcement> {
+    let files = checked.diagnostics.files();
+    let still = files.iter().filter(|file| told.contains_key(&file.source)).count();
+    if still == told.len() {
+        return Vec::new();
     }
-    files
+    let now: HashSet<SourceId> = files.iter().map(|file| file.source).collect();
+    let gone: Vec<SourceId> =
+        told.keys().filter(|source| !now.contains(source)).take(limit).copied().collect();
+    let gone = gone.iter().filter_map(|source| told.remove(source));
+    gone.filter_map(|told| Some((frame.uri(&told.path)?, Vec::new()))).collect()
+}
+
+/// Whether two texts are one.
+fn same(a: Option<&Arc<str>>, b: Option<&Arc<str>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
 }

@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::policy::project::DiskFiles;
 use daam_compiler::{FileSource, PROJECT_FILE, ReadError, is_of_project};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,15 +12,22 @@ use std::sync::Arc;
 pub(super) struct Texts {
     root: PathBuf,
     disk: BTreeMap<String, Arc<str>>,
-    buffers: BTreeMap<String, Arc<str>>,
+    /// What the editor has open.
+    buffers: BTreeSet<String>,
+    /// What counts: buffers where there are any, files elsewhere.
+    shown: BTreeMap<String, Arc<str>>,
 }
 
 impl Texts {
     /// Reads the project.
     pub(super) fn open(root: &Path) -> Result<Self, CliError> {
-        let mut texts = Self { root: root.to_owned(), disk: BTreeMap::new(), buffers: BTreeMap::new() };
-        texts.reload()?;
-        Ok(texts)
+        let files = DiskFiles::open(root)?;
+        let paths: Vec<String> = files.paths().into_iter().filter(|path| is_of_project(path)).collect();
+        let names: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let texts = files.read_all(&names);
+        let disk: BTreeMap<String, Arc<str>> =
+            paths.iter().cloned().zip(texts).filter_map(|(path, text)| Some((path, text.ok()?))).collect();
+        Ok(Self { root: root.to_owned(), shown: disk.clone(), disk, buffers: BTreeSet::new() })
     }
 
     /// The project's directory.
@@ -30,26 +37,63 @@ impl Texts {
 
     /// Reads everything on disk again; a text that did not change stays the same one.
     pub(super) fn reload(&mut self) -> Result<(), CliError> {
-        let files = DiskFiles::open(&self.root)?;
-        let mut disk = BTreeMap::new();
-        for path in files.paths().into_iter().filter(|path| is_of_project(path)) {
-            // A file that cannot be read is reported by `daam policy check`; an editor has nothing to show of it.
-            let Ok(text) = files.read(&path) else { continue };
-            let same = self.disk.get(&path).filter(|known| ***known == *text).cloned();
-            disk.insert(path, same.unwrap_or_else(|| Arc::from(text)));
+        let mut paths: BTreeSet<String> = DiskFiles::open(&self.root)?.paths().into_iter().collect();
+        paths.extend(self.disk.keys().cloned());
+        for path in &paths {
+            self.reload_file(path);
         }
-        self.disk = disk;
         Ok(())
+    }
+
+    /// Reads what was saved, made or removed: a file, or the files known below a directory.
+    pub(super) fn reload_below(&mut self, path: &str) {
+        let below = format!("{path}/");
+        let known = self.disk.range(below.clone()..).map(|(path, _)| path);
+        let known: Vec<String> = known.take_while(|path| path.starts_with(&below)).cloned().collect();
+        for path in known.iter().map(String::as_str).chain([path]) {
+            self.reload_file(path);
+        }
+    }
+
+    fn reload_file(&mut self, path: &str) {
+        let text =
+            Some(path).filter(|path| is_of_project(path)).and_then(|path| DiskFiles::one(&self.root, path));
+        match (text, self.disk.get(path)) {
+            (Some(text), Some(known)) if **known == *text => return,
+            // A file that cannot be read is reported by `daam policy check`; an editor has nothing to show of it.
+            (None, None) => return,
+            (Some(text), _) => drop(self.disk.insert(path.to_owned(), Arc::from(text))),
+            (None, Some(_)) => drop(self.disk.remove(path)),
+        }
+        if !self.buffers.contains(path) {
+            self.show_file(path);
+        }
     }
 
     /// What an editor has open counts, saved or not.
     pub(super) fn edit(&mut self, path: &str, text: String) {
-        self.buffers.insert(path.to_owned(), Arc::from(text));
+        self.buffers.insert(path.to_owned());
+        if self.shown.get(path).is_none_or(|known| **known != *text) {
+            self.shown.insert(path.to_owned(), Arc::from(text));
+        }
     }
 
     /// The file on disk counts again.
     pub(super) fn close(&mut self, path: &str) {
         self.buffers.remove(path);
+        self.show_file(path);
+    }
+
+    /// Whether the editor has it open.
+    pub(super) fn is_open(&self, path: &str) -> bool {
+        self.buffers.contains(path)
+    }
+
+    fn show_file(&mut self, path: &str) {
+        match self.disk.get(path) {
+            Some(text) => drop(self.shown.insert(path.to_owned(), Arc::clone(text))),
+            None => drop(self.shown.remove(path)),
+        }
     }
 
     /// The path of a file within the project, if it is inside.
@@ -60,14 +104,13 @@ impl Texts {
     }
 
     fn get(&self, path: &str) -> Option<&Arc<str>> {
-        self.buffers.get(path).or_else(|| self.disk.get(path))
+        self.shown.get(path)
     }
 }
 
 impl FileSource for Texts {
     fn paths(&self) -> Vec<String> {
-        let new = self.buffers.keys().filter(|path| !self.disk.contains_key(*path));
-        self.disk.keys().chain(new).cloned().collect()
+        self.shown.keys().cloned().collect()
     }
 
     fn read(&self, path: &str) -> Result<String, ReadError> {
@@ -78,6 +121,10 @@ impl FileSource for Texts {
     fn read_all(&self, paths: &[&str]) -> Vec<Result<Arc<str>, ReadError>> {
         let absent = |path: &str| ReadError { path: path.to_owned(), reason: "no such file".to_owned() };
         paths.iter().map(|path| self.get(path).cloned().ok_or_else(|| absent(path))).collect()
+    }
+
+    fn kept(&self) -> Option<&BTreeMap<String, Arc<str>>> {
+        Some(&self.shown)
     }
 }
 
@@ -102,6 +149,32 @@ mod tests {
         texts.close(PROJECT_FILE);
         texts.close("policies/new.yaml");
         assert_eq!(FileSource::read(&texts, PROJECT_FILE).unwrap(), "kind: project\n");
+        assert_eq!(texts.paths(), [PROJECT_FILE]);
+    }
+
+    #[test]
+    fn only_what_changed_on_disk_is_read_again_and_an_open_buffer_stays_in_front() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(path), text).unwrap();
+        };
+        write(PROJECT_FILE, "kind: project\n");
+        write("policies/a.yaml", "a: 1\n");
+        let mut texts = Texts::open(dir.path()).unwrap();
+        texts.edit("policies/a.yaml", "a: 2\n".to_owned());
+        let buffer = Arc::clone(texts.get("policies/a.yaml").unwrap());
+        write("policies/a.yaml", "a: 3\n");
+        write("policies/b.yaml", "b: 1\n");
+        texts.reload_below("policies/a.yaml");
+        assert!(Arc::ptr_eq(&buffer, texts.get("policies/a.yaml").unwrap()));
+        assert_eq!(texts.paths(), [PROJECT_FILE, "policies/a.yaml"]);
+        texts.reload_below("policies/b.yaml");
+        assert_eq!(texts.paths(), [PROJECT_FILE, "policies/a.yaml", "policies/b.yaml"]);
+        texts.close("policies/a.yaml");
+        assert_eq!(FileSource::read(&texts, "policies/a.yaml").unwrap(), "a: 3\n");
+        std::fs::remove_dir_all(dir.path().join("policies")).unwrap();
+        texts.reload_below("policies");
         assert_eq!(texts.paths(), [PROJECT_FILE]);
     }
 

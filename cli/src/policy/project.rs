@@ -57,6 +57,23 @@ impl DiskFiles {
         Ok(Self { root: root.to_owned(), paths, passed_over, instead: BTreeMap::new() })
     }
 
+    /// The text of one file of a project, if it belongs to it; without a look at the others.
+    pub fn one(root: &Path, path: &str) -> Option<String> {
+        let mut place = root.to_owned();
+        let mut parts = path.split('/').peekable();
+        while let Some(part) = parts.next() {
+            if part.is_empty() || part.starts_with('.') {
+                return None;
+            }
+            place.push(part);
+            let kind = place.symlink_metadata().ok()?.file_type();
+            if !(if parts.peek().is_some() { kind.is_dir() } else { kind.is_file() }) {
+                return None;
+            }
+        }
+        std::fs::read_to_string(place).ok()
+    }
+
     /// Whether a schema lock lies in that directory.
     pub fn has_lock(&self, directory: &str) -> bool {
         self.paths.iter().any(|path| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
@@ -183,6 +200,32 @@ fn is_document(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_is_read_only_if_it_would_be_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(path), path).unwrap();
+        };
+        ["daam.yaml", "policies/a.yaml", ".git/a.yaml"].into_iter().for_each(write);
+        std::os::unix::fs::symlink(dir.path().join("policies"), dir.path().join("other")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("daam.yaml"), dir.path().join("policies/b.yaml")).unwrap();
+        let listed = DiskFiles::open(dir.path()).unwrap().paths();
+        for path in [
+            "daam.yaml",
+            "policies/a.yaml",
+            "policies/b.yaml",
+            "other/a.yaml",
+            ".git/a.yaml",
+            "policies",
+            "../x",
+            "policies//a.yaml",
+        ] {
+            let read = DiskFiles::one(dir.path(), path).is_some();
+            assert_eq!(read, listed.iter().any(|one| one == path), "{path}");
+        }
+    }
 
     #[test]
     fn a_lock_from_elsewhere_looks_as_if_it_were_in_the_project() {

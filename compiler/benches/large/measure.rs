@@ -45,7 +45,7 @@ pub(crate) fn run(size: Size, out: &mut impl Write) -> std::io::Result<()> {
 fn edits(workspace: &mut Workspace, memory: MemoryFiles, out: &mut impl Write) -> std::io::Result<()> {
     let path = "policies/team-000/policy-00042.yaml";
     let mut memory = memory;
-    for round in 0..5 {
+    for round in 0..20 {
         let text = format!(
             "kind: policy\nname: policy-00042\ndatabase: main\nsubjects: {{ groups: [team-{round:04}] }}\n\
              grants:\n  - {{ on: area_000.account_0000, allow: [select], rows: quantity < {round} }}\n"

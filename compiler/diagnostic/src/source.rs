@@ -87,6 +87,11 @@ impl SourceMap {
         self.sources.iter().position(is).map(SourceId)
     }
 
+    /// The text of a source, shared; nothing for an id of another map.
+    pub fn shared(&self, id: SourceId) -> Option<Arc<str>> {
+        self.get(id).map(|source| Arc::clone(&source.text))
+    }
+
     /// Line and column of a byte offset.
     pub fn position(&self, id: SourceId, offset: usize) -> Position {
         let Some(source) = self.get(id) else { return Position { line: 1, column: 1 } };

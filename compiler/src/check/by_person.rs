@@ -16,37 +16,17 @@ impl<'p> ByPerson<'p> {
     pub(crate) fn of(subjects: impl Iterator<Item = &'p Subjects>) -> Self {
         let mut known = Self::default();
         for (place, subjects) in subjects.enumerate() {
-            known.add(place, subjects);
+            if subjects.everyone {
+                known.everyone.push(place);
+            }
+            for group in &subjects.groups {
+                known.groups.entry(group).or_default().push(place);
+            }
+            for user in &subjects.users {
+                known.users.entry(user).or_default().push(place);
+            }
         }
         known
-    }
-
-    /// One more, at that place.
-    pub(crate) fn add(&mut self, place: usize, subjects: &'p Subjects) {
-        if subjects.everyone {
-            self.everyone.push(place);
-        }
-        for group in &subjects.groups {
-            self.groups.entry(group).or_default().push(place);
-        }
-        for user in &subjects.users {
-            self.users.entry(user).or_default().push(place);
-        }
-    }
-
-    /// Those for everyone.
-    pub(crate) fn everyone(&self) -> &[usize] {
-        &self.everyone
-    }
-
-    /// Those that name the group.
-    pub(crate) fn group(&self, name: &str) -> &[usize] {
-        self.groups.get(name).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Those that name the person.
-    pub(crate) fn user(&self, name: &str) -> &[usize] {
-        self.users.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Those that name one of the groups or people, in order.

@@ -21,11 +21,11 @@ pub(crate) fn ceilings<'c>(
     named: impl Fn(&str) -> Option<Location>,
     sink: &mut Sink,
 ) -> Vec<Ceiling> {
-    let mut names: BTreeMap<&str, Location> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Location> = BTreeMap::new();
     let mut found = Vec::new();
     for checked in checked {
         let name = checked.name.value.as_str();
-        if let Some(earlier) = names.insert(name, checked.name.at).or_else(|| named(name)) {
+        if let Some(earlier) = places.insert(name, checked.name.at).or_else(|| named(name)) {
             sink.push(
                 rule::DUPLICATE_POLICY_NAME
                     .at(checked.name.at, format!("something else of this database is called `{name}` too"))

@@ -10,5 +10,5 @@ mod sibling;
 
 pub(crate) use classified::Classified;
 pub(crate) use exposed::{exposed, unclassified};
-pub(crate) use masks::Masks;
+pub(crate) use masks::{Masks, Whom};
 pub(crate) use sibling::{restricted_by, siblings};

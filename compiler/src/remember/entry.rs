@@ -30,6 +30,8 @@ pub(super) struct Entry {
 /// What decides which comparisons a policy takes part in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
+    /// The file it is in.
+    pub(super) source: SourceId,
     /// It masks something.
     pub(super) masks: bool,
     /// It grants a relation that has children.
@@ -57,25 +59,25 @@ pub(super) struct Compared {
 impl Entry {
     pub(super) fn new(
         id: u64,
-        written: Arc<WrittenPolicy>,
-        checked: CheckedPolicy,
-        own: Found,
+        written: &Arc<WrittenPolicy>,
+        (checked, own): (CheckedPolicy, Found),
         parents: &family::Parents,
         tables: &Tables<'_>,
     ) -> Self {
         let facts = Facts {
+            source: checked.at.source,
             masks: !checked.masks.is_empty(),
             parent: parents.covered(&checked),
             child: family::concerns(&checked, tables),
             unclear: false,
         };
         let checked = Arc::new(checked);
-        let compared = Compared::default();
+        let (written, compared) = (Arc::clone(written), Compared::default());
         Self { id, written, checked, own, compared, facts, conflicts: Vec::new(), earlier: None }
     }
 
     pub(super) fn source(&self) -> SourceId {
-        self.checked.at.source
+        self.facts.source
     }
 
     /// Everything found about it.

@@ -4,7 +4,8 @@ use super::policies::{Policies, Surroundings};
 use crate::check::sensitive::Classified;
 use crate::check::{self, CheckedPolicy, Database, People};
 use crate::found::Found;
-use crate::load::Documents;
+use crate::load::{Documents, Files};
+use crate::resolve::Lookup;
 use crate::scenario::{self, Cases, Scenario};
 use crate::syntax::policy::WrittenPolicy;
 use crate::syntax::project::{WrittenDatabase, WrittenProject};
@@ -50,6 +51,8 @@ pub(crate) struct Ground {
     pub(crate) environment: Environment,
     /// The types of the catalogue, made when the first filter needs them.
     pub(crate) universe: OnceLock<Universe>,
+    /// Its names, made when the first pattern is looked up.
+    pub(crate) lookup: OnceLock<Lookup>,
 }
 
 /// One database as it was checked last.
@@ -76,8 +79,8 @@ struct Columns {
 pub(crate) struct Given<'a> {
     pub(crate) documents: &'a Documents,
     pub(crate) written: &'a WrittenDatabase,
-    /// All policies of the project.
-    pub(crate) policies: &'a [&'a Arc<WrittenPolicy>],
+    /// All files of the project.
+    pub(crate) files: &'a Files,
     /// Files with errors so far.
     pub(crate) wrong: &'a HashSet<SourceId>,
 }
@@ -95,7 +98,7 @@ impl Kept {
         if self.ground.environment.is(&environment) {
             return self;
         }
-        let ground = Ground { environment, universe: OnceLock::new() };
+        let ground = Ground { environment, universe: OnceLock::new(), lookup: OnceLock::new() };
         Self { ground: Arc::new(ground), ..Self::default() }
     }
 
@@ -111,7 +114,7 @@ impl Kept {
                 documents.went.iter().filter(of_database).collect(),
                 documents.came.iter().filter(of_database).collect(),
             ),
-            None => (Vec::new(), given.policies.iter().copied().filter(of_database).collect()),
+            None => (Vec::new(), given.files.policies().filter(of_database).collect()),
         };
         let mut policies = self.policies.take().unwrap_or_else(|| Policies::new(database));
         let before = (policies.checked, policies.compared);
@@ -154,13 +157,22 @@ impl Kept {
         self.ceilings.iter().map(|(_, checked, _)| &**checked)
     }
 
-    /// Everything found, in pieces about one file each.
-    pub(crate) fn found(&self) -> impl Iterator<Item = &Found> {
-        let policies =
-            self.policies.iter().flat_map(|policies| policies.found().chain([policies.unclassified()]));
+    /// Everything found about policies of some files, in pieces about one policy each.
+    pub(crate) fn about_policies(&self, files: &HashSet<SourceId>) -> impl Iterator<Item = &Found> {
+        self.policies.iter().flat_map(|policies| policies.found(files))
+    }
+
+    /// Everything found about anything else, in pieces about one file each.
+    pub(crate) fn about_others(&self) -> impl Iterator<Item = &Found> {
+        let unclassified = self.policies.iter().map(Policies::unclassified);
         let ceilings = self.ceilings.iter().map(|(_, _, found)| found);
         let tests = self.tests.iter().map(|(_, _, found)| found);
-        std::iter::once(&self.columns.found).chain(policies).chain(ceilings).chain(tests)
+        std::iter::once(&self.columns.found).chain(unclassified).chain(ceilings).chain(tests)
+    }
+
+    /// Files with policies about which something else was found than when this was asked last.
+    pub(crate) fn take_dirty(&mut self) -> HashSet<SourceId> {
+        self.policies.as_mut().map(|policies| std::mem::take(&mut policies.dirty)).unwrap_or_default()
     }
 
     /// Its test cases.
@@ -175,15 +187,14 @@ impl Kept {
         let written = given.documents.ceilings.iter();
         for written in written.filter(|written| written.database.value == database.name) {
             let place = known.iter().position(|(known, ..)| Arc::ptr_eq(known, written));
-            self.ceilings.push(match place {
-                Some(place) => known.swap_remove(place),
-                None => {
-                    fresh += 1;
-                    let mut sink = Sink::new();
-                    let checked = check::ceiling::ceiling(written, database, &mut sink);
-                    (Arc::clone(written), Arc::new(checked), sink.into())
-                }
-            });
+            if let Some(place) = place {
+                self.ceilings.push(known.swap_remove(place));
+                continue;
+            }
+            fresh += 1;
+            let mut sink = Sink::new();
+            let checked = check::ceiling::ceiling(written, database, &mut sink);
+            self.ceilings.push((Arc::clone(written), Arc::new(checked), sink.into()));
         }
         fresh
     }

@@ -5,13 +5,13 @@
 //! kept with the policy.
 
 use super::entry::{Compared, Entry, order};
+use super::masking::Masking;
 use super::touched::Touched;
-use crate::check::by_person::ByPerson;
 use crate::check::conflicts::{Conflict, conflicts};
 use crate::check::covered::Covered;
 use crate::check::family::{self, Family};
 use crate::check::joins::{self, Pairs};
-use crate::check::sensitive::{self, Classified, Masks};
+use crate::check::sensitive::{self, Classified, Masks, Whom};
 use crate::check::{CheckedPolicy, Database, People, project, untested, views, writes};
 use crate::found::Found;
 use crate::parallel;
@@ -22,6 +22,9 @@ use daam_catalog::ColumnRef;
 use daam_diagnostic::{Location, Sink, SourceId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// From this many policies on, all are sorted instead of putting each into its place.
+const MANY: usize = 64;
 
 /// Everything a comparison may look at besides policies, and whether it is what it was.
 #[derive(Debug)]
@@ -52,6 +55,10 @@ pub(crate) struct Policies {
     readable: Covered<RelationId>,
     restricted: Covered<RelationId>,
     hashed: Covered<ColumnRef>,
+    /// Those with masks.
+    masking: Masking,
+    /// Files with policies about which something else was found than before.
+    pub(crate) dirty: HashSet<SourceId>,
     unclassified: Found,
     strict: Option<Location>,
     /// How many policies were checked, and how many comparisons made.
@@ -84,9 +91,9 @@ impl Policies {
         self.entries.iter().map(|entry| &entry.checked)
     }
 
-    /// Everything found about each.
-    pub(crate) fn found(&self) -> impl Iterator<Item = &Found> {
-        self.entries.iter().flat_map(Entry::found)
+    /// Everything found about policies of some files.
+    pub(crate) fn found(&self, files: &HashSet<SourceId>) -> impl Iterator<Item = &Found> {
+        self.entries.iter().filter(|entry| files.contains(&entry.source())).flat_map(Entry::found)
     }
 
     /// Readable columns nobody said anything about.
@@ -148,27 +155,43 @@ impl Policies {
         });
         self.checked += came.len();
         let tables = database.tables;
-        for (written, (checked, own)) in came.iter().zip(done) {
+        let sources = database.sources;
+        for (written, done) in came.iter().zip(done) {
             self.next += 1;
-            let written = Arc::clone(written);
-            self.entries.push(Entry::new(self.next, written, checked, own, &self.parents, tables));
+            let entry = Entry::new(self.next, written, done, &self.parents, tables);
+            if came.len() > MANY {
+                self.entries.push(entry);
+                continue;
+            }
+            let earlier = |other: &Entry| order(&other.checked, &entry.checked, sources).is_lt();
+            let place = self.entries.partition_point(earlier);
+            self.entries.insert(place, entry);
         }
-        // Sorted but for the last ones: that is one run and a few more.
-        self.entries.sort_by(|a, b| order(&a.checked, &b.checked, database.sources));
+        if came.len() > MANY {
+            self.entries.sort_by(|a, b| order(&a.checked, &b.checked, sources));
+        }
     }
 
     /// Takes note of what came before what went, so that what is covered both times was never uncovered.
     fn count(&mut self, edit: &Edit<'_, '_>) {
-        let tables = edit.around.database.tables;
+        let (tables, sources) = (edit.around.database.tables, edit.around.database.sources);
+        for entry in edit.gone.iter().filter(|entry| entry.facts.masks) {
+            self.masking.remove(&entry.checked);
+        }
         for entry in self.entries.iter().filter(|entry| edit.is_new(entry)) {
             project::read_by(&entry.checked).for_each(|id| self.readable.add(id));
             sensitive::restricted_by(&entry.checked).for_each(|id| self.restricted.add(id));
             self.pairs.hashed(&entry.checked, tables).iter().for_each(|column| self.hashed.add(column));
+            if entry.facts.masks {
+                self.masking.add(&entry.checked, sources);
+            }
+            self.dirty.insert(entry.source());
         }
         for entry in &edit.gone {
             project::read_by(&entry.checked).for_each(|id| self.readable.remove(id));
             sensitive::restricted_by(&entry.checked).for_each(|id| self.restricted.remove(id));
             self.pairs.hashed(&entry.checked, tables).iter().for_each(|column| self.hashed.remove(column));
+            self.dirty.insert(entry.source());
         }
     }
 
@@ -194,6 +217,7 @@ impl Policies {
             if let Some(entry) = self.entries.get_mut(place) {
                 entry.earlier = earlier;
                 entry.compared.name = told.into();
+                self.dirty.insert(entry.source());
             }
         }
     }
@@ -241,6 +265,7 @@ impl Policies {
             if let Some(entry) = self.entries.get_mut(place) {
                 entry.conflicts = conflicts;
                 entry.compared.conflicts = told;
+                self.dirty.insert(entry.source());
             }
         }
     }
@@ -293,12 +318,10 @@ impl Policies {
         if places.is_empty() {
             return;
         }
-        let (masking, by_person) = self.masking();
-        let (tables, derived) = (edit.around.database.tables, &self.derived);
+        let (tables, sources) = (edit.around.database.tables, edit.around.database.sources);
+        let (masking, derived) = (&self.masking, &self.derived);
         let found = self.compare(&places, |policy, sink| {
-            let together = by_person.certain(&policy.policy.subjects);
-            let together: Vec<&CheckedPolicy> =
-                together.into_iter().filter_map(|place| masking.get(place)).copied().collect();
+            let together = masking.certain(&policy.policy.subjects, sources);
             writes::masked(policy, &together, tables, sink);
             views::exposed(policy, &together, derived, tables, sink);
         });
@@ -315,7 +338,7 @@ impl Policies {
     fn exposed(&mut self, edit: &Edit<'_, '_>, unclear: &HashSet<SourceId>) {
         let mut turned = HashSet::new();
         for entry in &mut self.entries {
-            let now = unclear.contains(&entry.checked.at.source);
+            let now = unclear.contains(&entry.source());
             if entry.facts.unclear != now {
                 turned.insert(entry.id);
             }
@@ -331,9 +354,13 @@ impl Policies {
         if places.is_empty() {
             return;
         }
-        let (masking, by_person) = self.masking();
         let asked = places.iter().filter_map(|place| self.entries.get(*place)).map(|entry| &*entry.checked);
-        let masks = Masks::of(asked, &masking, &by_person, people);
+        let masking = |whom: Whom<'_>| match whom {
+            Whom::Everyone => self.masking.everyone(),
+            Whom::Group(name) => self.masking.group(name),
+            Whom::User(name) => self.masking.user(name),
+        };
+        let masks = Masks::of(asked, masking, people);
         let tables = edit.around.database.tables;
         // What a file with errors masks is not known yet: a slip in a mask would be told twice.
         let found = self.compare(&places, |policy, sink| {
@@ -389,14 +416,6 @@ impl Policies {
         again.map(|(place, _)| place).collect()
     }
 
-    /// Policies with masks, and the places in that list by whom they are for.
-    fn masking(&self) -> (Vec<&CheckedPolicy>, ByPerson<'_>) {
-        let masking: Vec<&CheckedPolicy> =
-            self.entries.iter().filter(|entry| entry.facts.masks).map(|entry| &*entry.checked).collect();
-        let by_person = ByPerson::of(masking.iter().map(|policy| &policy.policy.subjects));
-        (masking, by_person)
-    }
-
     /// What a comparison finds about the policies at these places.
     fn compare(&self, places: &[usize], look: impl Fn(&CheckedPolicy, &mut Sink) + Sync) -> Vec<Found> {
         parallel::map(places, parallel::threads(), |place| {
@@ -412,8 +431,13 @@ impl Policies {
         self.compared += places.len();
         for (place, found) in places.iter().zip(found) {
             if let Some(entry) = self.entries.get_mut(*place) {
+                let source = entry.source();
                 let slot = slot(&mut entry.compared);
-                *slot = found.or_old(slot);
+                let found = found.or_old(slot);
+                if !found.is(slot) {
+                    self.dirty.insert(source);
+                }
+                *slot = found;
             }
         }
     }

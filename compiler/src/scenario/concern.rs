@@ -1,7 +1,7 @@
 //! Whether test cases say anything about a policy, without asking every case about every policy.
 
 use super::Scenario;
-use daam_catalog::{NameIndex, RelationName, RelationPattern};
+use daam_catalog::{ColumnPattern, NameIndex, RelationName, RelationPattern};
 use daam_model::{Policy, Subject};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// they ask about.
 #[derive(Debug)]
 pub(crate) struct Cases<'a> {
-    cases: Vec<(&'a Scenario, Subject)>,
+    looking: Vec<(&'a Scenario, Subject)>,
     groups: HashMap<String, Vec<usize>>,
     users: HashMap<String, Vec<usize>>,
     requests: HashMap<&'a str, Vec<usize>>,
-    asked: NameIndex<'a, RelationName>,
+    asked: NameIndex,
 }
 
 impl<'a> Cases<'a> {
@@ -23,9 +23,9 @@ impl<'a> Cases<'a> {
         let (asking, looking): (Vec<&Scenario>, Vec<&Scenario>) =
             scenarios.iter().map(AsRef::as_ref).partition(|case| case.who_can.is_some());
         let asked = asking.into_iter().filter_map(|case| case.who_can.as_ref());
-        let asked = asked.map(|asked| (&asked.relation.schema, &asked.relation.name, &asked.relation));
+        let asked = asked.map(|asked| (&asked.relation.schema, &asked.relation.name));
         let mut cases = Self {
-            cases: Vec::new(),
+            looking: Vec::new(),
             groups: HashMap::new(),
             users: HashMap::new(),
             requests: HashMap::new(),
@@ -40,7 +40,7 @@ impl<'a> Cases<'a> {
             for name in &case.requests {
                 cases.requests.entry(name).or_default().push(place);
             }
-            cases.cases.push((case, subject));
+            cases.looking.push((case, subject));
         }
         cases
     }
@@ -50,13 +50,15 @@ impl<'a> Cases<'a> {
     pub(crate) fn concern(&self, policy: &Policy) -> bool {
         let patterns = || {
             let granted = policy.grants.iter().flat_map(|grant| &grant.on);
-            granted.chain(policy.masks.iter().flat_map(|mask| &mask.on).map(|pattern| pattern.relation()))
+            granted.chain(policy.masks.iter().flat_map(|mask| &mask.on).map(ColumnPattern::relation))
         };
         if patterns().any(|pattern| !self.asked.places(pattern).is_empty()) {
             return true;
         }
         let mut near = self.near(policy);
-        near.any(|place| self.cases.get(place).is_some_and(|(case, subject)| concerns(case, subject, policy)))
+        near.any(|place| {
+            self.looking.get(place).is_some_and(|(case, subject)| concerns(case, subject, policy))
+        })
     }
 
     /// Cases that may concern the policy, by their places.
@@ -65,7 +67,7 @@ impl<'a> Cases<'a> {
             return Box::new(self.requests.get(policy.name.as_str()).into_iter().flatten().copied());
         }
         if policy.subjects.everyone {
-            return Box::new(0..self.cases.len());
+            return Box::new(0..self.looking.len());
         }
         let groups = policy.subjects.groups.iter().filter_map(|group| self.groups.get(group));
         let users = policy.subjects.users.iter();

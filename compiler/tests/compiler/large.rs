@@ -45,11 +45,25 @@ fn after_an_edit_only_what_it_touches_is_read_again() {
     workspace.check(&files);
     let before = workspace.work();
     let path = "policies/team-000/policy-00042.yaml";
-    let text = "kind: policy\nname: policy-00042\ndatabase: main\nsubjects: { groups: [x] }\n\
+    let text = "kind: policy\nname: policy-00042\ndatabase: main\nsubjects: { groups: [team-0004] }\n\
         grants:\n  - { on: area_000.account_0000, allow: [select], rows: quantity < 12345 }\n";
-    let checked = workspace.check(&files.with(path, text));
+    let files = files.with(path, text);
+    let checked = workspace.check(&files);
     assert!(!checked.has_errors());
     let after = workspace.work();
     assert_eq!(after.files - before.files, 1);
     assert_eq!(after.filters - before.filters, 1);
+    assert_eq!(after.policies - before.policies, 1);
+    // It had masks for its team, ten policies are for the team, and there are a handful of comparisons. That its table
+    // is no longer read by anybody would be news for everybody.
+    assert!(after.compared - before.compared <= 100, "{before:?} {after:?}");
+    assert!(after.settled - before.settled <= 12, "{before:?} {after:?}");
+
+    // Another filter of the same policy concerns nobody else.
+    let checked = workspace.check(&files.with(path, text.replace("12345", "12346")));
+    assert!(!checked.has_errors());
+    let last = workspace.work();
+    assert_eq!((last.files - after.files, last.policies - after.policies), (1, 1));
+    assert!(last.compared - after.compared <= 10, "{after:?} {last:?}");
+    assert!(last.settled - after.settled <= 2, "{after:?} {last:?}");
 }

@@ -23,11 +23,11 @@ impl Classified {
         let said = said(reach, written, sink);
         let mut classified = Self { flagged: BTreeMap::new(), decided: said.keys().copied().collect() };
         let mut harmless = HashSet::new();
-        for (place, relation) in reach.tables().iter().enumerate() {
-            if !reach.is_inside(&relation.name) {
+        for (place, relation) in reach.tables.iter().enumerate() {
+            let id = RelationId::at(place);
+            if !reach.is_inside(id) {
                 continue;
             }
-            let id = RelationId::at(place);
             let table = Table::of(relation.name.name.as_str());
             let mut flagged = BTreeMap::new();
             for (position, column) in relation.columns.iter().enumerate() {
@@ -90,7 +90,7 @@ fn said(reach: Reach<'_>, written: &[WrittenClassification], sink: &mut Sink) ->
         for resolved in &found {
             let literal = resolved.pattern.relation().literal().is_some()
                 && resolved.pattern.literal_column().is_some();
-            let covers: Vec<_> = resolved.columns(reach.tables()).collect();
+            let covers: Vec<_> = resolved.columns(reach.tables).collect();
             mismatch(entry, resolved.at, &covers, sink);
             for column in resolved.covers.iter().copied() {
                 let class = entry.is.map(|class| Classification {

@@ -1,10 +1,10 @@
 //! Which columns are certainly masked for everyone, for a group, for a person.
 
-use crate::check::by_person::ByPerson;
 use crate::check::{CheckedPolicy, People};
 use daam_catalog::pattern::ColumnPattern;
 use daam_catalog::{Generated, Identifier, Relation, RelationName};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Mask rules of some policies; those that name a column are looked up, the others are tried one by one.
 #[derive(Debug, Default)]
@@ -41,6 +41,17 @@ fn key(relation: &RelationName, column: &str) -> String {
     format!("{relation}.{column}").to_ascii_lowercase()
 }
 
+/// Whose masks are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whom<'n> {
+    /// Those everyone has.
+    Everyone,
+    /// Those of a group.
+    Group(&'n str),
+    /// Those of a person.
+    User(&'n str),
+}
+
 /// All of them, by whom they apply to. Masks of requestable policies hold only while the request is active.
 #[derive(Debug)]
 pub(crate) struct Masks<'a> {
@@ -51,31 +62,31 @@ pub(crate) struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    /// What masks anything for the people of some policies, `asked` about; `masking` are all policies with masks.
+    /// What masks anything for the people of some policies, `asked` about; `masking` gives the policies with masks for
+    /// everyone, a group or a person.
     pub(crate) fn of(
         asked: impl Iterator<Item = &'a CheckedPolicy>,
-        masking: &[&'a CheckedPolicy],
-        by_person: &ByPerson<'_>,
+        masking: impl Fn(Whom<'_>) -> &'a [Arc<CheckedPolicy>],
         people: &'a People,
     ) -> Self {
-        let rules = |places: &[usize]| {
+        let rules = |whom: Whom<'_>| {
             let mut rules = Rules::default();
-            for policy in places.iter().filter_map(|place| masking.get(*place)) {
+            for policy in masking(whom) {
                 if policy.policy.request.is_none() {
                     rules.add(policy);
                 }
             }
             rules
         };
-        let everyone = rules(by_person.everyone());
+        let everyone = rules(Whom::Everyone);
         let mut masks = Self { everyone, groups: HashMap::new(), users: HashMap::new(), people };
         for subjects in asked.map(|policy| &policy.policy.subjects) {
             for user in &subjects.users {
-                masks.users.entry(user).or_insert_with(|| rules(by_person.user(user)));
+                masks.users.entry(user).or_insert_with(|| rules(Whom::User(user)));
             }
             let of_users = subjects.users.iter().flat_map(|user| people.groups_of(user));
             for group in subjects.groups.iter().map(String::as_str).chain(of_users) {
-                masks.groups.entry(group).or_insert_with(|| rules(by_person.group(group)));
+                masks.groups.entry(group).or_insert_with(|| rules(Whom::Group(group)));
             }
         }
         masks
