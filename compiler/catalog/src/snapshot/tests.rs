@@ -70,13 +70,8 @@ fn column() -> impl Strategy<Value = Column> {
 
 fn relation() -> impl Strategy<Value = Relation> {
     use RelationKind as K;
-    let kind = prop::sample::select(vec![
-        K::Table,
-        K::PartitionedTable,
-        K::View,
-        K::MaterializedView,
-        K::ForeignTable,
-    ]);
+    let kinds = [K::Table, K::PartitionedTable, K::View, K::MaterializedView, K::ForeignTable];
+    let kind = prop::sample::select(kinds.to_vec());
     let reads = prop::collection::btree_set(
         (relation_name(), identifier()).prop_map(|(relation, column)| ColumnRef { relation, column }),
         0..3,
@@ -127,18 +122,17 @@ fn relation() -> impl Strategy<Value = Relation> {
                 size: if triggers { RowClass::Empty } else { RowClass::Large },
                 comment,
                 scans: reads_of.clone(),
-                calls: reads_of
-                    .iter()
-                    .map(|other| FunctionName {
-                        schema: other.schema.clone(),
-                        name: other.name.clone(),
-                        arguments: vec!["text".to_owned()],
-                    })
-                    .collect(),
+                calls: reads_of.iter().map(over_text).collect(),
                 view: ViewOptions { security_barrier: triggers, security_invoker: !triggers },
                 ..Relation::new(name, kind, owner)
             }
         })
+}
+
+/// A function of that name.
+fn over_text(name: &RelationName) -> FunctionName {
+    let RelationName { schema, name } = name.clone();
+    FunctionName { schema, name, arguments: vec!["text".to_owned()] }
 }
 
 fn function() -> impl Strategy<Value = Function> {

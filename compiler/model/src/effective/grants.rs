@@ -25,7 +25,8 @@ pub(super) struct Granted {
 pub(super) fn collect(policies: &[&Policy], catalog: &Catalog) -> Granted {
     let mut granted = Granted::default();
     let mut rows = RowCollector::default();
-    let capital: Vec<&Relation> = catalog.relations.values().filter(has_capitals).collect();
+    let capital: Vec<&Relation> =
+        catalog.relations.values().filter(|relation| has_capitals(relation)).collect();
     for grant in policies.iter().flat_map(|policy| &policy.grants) {
         for relation in covered(grant, catalog, &capital) {
             add_relation(&mut granted, &mut rows, grant, relation);
@@ -75,7 +76,7 @@ fn covered<'a>(grant: &Grant, catalog: &'a Catalog, capital: &[&'a Relation]) ->
 }
 
 /// Whether a name is another one once it is folded.
-fn has_capitals(relation: &&Relation) -> bool {
+fn has_capitals(relation: &Relation) -> bool {
     let capital = |text: &str| text.bytes().any(|byte| byte.is_ascii_uppercase());
     capital(relation.name.schema.as_str()) || capital(relation.name.name.as_str())
 }

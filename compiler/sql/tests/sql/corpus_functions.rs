@@ -8,7 +8,9 @@ use daam_catalog::{Catalog, FunctionKind, Parameters};
 use std::fmt::Write as _;
 
 /// Name; parameters with their defaults; result. `*` before a type: variadic. `SETOF` and the kind as SQL says them.
-const FUNCTIONS: &[(&str, &[(&str, &str)], &str)] = &[
+type Declared = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const FUNCTIONS: &[Declared] = &[
     ("one", &[("integer", "")], "integer"),
     ("pick", &[("integer", "")], "integer"),
     ("pick", &[("text", "")], "text"),
