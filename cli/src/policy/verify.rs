@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daam policy verify shop.daam --trust trust.json --database shop
-  daam policy verify shop.daam --trust trust.json --state head.json
+  daam policy verify shop.daam --trust trust.json --database shop --state head.json
   daam policy verify shop.daam --trust trust.json --trust trust.2.json --at 2027-01-31T12:00:00Z
   daam policy verify shop.daam --trust trust.json --rebuild .
 
@@ -32,8 +32,8 @@ pub struct VerifyArgs {
     /// The trust file, and its successors in order.
     #[arg(long, value_name = "FILE", required = true)]
     trust: Vec<PathBuf>,
-    /// What was accepted last; need not exist yet.
-    #[arg(long, value_name = "FILE")]
+    /// What was accepted last for that database; need not exist yet.
+    #[arg(long, value_name = "FILE", requires = "database")]
     state: Option<PathBuf>,
     /// The database it has to be for; by default the one it names.
     #[arg(long)]

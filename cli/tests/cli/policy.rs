@@ -223,7 +223,8 @@ fn a_bundle_goes_from_build_to_acceptance() {
     let said =
         expect(root, 0, "policy verify shop.daam --trust trust.json --database shop --state head.json");
     assert!(said.contains("accepted: serial 1"), "{said}");
-    let said = expect(root, 0, "policy verify shop.daam --trust trust.json --state head.json");
+    let said =
+        expect(root, 0, "policy verify shop.daam --trust trust.json --database shop --state head.json");
     assert!(said.contains("already held"), "{said}");
     expect(root, 2, "policy verify shop.daam --trust trust.json --database other");
     let published = root.join("srv");
@@ -270,10 +271,11 @@ fn an_older_bundle_and_a_fork_exit_with_21() {
     for out in ["one", "two", "fork"] {
         expect(root, 0, &format!("policy sign {out}/shop.daam --key file:policy.key"));
     }
-    let said = expect(root, 0, "policy verify two/shop.daam --trust trust.json --state head.json");
+    let said =
+        expect(root, 0, "policy verify two/shop.daam --trust trust.json --database shop --state head.json");
     assert!(said.contains("serial 2"), "{said}");
-    expect(root, 21, "policy verify one/shop.daam --trust trust.json --state head.json");
-    expect(root, 21, "policy verify fork/shop.daam --trust trust.json --state head.json");
+    expect(root, 21, "policy verify one/shop.daam --trust trust.json --database shop --state head.json");
+    expect(root, 21, "policy verify fork/shop.daam --trust trust.json --database shop --state head.json");
 }
 
 #[test]

@@ -277,17 +277,23 @@ fn going_back_is_the_old_content_under_a_new_serial() {
     expect(root, 0, "policy build --trust trust.json --prev one/shop.daam --out-dir two");
     sign("two/shop.daam");
     for name in ["one/shop.daam", "two/shop.daam"] {
-        expect(root, 0, &format!("policy verify {name} --trust trust.json --state head.json"));
+        expect(
+            root,
+            0,
+            &format!("policy verify {name} --trust trust.json --database shop --state head.json"),
+        );
     }
     let back =
         "policy rollback --bundle one/shop.daam --prev two/shop.daam --trust trust.json --out-dir three";
     expect(root, 2, &format!("{back} --to 2"));
     let said = expect(root, 0, &format!("{back} --to 1"));
     assert!(said.contains("serial 3 of `shop` with the content of serial 1"), "{said}");
-    expect(root, 20, "policy verify three/shop.daam --trust trust.json --state head.json");
+    expect(root, 20, "policy verify three/shop.daam --trust trust.json --database shop --state head.json");
+    // What was accepted last is remembered of one database: it has to be said which.
+    expect(root, 2, "policy verify one/shop.daam --trust trust.json --state head.json");
     sign("three/shop.daam");
-    expect(root, 21, "policy verify one/shop.daam --trust trust.json --state head.json");
-    expect(root, 0, "policy verify three/shop.daam --trust trust.json --state head.json");
+    expect(root, 21, "policy verify one/shop.daam --trust trust.json --database shop --state head.json");
+    expect(root, 0, "policy verify three/shop.daam --trust trust.json --database shop --state head.json");
     expect(root, 0, "policy diff bundle:one/shop.daam bundle:three/shop.daam");
     expect(root, 2, "policy rollback --to 1 --database shop --trust trust.json");
 }

@@ -12,7 +12,7 @@ fn a_bundle_is_rebuilt_from_the_commit_it_names_and_not_from_the_working_tree() 
     expect(root, 0, "policy build --trust trust.json");
     expect(root, 0, "policy sign shop.daam --key file:policy.key");
     write(root, "policies/support.yaml", "not: a policy\n");
-    let verify = "policy verify shop.daam --trust trust.json --state head.json";
+    let verify = "policy verify shop.daam --trust trust.json --database shop --state head.json";
     let said = expect(root, 0, &format!("{verify} --rebuild ."));
     assert!(said.contains("rebuilt: ") && said.contains("accepted: serial 1"), "{said}");
 }
@@ -27,7 +27,7 @@ fn what_was_signed_without_review_is_not_what_the_commit_makes() {
     write(root, "tests/support.yaml", "");
     expect(root, 0, "policy build --trust trust.json");
     expect(root, 0, "policy sign shop.daam --key file:policy.key");
-    let verify = "policy verify shop.daam --trust trust.json --state head.json";
+    let verify = "policy verify shop.daam --trust trust.json --database shop --state head.json";
     let said = expect(root, 1, &format!("{verify} --rebuild ."));
     assert!(said.contains("content: ") && said.contains("policy `support`: not the same"), "{said}");
     assert!(said.contains("uncommitted changes") && !said.contains("accepted"), "{said}");

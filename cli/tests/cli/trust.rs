@@ -209,7 +209,7 @@ fn a_rotation_revokes_policy_keys_and_raises_epochs_for_verification_too() {
     let root = scratch.path();
     expect(root, 0, "policy build");
     expect(root, 0, "policy sign shop.daam --key file:policy.key");
-    expect(root, 0, "policy verify shop.daam --trust trust.json --state head.json");
+    expect(root, 0, "policy verify shop.daam --trust trust.json --database shop --state head.json");
     expect(root, 0, "trust init --org acme --out unused.json --key new.key");
     expect(
         root,
@@ -221,13 +221,20 @@ fn a_rotation_revokes_policy_keys_and_raises_epochs_for_verification_too() {
     expect(root, 20, &format!("policy verify shop.daam {both}"));
     expect(root, 0, "policy sign shop.daam --trust trust.2.json --key file:new.key");
     // What is held may stay; who holds nothing is told that later bundles exist.
-    expect(root, 0, &format!("policy verify shop.daam {both} --state head.json"));
+    expect(root, 0, &format!("policy verify shop.daam {both} --database shop --state head.json"));
     let said = expect(root, 21, &format!("policy verify shop.daam {both}"));
     assert!(said.contains("serial 4 are the lowest accepted"), "{said}");
     // The state has seen version 2, so version 1 alone is refused.
-    let said = expect(root, 21, "policy verify shop.daam --trust trust.json --state head.json");
+    let said =
+        expect(root, 21, "policy verify shop.daam --trust trust.json --database shop --state head.json");
     assert!(said.contains("version 2 was seen already"), "{said}");
-    expect(root, 22, &format!("policy verify shop.daam {both} --state head.json --at 2100-01-01T00:00:00Z"));
+    expect(
+        root,
+        22,
+        &format!(
+            "policy verify shop.daam {both} --database shop --state head.json --at 2100-01-01T00:00:00Z"
+        ),
+    );
     expect(root, 21, "policy verify shop.daam --trust trust.json --minimum 1.2");
 }
 
