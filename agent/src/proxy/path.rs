@@ -58,10 +58,13 @@ impl SearchPath {
         }
     }
 
-    /// The server is outside a transaction.
-    pub(super) fn transaction_ended(&mut self) {
+    /// The server is outside a transaction. Unless everything sent is answered, what may change the path can be on
+    /// its way still, and its transaction has not ended.
+    pub(super) fn transaction_ended(&mut self, all_answered: bool) {
         self.transaction_control();
-        self.touched = false;
+        if all_answered {
+            self.touched = false;
+        }
         if self.knowledge == Knowledge::Unknowable {
             self.knowledge = Knowledge::Unknown;
         }
@@ -88,5 +91,43 @@ impl SearchPath {
         let changed = self.schemas != self.answer;
         self.schemas = std::mem::take(&mut self.answer);
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> SearchPath {
+        let mut path = SearchPath::default();
+        path.ask();
+        path.answered();
+        path
+    }
+
+    #[test]
+    fn a_change_on_its_way_is_not_forgotten_when_something_sent_before_it_ends() {
+        let mut path = known();
+        // `BEGIN; SET LOCAL search_path …` was sent; then something sent earlier ends outside a transaction.
+        path.changed();
+        path.transaction_ended(false);
+        path.ask();
+        path.answered();
+        assert!(!path.must_ask());
+        // COMMIT takes the change back.
+        path.transaction_control();
+        assert!(path.must_ask());
+    }
+
+    #[test]
+    fn what_no_statement_can_have_changed_is_not_asked_again() {
+        let mut path = known();
+        path.changed();
+        path.transaction_ended(true);
+        path.ask();
+        path.answered();
+        path.transaction_control();
+        path.transaction_ended(true);
+        assert!(!path.must_ask());
     }
 }

@@ -309,7 +309,7 @@ impl Core {
         }
         if self.pipeline.status() == TransactionStatus::Idle {
             self.views.transaction_ended();
-            self.path.transaction_ended();
+            self.path.transaction_ended(self.pipeline.in_flight() == 0);
             if self.pipeline.in_flight() == 0 {
                 self.rest.withhold.end();
             }
