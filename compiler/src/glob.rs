@@ -14,7 +14,12 @@ impl Glob {
         Self { segments: text.trim_start_matches("./").split('/').map(str::to_owned).collect() }
     }
 
-    /// Whether the glob covers the path, given by its segments.
+    /// Whether the glob covers the path.
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        self.matches(&path.split('/').collect::<Vec<_>>())
+    }
+
+    /// The same, of a path given by its segments.
     pub(crate) fn matches(&self, path: &[&str]) -> bool {
         let mut glob = self.segments.as_slice();
         let mut rest = path;
@@ -76,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn matches(glob: &str, path: &str) -> bool {
-        Glob::new(glob).matches(&path.split('/').collect::<Vec<_>>())
+        Glob::new(glob).covers(path)
     }
 
     /// What the words of the documentation say, tried out in every way.

@@ -25,6 +25,9 @@ use std::sync::Arc;
 /// The name of the project file.
 pub const PROJECT_FILE: &str = "daam.yaml";
 
+/// Where groups are; no project writes it down.
+pub(crate) const GROUPS: &str = "groups/*.yaml";
+
 /// Kinds of documents beside the project itself.
 const KINDS: [&str; 6] = ["policy", "request-ceiling", "scope", "group", "directory", "test"];
 
@@ -295,7 +298,7 @@ impl Membership {
         let databases = || project.databases.values();
         let scopes = databases().filter_map(|database| database.scope.as_ref());
         let globs = databases().flat_map(|database| database.policies.iter().chain(&database.tests));
-        let groups = std::iter::once(Glob::new("groups/*.yaml"));
+        let groups = std::iter::once(Glob::new(GROUPS));
         Self {
             scopes: scopes.map(|scope| scope.value.trim_start_matches("./").to_owned()).collect(),
             globs: globs.map(|glob| Glob::new(&glob.value)).chain(groups).collect(),

@@ -5,6 +5,7 @@
 
 use crate::file_source::{FileSource, Passed, PassedOver, is_yaml};
 use crate::glob::Glob;
+use crate::load::GROUPS;
 use crate::rule;
 use crate::syntax::decode::Spanned;
 use crate::syntax::project::WrittenProject;
@@ -21,10 +22,9 @@ pub(crate) fn unread(project: &WrittenProject, source: &dyn FileSource, sink: &m
         for text in database.policies.iter().chain(&database.tests) {
             outside(text, sink);
             let glob = Glob::new(&text.value);
-            let matches = |path: &str| glob.matches(&path.split('/').collect::<Vec<_>>());
             passed(text, &passed_over, sink);
             // Commits and editors are read by names; what only some commands saw would be in no diff.
-            for path in paths.iter().filter(|path| !is_yaml(path) && matches(path)) {
+            for path in paths.iter().filter(|path| !is_yaml(path) && glob.covers(path)) {
                 let message = format!("`{path}` is covered by this and is not named like YAML");
                 let mut found = rule::FILE_NOT_USED.at(text.at, message).help("let its name end in `.yaml`");
                 found.severity = Severity::Error;
@@ -39,14 +39,10 @@ pub(crate) fn unread(project: &WrittenProject, source: &dyn FileSource, sink: &m
     passed(&groups, &passed_over, sink);
 }
 
-/// Where groups are.
-const GROUPS: &str = "groups/*.yaml";
-
 /// What a glob covers and is not read.
 fn passed(text: &Spanned<String>, passed_over: &[PassedOver], sink: &mut Sink) {
     let glob = Glob::new(&text.value);
-    let matches = |path: &str| glob.matches(&path.split('/').collect::<Vec<_>>());
-    for PassedOver { path, why } in passed_over.iter().filter(|file| matches(&file.path)) {
+    for PassedOver { path, why } in passed_over.iter().filter(|file| glob.covers(&file.path)) {
         let message =
             format!("`{path}` is covered by `{}` and has no effect: {}", text.value, why.sentence());
         let mut found = rule::FILE_NOT_USED.at(text.at, message).help(why.remedy());
@@ -59,7 +55,7 @@ fn passed(text: &Spanned<String>, passed_over: &[PassedOver], sink: &mut Sink) {
 fn idle(globs: &[Spanned<String>], paths: &[&str], sink: &mut Sink) {
     let hits = |text: &&Spanned<String>| {
         let glob = Glob::new(&text.value);
-        paths.iter().any(|path| glob.matches(&path.split('/').collect::<Vec<_>>()))
+        paths.iter().any(|path| glob.covers(path))
     };
     let (used, missed): (Vec<_>, Vec<_>) = globs.iter().partition(hits);
     if used.is_empty() {

@@ -4,7 +4,7 @@
 //! both are told.
 
 use super::brownfield::is_matchable;
-use daam_catalog::{Catalog, Column, Identifier, Relation, RelationKind, RelationName};
+use daam_catalog::{Catalog, Column, Identifier, Relation, RelationName};
 use daam_model::Verb;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +121,7 @@ pub fn holdings(catalog: &Catalog, privileges: &Privileges, notes: &mut Vec<Stri
             shut.insert(format!("`{name}` to `{role}`"));
             continue;
         }
-        let Some(verb) = verb(&grant.privilege).filter(|verb| suits(*verb, relation)) else {
+        let Some(verb) = verb(&grant.privilege).filter(|verb| verb.suits(relation.kind)) else {
             unsaid.insert(format!("`{}` on `{name}`", grant.privilege));
             continue;
         };
@@ -154,12 +154,4 @@ fn verb(privilege: &str) -> Option<Verb> {
     [Verb::Select, Verb::Insert, Verb::Update, Verb::Delete, Verb::Truncate]
         .into_iter()
         .find(|verb| verb.as_str() == privilege)
-}
-
-fn suits(verb: Verb, relation: &Relation) -> bool {
-    match relation.kind {
-        RelationKind::MaterializedView => verb == Verb::Select,
-        RelationKind::View => verb != Verb::Truncate,
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
-    }
 }

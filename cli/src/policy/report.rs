@@ -53,15 +53,20 @@ const FORMATS: [(&str, Format); 8] = [
     ("markdown", Format::Markdown),
 ];
 
+/// The parts of `FORMAT[=PATH]`.
+pub(super) fn format_and_path(written: &str) -> Result<(&str, Option<PathBuf>), String> {
+    match written.split_once('=') {
+        Some((_, "")) => Err(format!("`{written}` names no file")),
+        Some((name, path)) => Ok((name, Some(PathBuf::from(path)))),
+        None => Ok((written, None)),
+    }
+}
+
 impl FromStr for Report {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((_, "")) => return Err(format!("`{written}` names no file")),
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
+        let (name, path) = format_and_path(written)?;
         let Some((_, format)) = FORMATS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
             return Err(format!("`{name}` is not a report format; there are {}", known.join(", ")));

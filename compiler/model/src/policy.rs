@@ -5,8 +5,8 @@
 
 use crate::mask::Mask;
 use crate::subject::{AttributeType, Subject};
-use daam_catalog::Identifier;
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
+use daam_catalog::{Identifier, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -44,6 +44,15 @@ impl Verb {
     /// Whether PostgreSQL grants this verb per column.
     pub fn has_columns(self) -> bool {
         matches!(self, Self::Select | Self::Insert | Self::Update)
+    }
+
+    /// Whether the verb exists for relations of that kind.
+    pub fn suits(self, kind: RelationKind) -> bool {
+        match kind {
+            RelationKind::MaterializedView => self == Self::Select,
+            RelationKind::View => self != Self::Truncate,
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+        }
     }
 }
 

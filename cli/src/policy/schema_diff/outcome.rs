@@ -1,6 +1,6 @@
 //! What a comparison of schemas gave, in the formats that were asked for.
 
-use super::super::report::{Report, ReportArgs};
+use super::super::report::{Report, ReportArgs, format_and_path};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use daam_compiler::schema_diff::{SchemaChange, Significance, to_json, to_markdown, to_text};
@@ -32,11 +32,7 @@ impl FromStr for LockReport {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((_, "")) => return Err(format!("`{written}` names no file")),
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
+        let (name, path) = format_and_path(written)?;
         Ok(match name {
             "text" => Self::Whole(Format::Text, path),
             "markdown" => Self::Whole(Format::Markdown, path),

@@ -7,8 +7,7 @@ use super::rows::RowCollector;
 use super::{RefusedGrant, RefusedReason, RelationAccess};
 use crate::policy::{Grant, Policy, Verb};
 use daam_catalog::{
-    Catalog, Function, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
-    RelationPattern,
+    Catalog, Function, FunctionName, Generated, Identifier, Relation, RelationName, RelationPattern,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +106,7 @@ fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, r
     for verb in &grant.allow {
         // A restriction holds over every policy, even where its own grant gives nothing.
         rows.restrict(relation, *verb, grant);
-        if !suits(*verb, relation.kind) {
+        if !verb.suits(relation.kind) {
             granted.refused.push(RefusedGrant {
                 relation: relation.name.clone(),
                 reason: RefusedReason::VerbUnsuited(*verb),
@@ -124,14 +123,6 @@ fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, r
         access.verbs.entry(*verb).or_default().extend(columns);
         access.origins.insert(grant.origin.clone());
         access.verb_origins.entry(*verb).or_default().insert(grant.origin.clone());
-    }
-}
-
-fn suits(verb: Verb, kind: RelationKind) -> bool {
-    match kind {
-        RelationKind::MaterializedView => verb == Verb::Select,
-        RelationKind::View => verb != Verb::Truncate,
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
     }
 }
 
