@@ -19,6 +19,7 @@ pub mod git;
 pub mod grants;
 pub mod init;
 pub mod inspect;
+pub mod kept;
 pub mod pipeline;
 pub mod project;
 pub mod publish;

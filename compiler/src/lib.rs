@@ -34,6 +34,7 @@ pub mod scenario;
 pub mod schema;
 pub mod schema_diff;
 pub mod sensitive;
+pub mod stored;
 mod subject;
 mod syntax;
 mod tables;

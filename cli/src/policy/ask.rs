@@ -4,10 +4,11 @@ use crate::error::{CliError, Doing as _};
 use crate::output;
 use clap::{Args, ValueEnum};
 use daam_catalog::{ColumnPattern, Identifier, RelationName, RelationPattern};
+use daam_compiler::CompiledDatabase;
 use daam_compiler::effects::Condition;
-use daam_compiler::{Checked, CompiledDatabase};
 use daam_model::{AttributeValue, Origin, Subject};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -121,11 +122,14 @@ impl PersonArgs {
 }
 
 /// The named database, or the only one.
-pub fn database<'a>(name: Option<&str>, checked: &'a Checked) -> Result<&'a CompiledDatabase, CliError> {
-    let names: Vec<&str> = checked.databases.keys().map(String::as_str).collect();
+pub fn database<'a>(
+    name: Option<&str>,
+    databases: &'a BTreeMap<String, CompiledDatabase>,
+) -> Result<&'a CompiledDatabase, CliError> {
+    let names: Vec<&str> = databases.keys().map(String::as_str).collect();
     let chosen = match (name, names.as_slice()) {
-        (Some(name), _) => checked.databases.get(name),
-        (None, [only]) => checked.databases.get(*only),
+        (Some(name), _) => databases.get(name),
+        (None, [only]) => databases.get(*only),
         (None, _) => None,
     };
     chosen.ok_or_else(|| {

@@ -3,8 +3,7 @@
 //! The answer comes from the evaluator agents use, so it cannot differ from what is enforced.
 
 use super::ask::{self, AnswerArgs, PersonArgs};
-use super::project::ProjectArgs;
-use super::report::require_meaning;
+use super::kept::AskedArgs;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_catalog::{Identifier, RelationName};
@@ -30,10 +29,7 @@ for, what is missing.
 Exit codes: 0 some access, 1 none, 2 no verdict.")]
 pub struct ExplainArgs {
     #[command(flatten)]
-    project: ProjectArgs,
-    /// The database; may be left out if the project has one.
-    #[arg(long)]
-    database: Option<String>,
+    asked: AskedArgs,
     #[command(flatten)]
     person: PersonArgs,
     /// Requestable policies that are active.
@@ -60,9 +56,7 @@ struct Explained<'a> {
 
 /// Runs it.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
-    let checked = args.project.check()?;
-    require_meaning(&checked)?;
-    let database = ask::database(args.database.as_deref(), &checked)?;
+    let database = &args.asked.database()?;
     let subject = args.person.subject(database)?;
     let requests: BTreeSet<String> = args.requests.iter().cloned().collect();
     let written = args.target.as_ref().map(|target| match &args.column {

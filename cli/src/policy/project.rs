@@ -74,6 +74,11 @@ impl DiskFiles {
         std::fs::read_to_string(place).ok()
     }
 
+    /// The paths of all files, sorted.
+    pub fn listed(&self) -> &[String] {
+        &self.paths
+    }
+
     /// Whether a schema lock lies in that directory.
     pub fn has_lock(&self, directory: &str) -> bool {
         self.paths.iter().any(|path| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))

@@ -1,8 +1,7 @@
 //! `daam policy what-can`: everything one person may do, standing and on request, one line per verb.
 
-use super::ask::{self, AnswerArgs, PersonArgs, Via};
-use super::project::ProjectArgs;
-use super::report::require_meaning;
+use super::ask::{AnswerArgs, PersonArgs, Via};
+use super::kept::AskedArgs;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_catalog::{Identifier, RelationName};
@@ -26,10 +25,7 @@ What a request would add is listed under its name. `daam policy explain` names t
 Exit codes: 0 some access, 1 none, 2 no verdict.")]
 pub struct WhatCanArgs {
     #[command(flatten)]
-    project: ProjectArgs,
-    /// The database; may be left out if the project has one.
-    #[arg(long)]
-    database: Option<String>,
+    asked: AskedArgs,
     #[command(flatten)]
     person: PersonArgs,
     /// Only columns that are seen as they are stored.
@@ -51,9 +47,7 @@ struct Can {
 
 /// Runs it.
 pub fn run(args: &WhatCanArgs) -> Result<ExitCode, CliError> {
-    let checked = args.project.check()?;
-    require_meaning(&checked)?;
-    let database = ask::database(args.database.as_deref(), &checked)?;
+    let database = &args.asked.database()?;
     let subject = args.person.subject(database)?;
     let held = effective(&database.policies, &database.catalog, &subject, &BTreeSet::new());
     let standing = cans(args, &held, database);

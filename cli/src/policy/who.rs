@@ -1,8 +1,7 @@
 //! `daam policy who-can`: every class of people that can do something, and the clause that says so.
 
 use super::ask::{self, AnswerArgs, Via};
-use super::project::ProjectArgs;
-use super::report::require_meaning;
+use super::kept::AskedArgs;
 use crate::error::{CliError, Exit};
 use clap::Args;
 use daam_compiler::effects::{Answer, Class, Question, Side, who_can};
@@ -26,10 +25,7 @@ shares its rows, for those who can only that way. `on request (ad hoc)` is what 
 Exit codes: 0 somebody can, 1 nobody can, 2 no verdict.")]
 pub struct WhoCanArgs {
     #[command(flatten)]
-    project: ProjectArgs,
-    /// The database; may be left out if the project has one.
-    #[arg(long)]
-    database: Option<String>,
+    asked: AskedArgs,
     /// `select`, `insert`, `update`, `delete` or `truncate`.
     #[arg(value_name = "VERB", value_parser = verb)]
     verb: Verb,
@@ -54,9 +50,7 @@ fn verb(text: &str) -> Result<Verb, String> {
 
 /// Runs it.
 pub fn run(args: &WhoCanArgs) -> Result<ExitCode, CliError> {
-    let checked = args.project.check()?;
-    require_meaning(&checked)?;
-    let database = ask::database(args.database.as_deref(), &checked)?;
+    let database = &args.asked.database()?;
     let (relation, column) = ask::target(&args.target, database)?;
     let question = Question { verb: args.verb, relation, column, unmasked: args.unmasked };
     let wanted = |answer: &Answer| args.via.is_none_or(|via| via.admits(&answer.condition));

@@ -7,10 +7,11 @@ use crate::data_type::DataType;
 use crate::name::{FunctionName, Identifier, RelationName};
 use crate::pattern::RelationPattern;
 use crate::user_type::{UserCast, UserOperator, UserType};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `server_version_num`, e.g. 150018.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct ServerVersion(pub u32);
 
 impl ServerVersion {
@@ -21,7 +22,7 @@ impl ServerVersion {
 }
 
 /// Everything policies can talk about in one database.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Catalog {
     /// The server it was read from.
     pub server: ServerVersion,
@@ -50,7 +51,7 @@ impl Catalog {
 }
 
 /// What kind of relation it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RelationKind {
     /// An ordinary table.
     Table,
@@ -83,7 +84,7 @@ impl RelationKind {
 }
 
 /// A privilege as GRANT names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Privilege {
     /// SELECT.
     Select,
@@ -100,7 +101,7 @@ pub enum Privilege {
 }
 
 /// A table, view or the like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     /// Its name.
     pub name: RelationName,
@@ -142,7 +143,7 @@ pub struct Relation {
 }
 
 /// How a view was created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ViewOptions {
     /// `security_barrier`: conditions of a query are not moved below those of the view.
     pub security_barrier: bool,
@@ -151,7 +152,7 @@ pub struct ViewOptions {
 }
 
 /// Roughly how many rows a relation has, by the server's own estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum RowClass {
     /// None.
     Empty,
@@ -201,7 +202,7 @@ impl Relation {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ForeignKey {
     /// Referencing columns, in key order.
     pub columns: Vec<Identifier>,
@@ -212,7 +213,7 @@ pub struct ForeignKey {
 }
 
 /// A column of a relation, from outside it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ColumnRef {
     /// The relation.
     pub relation: RelationName,
@@ -221,7 +222,7 @@ pub struct ColumnRef {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: Identifier,
@@ -258,7 +259,7 @@ impl Column {
 }
 
 /// How a column gets its value when the writer gives none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {
     /// An ordinary column.
     No,
@@ -269,7 +270,7 @@ pub enum Generated {
 }
 
 /// How often a function may give another answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Volatility {
     /// IMMUTABLE.
     Immutable,
@@ -280,7 +281,7 @@ pub enum Volatility {
 }
 
 /// What kind of routine it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum FunctionKind {
     /// A function.
     #[default]
@@ -294,7 +295,7 @@ pub enum FunctionKind {
 }
 
 /// How a function may be called, beyond the types of its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Parameters {
     /// The names of its arguments, those without a name empty; nothing where none has one.
     pub names: Vec<String>,
@@ -305,7 +306,7 @@ pub struct Parameters {
 }
 
 /// Where a function looks for names that have no schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SearchPath {
     /// Where its caller says.
     Callers,
@@ -314,7 +315,7 @@ pub enum SearchPath {
 }
 
 /// A function, procedure, aggregate or window function of a user schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// Name and argument types.
     pub name: FunctionName,

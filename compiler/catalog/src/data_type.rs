@@ -1,7 +1,9 @@
 //! Column types as policies reason about them.
 
+use serde::{Deserialize, Serialize};
+
 /// A column's type: the text PostgreSQL prints for it and the class masks are chosen by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataType {
     /// Fully qualified SQL, usable in a cast, e.g. `character varying(40)` or `public.mood`.
     pub sql: String,
@@ -10,7 +12,7 @@ pub struct DataType {
 }
 
 /// The classes masks and filters distinguish. Anything unknown is [`TypeClass::Other`]: only `null`-like masks fit it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TypeClass {
     /// `text`, `character varying`, `character`, `citext`.
     Text,

@@ -3,6 +3,7 @@
 //! An [`Identifier`] is the *stored* form: already case-folded unless it was quoted, at most 63 bytes, never
 //! empty, without NUL. Rendering one into SQL always goes through [`Identifier::quoted`].
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The longest identifier PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`).
@@ -23,7 +24,8 @@ pub enum NameError {
 }
 
 /// One name as PostgreSQL stores it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Identifier(String);
 
 impl Identifier {
@@ -58,6 +60,20 @@ impl Identifier {
     }
 }
 
+impl TryFrom<String> for Identifier {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::stored(text)
+    }
+}
+
+impl From<Identifier> for String {
+    fn from(name: Identifier) -> Self {
+        name.0
+    }
+}
+
 impl fmt::Display for Identifier {
     /// The name as people write it: bare where that reads back the same, quoted otherwise.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +85,7 @@ impl fmt::Display for Identifier {
 }
 
 /// A relation: schema and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RelationName {
     /// The schema it lives in.
     pub schema: Identifier,
@@ -96,7 +112,7 @@ impl fmt::Display for RelationName {
 }
 
 /// A function or procedure: schema, name and the types of its input arguments (`format_type` text).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FunctionName {
     /// The schema it lives in.
     pub schema: Identifier,

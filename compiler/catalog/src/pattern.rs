@@ -7,6 +7,7 @@
 
 use crate::index::Beginning;
 use crate::name::{Identifier, RelationName};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Why a text is not a pattern.
@@ -188,7 +189,8 @@ fn refuse_system(text: &str, schema: &Segment) -> Result<(), PatternError> {
 }
 
 /// `schema.table`, also used for functions (`schema.function`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RelationPattern {
     schema: Segment,
     name: Segment,
@@ -241,6 +243,20 @@ impl RelationPattern {
     }
 }
 
+impl TryFrom<String> for RelationPattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RelationPattern> for String {
+    fn from(pattern: RelationPattern) -> Self {
+        pattern.to_string()
+    }
+}
+
 impl fmt::Display for RelationPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema, self.name)
@@ -248,7 +264,8 @@ impl fmt::Display for RelationPattern {
 }
 
 /// `schema.table.column`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ColumnPattern {
     relation: RelationPattern,
     column: Segment,
@@ -294,6 +311,20 @@ impl ColumnPattern {
     }
 }
 
+impl TryFrom<String> for ColumnPattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ColumnPattern> for String {
+    fn from(pattern: ColumnPattern) -> Self {
+        pattern.to_string()
+    }
+}
+
 impl fmt::Display for ColumnPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.relation, self.column)
@@ -303,7 +334,7 @@ impl fmt::Display for ColumnPattern {
 /// The customer's allowlist: `upstream.scope` of the agent, or `kind: scope` in the project.
 ///
 /// Absent means everything (no scope was chosen); an empty list means nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Scope {
     /// The field is absent: every user object.
     #[default]

@@ -5,9 +5,10 @@
 //! functions are not.
 
 use crate::name::{FunctionName, Identifier, RelationName};
+use serde::{Deserialize, Serialize};
 
 /// A type somebody created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserType {
     /// What it is made of.
     pub kind: UserTypeKind,
@@ -28,7 +29,7 @@ impl UserType {
 }
 
 /// The kinds of user types.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UserTypeKind {
     /// `CREATE TYPE … AS ENUM`.
     Enum {
@@ -69,7 +70,7 @@ impl UserTypeKind {
 }
 
 /// An operator somebody created.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserOperator {
     /// The schema it lives in.
     pub schema: Identifier,
@@ -86,7 +87,7 @@ pub struct UserOperator {
 }
 
 /// A cast somebody created.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserCast {
     /// The type of the value.
     pub from: String,
@@ -99,7 +100,7 @@ pub struct UserCast {
 }
 
 /// Where a cast applies unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CastContext {
     /// Anywhere.
     Implicit,

@@ -6,11 +6,12 @@
 pub(crate) mod constant;
 
 use daam_catalog::TypeClass;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// A preset as a policy names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mask {
     /// NULL.
     Null,
@@ -52,7 +53,7 @@ pub enum Mask {
 }
 
 /// The parameters of the `json` preset.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JsonMask {
     /// Paths of object keys, outermost first; `["contact", "email"]`.
     pub paths: BTreeSet<Vec<String>>,
@@ -61,7 +62,7 @@ pub struct JsonMask {
 }
 
 /// How coarse a time becomes; later variants show less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TruncateUnit {
     /// To the hour.
     Hour,
@@ -80,7 +81,7 @@ pub enum TruncateUnit {
 /// Elements of different rank are ordered by rank. Within a rank, equal presets combine their parameters and
 /// different presets meet in that rank's *conflict*, which is shown as `redact` but keeps the rank, so that
 /// combining stays associative.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EffectiveMask {
     rank: u8,
     mask: Mask,

@@ -7,12 +7,13 @@ use crate::mask::Mask;
 use crate::subject::{AttributeType, Subject};
 use daam_catalog::pattern::{ColumnPattern, RelationPattern};
 use daam_catalog::{Identifier, RelationKind};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 /// What a grant allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Verb {
     /// Read rows.
     Select,
@@ -57,7 +58,7 @@ impl Verb {
 }
 
 /// Where in the project a clause was written, for `explain` and refusals.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// Path relative to the project.
     pub file: String,
@@ -72,7 +73,7 @@ impl fmt::Display for Origin {
 }
 
 /// The policies of one database.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PolicySet {
     /// The database's name in `daam.yaml`.
     pub database: String,
@@ -87,7 +88,7 @@ pub struct PolicySet {
 }
 
 /// One policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Unique name.
     pub name: String,
@@ -108,7 +109,7 @@ pub struct Policy {
 }
 
 /// Whom a policy concerns.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subjects {
     /// Everyone with an identity in the organization.
     pub everyone: bool,
@@ -128,7 +129,7 @@ impl Subjects {
 }
 
 /// One entry of `grants:`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Grant {
     /// Relations it covers.
     pub on: Vec<RelationPattern>,
@@ -147,7 +148,7 @@ pub struct Grant {
 }
 
 /// One entry of `masks:`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskRule {
     /// Columns it covers.
     pub on: Vec<ColumnPattern>,
@@ -159,7 +160,7 @@ pub struct MaskRule {
 
 /// `session:` of a policy. Over several policies the shortest time wins, `read_only` holds if any says so,
 /// `procedural` is a permission and adds up.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SessionLimits {
     /// Longest session.
     pub max_duration: Option<Duration>,
@@ -203,7 +204,7 @@ fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
 
 /// `kind: request-ceiling`: the most that may be asked for ad hoc. It grants nothing by itself: what is asked for,
 /// within it, is held once it was approved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// Unique name.
     pub name: String,
@@ -238,7 +239,7 @@ impl Ceiling {
 }
 
 /// `request:` of a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestTerms {
     /// Groups whose members decide.
     pub approvers: BTreeSet<String>,

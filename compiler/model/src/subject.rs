@@ -4,11 +4,12 @@
 //! is false.
 
 use crate::mask::constant::is_uuid;
+use serde::{Deserialize, Serialize};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The declared type of an attribute (`attributes:` in `daam.yaml`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AttributeType {
     /// `text`.
     Text,

@@ -1,7 +1,7 @@
 //! The shipped examples, from one table to more than a thousand: every document is valid for its schema, compiles,
 //! and its tests hold.
 
-use daam_compiler::{Checked, MemoryFiles, check, scenario};
+use daam_compiler::{Checked, MemoryFiles, check, scenario, stored};
 use daam_diagnostic::Severity;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,7 +54,28 @@ fn holds(root: &Path) -> (Checked, usize) {
             cases += 1;
         }
     }
+    let bytes = stored::to_bytes(&checked.databases).unwrap();
+    let read = stored::from_bytes(&bytes).unwrap();
+    assert_eq!(read.len(), checked.databases.len());
+    for (name, database) in &checked.databases {
+        assert_eq!(read[name].policies, database.policies, "{name}");
+        assert_eq!(read[name].catalog, database.catalog, "{name}");
+        assert_eq!(read[name].scope, database.scope, "{name}");
+    }
     (checked, cases)
+}
+
+#[test]
+fn bytes_that_are_no_compiled_databases_are_refused_without_a_panic() {
+    let (checked, _) = holds(&example("shop"));
+    let bytes = stored::to_bytes(&checked.databases).unwrap();
+    for at in 0..bytes.len() {
+        assert!(stored::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x81;
+        // It may be another text of the same length; what counts is that nothing worse happens.
+        drop(stored::from_bytes(&changed));
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(super) fn run(written: &str, database: Option<&str>, checked: &Checked) -> Result<ExitCode, CliError> {
     let is_digest = written.len() == 64 && written.chars().all(|c| c.is_ascii_hexdigit());
     let differences = if is_digest {
-        let database = super::super::ask::database(database, checked)?;
+        let database = super::super::ask::database(database, &checked.databases)?;
         with_digest(&written.to_ascii_lowercase(), database)?
     } else {
         let doing = format!("read the bundle `{written}`");
@@ -25,7 +25,7 @@ pub(super) fn run(written: &str, database: Option<&str>, checked: &Checked) -> R
             return Err(CliError::usage(format!("`{written}` is a bundle of `{name}`"))
                 .remedy("leave `--database` out, or name that one"));
         }
-        let database = super::super::ask::database(Some(&name), checked)?;
+        let database = super::super::ask::database(Some(&name), &checked.databases)?;
         with_bundle(&bundle, database, &super::compiler())?
     };
     if differences.is_empty() {

@@ -52,7 +52,7 @@ pub(super) fn holds(checkout: &Checkout, bundle: &UnsignedBundle) -> Result<bool
     let today = Day::of_unix(statement.issued_at);
     let checked = Workspace::new(Options { today }).check(&files);
     require_clean(&checked)?;
-    let database = ask::database(Some(&statement.database), &checked)?;
+    let database = ask::database(Some(&statement.database), &checked.databases)?;
     let mut differences = compare::with_bundle(bundle, database, &statement.compiler)?;
     if Some(commit) == named {
         let tree = git::tree(&checkout.directory, commit).unwrap_or_default();
