@@ -5,11 +5,14 @@ mod introspect;
 use crate::config::Config;
 use crate::doctor;
 use crate::output;
+use crate::quiesce::{Ask, quiesce};
 use crate::run::{self, RunOptions};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::error::Error;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Wrong usage; 1 and 2 have meanings of their own.
 const USAGE: u8 = 64;
@@ -22,6 +25,7 @@ Examples:
   daam-agent introspect --config /etc/daam-agent/config.yaml --diff
   daam-agent doctor --config /etc/daam-agent/config.yaml
   daam-agent run --config /etc/daam-agent/config.yaml
+  daam-agent quiesce --config /etc/daam-agent/config.yaml public.users -- psql -f migration.sql
 
 Send SIGHUP to a running agent to reload `upstream.scope`.
 
@@ -30,6 +34,11 @@ daam reads is an error.
 
 Exit status: 0 success, 1 failure (a configuration or environment that is refused included), 2 drift or findings
 (introspect --diff, doctor), 64 wrong usage of the command line.";
+
+const QUIESCE_EXAMPLES: &str = "\
+Examples:
+  daam-agent quiesce --config agent.yaml public.users -- psql service=shop -f drop-column.sql
+  daam-agent quiesce --config agent.yaml 'public.*' --wait 2m --end-sessions -- flyway migrate";
 
 /// Enforces daam policies in front of one PostgreSQL database.
 #[derive(Debug, Parser)]
@@ -54,6 +63,18 @@ enum Command {
     ///
     /// Exit status: 0 nothing found, 1 the database could not be read, 2 something was found.
     Doctor(DoctorArgs),
+    /// Run a migration while no session has a view of some tables.
+    ///
+    /// Asks the agent that runs with this configuration, over a socket in its state directory, so use it on the same
+    /// machine and as the agent's user. Sessions give the views of these tables back with their transactions; when no
+    /// view and no lock of any session is left, COMMAND runs. Statements that need a masked or row-filtered one of
+    /// the tables wait meanwhile, and are refused with 55P03 after `--patience`. When COMMAND has ended the agent
+    /// looks at the database again before it lets sessions go on. Partitions, parents and views of the tables are
+    /// held with them.
+    ///
+    /// Exit status: that of COMMAND; 1 if it was not run.
+    #[command(after_help = QUIESCE_EXAMPLES)]
+    Quiesce(QuiesceArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +122,32 @@ struct DoctorArgs {
     config: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct QuiesceArgs {
+    /// The configuration file.
+    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// How long open transactions that use the tables may take to end.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    wait: Duration,
+    /// How long statements that need the tables wait before they are refused.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    patience: Duration,
+    /// End sessions that still use the tables after `--wait`.
+    #[arg(long)]
+    end_sessions: bool,
+    /// Tables, as the scope's patterns name them.
+    #[arg(required = true, value_name = "TABLE")]
+    tables: Vec<String>,
+    /// What to run.
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::duration::parse(text).ok_or_else(|| "expected a time such as `500ms`, `30s` or `2m`".to_owned())
+}
+
 /// Reads the command line and does what it says.
 pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -127,6 +174,7 @@ pub async fn main() -> ExitCode {
         }
         Command::Introspect(args) => finish(introspect(&args).await),
         Command::Doctor(args) => finish(examine(&args).await),
+        Command::Quiesce(args) => finish(quiesced(args).await),
     }
 }
 
@@ -157,6 +205,18 @@ async fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
     let findings = doctor::examine(&upstream, &config.upstream.scope).await?;
     output::print(&doctor::render(&findings));
     Ok(if findings.is_empty() { 0 } else { FINDINGS })
+}
+
+async fn quiesced(args: QuiesceArgs) -> Result<u8, Failure> {
+    let config = Config::load(&args.config)?;
+    let agent = config.agent.ok_or("`agent` is missing in the configuration")?;
+    let QuiesceArgs { wait, patience, end_sessions, tables, command, .. } = args;
+    let ask = Ask { tables, wait, patience, end_sessions };
+    let ended = quiesce(&agent.state_dir, &ask, &command).await?;
+    if !ended.held_to_the_end {
+        output::complain("warning: the agent went away while the command ran; its sessions ended with it");
+    }
+    Ok(ended.status)
 }
 
 /// The day it is, for the lock.

@@ -1,6 +1,7 @@
 //! What every session needs from the agent, handed to the proxy as one value.
 
 use crate::admin::Admin;
+use crate::quiesce::Holds;
 use crate::session_id::SessionId;
 use crate::sessions::Registry;
 use crate::state::PolicyState;
@@ -9,7 +10,7 @@ use daam_enforce::HashKey;
 use daam_identity::UserPrincipal;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// The agent as a session sees it.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub struct ProxyContext {
     pub upstream: UpstreamConfig,
     /// Live sessions.
     pub sessions: Arc<Registry>,
+    /// Tables held for migrations.
+    pub holds: Arc<Holds>,
+    /// Told when a statement met definitions that are not those the agent knows.
+    pub drift: Arc<Notify>,
     /// How long views stay after a session's last transaction; zero releases at once.
     pub linger: Duration,
     /// The key of the `hash` mask.

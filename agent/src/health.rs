@@ -3,6 +3,7 @@
 
 use crate::keeper::Keeper;
 use crate::link::unix_now;
+use crate::quiesce::Holds;
 use crate::sessions::Registry;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,6 +23,8 @@ pub struct Health {
     pub keeper: Arc<Keeper>,
     /// Live sessions.
     pub sessions: Arc<Registry>,
+    /// Tables held for migrations.
+    pub holds: Arc<Holds>,
     /// Whether the link is up.
     pub connected: Arc<AtomicBool>,
     /// The scope's patterns as written; replaced on reload.
@@ -82,6 +85,7 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
         "trust": { "version": trust_version, "expires_at": trust_end },
         "directory": { "version": state.directory.version(), "users": state.directory.len() },
         "sessions": health.sessions.count(),
+        "held": health.holds.current().tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "certificate": { "not_after": health.certificate_end.load(Ordering::Relaxed) },
         "control_plane": { "connected": health.connected.load(Ordering::Relaxed) },
     }))

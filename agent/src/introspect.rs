@@ -17,6 +17,7 @@ mod views;
 pub(crate) use extensions::used_types;
 
 use daam_catalog::{Catalog, RelationName, Scope};
+use daam_enforce::Objects;
 use std::collections::BTreeSet;
 use tokio_postgres::{Client, IsolationLevel};
 
@@ -49,6 +50,8 @@ pub struct FullCatalog {
     pub(crate) catalog: Catalog,
     /// Sequences that belong to a column (serial, identity): part of their table.
     pub(crate) owned_sequences: BTreeSet<RelationName>,
+    /// Which very objects these are.
+    pub(crate) objects: Objects,
 }
 
 impl FullCatalog {
@@ -76,6 +79,11 @@ impl FullCatalog {
     /// The whole catalogue. For local output only.
     pub fn unfiltered(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Which very objects the names stand for.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// What the scope leaves of it.

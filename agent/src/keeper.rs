@@ -16,6 +16,7 @@ use crate::state::{ActiveBundle, PolicyState};
 use daam_api::link::{DirectoryUser, FromAgent};
 use daam_bundle::{Standing, VerifiedBundle};
 use daam_catalog::Scope;
+use daam_enforce::Objects;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ struct Inner {
     standing: Option<Standing>,
     full: Option<FullCatalog>,
     scoped: ScopedCatalog,
+    objects: Arc<Objects>,
     scope: Arc<Scope>,
     directory: Arc<Directory>,
     revoked: BTreeSet<String>,
@@ -87,6 +89,7 @@ impl Keeper {
             bundle,
             full: None,
             scoped: ScopedCatalog::default(),
+            objects: Arc::default(),
             scope: Arc::new(scope),
             directory: Arc::new(directory),
             revoked: read_json(&state_dir, REVOKED).unwrap_or_default(),
@@ -171,9 +174,13 @@ impl Keeper {
     pub fn set_catalog(&self, full: FullCatalog) -> bool {
         let mut inner = self.lock();
         let scoped = full.within(&inner.scope);
+        let replaced = full.objects != *inner.objects;
+        if replaced {
+            inner.objects = Arc::new(full.objects.clone());
+        }
         inner.full = Some(full);
         let changed = scoped.catalog() != inner.scoped.catalog();
-        if changed || scoped.known() != inner.scoped.known() {
+        if changed || replaced || scoped.known() != inner.scoped.known() {
             inner.scoped = scoped;
             self.publish(&inner);
         }
@@ -259,6 +266,7 @@ impl Keeper {
             bundle,
             policies: Arc::new(policies.unwrap_or_default()),
             catalog: inner.scoped.known().clone(),
+            objects: inner.objects.clone(),
             directory: inner.directory.clone(),
             scope: inner.scope.clone(),
             requests: Arc::default(),

@@ -16,6 +16,7 @@ use crate::enrolment::Pins;
 use crate::health::{self, Health};
 use crate::keeper::Keeper;
 use crate::link::{Link, unix_now};
+use crate::quiesce::{self, Holds};
 use crate::reload::Reload;
 use crate::renewal::Renewal;
 use crate::sessions::Registry;
@@ -27,11 +28,11 @@ use daam_api::link::FromAgent;
 use daam_tunnel::{ListenConfig, Listener};
 use setup::Identity;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
@@ -122,21 +123,26 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     let listener = Arc::new(listen(&identity).await?);
     listener.set_revoked(core.keeper.revoked());
     let (events, reported) = mpsc::channel(EVENTS);
+    let (holds, drift): (Arc<Holds>, Arc<Notify>) = Default::default();
     let context = Arc::new(ProxyContext {
         admin: admin.clone(),
         state: core.keeper.watch(),
         database: identity.agent.database.clone(),
-        upstream,
+        upstream: upstream.clone(),
         sessions: core.sessions.clone(),
+        holds: holds.clone(),
+        drift: drift.clone(),
         linger: config.linger,
         hash_key: setup::hash_key(&identity.agent)?,
         events,
     });
     let mut background = Background::default();
+    serve_quiesce(core.quiesce(holds.clone(), upstream), &identity.agent.state_dir, &mut background);
     background.spawn(core.renewal(&identity, &listener).run());
-    let health = serve_health(identity.agent.health, core.health(), &mut background).await?;
+    let health = serve_health(identity.agent.health, core.health(holds.clone()), &mut background).await?;
     background.reload_on_signal(core.reload(&config))?;
-    background.regularly(admin, core.upkeep.clone(), core.keeper.clone(), core.outbox.clone());
+    background.sweep(admin);
+    background.look(core.upkeep.clone(), core.keeper.clone(), core.outbox.clone(), drift);
     background.forward_events(reported, core.keeper.clone(), core.outbox.clone());
     let sessions = core.sessions.clone();
     let (link, outgoing) = core.link(&identity, listener.clone());
@@ -203,13 +209,24 @@ impl Core {
         })
     }
 
-    fn health(&self) -> Health {
+    fn health(&self, holds: Arc<Holds>) -> Health {
         Health {
             keeper: self.keeper.clone(),
             sessions: self.sessions.clone(),
+            holds,
             connected: self.connected.clone(),
             patterns: self.patterns.clone(),
             certificate_end: self.certificate_end.clone(),
+        }
+    }
+
+    fn quiesce(&self, holds: Arc<Holds>, upstream: UpstreamConfig) -> quiesce::Service {
+        quiesce::Service {
+            holds,
+            keeper: self.keeper.clone(),
+            upkeep: self.upkeep.clone(),
+            sessions: self.sessions.clone(),
+            upstream,
         }
     }
 
@@ -260,6 +277,17 @@ async fn listen(identity: &Identity) -> Result<Listener, RunError> {
     })
     .await
     .map_err(RunError::at("listen for the tunnel"))
+}
+
+/// Without its socket the agent does everything else.
+fn serve_quiesce(service: quiesce::Service, state_dir: &Path, background: &mut Background) {
+    match quiesce::Service::bind(state_dir) {
+        Ok(listener) => {
+            let state_dir = state_dir.to_owned();
+            background.spawn(async move { service.run(listener, &state_dir).await });
+        }
+        Err(error) => tracing::error!(%error, "the control socket cannot be opened; `quiesce` is not served"),
+    }
 }
 
 async fn serve_health(

@@ -174,7 +174,11 @@ mod tests {
             system: Some("hidden".into()),
             ..Catalog::default()
         };
-        let full = FullCatalog { catalog, owned_sequences: BTreeSet::new() };
+        let full = FullCatalog {
+            catalog,
+            owned_sequences: BTreeSet::new(),
+            objects: daam_enforce::Objects::default(),
+        };
         let scope = Scope::Patterns(vec![RelationPattern::parse("public.*").unwrap()]);
         let scoped = full.within(&scope);
         assert_eq!(scoped.len(), 1);

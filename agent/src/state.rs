@@ -11,7 +11,7 @@ pub use ceiling::Ceiling;
 use crate::directory::Directory;
 use daam_bundle::{Attested, Standing};
 use daam_catalog::{Catalog, Scope};
-use daam_enforce::SessionPlan;
+use daam_enforce::{Objects, SessionPlan};
 use daam_identity::UserPrincipal;
 use daam_model::{EffectivePolicy, PolicySet, Subject};
 use std::collections::BTreeSet;
@@ -45,6 +45,8 @@ pub struct PolicyState {
     /// The database as sessions must know it: what is in scope, and what is out of it but open to everyone, so that
     /// it can be refused.
     pub catalog: Arc<Catalog>,
+    /// Which very objects its names stand for.
+    pub objects: Arc<Objects>,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// The customer's scope.
@@ -179,7 +181,8 @@ impl PolicyState {
             return Err(Denied::NoPolicy { email: subject.email });
         }
         let plan = daam_enforce::plan(&effective, &self.catalog)
-            .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?;
+            .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?
+            .tied_to(&self.objects);
         Ok(Decision { subject, effective, plan, ceiling: ceiling.clone() })
     }
 

@@ -47,7 +47,10 @@ pub async fn connect(upstream: &UpstreamConfig) -> Result<Connected, UpkeepError
         let (client, connection) = config.connect(NoTls).await.map_err(UpkeepError::Connect)?;
         (client, tokio::spawn(log_end(connection)))
     };
-    Ok(Connected { client, _driver: AbortOnDropHandle::new(driver) })
+    let connected = Connected { client, _driver: AbortOnDropHandle::new(driver) };
+    // A migration may hold locks for long; a look that waits for one keeps its snapshot from being let go meanwhile.
+    connected.client.batch_execute("SET lock_timeout = '2s'").await.map_err(UpkeepError::Connect)?;
+    Ok(connected)
 }
 
 async fn log_end(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {

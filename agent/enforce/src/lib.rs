@@ -17,7 +17,7 @@ pub mod rewrite;
 
 pub use edit::EditMap;
 pub use plan::{
-    Access, DirectTable, HashKey, PlanError, ProtectedTable, SessionPlan, ViewKind, activate_call, plan,
-    release_call,
+    Access, DirectTable, HashKey, Objects, PlanError, ProtectedTable, SessionPlan, ViewKind, activate_call,
+    plan, release_call,
 };
 pub use rewrite::{Refusal, RewriteContext, Rewritten, StatementClass, rewrite};

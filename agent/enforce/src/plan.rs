@@ -10,10 +10,12 @@ mod compare;
 mod grants;
 mod hex;
 mod install;
+mod objects;
 mod table;
 mod views;
 
 pub use access::{Access, DirectTable};
+pub use objects::Objects;
 pub use table::{ProtectedColumn, ProtectedTable, ViewKind};
 pub(crate) use views::{masked_name, qualified as qualified_view};
 
@@ -93,14 +95,17 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
             let table = table::protect(relation, access, &e.subject, catalog, &mut notices)?;
             protected.insert(name.clone(), table);
         } else if !access.verbs.is_empty() {
-            direct.insert(name.clone(), DirectTable { verbs: access.verbs.clone() });
+            direct.insert(
+                name.clone(),
+                DirectTable { verbs: access.verbs.clone(), by_column: access.future_masks },
+            );
         }
     }
     let permission_grants = grants::permission(&direct, &protected, &e.functions, catalog);
     let view_owner_grants = grants::view_owner(&protected, catalog);
     Ok(SessionPlan {
-        permission_role: grants::role_name("daam_p_", &permission_grants),
-        view_owner: (!protected.is_empty()).then(|| grants::role_name("daam_v_", &view_owner_grants)),
+        permission_role: grants::role_name("daam_p_", &permission_grants, &[]),
+        view_owner: (!protected.is_empty()).then(|| grants::role_name("daam_v_", &view_owner_grants, &[])),
         direct,
         protected,
         functions: e.functions.clone(),

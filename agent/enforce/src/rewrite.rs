@@ -8,6 +8,7 @@
 
 mod copy;
 mod function;
+mod lock;
 mod name;
 mod refuse;
 mod returning;
@@ -21,6 +22,9 @@ use daam_catalog::{Catalog, Identifier, RelationName};
 use daam_sql::token;
 use std::collections::BTreeSet;
 use walk::Walker;
+
+/// Columns every table has and no view does.
+pub(crate) const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 /// What a statement is read against.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +89,11 @@ impl StatementClass {
     /// It may write a protected table: what triggers say about the rows is not for the session.
     pub fn may_write_protected(self) -> bool {
         self.has(Self::WRITES) || self.has(Self::EXECUTES)
+    }
+
+    /// It runs what SQL's PREPARE prepared.
+    pub fn executes(self) -> bool {
+        self.has(Self::EXECUTES)
     }
 
     /// It may make the transaction read-only, in which no view can be created: activate everything before.

@@ -28,6 +28,8 @@ pub const INVALID_PARAMETER_VALUE: &str = "22023";
 pub const TOO_MANY_CONNECTIONS: &str = "53300";
 /// A limit of the program, such as the length of a message.
 pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+/// Something is locked, and waiting for it has taken too long.
+pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// A statement was cancelled.
 pub const QUERY_CANCELED: &str = "57014";
 /// The session was ended by an administrator.
@@ -38,5 +40,9 @@ pub const CANNOT_CONNECT_NOW: &str = "57P03";
 pub const INTERNAL_ERROR: &str = "XX000";
 /// The relation does not exist.
 pub const UNDEFINED_TABLE: &str = "42P01";
+/// The column does not exist.
+pub const UNDEFINED_COLUMN: &str = "42703";
+/// The schema does not exist.
+pub const UNDEFINED_SCHEMA: &str = "3F000";
 /// The function does not exist.
 pub const UNDEFINED_FUNCTION: &str = "42883";

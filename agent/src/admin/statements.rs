@@ -94,7 +94,7 @@ impl Statements {
         out
     }
 
-    /// Removes a role with everything it owns or holds in this database.
+    /// Removes a shared role with everything it holds in this database.
     pub(super) fn drop(&self, role: &str) -> Vec<String> {
         vec![
             self.grant_to_self(role),
@@ -103,7 +103,8 @@ impl Statements {
         ]
     }
 
-    /// Removes a session's former view owner; what the session built on its views goes with them.
+    /// Removes a role of one session. What the session built on its views goes with them: after a crash of the server
+    /// all of that is there still.
     pub(super) fn retire(&self, role: &str) -> Vec<String> {
         vec![
             self.grant_to_self(role),

@@ -43,7 +43,7 @@ pub(super) async fn find(client: &tokio_postgres::Client, tag: &AgentTag) -> Res
 }
 
 /// Roles to drop, in an order that works: sessions' own roles first, then shared roles that lose their last member.
-pub(super) fn orphans(found: Vec<Found>, registry: &Registry) -> Vec<String> {
+pub(super) fn orphans(found: Vec<Found>, registry: &Registry) -> Vec<Found> {
     let alive = |found: &Found| match &found.session {
         Some(session) => found.backend || registry.is_live(session),
         None => registry.holds(&found.role),
@@ -53,11 +53,8 @@ pub(super) fn orphans(found: Vec<Found>, registry: &Registry) -> Vec<String> {
     // While a session of an earlier run lives, its shared roles have members; they wait for the next sweep.
     let survivors =
         own.iter().any(|found| alive(found) && !found.session.as_ref().is_some_and(|s| registry.is_live(s)));
-    let own = own.into_iter().filter(|found| !alive(found)).map(|found| found.role);
-    let shared = shared
-        .into_iter()
-        .filter(|found| !(alive(found) || survivors && found.members > 0))
-        .map(|found| found.role);
+    let own = own.into_iter().filter(|found| !alive(found));
+    let shared = shared.into_iter().filter(|found| !(alive(found) || survivors && found.members > 0));
     own.chain(shared).collect()
 }
 
@@ -73,6 +70,10 @@ mod tests {
         Found { role: role.to_owned(), session: None, backend: false, members }
     }
 
+    fn names(found: Vec<Found>) -> Vec<String> {
+        found.into_iter().map(|found| found.role).collect()
+    }
+
     #[test]
     fn only_roles_without_a_living_session_are_orphans() {
         let (dead, alive, ours) = (SessionId::fresh(), SessionId::fresh(), SessionId::fresh());
@@ -86,13 +87,16 @@ mod tests {
             shared("daam_p_used", 1),
             shared("daam_p_free", 0),
         ];
-        assert_eq!(orphans(found, &registry), [format!("daam_s_{dead}"), "daam_p_free".to_owned()]);
+        assert_eq!(names(orphans(found, &registry)), [format!("daam_s_{dead}"), "daam_p_free".to_owned()]);
     }
 
     #[test]
     fn shared_roles_go_with_their_last_dead_session() {
         let dead = SessionId::fresh();
         let found = vec![own(&dead, false), shared("daam_p_x", 1)];
-        assert_eq!(orphans(found, &Registry::default()), [format!("daam_s_{dead}"), "daam_p_x".to_owned()]);
+        assert_eq!(
+            names(orphans(found, &Registry::default())),
+            [format!("daam_s_{dead}"), "daam_p_x".to_owned()]
+        );
     }
 }

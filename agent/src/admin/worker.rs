@@ -211,7 +211,7 @@ impl Worker {
         owners: Vec<String>,
     ) -> Result<(), AdminError> {
         let batch: Vec<String> =
-            owners.iter().chain([&role]).flat_map(|role| self.statements.drop(role)).collect();
+            owners.iter().chain([&role]).flat_map(|role| self.statements.retire(role)).collect();
         let result = self.connection.locked("remove the session's roles", &batch).await;
         let freed = self.registry.end(&session);
         if result.is_ok() {
@@ -234,8 +234,13 @@ impl Worker {
     async fn sweep(&self) -> Result<Swept, AdminError> {
         let roles = sweep::find(&self.connection.client, &self.statements.tag).await?;
         let mut swept = Swept::default();
-        for role in sweep::orphans(roles, &self.registry) {
-            match self.connection.locked("remove an orphaned role", &self.statements.drop(&role)).await {
+        for orphan in sweep::orphans(roles, &self.registry) {
+            let role = orphan.role;
+            let statements = match orphan.session {
+                Some(_) => self.statements.retire(&role),
+                None => self.statements.drop(&role),
+            };
+            match self.connection.locked("remove an orphaned role", &statements).await {
                 Ok(()) => swept.dropped.push(role),
                 Err(error) => swept.kept.push((role, cause::chain(&error))),
             }

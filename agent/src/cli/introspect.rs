@@ -86,7 +86,7 @@ mod tests {
             (name.clone(), Relation::new(name, RelationKind::Table, Identifier::stored("o").unwrap()))
         });
         let catalog = Catalog { relations: relations.collect(), ..Catalog::default() };
-        FullCatalog { catalog, owned_sequences: BTreeSet::new() }
+        FullCatalog { catalog, owned_sequences: BTreeSet::new(), objects: daam_enforce::Objects::default() }
     }
 
     fn scope(text: &str) -> UpstreamSection {

@@ -127,16 +127,7 @@ pub(super) fn duration(node: &Node, what: &str, faults: &mut Vec<Fault>) -> Opti
         Value::Scalar { text, .. } => text.as_str(),
         _ => "",
     };
-    let split = raw.find(|c: char| !c.is_ascii_digit()).unwrap_or(raw.len());
-    let (digits, unit) = raw.split_at(split);
-    let value = digits.parse::<u64>().ok().and_then(|count| match unit {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => count.checked_mul(60).map(Duration::from_secs),
-        "h" => count.checked_mul(3600).map(Duration::from_secs),
-        "" if count == 0 => Some(Duration::ZERO),
-        _ => None,
-    });
+    let value = crate::duration::parse(raw);
     if value.is_none() {
         faults.push(node.fault(format!("`{what}` must be a duration such as `500ms`, `1s` or `2m`")));
     }

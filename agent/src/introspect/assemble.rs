@@ -8,7 +8,9 @@ use daam_catalog::{
     NameError, Parameters, Privilege, Relation, RelationKind, RelationName, RowClass, SearchPath,
     ServerVersion, ViewOptions, Volatility,
 };
+use daam_enforce::Objects;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use tokio_postgres::Row;
 
 /// Relations by oid while the pieces come together; `numbers` maps attribute numbers to column positions.
@@ -17,6 +19,8 @@ struct Work {
     relations: BTreeMap<i64, Relation>,
     numbers: BTreeMap<(i64, i32), usize>,
     owned_sequences: BTreeSet<RelationName>,
+    /// The numbers of a relation and its columns.
+    objects: BTreeMap<i64, String>,
 }
 
 pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
@@ -37,6 +41,10 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
         oids.insert(oid, function.clone());
         functions.insert(function.name.clone(), function);
     }
+    let objects = Objects {
+        relations: work.objects().collect(),
+        functions: oids.iter().map(|(oid, function)| (function.name.clone(), oid.to_string())).collect(),
+    };
     views::trace(&mut work.relations, &oids, facts)?;
     let mut catalog = Catalog {
         server: ServerVersion(u32::try_from(facts.version).unwrap_or(0)),
@@ -49,7 +57,7 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
         captured: None,
     };
     extensions::keep_used(&mut catalog, &user_types::of_extensions(facts)?);
-    Ok(FullCatalog { catalog, owned_sequences: work.owned_sequences })
+    Ok(FullCatalog { catalog, owned_sequences: work.owned_sequences, objects })
 }
 
 impl Work {
@@ -99,7 +107,10 @@ impl Work {
             (_, true) => Generated::From(Vec::new()),
             _ => Generated::No,
         };
-        self.numbers.insert((oid, get(row, 12, WHAT)?), relation.columns.len());
+        let number: i32 = get(row, 12, WHAT)?;
+        self.numbers.insert((oid, number), relation.columns.len());
+        let object = self.objects.entry(oid).or_insert_with(|| oid.to_string());
+        let _ = write!(object, ",{number}");
         let data_type = DataType { sql: get(row, 2, WHAT)?, class };
         relation.columns.push(Column {
             not_null: get(row, 7, WHAT)?,
@@ -110,6 +121,14 @@ impl Work {
             ..Column::new(identifier(get(row, 1, WHAT)?, "column")?, data_type)
         });
         Ok(())
+    }
+
+    /// Every relation with its numbers.
+    fn objects(&self) -> impl Iterator<Item = (RelationName, String)> {
+        self.relations.iter().map(|(oid, relation)| {
+            let object = self.objects.get(oid).cloned();
+            (relation.name.clone(), object.unwrap_or_else(|| oid.to_string()))
+        })
     }
 
     fn column_of(&mut self, oid: i64, number: i32) -> Option<&mut Column> {

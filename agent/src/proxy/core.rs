@@ -5,6 +5,7 @@
 //! [`Maintenance`] and done by the session when nothing is in flight and no transaction is open.
 
 use super::checked::{Checker, Rules};
+use super::held::Quiet;
 use super::limits::Clocks;
 use super::note::{Names, Note, Purpose};
 use super::path::SearchPath;
@@ -88,6 +89,8 @@ pub(super) struct Wires {
     pub(super) to_upstream: BytesMut,
     /// How much of the last bulk message has not arrived yet.
     pub(super) bulk_open: usize,
+    /// The client has the beginning of that message, and must get the rest.
+    pub(super) passing: bool,
 }
 
 /// What must be done before the next statement outside a transaction.
@@ -152,6 +155,8 @@ pub(super) struct Core {
     pub(super) maintenance: Maintenance,
     pub(super) interruption: Option<Interruption>,
     pub(super) copy: CopyIn,
+    /// What is held for a migration.
+    pub(super) quiet: Quiet,
     pub(super) rest: Rest,
 }
 
@@ -167,6 +172,8 @@ pub(super) struct Rest {
     pub(super) withhold: super::withhold::Withhold,
     /// Views could not be created; the statement that needed them fails with this.
     pub(super) activation_error: Option<Report>,
+    /// A statement met definitions that are not those known here.
+    pub(super) drifted: bool,
     /// Statements since the counter was last asked.
     pub(super) statements: u64,
 }
@@ -185,12 +192,14 @@ impl Core {
             maintenance: Maintenance::default(),
             interruption: None,
             copy: CopyIn::default(),
+            quiet: Quiet::default(),
             rest: Rest {
                 clocks,
                 parameters,
                 skipping: false,
                 withhold: super::withhold::Withhold::default(),
                 activation_error: None,
+                drifted: false,
                 statements: 0,
             },
         }
@@ -224,6 +233,9 @@ impl Core {
         }
         if self.copy.waiting || self.path.is_asked() || self.interruption.as_ref().is_some_and(|it| it.muted)
         {
+            return false;
+        }
+        if self.is_stalled() {
             return false;
         }
         let full = self.wires.to_upstream.len() >= HIGH_WATER
@@ -261,7 +273,9 @@ impl Core {
         if failed || self.pipeline.skipping() || needed.is_empty() {
             return;
         }
-        let missing = self.views.request(needed);
+        let held = self.held_views();
+        let free = needed.iter().filter(|name| !held.contains(*name)).cloned().collect();
+        let missing = self.views.request(&free);
         if missing.is_empty() {
             return;
         }
@@ -394,6 +408,6 @@ pub(super) fn failed_transaction(reason: &str) -> Report {
 }
 
 /// The one place of this module that asks for the time.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure: time is passed in.
 
+use crate::duration::words;
 use daam_model::SessionLimits;
 use daam_pgwire::{Report, sqlstate};
 use std::time::Duration;
@@ -21,6 +22,17 @@ pub(super) enum Due {
     Release,
 }
 
+/// What is left of the client's last words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing to act on.
+    Nothing,
+    /// Views, and no transaction that needs them.
+    Views,
+    /// A batch whose end the client owes.
+    Batch,
+}
+
 /// When things happened last.
 #[derive(Debug)]
 pub(super) struct Clocks {
@@ -29,18 +41,30 @@ pub(super) struct Clocks {
     busy_since: Option<Instant>,
     /// Since when none has.
     idle_since: Instant,
+    /// When the client last asked for something.
+    heard: Instant,
     cancelled: bool,
     linger: Duration,
 }
 
 impl Clocks {
     pub(super) fn new(now: Instant, linger: Duration) -> Self {
-        Self { started: now, busy_since: None, idle_since: now, cancelled: false, linger }
+        Self { started: now, busy_since: None, idle_since: now, heard: now, cancelled: false, linger }
     }
 
     /// The client's work began (or the next piece of it).
     pub(super) fn busy(&mut self, now: Instant) {
         self.busy_since.get_or_insert(now);
+        self.heard = now;
+    }
+
+    /// A piece of what the client asked for is answered, and the next one begins. One that was cancelled is over when
+    /// the server says that it is `ready`: what it had said before may come late.
+    pub(super) fn answered(&mut self, now: Instant, ready: bool) {
+        if self.busy_since.is_some() && (ready || !self.cancelled) {
+            self.busy_since = Some(now);
+            self.cancelled = false;
+        }
     }
 
     /// Everything the client asked for is answered.
@@ -60,21 +84,25 @@ impl Clocks {
         self.cancelled
     }
 
-    /// The earliest deadline and what it asks for. `releasable`: views exist and no transaction is open.
-    pub(super) fn next(&self, limits: &SessionLimits, releasable: bool) -> Option<(Instant, Due)> {
+    /// The earliest deadline and what it asks for.
+    pub(super) fn next(&self, limits: &SessionLimits, left: Left) -> Option<(Instant, Due)> {
+        let silent_since = match self.busy_since {
+            None => Some(self.idle_since),
+            Some(_) => (left == Left::Batch).then_some(self.heard),
+        };
         let lasted =
             limits.max_duration.and_then(|most| Some((self.started.checked_add(most)?, lasted(most))));
         let paused = limits
             .idle_timeout
-            .filter(|_| self.busy_since.is_none())
-            .and_then(|most| Some((self.idle_since.checked_add(most)?, paused(most))));
+            .zip(silent_since)
+            .and_then(|(most, since)| Some((since.checked_add(most)?, paused(most))));
         let running = limits.statement_timeout.zip(self.busy_since).and_then(|(most, since)| {
             if self.cancelled {
                 return Some((since.checked_add(most)?.checked_add(GRACE)?, stuck(most)));
             }
             Some((since.checked_add(most)?, Due::CancelStatement))
         });
-        let release = (releasable && self.busy_since.is_none())
+        let release = (left == Left::Views && self.busy_since.is_none())
             .then(|| Some((self.idle_since.checked_add(self.linger)?, Due::Release)))
             .flatten();
         [lasted, paused, running, release].into_iter().flatten().min_by_key(|(at, _)| *at)
@@ -99,18 +127,6 @@ fn stuck(most: Duration) -> Due {
     Due::End(Box::new(Report::fatal(sqlstate::ADMIN_SHUTDOWN, &text)))
 }
 
-/// A duration as people say it.
-pub(super) fn words(duration: Duration) -> String {
-    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
-    match (seconds, millis) {
-        (0, millis) => format!("{millis} ms"),
-        (seconds, 0) if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
-        (seconds, 0) if seconds % 60 == 0 => format!("{} min", seconds / 60),
-        (seconds, 0) => format!("{seconds} s"),
-        (seconds, millis) => format!("{seconds}.{millis:03} s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,21 +143,38 @@ mod tests {
             ..SessionLimits::default()
         };
         let mut clocks = Clocks::new(start, SECOND);
-        assert!(matches!(clocks.next(&limits, true), Some((at, Due::Release)) if at == start + SECOND));
-        assert!(matches!(clocks.next(&limits, false), Some((at, Due::End(_))) if at == start + SECOND * 60));
+        assert!(
+            matches!(clocks.next(&limits, Left::Views), Some((at, Due::Release)) if at == start + SECOND)
+        );
+        assert!(
+            matches!(clocks.next(&limits, Left::Nothing), Some((at, Due::End(_))) if at == start + SECOND * 60)
+        );
         clocks.busy(start + SECOND);
-        let due = clocks.next(&limits, true);
+        let due = clocks.next(&limits, Left::Views);
         assert!(matches!(due, Some((at, Due::CancelStatement)) if at == start + SECOND * 6));
         clocks.cancelled();
-        let due = clocks.next(&limits, true);
+        let due = clocks.next(&limits, Left::Views);
         assert!(matches!(due, Some((at, Due::End(_))) if at == start + SECOND * 6 + GRACE));
+        clocks.answered(start + SECOND * 7, false);
+        assert!(clocks.was_cancelled());
+        clocks.answered(start + SECOND * 7, true);
+        let due = clocks.next(&limits, Left::Views);
+        assert!(matches!(due, Some((at, Due::CancelStatement)) if at == start + SECOND * 12));
         clocks.idle(start + SECOND * 7);
         assert!(!clocks.was_cancelled());
     }
 
     #[test]
-    fn durations_read_naturally() {
-        let told = [1500, 90_000, 3_600_000, 20].map(|ms| words(Duration::from_millis(ms)));
-        assert_eq!(told, ["1.500 s", "90 s", "1 h", "20 ms"]);
+    fn a_batch_without_an_end_is_a_pause() {
+        let start = Instant::now();
+        let limits = SessionLimits { idle_timeout: Some(SECOND * 60), ..SessionLimits::default() };
+        let mut clocks = Clocks::new(start, SECOND);
+        clocks.busy(start + SECOND);
+        assert!(clocks.next(&limits, Left::Nothing).is_none(), "a statement runs");
+        let due = clocks.next(&limits, Left::Batch);
+        assert!(matches!(due, Some((at, Due::End(_))) if at == start + SECOND * 61));
+        clocks.busy(start + SECOND * 5);
+        let due = clocks.next(&limits, Left::Batch);
+        assert!(matches!(due, Some((at, Due::End(_))) if at == start + SECOND * 65));
     }
 }

@@ -4,7 +4,7 @@
 //! session's roles, after which the old views are dead; what runs is cancelled, an open transaction fails, and the
 //! functions and cursors of the old policy are replaced before anything else runs.
 
-use super::core::End;
+use super::core::{End, HIGH_WATER};
 use super::maintenance::admin_failed;
 use super::session::Session;
 use crate::admin::Switched;
@@ -49,6 +49,11 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
                 "the access policy of this session has changed",
             ));
         }
+        // The client gets the rest of a message it has the beginning of, unless that is much.
+        if self.core.wires.passing && self.core.wires.bulk_open > HIGH_WATER {
+            let text = "the access policy of this session has changed in the middle of a large value";
+            return Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, text));
+        }
         Ok(())
     }
 
@@ -59,7 +64,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             self.ctx.admin.switch(&mut self.grant, old, &new).await.map_err(|error| admin_failed(&error))?;
         if switched == Switched::Reinstall {
             self.core.maintenance.reinstall = true;
-            self.core.views.take();
+            self.core.views.doubt();
         }
         self.core.adopt(new, catalog);
         Ok(())

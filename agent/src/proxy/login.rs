@@ -246,7 +246,22 @@ impl Prepared {
         let SetUp { id, ctx, grant } = setup;
         let (user, client) = (caller.user, Line::new(caller.stream));
         let cancels = JoinSet::new();
-        Session { id, user, ctx, state, grant, key, registration, client, upstream, core, cancels }
+        let (held, seat) = (ctx.holds.watch(), ctx.holds.join(&id));
+        Session {
+            id,
+            user,
+            ctx,
+            state,
+            held,
+            seat,
+            grant,
+            key,
+            registration,
+            client,
+            upstream,
+            core,
+            cancels,
+        }
     }
 }
 

@@ -16,29 +16,42 @@ impl Core {
             let ours = matches!(self.pipeline.current(), Some(Note { purpose: Purpose::Path, .. }));
             let bulk = if ours { |_| false } else { backend::is_bulk };
             let wires = &mut self.wires;
+            let open = wires.bulk_open;
             let piece =
                 wires.from_upstream.take_piece(&mut wires.bulk_open, bulk).map_err(bad_server_frame)?;
             match piece {
                 None => return Ok(moved),
-                Some(Piece::Bulk(bytes)) => self.bulk(&bytes)?,
+                Some(Piece::Bulk(bytes)) => self.bulk(&bytes, open)?,
                 Some(Piece::Message(frame)) => self.server_message(&frame)?,
             }
             moved = true;
         }
     }
 
-    fn bulk(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match self.pipeline.current() {
-            None => Err(End::out_of_step(OutOfStep::Unexpected(b'D'))),
-            Some(note) if !note.is_clients() => Ok(()),
-            Some(_) => {
-                match &mut self.interruption {
-                    Some(interruption) if interruption.muted => interruption.withheld = true,
-                    _ => self.wires.to_client.extend_from_slice(bytes),
-                }
-                Ok(())
-            }
+    /// Passes rows on, or withholds them; `open` bytes belong to a message that began earlier. A message of which the
+    /// client has the beginning is passed on to its end, whatever happened meanwhile: the client would take what
+    /// follows for a part of it.
+    fn bulk(&mut self, bytes: &[u8], open: usize) -> Result<(), End> {
+        let clients = match self.pipeline.current() {
+            None => return Err(End::out_of_step(OutOfStep::Unexpected(b'D'))),
+            Some(note) => note.is_clients(),
+        };
+        let (begun, fresh) = bytes.split_at_checked(open).unwrap_or((bytes, &[]));
+        if self.wires.passing {
+            self.wires.to_client.extend_from_slice(begun);
         }
+        if fresh.is_empty() {
+            self.wires.passing &= self.wires.bulk_open > 0;
+            return Ok(());
+        }
+        let passes = clients && !self.is_muted();
+        if passes {
+            self.wires.to_client.extend_from_slice(fresh);
+        } else if let Some(interruption) = self.interruption.as_mut().filter(|_| clients) {
+            interruption.withheld = true;
+        }
+        self.wires.passing = passes && self.wires.bulk_open > 0;
+        Ok(())
     }
 
     fn server_message(&mut self, frame: &Frame) -> Result<(), End> {
@@ -53,6 +66,9 @@ impl Core {
             self.failed(frame, &reply)?;
         } else {
             self.succeeded(frame, &reply)?;
+        }
+        if reply.finished && self.pipeline.in_flight() > 0 {
+            self.rest.clocks.answered(Instant::now(), frame.tag() == b'Z');
         }
         if frame.tag() == b'Z' {
             self.ready();
@@ -72,9 +88,10 @@ impl Core {
             }
             // A text made to fail has not failed.
             Purpose::Refused(_) => return Err(End::out_of_step(OutOfStep::Unexpected(frame.tag()))),
-            Purpose::Activate(tables) if reply.finished && self.rest.activation_error.is_none() => {
-                self.views.created(&tables.clone());
-            }
+            Purpose::Activate(tables) if reply.finished => match self.rest.activation_error {
+                None => self.views.created(tables),
+                Some(_) => self.views.not_created(tables),
+            },
             Purpose::Path => self.path_reply(frame, reply.finished)?,
             Purpose::Activate(_) | Purpose::Quiet => {}
         }
@@ -186,9 +203,23 @@ impl Core {
             self.tell_client(frame.as_bytes());
             return Ok(());
         };
+        if let Purpose::Activate(tables) = &note.purpose
+            && reply.finished
+        {
+            self.views.not_created(tables);
+        }
         match &note.purpose {
             Purpose::Client => self.client_error(frame, note, report),
             Purpose::Refused(refusal) => self.tell_client(&refusal.to_error()),
+            Purpose::Activate(_) if is_drift(&report) => {
+                self.rest.drifted = true;
+                let report = changed_definition(&report);
+                if reply.finished {
+                    self.tell_client(&report.to_error());
+                } else {
+                    self.rest.activation_error = Some(report);
+                }
+            }
             // Inside a batch an error of ours is the batch's error: everything after it is skipped.
             Purpose::Activate(_) if report.code() == sqlstate::UNDEFINED_FUNCTION => {
                 self.functions_lost(reply.finished);
@@ -212,7 +243,7 @@ impl Core {
 
     /// Something discarded the session's functions without a statement that says so.
     fn functions_lost(&mut self, finished: bool) {
-        self.views.take();
+        self.views.doubt();
         self.maintenance.reinstall = true;
         let told = "the views this session reads through were discarded";
         let error = Report::error(sqlstate::UNDEFINED_TABLE, told).hint("run the statement again".to_owned());
@@ -227,11 +258,16 @@ impl Core {
         if let Some(parsed) = &note.parsed {
             self.names.parse_failed(parsed);
         }
+        self.rest.drifted |= is_drift(&report);
         if let Some(better) = self.better_error(&report).or_else(|| self.missing_view(note, &report)) {
             return self.tell_client(&better.to_error());
         }
         if let Some(hidden) = self.rest.withhold.error(&report, self.may_write_behind()) {
             return self.tell_client(&hidden.to_error());
+        }
+        if note.text.as_ref().is_some_and(|text| text.rewritten.class.executes()) && is_drift(&report) {
+            let hint = "if the policy has changed since the statement was prepared, prepare it again";
+            return self.tell_client(&report.hint(hint.to_owned()).to_error());
         }
         let edited = note.text.as_ref().filter(|text| !text.rewritten.edits.is_empty());
         let clearer = clarify(&mut report);
@@ -259,7 +295,7 @@ impl Core {
                 Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(interruption.reason.clone()))
             }
             (sqlstate::QUERY_CANCELED, None) if self.rest.clocks.was_cancelled() => {
-                let most = self.policy.plan.limits().statement_timeout.map(super::limits::words);
+                let most = self.policy.plan.limits().statement_timeout.map(crate::duration::words);
                 let text = "canceling statement due to the policy's statement timeout";
                 let detail = most.map(|most| format!("The policy allows a statement {most}."));
                 Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(detail))
@@ -276,7 +312,7 @@ impl Core {
             message.contains(&format!("{}.{}\"", table.schema.as_str(), table.name.as_str()))
         })?;
         let told = format!("the session's view of `{gone}` is gone");
-        self.views.take();
+        self.views.doubt();
         Some(Report::error(report.code(), &told).hint("run the statement again".to_owned()))
     }
 
@@ -293,8 +329,9 @@ impl Core {
         if let Some(parsed) = &note.parsed {
             self.names.parse_failed(parsed);
         }
-        match note.purpose {
+        match &note.purpose {
             Purpose::Path => self.path.failed(),
+            Purpose::Activate(tables) => self.views.not_created(tables),
             _ if note.text.as_ref().is_some_and(|text| text.rewritten.class.copy_in()) => {
                 self.copy.waiting = false;
             }
@@ -321,9 +358,29 @@ impl Core {
             }
         }
         if self.pipeline.is_settled() {
+            if self.pipeline.status() == TransactionStatus::Open {
+                self.views.transaction_open();
+            }
             self.rest.clocks.idle(Instant::now());
         }
     }
+}
+
+/// Whether the server does not know what the agent believes to be there, or has not granted it.
+fn is_drift(report: &Report) -> bool {
+    const GONE: [&str; 4] = [
+        sqlstate::UNDEFINED_TABLE,
+        sqlstate::UNDEFINED_COLUMN,
+        sqlstate::UNDEFINED_SCHEMA,
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+    ];
+    GONE.contains(&report.code())
+}
+
+/// The server's own words would be about the definition of a view, with columns that are nobody's business.
+fn changed_definition(report: &Report) -> Report {
+    let text = "the definition of a table of this statement has just changed";
+    Report::error(report.code(), text).hint("run the statement again".to_owned())
 }
 
 /// Words for what the server says about objects the client does not know of; says whether any were needed.

@@ -2,6 +2,7 @@
 
 use super::checked::Checked;
 use super::core::{Core, End, MOST_STATEMENTS, REFUSED};
+use super::held::Next;
 use super::note::{Note, Purpose, Statement};
 use bytes::Bytes;
 use daam_pgwire::frontend::{self, Message, Target};
@@ -19,8 +20,14 @@ impl Core {
                 self.ask_path();
                 return Ok(true);
             }
-            let Some(frame) = self.wires.inbox.take().map_err(End::bad_frame)? else { break };
-            self.client_message(&frame)?;
+            match self.next_message()? {
+                Next::None => break,
+                Next::Take(frame) => self.client_message(&frame)?,
+                Next::Refuse(frame, report) => {
+                    let tag = frame.tag();
+                    self.refuse_held(&frame, *report).map_err(|error| End::violation(error, tag))?;
+                }
+            }
             moved = true;
         }
         Ok(moved)
@@ -28,7 +35,7 @@ impl Core {
 
     /// The next message is SQL, and nobody knows what its names mean.
     fn needs_path(&self) -> bool {
-        let text = matches!(self.wires.inbox.next_tag(), Some(b'Q' | b'P'));
+        let text = matches!(self.quiet.tag().or(self.wires.inbox.next_tag()), Some(b'Q' | b'P'));
         let lost = self.pipeline.skipping()
             || self.rest.skipping
             || self.pipeline.copy_in()
@@ -83,13 +90,17 @@ impl Core {
         };
         self.prepare_for(&text);
         self.follow(&text);
+        if self.pipeline.batch_open() {
+            // It ends the batch as Sync does.
+            self.views.stretch_ends();
+        }
         let message = frontend::query(&text.rewritten.sql);
         let note = Note { notices: self.notify(&text), ..Note::with_text(text) };
         self.send(Request::Query, note, &message);
     }
 
     /// Refuses a simple query: at once if nothing else is going on, otherwise by failing in its place.
-    fn refuse_query(&mut self, report: Report) {
+    pub(super) fn refuse_query(&mut self, report: Report) {
         if self.is_at_rest() {
             self.tell_client(&report.to_error());
             self.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
@@ -125,7 +136,7 @@ impl Core {
     }
 
     /// Refuses a statement of the extended protocol; the rest of its batch is skipped.
-    fn refuse_parse(&mut self, name: &[u8], report: Report) {
+    pub(super) fn refuse_parse(&mut self, name: &[u8], report: Report) {
         if self.is_at_rest() {
             self.tell_client(&report.to_error());
             self.rest.skipping = true;
@@ -224,6 +235,7 @@ impl Core {
             return;
         }
         self.busy();
+        self.views.stretch_ends();
         self.send(Request::Sync, Note::client(), frame.as_bytes());
     }
 
@@ -281,8 +293,11 @@ impl Core {
         } else if class.transaction_control() {
             self.path.transaction_control();
         }
+        if class.transaction_control() {
+            self.views.stretch_ends();
+        }
         if class.discards_temp() {
-            self.views.take();
+            self.views.doubt();
             self.maintenance.reinstall = true;
         }
         if class.copy_in() {

@@ -5,9 +5,10 @@
 
 use super::SessionEnd;
 use super::core::{Core, End, HIGH_WATER};
-use super::limits::Due;
+use super::limits::{Due, Left};
 use crate::admin::SessionGrant;
 use crate::context::{ProxyContext, SessionEvent, SessionEventKind};
+use crate::quiesce::{Held, Seat};
 use crate::session_id::SessionId;
 use crate::sessions::{Registration, SessionCommand};
 use crate::state::PolicyState;
@@ -33,6 +34,7 @@ const READ: usize = 32 * 1024;
 enum Event {
     Command(SessionCommand),
     Policy,
+    Held,
     Deadline,
     ClientRead(io::Result<usize>),
     ClientWritten(io::Result<()>),
@@ -75,6 +77,8 @@ pub(super) struct Session<C> {
     pub(super) user: UserPrincipal,
     pub(super) ctx: Arc<ProxyContext>,
     pub(super) state: watch::Receiver<Arc<PolicyState>>,
+    pub(super) held: watch::Receiver<Arc<Held>>,
+    pub(super) seat: Seat,
     pub(super) grant: SessionGrant,
     pub(super) key: CancelKey,
     pub(super) registration: Registration,
@@ -105,7 +109,14 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     }
 
     async fn step(&mut self) -> Result<(), End> {
+        self.core.hold(Arc::clone(&self.held.borrow_and_update()));
         self.pump()?;
+        if std::mem::take(&mut self.core.rest.drifted) {
+            self.ctx.drift.notify_one();
+        }
+        if let Some(generation) = self.core.settle_hold() {
+            self.seat.settled(generation);
+        }
         if self.core.is_ready_for_maintenance() {
             return self.maintain().await;
         }
@@ -130,7 +141,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
 
     async fn next(&mut self) -> Event {
         let deadline = self.deadline();
-        let Self { core, client, upstream, state, registration, .. } = self;
+        let Self { core, client, upstream, state, held, registration, .. } = self;
         let hears_client = core.wires.inbox.len() < HIGH_WATER || core.may_take();
         let hears_upstream = core.wires.to_client.len() < HIGH_WATER;
         let wires = &mut core.wires;
@@ -140,6 +151,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             biased;
             command = registration.command() => Event::Command(command),
             () = changed(state) => Event::Policy,
+            () = changed(held) => Event::Held,
             () = until(deadline) => Event::Deadline,
             written = write(upstream_write, &mut wires.to_upstream, upstream_unflushed),
                 if !wires.to_upstream.is_empty() || *upstream_unflushed => Event::UpstreamWritten(written),
@@ -165,7 +177,9 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             Event::UpstreamRead(Ok(0) | Err(_)) | Event::UpstreamWritten(Err(_)) => {
                 Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, "the connection to the database was lost"))
             }
-            Event::ClientRead(Ok(_))
+            // The next step takes note of what is held.
+            Event::Held
+            | Event::ClientRead(Ok(_))
             | Event::UpstreamRead(Ok(_))
             | Event::ClientWritten(Ok(()))
             | Event::UpstreamWritten(Ok(())) => Ok(()),
@@ -173,12 +187,19 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.due().map(|(at, _)| at)
+        let due = self.due().map(|(at, _)| at);
+        due.into_iter().chain(self.core.quiet.deadline()).min()
     }
 
     fn due(&self) -> Option<(Instant, Due)> {
-        let releasable = self.core.is_at_rest() && !self.core.views.is_empty();
-        self.core.rest.clocks.next(self.core.policy.plan.limits(), releasable)
+        let left = if self.core.pipeline.batch_open() {
+            Left::Batch
+        } else if self.core.is_at_rest() && !self.core.views.is_empty() {
+            Left::Views
+        } else {
+            Left::Nothing
+        };
+        self.core.rest.clocks.next(self.core.policy.plan.limits(), left)
     }
 
     fn deadline_passed(&mut self) -> Result<(), End> {
@@ -200,6 +221,9 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     /// Cancels what the session runs upstream, beside everything else.
     fn cancel(&mut self) {
         while self.cancels.try_join_next().is_some() {}
+        if self.core.quiet.is_waiting() {
+            return self.core.quiet.give_up(Instant::now());
+        }
         if self.core.pipeline.in_flight() == 0 {
             return;
         }
@@ -213,9 +237,37 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         });
     }
 
+    /// Passes on the rest of the message the client has the beginning of; whether that is done.
+    async fn complete_message(&mut self) -> bool {
+        let wires = &mut self.core.wires;
+        if !wires.passing {
+            return true;
+        }
+        if wires.bulk_open > HIGH_WATER {
+            return false;
+        }
+        while wires.bulk_open > 0 {
+            if wires.from_upstream.is_empty() {
+                let read = self.upstream.receive(wires.from_upstream.buffer_mut()).await;
+                if !matches!(read, Ok(1..)) {
+                    return false;
+                }
+            }
+            let here = wires.bulk_open.min(wires.from_upstream.len());
+            let rest = wires.from_upstream.buffer_mut().split_to(here);
+            wires.bulk_open = wires.bulk_open.saturating_sub(here);
+            wires.to_client.extend_from_slice(&rest);
+        }
+        true
+    }
+
     async fn finish(mut self, end: End) -> SessionEnd {
         if let End::Fatal(report) = &end {
-            self.core.tell_client(&report.to_error());
+            let whole = tokio::time::timeout(FAREWELL, self.complete_message()).await;
+            // Without its end, the report would be a part of the message that is cut.
+            if whole.unwrap_or(false) {
+                self.core.tell_client(&report.to_error());
+            }
         }
         if !matches!(end, End::ClientLost) {
             let last = async {
@@ -267,9 +319,9 @@ async fn write(
     Ok(())
 }
 
-async fn changed(state: &mut watch::Receiver<Arc<PolicyState>>) {
-    if state.changed().await.is_err() {
-        // Nobody changes the policy any more; whoever stops the agent ends its sessions.
+async fn changed<T>(watched: &mut watch::Receiver<T>) {
+    if watched.changed().await.is_err() {
+        // Nobody changes it any more; whoever stops the agent ends its sessions.
         std::future::pending::<()>().await;
     }
 }

@@ -12,12 +12,14 @@ use daam_api::link::FromAgent;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How old the catalogue may be: a new column is masked, a new table granted, after this at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// At most this often, whatever sessions run into.
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub(super) struct Background {
@@ -40,14 +42,8 @@ impl Background {
         Ok(())
     }
 
-    /// Sweeps orphaned roles and re-reads the catalogue.
-    pub(super) fn regularly(
-        &mut self,
-        admin: Admin,
-        upkeep: Arc<Upkeep>,
-        keeper: Arc<Keeper>,
-        outbox: mpsc::Sender<FromAgent>,
-    ) {
+    /// Sweeps orphaned roles.
+    pub(super) fn sweep(&mut self, admin: Admin) {
         self.spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_EVERY).await;
@@ -59,9 +55,21 @@ impl Background {
                 }
             }
         });
+    }
+
+    /// Re-reads the catalogue regularly, and soon when a session has met something new.
+    pub(super) fn look(
+        &mut self,
+        upkeep: Arc<Upkeep>,
+        keeper: Arc<Keeper>,
+        outbox: mpsc::Sender<FromAgent>,
+        drift: Arc<Notify>,
+    ) {
         self.spawn(async move {
             loop {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(PAUSE).await;
+                // Nobody told for long: the next look is due all the same.
+                let _ = tokio::time::timeout(LOOK_EVERY.saturating_sub(PAUSE), drift.notified()).await;
                 keeper.watch_standing(unix_now());
                 match upkeep.refresh_if_changed().await {
                     Ok(true) if outbox.try_send(keeper.schema_report()).is_err() => {

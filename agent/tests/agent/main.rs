@@ -11,11 +11,15 @@
 mod blind;
 mod bundles;
 mod command_line;
+mod drift;
 mod guide;
 mod introspection;
+mod lifecycle;
+mod migrations;
 mod plane;
 mod program;
 mod proxy;
+mod quiesce;
 mod roles;
 mod rotation;
 mod scope;

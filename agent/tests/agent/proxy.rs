@@ -1,9 +1,11 @@
 //! Sessions through the proxy, as clients live them.
 
+mod ahead;
 mod hostile;
 mod leaks;
 mod live;
 mod login;
+mod matrix;
 mod protocol;
-mod stage;
+pub(crate) mod stage;
 mod statements;

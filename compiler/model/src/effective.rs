@@ -113,6 +113,9 @@ pub struct RelationAccess {
     pub verb_origins: BTreeMap<Verb, BTreeSet<Origin>>,
     /// The rules behind each mask.
     pub mask_origins: BTreeMap<Identifier, BTreeSet<Origin>>,
+    /// Whether a column that does not exist yet could be masked by a rule of today: what is granted must not extend to
+    /// columns by itself then.
+    pub future_masks: bool,
 }
 
 /// Which rows a verb reaches: any of `any` (all rows if empty) and all of `all`.
@@ -156,7 +159,9 @@ pub fn effective(
         granted.only_read();
     }
     for (name, access) in &mut granted.relations {
-        masks.write_into(name, access);
+        if let Some(relation) = catalog.relation(name) {
+            masks.write_into(relation, access);
+        }
     }
     granted.refused.sort();
     granted.refused.dedup();

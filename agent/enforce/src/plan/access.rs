@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectTable {
     pub(crate) verbs: BTreeMap<Verb, BTreeSet<Identifier>>,
+    /// A column it gets must not be readable before it is known here.
+    pub(crate) by_column: bool,
 }
 
 impl DirectTable {

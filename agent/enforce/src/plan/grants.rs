@@ -3,7 +3,8 @@
 use super::access::DirectTable;
 use super::hex;
 use super::table::ProtectedTable;
-use daam_catalog::{Catalog, FunctionName, Identifier, Relation, RelationName};
+use crate::rewrite::SYSTEM_COLUMNS;
+use daam_catalog::{Catalog, FunctionName, Identifier, Relation, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::quote;
 use sha2::{Digest as _, Sha256};
@@ -25,12 +26,16 @@ impl Grant {
     }
 }
 
-/// A role name that stands for exactly this set of grants.
-pub(crate) fn role_name(prefix: &str, grants: &[Grant]) -> String {
+/// A role name that stands for exactly this set of grants, on exactly these objects.
+pub(crate) fn role_name(prefix: &str, grants: &[Grant], objects: &[&str]) -> String {
     let mut digest = Sha256::new();
     for grant in grants {
         digest.update(grant.what.as_bytes());
         digest.update([0]);
+    }
+    for object in objects {
+        digest.update(object.as_bytes());
+        digest.update([1]);
     }
     hex::after(prefix, digest.finalize().into_iter().take(8))
 }
@@ -47,7 +52,10 @@ pub(crate) fn permission(
         grants.insert(usage(&name.schema));
         let Some(relation) = catalog.relation(name) else { continue };
         for (verb, columns) in &table.verbs {
-            grants.extend(privilege(relation, *verb, columns));
+            grants.extend(match verb {
+                Verb::Select if table.by_column => Some(by_column(relation, columns)),
+                verb => privilege(relation, *verb, columns),
+            });
         }
         sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
     }
@@ -112,6 +120,14 @@ fn privilege(relation: &Relation, verb: Verb, columns: &BTreeSet<Identifier>) ->
     }
     let names: Vec<String> = columns.iter().map(Identifier::quoted).collect();
     (!names.is_empty()).then(|| Grant::new(&format!("{word} ({})", names.join(", ")), &object))
+}
+
+/// SELECT on the columns there are, and on those every table has.
+fn by_column(relation: &Relation, columns: &BTreeSet<Identifier>) -> Grant {
+    let system: &[&str] = if relation.kind == RelationKind::View { &[] } else { &SYSTEM_COLUMNS };
+    let names: Vec<String> =
+        system.iter().map(|name| (*name).to_owned()).chain(columns.iter().map(Identifier::quoted)).collect();
+    Grant::new(&format!("SELECT ({})", names.join(", ")), &format!("TABLE {}", relation.name.quoted()))
 }
 
 fn sequences(relation: &Relation, inserts: Option<&BTreeSet<Identifier>>, grants: &mut BTreeSet<Grant>) {

@@ -84,6 +84,11 @@ impl ProtectedTable {
         !self.rows.is_empty()
     }
 
+    /// Other relations its row filters read.
+    pub fn reads_besides(&self) -> impl Iterator<Item = &RelationName> {
+        self.filter_relations.iter()
+    }
+
     /// The view a verb goes through.
     pub fn view_for(&self, verb: Verb) -> ViewKind {
         match verb {

@@ -11,6 +11,7 @@ impl Walker<'_> {
     /// One statement of the text.
     pub(crate) fn top(&mut self, raw: &Node) -> Result<(), Refusal> {
         self.begin();
+        self.statement_range = self.range(raw);
         match raw.child("stmt") {
             Some(statement) => self.statement(statement).map_err(|refusal| self.named(raw, refusal)),
             None => Ok(()),
@@ -32,6 +33,7 @@ impl Walker<'_> {
                 self.class.set(StatementClass::EXECUTES);
                 self.children(node)
             }
+            "LockStmt" if self.shared_lock(node)? => Ok(()),
             "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
             | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
             "ListenStmt" if self.ctx.plan.limits().procedural != Some(true) => {
@@ -64,6 +66,14 @@ impl Walker<'_> {
                 Some("ask a database administrator"),
             )),
         }
+    }
+
+    /// Where a statement stands in the text.
+    fn range(&self, raw: &Node) -> Option<(usize, usize)> {
+        let start = usize::try_from(raw.number("stmt_location")).ok()?;
+        let length = usize::try_from(raw.number("stmt_len")).ok()?;
+        // The last one may go on to the end.
+        Some((start, if length == 0 { self.sql.len() } else { start.checked_add(length)? }))
     }
 
     /// Puts the statement's first words where a refusal speaks of "this statement".

@@ -2,7 +2,7 @@
 
 use super::name::{self, Meaning};
 use super::target::Target;
-use super::{Refusal, RewriteContext, StatementClass, refuse};
+use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, refuse};
 use crate::edit::Edit;
 use crate::plan::{Access, ProtectedTable, ViewKind, qualified_view};
 use daam_catalog::RelationName;
@@ -10,9 +10,6 @@ use daam_model::Verb;
 use daam_sql::token::Tokens;
 use daam_sql::{Node, quote};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Columns every table has and no view does.
-const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 /// Fields in which a masked column surprises: it is the masked value that is compared.
 const COMPARED: [&str; 7] = [
@@ -32,6 +29,8 @@ pub(crate) struct Walker<'a> {
     pub(crate) ctx: &'a RewriteContext<'a>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) activate: BTreeSet<RelationName>,
+    /// Where the present statement begins and ends.
+    pub(crate) statement_range: Option<(usize, usize)>,
     /// Whether the statement is kept and run later.
     pub(crate) prepares: bool,
     pub(crate) notices: BTreeSet<String>,
@@ -55,6 +54,7 @@ impl<'a> Walker<'a> {
             ctx,
             edits: Vec::new(),
             activate: BTreeSet::new(),
+            statement_range: None,
             prepares: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),

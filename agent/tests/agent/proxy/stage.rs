@@ -51,7 +51,8 @@ impl Stage {
 
     pub(crate) async fn with_linger(set: PolicySet, linger: Duration) -> Self {
         let world = World::start().await;
-        let catalog = world.catalog().await;
+        let full = world.full().await;
+        let catalog = full.within(&Scope::Absent).catalog().clone();
         let state = PolicyState {
             bundle: Some(ActiveBundle {
                 serial: 1,
@@ -60,6 +61,7 @@ impl Stage {
             }),
             policies: Arc::new(set),
             catalog,
+            objects: Arc::new(full.objects().clone()),
             directory: Arc::new(Directory::new(1, vec![jane(false)])),
             scope: Arc::new(Scope::Absent),
             ..PolicyState::default()
@@ -72,6 +74,8 @@ impl Stage {
             database: "shop".to_owned(),
             upstream: world.upstream(),
             sessions: Arc::new(Registry::new()),
+            holds: Arc::default(),
+            drift: Arc::default(),
             linger,
             hash_key: HashKey::new([7; 32]),
             events,
@@ -84,6 +88,35 @@ impl Stage {
         self.state.send_modify(|state| {
             let mut next = PolicyState::clone(state);
             next.policies = Arc::new(set);
+            *state = Arc::new(next);
+        });
+    }
+
+    /// Introspects as the agent does when it has noticed a change.
+    pub(crate) async fn look_again(&self) {
+        let full = self.world.full().await;
+        let objects = Arc::new(full.objects().clone());
+        let catalog = full.within(&Scope::Absent).known().clone();
+        self.state.send_modify(|state| {
+            let mut next = PolicyState::clone(state);
+            (next.catalog, next.objects) = (catalog, objects);
+            *state = Arc::new(next);
+        });
+    }
+
+    pub(crate) fn set_scope(&self, scope: Scope) {
+        self.state.send_modify(|state| {
+            let mut next = PolicyState::clone(state);
+            next.scope = Arc::new(scope);
+            *state = Arc::new(next);
+        });
+    }
+
+    pub(crate) fn set_groups(&self, groups: &[&str]) {
+        let jane = DirectoryUser { groups: groups.iter().map(ToString::to_string).collect(), ..jane(false) };
+        self.state.send_modify(|state| {
+            let mut next = PolicyState::clone(state);
+            next.directory = Arc::new(Directory::new(2, vec![jane]));
             *state = Arc::new(next);
         });
     }

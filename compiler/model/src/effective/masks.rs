@@ -8,7 +8,9 @@ use super::RelationAccess;
 use super::rows::ancestors;
 use crate::mask::EffectiveMask;
 use crate::policy::{MaskRule, Origin, Policy};
-use daam_catalog::{Catalog, ColumnPattern, ColumnRef, Generated, Identifier, Relation, RelationName};
+use daam_catalog::{
+    Catalog, ColumnPattern, ColumnRef, Generated, Identifier, Relation, RelationKind, RelationName,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The masks of one subject over a part of the catalogue, granted or not.
@@ -16,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Masks<'a> {
     rules: Vec<&'a MaskRule>,
     columns: BTreeMap<RelationName, BTreeMap<Identifier, Masked>>,
+    /// Relations that a rule could concern by a column they do not have yet.
+    open: BTreeSet<RelationName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl<'a> Masks<'a> {
     /// [`super::near`]: a mask passes from parents to children and back.
     pub(super) fn of(policies: &[&'a Policy], near: &[&Relation], catalog: &Catalog) -> Self {
         let rules: Vec<&MaskRule> = policies.iter().flat_map(|policy| &policy.masks).collect();
-        let mut masks = Self { rules, columns: BTreeMap::new() };
+        let mut masks = Self { rules, columns: BTreeMap::new(), open: BTreeSet::new() };
         if masks.rules.is_empty() {
             return masks;
         }
@@ -52,6 +56,19 @@ impl<'a> Masks<'a> {
             }
         }
         masks.settle_generated(near);
+        // A column that a parent gets, its children get; one that a child gets shows through no parent.
+        let below: Vec<RelationName> = lineage
+            .iter()
+            .filter(|(_, parents)| parents.iter().any(|parent| masks.open.contains(parent)))
+            .map(|(child, _)| (*child).clone())
+            .collect();
+        // What a child masks is masked in the parent as well.
+        let above: Vec<RelationName> = lineage
+            .iter()
+            .filter(|(child, _)| masks.open.contains(**child))
+            .flat_map(|(_, parents)| parents.iter().cloned())
+            .collect();
+        masks.open.extend(below.into_iter().chain(above));
         masks
     }
 
@@ -66,7 +83,11 @@ impl<'a> Masks<'a> {
     }
 
     /// Records the masks of a granted relation.
-    pub(super) fn write_into(&self, name: &RelationName, access: &mut RelationAccess) {
+    pub(super) fn write_into(&self, relation: &Relation, access: &mut RelationAccess) {
+        let name = &relation.name;
+        // A view can be given a column that reads anything, under any name.
+        let view = relation.kind == RelationKind::View && !self.rules.is_empty();
+        access.future_masks = view || self.open.contains(name);
         for (column, masked) in self.columns.get(name).into_iter().flatten() {
             access.masks.insert(column.clone(), masked.mask.clone());
             access.mask_origins.insert(column.clone(), masked.origins.clone());
@@ -81,6 +102,13 @@ impl<'a> Masks<'a> {
                 rule.on.iter().filter(|pattern| pattern.relation().matches(&relation.name)).collect();
             if near.is_empty() {
                 continue;
+            }
+            let there = |pattern: &ColumnPattern| {
+                let written = pattern.literal_column();
+                written.is_some_and(|name| relation.columns.iter().any(|column| column.name.as_str() == name))
+            };
+            if !near.iter().all(|pattern| there(pattern)) {
+                self.open.insert(relation.name.clone());
             }
             for column in &relation.columns {
                 if near.iter().any(|pattern| pattern.matches(&relation.name, &column.name)) {
