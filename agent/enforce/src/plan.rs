@@ -68,6 +68,7 @@ pub struct SessionPlan {
     direct: BTreeMap<RelationName, DirectTable>,
     protected: BTreeMap<RelationName, ProtectedTable>,
     functions: BTreeSet<FunctionName>,
+    sequences: BTreeSet<RelationName>,
     policies: BTreeSet<String>,
     limits: SessionLimits,
     notices: Vec<String>,
@@ -103,12 +104,14 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
     }
     let permission_grants = grants::permission(&direct, &protected, &e.functions, catalog);
     let view_owner_grants = grants::view_owner(&protected, catalog);
+    let sequences = grants::read_sequences(&direct, catalog);
     Ok(SessionPlan {
         permission_role: grants::role_name("daam_p_", &permission_grants, &[]),
         view_owner: (!protected.is_empty()).then(|| grants::role_name("daam_v_", &view_owner_grants, &[])),
         direct,
         protected,
         functions: e.functions.clone(),
+        sequences,
         policies: e.policies.clone(),
         limits: e.limits.clone(),
         notices: notices.into_iter().collect(),
@@ -174,6 +177,11 @@ impl SessionPlan {
     /// Functions granted by name.
     pub fn functions(&self) -> &BTreeSet<FunctionName> {
         &self.functions
+    }
+
+    /// Sequences that may be read: those behind columns that are read as they are, all rows of them.
+    pub fn sequences(&self) -> &BTreeSet<RelationName> {
+        &self.sequences
     }
 
     /// Names of the policies that apply.

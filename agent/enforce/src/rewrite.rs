@@ -166,8 +166,8 @@ impl Pass {
 }
 
 fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
-    let statements = daam_sql::parse(sql).map_err(|error| refuse::unreadable(&error))?;
-    let tokens = token::scan(sql).map_err(|error| refuse::unreadable(&error))?;
+    let statements = daam_sql::parse(sql).map_err(|error| refuse::unreadable(sql, &error))?;
+    let tokens = token::scan(sql).map_err(|error| refuse::unreadable(sql, &error))?;
     let mut walker = Walker::new(sql, &tokens, ctx);
     for statement in &statements {
         walker.top(statement)?;

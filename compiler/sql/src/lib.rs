@@ -10,6 +10,7 @@
 
 pub mod filter;
 mod grammar;
+pub mod place;
 pub mod quote;
 pub mod token;
 pub mod tree;

@@ -68,6 +68,16 @@ pub fn is_bare_name(name: &str) -> bool {
 }
 
 impl Tokens {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Whether the text contains a comment.
     pub fn has_comment(&self) -> bool {
         self.list.iter().any(|token| token.is_comment())

@@ -59,6 +59,10 @@ pub(crate) fn permission(
         }
         sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
     }
+    for sequence in read_sequences(direct, catalog) {
+        grants.insert(usage(&sequence.schema));
+        grants.insert(Grant::new("SELECT", &format!("SEQUENCE {}", sequence.quoted())));
+    }
     for (name, table) in protected {
         // The session names types and functions of the schema even where it reaches the table through views.
         grants.insert(usage(&name.schema));
@@ -128,6 +132,20 @@ fn by_column(relation: &Relation, columns: &BTreeSet<Identifier>) -> Grant {
     let names: Vec<String> =
         system.iter().map(|name| (*name).to_owned()).chain(columns.iter().map(Identifier::quoted)).collect();
     Grant::new(&format!("SELECT ({})", names.join(", ")), &format!("TABLE {}", relation.name.quoted()))
+}
+
+/// The sequences behind columns that are read as they are, all rows of them: where one stands says no more than the
+/// greatest value does, and a dump of the table asks for it.
+pub(crate) fn read_sequences(
+    direct: &BTreeMap<RelationName, DirectTable>,
+    catalog: &Catalog,
+) -> BTreeSet<RelationName> {
+    let columns = direct.iter().flat_map(|(name, table)| {
+        let read = table.verbs.get(&Verb::Select);
+        let columns = catalog.relation(name).map(|relation| relation.columns.iter());
+        columns.into_iter().flatten().filter(move |column| read.is_some_and(|all| all.contains(&column.name)))
+    });
+    columns.filter_map(|column| column.sequence.clone()).collect()
 }
 
 fn sequences(relation: &Relation, inserts: Option<&BTreeSet<Identifier>>, grants: &mut BTreeSet<Grant>) {

@@ -52,6 +52,18 @@ pub(crate) fn is_temporary(schema: &str) -> bool {
     schema == "pg_temp" || schema.starts_with("pg_temp_")
 }
 
+/// Whether a `RangeVar` names a sequence the session may read.
+pub(crate) fn is_sequence(ctx: &RewriteContext<'_>, node: &Node) -> bool {
+    let Ok(name) = Identifier::stored(node.text("relname")) else { return false };
+    let is = |schema: &Identifier| {
+        ctx.plan.sequences().contains(&RelationName { schema: schema.clone(), name: name.clone() })
+    };
+    match node.text("schemaname") {
+        "" => of(ctx, node) == Meaning::Bare && ctx.search_path.iter().any(is),
+        schema => Identifier::stored(schema).is_ok_and(|schema| is(&schema)),
+    }
+}
+
 /// Reads a `RangeVar`.
 pub(crate) fn of(ctx: &RewriteContext<'_>, node: &Node) -> Meaning {
     meaning(ctx, node.text("schemaname"), node.text("relname"))

@@ -194,6 +194,10 @@ impl<'a> Walker<'a> {
 
     fn reads(&mut self, node: &Node, sampled: bool) -> Result<(), Refusal> {
         let plan = self.ctx.plan;
+        if name::is_sequence(self.ctx, node) {
+            self.mixed = true;
+            return Ok(());
+        }
         let Some(name) = self.known(node)? else {
             self.mixed = true;
             return Ok(());

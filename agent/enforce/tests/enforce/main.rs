@@ -11,4 +11,6 @@ mod planning;
 #[cfg(test)]
 mod rewriting;
 #[cfg(test)]
+mod sequences;
+#[cfg(test)]
 mod shop;

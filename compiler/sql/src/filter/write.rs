@@ -70,7 +70,7 @@ impl Writer<'_> {
                 format!("{} {} {}", self.operand(left), self.operator(operator), self.operand(right))
             }
             Kind::Unary { operator, value } => {
-                format!("{} {}", self.operator(operator), self.operand(value))
+                format!("{} {}", self.plain_operator(operator), self.operand(value))
             }
             Kind::Quantified { operator, any, left, array } => format!(
                 "{} {} {} ({})",
@@ -114,7 +114,8 @@ impl Writer<'_> {
         }
     }
 
-    /// `LIKE ANY` is not `~~ ANY` to the parser: the quantified forms keep the operator's sign.
+    /// `LIKE ANY` is not `~~ ANY` to the parser, and nothing begins with `LIKE`: the quantified and the prefix forms keep
+    /// the operator's sign.
     fn plain_operator(&self, operator: &str) -> String {
         match self.style {
             Style::Canonical => operator.to_owned(),
