@@ -28,7 +28,10 @@ fn texts(rows: &[PgRow]) -> Result<String, Error> {
 }
 
 fn sqlstate(error: &Error) -> String {
-    error.as_database_error().and_then(|error| error.code()).map_or_else(|| error.to_string(), Into::into)
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .map_or_else(|| error.to_string(), Into::into)
 }
 
 async fn same(db: &mut PgConnection) -> Result<(), Error> {
