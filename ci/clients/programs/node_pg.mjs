@@ -40,7 +40,7 @@ async function same(db) {
   let bytes = 0;
   for await (const block of db.query(copyTo("COPY (SELECT * FROM app.items ORDER BY id) TO STDOUT"))) bytes += block.length;
   say("copied", bytes);
-  for (const what of ["SELECT * FROM app.nothing", "SELEC 1", "SELECT 1/0"]) {
+  for (const what of ["SELEC 1", "SELECT 1/0"]) {
     say(what, await db.query(what).catch((error) => [error.code, error.message, error.position]));
   }
   say("many at once", (await Promise.all([1, 2, 3, 4].map((n) => db.query(array("SELECT $1::int * amount FROM app.items WHERE id = 1", [n]))))).map((r) => r.rows));
@@ -60,6 +60,7 @@ async function masked(db) {
   want("update", await read("UPDATE app.contacts SET note = $1 WHERE id = 1 RETURNING email, note", ["changed"]));
   want("delete", (await db.query("DELETE FROM app.contacts")).rowCount);
   want("secrets", await refused(db.query("SELECT * FROM app.secrets")));
+  want("nothing", await refused(db.query("SELECT * FROM app.nothing")));
 }
 
 const db = await pool.connect();

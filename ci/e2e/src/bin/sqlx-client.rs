@@ -87,7 +87,7 @@ async fn same(db: &mut PgConnection) -> Result<(), Error> {
     }
     drop(copy);
     say("copy out", bytes)?;
-    for text in ["SELECT * FROM app.nothing", "SELEC 1", "SELECT 1/0"] {
+    for text in ["SELEC 1", "SELECT 1/0"] {
         let found = sqlx::raw_sql(text).fetch_all(&mut *db).await;
         say(text, found.err().as_ref().map(sqlstate))?;
     }
