@@ -11,8 +11,10 @@
 //!
 //! The owner of a session's views is a role of its own (its *view owner*), a mere member of the shared `daam_v_`
 //! role. So a connect changes no table's ACL, and a live change revokes exactly one session: the old owner loses
-//! its membership, which kills the old views at once and without any lock; a new owner (`<n>` counts up) takes
-//! over at the session's next safe point, when [`Admin::lend`] drops what the old one owned.
+//! its membership, which kills the old views at once and without any lock; a new owner (`<n>` counts up) is
+//! made at the session's next safe point, when [`Admin::lend`] drops what the old one owned.
+//!
+//! A change of policy concerns many sessions at once: what waits for the connection is done in one transaction.
 //!
 //! Roles carry the agent in their name and their comment, so agents of one cluster never touch each other's.
 //! A GRANT that PostgreSQL only warns about (01007) is an error here, and the transaction is rolled back.
@@ -32,7 +34,7 @@ pub use names::AgentTag;
 
 use crate::secret::Secret;
 use crate::session_id::SessionId;
-use command::{Command, Reply, SharedRoles};
+use command::{Command, Owner, Reply, SharedRoles};
 use daam_enforce::SessionPlan;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +102,8 @@ pub struct SessionGrant {
     permission: String,
     shared_view: Option<String>,
     view_owner: Option<String>,
+    /// The view owner does not exist yet.
+    owner_to_make: bool,
     generation: u32,
     retired: Vec<String>,
     forget: mpsc::UnboundedSender<SessionId>,
@@ -119,6 +123,10 @@ impl SessionGrant {
     /// Its password, valid for one login within a minute.
     pub fn password(&self) -> &Secret {
         &self.password
+    }
+
+    fn existing_owner(&self) -> Option<String> {
+        self.view_owner.clone().filter(|_| !self.owner_to_make)
     }
 
     /// The role to `SET ROLE` to while installing; none when no table is protected.
@@ -166,6 +174,7 @@ impl Admin {
             permission: shared.permission.role.clone(),
             shared_view: shared.view.as_ref().map(|view| view.role.clone()),
             view_owner,
+            owner_to_make: false,
             generation: 0,
             retired: Vec::new(),
             forget: self.forget.clone(),
@@ -187,9 +196,15 @@ impl Admin {
     /// Lets the session act as its view owner, and drops what earlier view owners of this session left.
     /// Call only at a safe point: outside a transaction of the session.
     pub async fn lend(&self, grant: &mut SessionGrant) -> Result<(), AdminError> {
-        let (role, owner) = (grant.role.clone(), grant.view_owner.clone());
+        let role = grant.role.clone();
+        let owner = grant.view_owner.clone().map(|role| Owner {
+            session: grant.session.clone(),
+            role,
+            to_make: grant.shared_view.clone().filter(|_| grant.owner_to_make),
+        });
         let retired = grant.retired.clone();
         self.ask(|reply| Command::Lend { role, owner, retired, reply }).await?;
+        grant.owner_to_make = false;
         grant.retired.clear();
         Ok(())
     }
@@ -227,12 +242,13 @@ impl Admin {
             session: grant.session.clone(),
             role: grant.role.clone(),
             old_permission: grant.permission.clone(),
-            old_view: grant.shared_view.clone().zip(grant.view_owner.clone()),
-            owner: owner.clone(),
+            old_owner: grant.existing_owner(),
+            old_view: grant.shared_view.clone(),
             shared,
         };
         self.ask(|reply| Command::Switch { change, reply }).await?;
-        grant.retired.extend(grant.view_owner.take());
+        grant.retired.extend(grant.existing_owner());
+        grant.owner_to_make = owner.is_some();
         grant.permission = permission;
         grant.shared_view = shared_view;
         grant.view_owner = owner;
@@ -265,7 +281,7 @@ impl Admin {
         }
         let session = grant.session.clone();
         let role = grant.role.clone();
-        let owners: Vec<String> = grant.retired.iter().cloned().chain(grant.view_owner.clone()).collect();
+        let owners: Vec<String> = grant.retired.iter().cloned().chain(grant.existing_owner()).collect();
         self.ask(|reply| Command::Close { session, role, owners, reply }).await
     }
 

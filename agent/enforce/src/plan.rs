@@ -91,7 +91,7 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
         // Where everyone may read the relation, column grants of ours would narrow nothing.
         let narrowed =
             relation.columns.iter().any(|column| selected.is_some_and(|all| !all.contains(&column.name)));
-        let open = narrowed && relation.public.contains(&Privilege::Select);
+        let open = (narrowed || access.future_masks) && relation.public.contains(&Privilege::Select);
         if masked || filtered || open {
             let table = table::protect(relation, access, &e.subject, catalog, &mut notices)?;
             protected.insert(name.clone(), table);

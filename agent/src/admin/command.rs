@@ -101,10 +101,18 @@ pub(super) struct Change {
     pub(super) session: SessionId,
     pub(super) role: String,
     pub(super) old_permission: String,
-    /// Shared role and the session's owner that is a member of it.
-    pub(super) old_view: Option<(String, String)>,
-    pub(super) owner: Option<String>,
+    /// The session's owner that loses its membership.
+    pub(super) old_owner: Option<String>,
+    pub(super) old_view: Option<String>,
     pub(super) shared: SharedRoles,
+}
+
+/// A view owner, and the shared role it is a member of if it must be made first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) session: SessionId,
+    pub(super) role: String,
+    pub(super) to_make: Option<String>,
 }
 
 #[derive(Debug)]
@@ -119,7 +127,7 @@ pub(super) enum Command {
     },
     Lend {
         role: String,
-        owner: Option<String>,
+        owner: Option<Owner>,
         retired: Vec<String>,
         reply: Reply<()>,
     },
@@ -158,4 +166,34 @@ pub(super) enum Command {
     Sweep {
         reply: Reply<Swept>,
     },
+}
+
+impl Command {
+    /// Whether it is role statements alone, which can share a transaction with others.
+    pub(super) fn is_of_roles(&self) -> bool {
+        matches!(
+            self,
+            Self::Open { .. }
+                | Self::Lend { .. }
+                | Self::TakeBack { .. }
+                | Self::Seal { .. }
+                | Self::Switch { .. }
+                | Self::Close { .. }
+        )
+    }
+
+    /// What it does, for an error.
+    pub(super) fn doing(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "create the session's roles",
+            Self::Lend { .. } => "lend the view owner to a session",
+            Self::TakeBack { .. } => "take the view owner back from a session",
+            Self::Seal { .. } => "seal the session role",
+            Self::Switch { .. } => "move a session to another policy",
+            Self::Close { .. } => "remove the session's roles",
+            Self::Cancel { .. } | Self::Terminate { .. } => "signal a backend",
+            Self::EndBackend { .. } => "end a session's backend",
+            Self::Sweep { .. } => "list the agent's roles",
+        }
+    }
 }

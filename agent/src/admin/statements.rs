@@ -78,18 +78,15 @@ impl Statements {
     }
 
     /// Takes the old pair away and gives the new one, without touching anything the session has locked.
-    pub(super) fn switch(&self, change: &Change, now: u64) -> Vec<String> {
+    pub(super) fn switch(&self, change: &Change) -> Vec<String> {
         let mut out = Vec::new();
-        if let Some((shared, owner)) = &change.old_view {
+        if let (Some(shared), Some(owner)) = (&change.old_view, &change.old_owner) {
             out.push(not_member(shared, owner));
             out.push(not_member(owner, &change.role));
         }
         if change.old_permission != change.shared.permission.role {
             out.push(not_member(&change.old_permission, &change.role));
             out.push(self.member(&change.shared.permission.role, &change.role));
-        }
-        if let (Some(view), Some(owner)) = (&change.shared.view, &change.owner) {
-            out.extend(self.view_owner(&change.session, owner, &view.role, now));
         }
         out
     }

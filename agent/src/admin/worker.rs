@@ -1,16 +1,16 @@
 //! The task that owns the admin connection and does one thing at a time.
 //!
-//! Every command is short (nothing waits for a backend here), so a busy session cannot hold another one up. A
+//! Every command is short (nothing waits for a backend here), so a busy session cannot hold another one up. Role
+//! statements of sessions that wait at the same time share a transaction: most of the time goes into its rounds. A
 //! broken connection is replaced before the next command; a command that met the break fails, and its caller must
 //! treat the session as lost.
 
-use super::command::{AdminConfig, Change, Command, Reply, SharedRoles, Swept, UpstreamFacts};
+use super::command::{AdminConfig, Command, Owner, Reply, SharedRoles, Swept, UpstreamFacts};
 use super::connection::Connection;
 use super::registry::Registry;
 use super::statements::{self, Statements};
 use super::{AdminError, sweep};
 use crate::cause;
-use crate::secret::Secret;
 use crate::session_id::SessionId;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 const RECONNECT_PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
+/// How many sessions share a transaction at most.
+const TOGETHER: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Worker {
     config: AdminConfig,
@@ -27,15 +30,6 @@ pub(super) struct Worker {
     statements: Statements,
     registry: Registry,
     forgotten: mpsc::UnboundedReceiver<SessionId>,
-}
-
-/// The roles one new session needs.
-struct NewSession {
-    session: SessionId,
-    role: String,
-    owner: Option<String>,
-    verifier: Secret,
-    shared: SharedRoles,
 }
 
 impl Worker {
@@ -50,41 +44,165 @@ impl Worker {
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
-        while let Some(command) = inbox.recv().await {
+        while let Some(first) = inbox.recv().await {
             while let Ok(session) = self.forgotten.try_recv() {
                 self.registry.end(&session);
             }
             let connected = self.reconnect().await;
-            self.handle(command, connected).await;
+            if connected.is_err() || !first.is_of_roles() {
+                self.handle(first, connected).await;
+                continue;
+            }
+            let mut together = vec![first];
+            while together.len() < TOGETHER
+                && let Ok(next) = inbox.try_recv()
+            {
+                if next.is_of_roles() {
+                    together.push(next);
+                } else {
+                    // Signals and questions are nobody's turn to wait for.
+                    self.handle(next, Ok(())).await;
+                }
+            }
+            self.arrange(together).await;
         }
     }
 
-    async fn handle(&mut self, command: Command, connected: Result<(), AdminError>) {
+    /// Runs role statements of several sessions in one transaction; if that fails, each in its own.
+    async fn arrange(&mut self, commands: Vec<Command>) {
+        let mut freed = Vec::new();
+        if let [_, _, ..] = commands.as_slice() {
+            let mut making = BTreeSet::new();
+            let mut batch = Vec::new();
+            let mut planned = Ok(());
+            for command in &commands {
+                match self.statements(command, &mut making).await {
+                    Ok(statements) => batch.extend(statements),
+                    Err(error) => planned = Err(error),
+                }
+            }
+            let run = self.connection.locked("arrange several sessions", &batch);
+            if and_then(planned, run).await.is_ok() {
+                for command in &commands {
+                    self.note(command, true, &mut freed);
+                }
+                self.drop_shared(freed).await;
+                for command in commands {
+                    self.answer(command, Ok(()));
+                }
+                return;
+            }
+        }
+        for command in commands {
+            let connected = self.reconnect().await;
+            self.alone(command, connected).await;
+        }
+    }
+
+    async fn alone(&mut self, command: Command, connected: Result<(), AdminError>) {
+        let mut freed = Vec::new();
+        let result = self.one(&command, connected).await;
+        self.note(&command, result.is_ok(), &mut freed);
+        self.drop_shared(freed).await;
+        self.answer(command, result);
+    }
+
+    async fn one(&self, command: &Command, connected: Result<(), AdminError>) -> Result<(), AdminError> {
+        connected?;
+        let statements = self.statements(command, &mut BTreeSet::new()).await?;
+        self.connection.locked(command.doing(), &statements).await
+    }
+
+    /// What a command about roles says to the database. `making`: shared roles that statements before make.
+    async fn statements(
+        &self,
+        command: &Command,
+        making: &mut BTreeSet<String>,
+    ) -> Result<Vec<String>, AdminError> {
+        let now = unix_now();
+        Ok(match command {
+            Command::Open { session, role, owner, verifier, shared, .. } => {
+                let mut batch = self.shared(shared, making, now).await?;
+                batch.extend(self.statements.session(session, role, verifier, now));
+                batch.push(self.statements.member(&shared.permission.role, role));
+                if let (Some(view), Some(owner)) = (&shared.view, owner) {
+                    batch.extend(self.statements.view_owner(session, owner, &view.role, now));
+                }
+                batch
+            }
+            Command::Lend { role, owner, retired, .. } => {
+                // The session is outside a transaction, so nothing but a bug can hold these locks.
+                let mut batch = vec!["SET LOCAL lock_timeout = '2s'".to_owned()];
+                batch.extend(retired.iter().flat_map(|role| self.statements.retire(role)));
+                if let Some(Owner { session, role: owner, to_make }) = owner {
+                    let make = to_make.iter();
+                    batch.extend(make.flat_map(|view| self.statements.view_owner(session, owner, view, now)));
+                    batch.push(statements::lend(owner, role));
+                }
+                batch
+            }
+            Command::TakeBack { role, owner, .. } => vec![statements::not_member(owner, role)],
+            Command::Seal { role, .. } => vec![statements::seal(role)],
+            Command::Switch { change, .. } => {
+                let mut batch = self.shared(&change.shared, making, now).await?;
+                batch.extend(self.statements.switch(change));
+                batch
+            }
+            Command::Close { role, owners, .. } => {
+                owners.iter().chain([role]).flat_map(|role| self.statements.retire(role)).collect()
+            }
+            Command::Cancel { .. }
+            | Command::Terminate { .. }
+            | Command::EndBackend { .. }
+            | Command::Sweep { .. } => Vec::new(),
+        })
+    }
+
+    /// Takes note of what was done; shared roles that nobody uses any more are `freed`.
+    fn note(&mut self, command: &Command, done: bool, freed: &mut Vec<String>) {
         match command {
-            Command::Open { session, role, owner, verifier, shared, reply } => {
-                let new = NewSession { session: session.clone(), role, owner, verifier, shared };
-                let result = and_then(connected, self.open(new)).await;
+            Command::Open { session, shared, .. } if done => self.join(shared, session),
+            Command::Switch { change, .. } if done => {
+                self.join(&change.shared, &change.session);
+                let kept = [Some(&change.shared.permission), change.shared.view.as_ref()];
+                let old = std::iter::once(&change.old_permission).chain(&change.old_view);
+                for role in old.filter(|role| !kept.iter().flatten().any(|kept| kept.role == **role)) {
+                    if self.registry.leave(role, &change.session) {
+                        freed.push(role.clone());
+                    }
+                }
+            }
+            Command::Close { session, .. } => {
+                let unused = self.registry.end(session);
+                if done {
+                    freed.extend(unused);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, command: Command, result: Result<(), AdminError>) {
+        match command {
+            Command::Open { session, reply, .. } => {
                 // Nobody waits for the answer any more: the roles are an orphan from the start.
                 if reply.send(result).is_err() {
                     self.registry.end(&session);
                 }
             }
-            Command::Lend { role, owner, retired, reply } => {
-                answer(reply, and_then(connected, self.lend(role, owner, retired)).await);
-            }
-            Command::TakeBack { role, owner, reply } => {
-                let statements = [statements::not_member(&owner, &role)];
-                let run = self.connection.locked("take the view owner back from a session", &statements);
-                answer(reply, and_then(connected, run).await);
-            }
-            Command::Seal { role, reply } => {
-                let statements = [statements::seal(&role)];
-                let run = self.connection.locked("seal the session role", &statements);
-                answer(reply, and_then(connected, run).await);
-            }
-            Command::Switch { change, reply } => {
-                answer(reply, and_then(connected, self.switch(change)).await);
-            }
+            Command::Switch { reply, .. }
+            | Command::Close { reply, .. }
+            | Command::Lend { reply, .. }
+            | Command::TakeBack { reply, .. }
+            | Command::Seal { reply, .. }
+            | Command::Cancel { reply, .. }
+            | Command::Terminate { reply, .. } => answer(reply, result),
+            Command::EndBackend { .. } | Command::Sweep { .. } => {}
+        }
+    }
+
+    async fn handle(&mut self, command: Command, connected: Result<(), AdminError>) {
+        match command {
             Command::Cancel { pid, reply } => {
                 let run = self.signal("SELECT pg_cancel_backend($1)", pid);
                 answer(reply, and_then(connected, run).await);
@@ -96,10 +214,8 @@ impl Worker {
             Command::EndBackend { role, reply } => {
                 answer(reply, and_then(connected, self.end_backend(role)).await);
             }
-            Command::Close { session, role, owners, reply } => {
-                answer(reply, and_then(connected, self.close(session, role, owners)).await);
-            }
             Command::Sweep { reply } => answer(reply, and_then(connected, self.sweep()).await),
+            command => self.alone(command, connected).await,
         }
     }
 
@@ -123,24 +239,16 @@ impl Worker {
         Err(last)
     }
 
-    async fn open(&mut self, new: NewSession) -> Result<(), AdminError> {
-        let now = unix_now();
-        let mut batch = self.shared(&new.shared, now).await?;
-        batch.extend(self.statements.session(&new.session, &new.role, &new.verifier, now));
-        batch.push(self.statements.member(&new.shared.permission.role, &new.role));
-        if let (Some(view), Some(owner)) = (&new.shared.view, &new.owner) {
-            batch.extend(self.statements.view_owner(&new.session, owner, &view.role, now));
-        }
-        self.connection.locked("create the session's roles", &batch).await?;
-        self.join(&new.shared, &new.session);
-        Ok(())
-    }
-
     /// Statements for the shared roles this process does not hold yet.
-    async fn shared(&self, shared: &SharedRoles, now: u64) -> Result<Vec<String>, AdminError> {
+    async fn shared(
+        &self,
+        shared: &SharedRoles,
+        making: &mut BTreeSet<String>,
+        now: u64,
+    ) -> Result<Vec<String>, AdminError> {
         let mut batch = Vec::new();
         for role in std::iter::once(&shared.permission).chain(&shared.view) {
-            if !self.registry.holds(&role.role) {
+            if !self.registry.holds(&role.role) && making.insert(role.role.clone()) {
                 let exists = self.exists(&role.role).await?;
                 let open = self.open_schemas().await?;
                 batch.extend(self.statements.shared(role, exists, &open, now));
@@ -153,38 +261,6 @@ impl Worker {
         for role in std::iter::once(&shared.permission).chain(&shared.view) {
             self.registry.join(&role.role, session);
         }
-    }
-
-    async fn lend(
-        &self,
-        role: String,
-        owner: Option<String>,
-        retired: Vec<String>,
-    ) -> Result<(), AdminError> {
-        // The session is outside a transaction, so nothing but a bug can hold these locks.
-        let mut batch = vec!["SET LOCAL lock_timeout = '2s'".to_owned()];
-        batch.extend(retired.iter().flat_map(|role| self.statements.retire(role)));
-        batch.extend(owner.map(|owner| statements::lend(&owner, &role)));
-        self.connection.locked("lend the view owner to a session", &batch).await
-    }
-
-    async fn switch(&mut self, change: Change) -> Result<(), AdminError> {
-        let now = unix_now();
-        let mut batch = self.shared(&change.shared, now).await?;
-        batch.extend(self.statements.switch(&change, now));
-        self.connection.locked("move a session to another policy", &batch).await?;
-        self.join(&change.shared, &change.session);
-        let kept = [Some(&change.shared.permission), change.shared.view.as_ref()];
-        let old =
-            std::iter::once(&change.old_permission).chain(change.old_view.as_ref().map(|(shared, _)| shared));
-        let mut freed = Vec::new();
-        for role in old.filter(|role| !kept.iter().flatten().any(|kept| kept.role == **role)) {
-            if self.registry.leave(role, &change.session) {
-                freed.push(role.clone());
-            }
-        }
-        self.drop_shared(freed).await;
-        Ok(())
     }
 
     async fn signal(&self, call: &str, pid: i32) -> Result<(), AdminError> {
@@ -204,24 +280,9 @@ impl Worker {
         Ok(!rows.is_empty())
     }
 
-    async fn close(
-        &mut self,
-        session: SessionId,
-        role: String,
-        owners: Vec<String>,
-    ) -> Result<(), AdminError> {
-        let batch: Vec<String> =
-            owners.iter().chain([&role]).flat_map(|role| self.statements.retire(role)).collect();
-        let result = self.connection.locked("remove the session's roles", &batch).await;
-        let freed = self.registry.end(&session);
-        if result.is_ok() {
-            self.drop_shared(freed).await;
-        }
-        result
-    }
-
     /// A shared role that cannot go now is the sweep's business.
-    async fn drop_shared(&self, roles: Vec<String>) {
+    async fn drop_shared(&self, mut roles: Vec<String>) {
+        roles.retain(|role| !self.registry.holds(role));
         if roles.is_empty() {
             return;
         }

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_SOON: Duration = Duration::from_secs(1);
 /// How old the catalogue may be: a new column is masked, a new table granted, after this at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// At most this often, whatever sessions run into.
@@ -45,8 +46,11 @@ impl Background {
     /// Sweeps orphaned roles.
     pub(super) fn sweep(&mut self, admin: Admin) {
         self.spawn(async move {
+            // What an earlier run left may still be ending when this one starts.
+            let mut pause = SWEEP_SOON;
             loop {
-                tokio::time::sleep(SWEEP_EVERY).await;
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(SWEEP_EVERY);
                 match admin.sweep().await {
                     Ok(swept) => log_sweep(&swept),
                     Err(error) => {

@@ -37,6 +37,18 @@ async fn a_new_column_that_a_mask_pattern_is_about_is_masked_from_its_first_appe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_column_of_a_table_that_is_open_to_everyone_is_masked_from_its_first_appearance() {
+    let stage = Stage::new(by_pattern()).await;
+    dba(&stage, "GRANT SELECT ON orders TO PUBLIC; INSERT INTO orders (user_id) VALUES (1)").await;
+    stage.look_again().await;
+    let client = stage.client().await;
+    dba(&stage, "ALTER TABLE orders ADD COLUMN email text DEFAULT 'raw@example.com'").await;
+    assert_eq!(code(client.simple_query("SELECT email FROM orders").await), "42703");
+    stage.look_again().await;
+    assert!(one(&client, "SELECT email FROM orders").await.unwrap().contains('*'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_column_of_a_parent_is_masked_in_its_partitions_and_the_other_way_round() {
     let grants = || vec![grant("public.events*", &[Verb::Select])];
     for mask in ["public.events.email", "public.events_2026.email"] {

@@ -16,6 +16,7 @@ mod guide;
 mod introspection;
 mod lifecycle;
 mod migrations;
+mod outages;
 mod plane;
 mod program;
 mod proxy;

@@ -121,12 +121,22 @@ impl Program {
 
     /// A session of Jane's, from her laptop to the database. It ends with the value.
     pub(crate) async fn session(&self, plane: &Plane) -> Session {
+        self.try_session(plane).await.unwrap()
+    }
+
+    pub(crate) async fn try_session(&self, plane: &Plane) -> Result<Session, tokio_postgres::Error> {
         let tunnel = self.dial(plane).await.unwrap();
         let stream = tunnel.open_stream().await.unwrap();
         let config: tokio_postgres::Config = "dbname=shop user=jane".parse().unwrap();
-        let (client, connection) = config.connect_raw(stream, NoTls).await.unwrap();
+        let (client, connection) = config.connect_raw(stream, NoTls).await?;
         tokio::spawn(connection);
-        Session { client, _tunnel: tunnel }
+        Ok(Session { client, _tunnel: tunnel })
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(mut self) -> TempDir {
+        self.child.kill().await.unwrap();
+        self.dir
     }
 
     /// Closes standard input and waits for the end.

@@ -11,17 +11,17 @@ use std::process::{Output, Stdio};
 use tokio::process::Command;
 use tokio_postgres::error::SqlState;
 
-const EMAIL: &str = "SELECT email FROM users ORDER BY id LIMIT 1";
+pub(crate) const EMAIL: &str = "SELECT email FROM users ORDER BY id LIMIT 1";
 
-struct Scene {
-    world: World,
-    plane: Plane,
-    program: Program,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) plane: Plane,
+    pub(crate) program: Program,
 }
 
 impl Scene {
     /// Views stay for ten minutes, so whatever becomes free is freed by the command.
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
         let scope = "  scope: [public.*]\nviews:\n  linger: 600s\n";
         let program = Program::start(files(&world, &plane, &author, scope)).await;
@@ -38,7 +38,11 @@ impl Scene {
         Self { world, plane, program }
     }
 
-    async fn session(&self) -> Session {
+    pub(crate) async fn try_session(&self) -> Result<Session, tokio_postgres::Error> {
+        self.program.try_session(&self.plane).await
+    }
+
+    pub(crate) async fn session(&self) -> Session {
         let session = self.program.session(&self.plane).await;
         let email: String = session.client.query_one(EMAIL, &[]).await.unwrap().get(0);
         assert!(email.contains('*'), "{email}");

@@ -93,6 +93,13 @@ impl Person {
         &self.database
     }
 
+    /// Ends the person's program as a crash would: nobody is told.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// A new session with extra start-up parameters.
     pub fn connect_with(&self, parameters: &[(String, String)]) -> Result<Connection, WireError> {
         Connection::open(&self.socket(), &self.user, &self.database, parameters)

@@ -67,6 +67,22 @@ fn a_client_that_vanishes_in_a_transaction_leaves_no_role_and_no_lock() {
 }
 
 #[test]
+fn a_program_that_is_killed_on_the_laptop_leaves_no_role_and_no_lock() {
+    let fabric = shop::open();
+    let sam = shop::support(&fabric);
+    let mut session = sam.connect().unwrap();
+    session.query("begin");
+    assert_eq!(session.query("update customers set note = 'half done' where id = 1").tags, ["UPDATE 1"]);
+    assert!(!shop::our_roles(&fabric).is_empty());
+    sam.kill().unwrap();
+    // Nothing says goodbye; the tunnel notices the silence.
+    let gone = wait_for(Duration::from_secs(60), || Ok(shop::our_roles(&fabric).is_empty().then_some(())));
+    assert!(gone.is_ok(), "left behind: {:?}\n{}", shop::our_roles(&fabric), fabric.logs());
+    fabric.upstream("alter table customers add column later text").unwrap();
+    assert_eq!(fabric.upstream("select count(*) from customers where note = 'half done'").unwrap(), "0");
+}
+
+#[test]
 fn many_sessions_at_once_leave_nothing() {
     let fabric = shop::open();
     let before = fabric.upstream("select count(*) from pg_roles").unwrap();
