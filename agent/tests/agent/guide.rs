@@ -1,6 +1,9 @@
-//! The scope guide's table: every row names a test that exists.
+//! The guides: every row of the scope guide's table names a test that exists, and the SQL of the operations guide works.
 
+use crate::world;
+use daam_postgres::Cluster;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -50,4 +53,34 @@ fn every_test_of_the_scope_is_in_the_guide() {
             assert!(guide.contains(&format!("`{name}`")), "`{name}` is not in the guide");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_the_operations_guide_is_all_an_agent_needs() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-examples/operations.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let sql = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let cluster = tokio::task::spawn_blocking(|| Cluster::for_test().unwrap()).await.unwrap();
+    let postgres = world::connect(&cluster.superuser_dsn("postgres")).await;
+    postgres.batch_execute("CREATE ROLE shop_owner NOLOGIN").await.unwrap();
+    postgres.batch_execute("CREATE DATABASE shop OWNER shop_owner").await.unwrap();
+    let shop = world::connect(&cluster.superuser_dsn("shop")).await;
+    shop.batch_execute(sql).await.unwrap();
+    let tables = "CREATE SCHEMA app AUTHORIZATION shop_owner; SET ROLE shop_owner; CREATE TABLE app.t (id serial PRIMARY KEY)";
+    shop.batch_execute(tables).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("dsn"), cluster.dsn("daam_agent", "change me", "shop")).unwrap();
+    std::fs::write(dir.path().join("config.yaml"), "upstream: { dsn_file: dsn, scope: [app.*] }\n").unwrap();
+    let doctor = |config: PathBuf| {
+        Command::new(env!("CARGO_BIN_EXE_daam-agent")).args(["doctor", "--config"]).arg(config).output()
+    };
+    let found = doctor(dir.path().join("config.yaml")).unwrap();
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(found.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&found.stderr));
+    // Without the owner's rights it could grant nothing, and the doctor says so.
+    shop.batch_execute("RESET ROLE; REVOKE shop_owner FROM daam_agent").await.unwrap();
+    let found = doctor(dir.path().join("config.yaml")).unwrap();
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(found.status.code(), Some(2), "{said}");
+    assert!(said.contains("app.t"), "{said}");
 }

@@ -108,7 +108,7 @@ impl World {
     }
 }
 
-async fn connect(dsn: &str) -> Client {
+pub(crate) async fn connect(dsn: &str) -> Client {
     try_connect(dsn).await.unwrap()
 }
 
