@@ -1,5 +1,6 @@
 //! The command line of `daam-agent`.
 
+mod audit;
 mod introspect;
 
 use crate::config::Config;
@@ -26,6 +27,8 @@ Examples:
   daam-agent doctor --config /etc/daam-agent/config.yaml
   daam-agent run --config /etc/daam-agent/config.yaml
   daam-agent quiesce --config /etc/daam-agent/config.yaml public.users -- psql -f migration.sql
+  daam-agent audit verify --config /etc/daam-agent/config.yaml
+  daam-agent audit show --config /etc/daam-agent/config.yaml --refused --last 20
 
 Send SIGHUP to a running agent to reload `upstream.scope`.
 
@@ -33,7 +36,7 @@ Environment: DAAM_AGENT_CONFIG stands for --config, DAAM_LOG filters the log. An
 daam reads is an error.
 
 Exit status: 0 success, 1 failure (a configuration or environment that is refused included), 2 drift or findings
-(introspect --diff, doctor), 64 wrong usage of the command line.";
+(introspect --diff, doctor, audit verify), 64 wrong usage of the command line.";
 
 const QUIESCE_EXAMPLES: &str = "\
 Examples:
@@ -75,6 +78,8 @@ enum Command {
     /// Exit status: that of COMMAND; 1 if it was not run.
     #[command(after_help = QUIESCE_EXAMPLES)]
     Quiesce(QuiesceArgs),
+    /// Check or show what the agent recorded.
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +180,7 @@ pub async fn main() -> ExitCode {
         Command::Introspect(args) => finish(introspect(&args).await),
         Command::Doctor(args) => finish(examine(&args).await),
         Command::Quiesce(args) => finish(quiesced(args).await),
+        Command::Audit(args) => finish(audit::run(args)),
     }
 }
 

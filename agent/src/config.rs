@@ -4,11 +4,13 @@
 //! file with its line and column: a misspelt `scope` must never mean *no scope*. Relative paths are relative to
 //! the file. `control_plane`, `trust` and `agent` may be absent for commands that only look at the database.
 
+mod audit;
 pub mod environment;
 mod fields;
 mod sections;
 mod tree;
 
+pub use audit::AuditSection;
 pub use sections::{AgentSection, ControlPlaneSection, TrustSection, UpstreamSection};
 
 use crate::secret::Secret;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 1 << 20;
-const SECTIONS: &[&str] = &["agent", "control_plane", "trust", "upstream", "views"];
+const SECTIONS: &[&str] = &["agent", "audit", "control_plane", "trust", "upstream", "views"];
 
 /// The whole file.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub path: PathBuf,
     /// `agent:`.
     pub agent: Option<AgentSection>,
+    /// `audit:`.
+    pub audit: AuditSection,
     /// `control_plane:`.
     pub control_plane: Option<ControlPlaneSection>,
     /// `trust:`.
@@ -118,10 +122,15 @@ fn read(root: &tree::Node, path: &Path, base: &Path, faults: &mut Vec<Fault>) ->
     let mut top = Fields::open(root, "", SECTIONS, faults)?;
     let (agent, control_plane) = (top.optional("agent"), top.optional("control_plane"));
     let (trust, upstream, views) = (top.optional("trust"), top.required("upstream"), top.optional("views"));
+    let audit = top.optional("audit");
     top.close(faults);
     let agent = agent.map(|node| AgentSection::read(node, base, faults));
     let control_plane = control_plane.map(|node| ControlPlaneSection::read(node, base, faults));
     let trust = trust.map(|node| TrustSection::read(node, base, faults));
+    let audit = match audit {
+        Some(node) => AuditSection::read(node, base, faults)?,
+        None => AuditSection::default(),
+    };
     let linger = match views {
         Some(node) => sections::linger(node, faults)?,
         None => sections::DEFAULT_LINGER,
@@ -134,6 +143,7 @@ fn read(root: &tree::Node, path: &Path, base: &Path, faults: &mut Vec<Fault>) ->
     Some(Config {
         path: path.to_owned(),
         agent: agent.flatten(),
+        audit,
         control_plane: control_plane.flatten(),
         trust: trust.flatten(),
         upstream,

@@ -1,6 +1,7 @@
 //! What every session needs from the agent, handed to the proxy as one value.
 
 use crate::admin::Admin;
+use crate::audit::Audit;
 use crate::quiesce::Holds;
 use crate::session_id::SessionId;
 use crate::sessions::Registry;
@@ -33,6 +34,8 @@ pub struct ProxyContext {
     pub linger: Duration,
     /// The key of the `hash` mask.
     pub hash_key: HashKey,
+    /// Where everything that happens is recorded.
+    pub audit: Audit,
     /// Where session starts and ends are reported. Use `try_send`: a full queue must not hold a session up.
     pub events: mpsc::Sender<SessionEvent>,
 }

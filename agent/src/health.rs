@@ -1,6 +1,7 @@
 //! Health and metrics over HTTP, on an address of the operator's choice. What is served here stays local: the detailed
 //! form names the scope's patterns, which the control plane never sees.
 
+use crate::audit::AuditState;
 use crate::keeper::Keeper;
 use crate::link::unix_now;
 use crate::quiesce::Holds;
@@ -13,7 +14,7 @@ use axum::{Json, Router};
 use daam_bundle::Standing;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What health is read from.
@@ -31,6 +32,10 @@ pub struct Health {
     pub patterns: Arc<Mutex<Vec<String>>>,
     /// The last second of the agent's certificate.
     pub certificate_end: Arc<AtomicI64>,
+    /// The audit.
+    pub audit: Arc<AuditState>,
+    /// The last record the control plane confirmed.
+    pub audit_confirmed: Arc<AtomicU64>,
 }
 
 /// The routes.
@@ -87,6 +92,12 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
         "sessions": health.sessions.count(),
         "held": health.holds.current().tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "certificate": { "not_after": health.certificate_end.load(Ordering::Relaxed) },
+        "audit": {
+            "writable": !health.audit.is_broken(),
+            "records": health.audit.durable(),
+            "lost": health.audit.lost(),
+            "confirmed": health.audit_confirmed.load(Ordering::Relaxed),
+        },
         "control_plane": { "connected": health.connected.load(Ordering::Relaxed) },
     }))
 }
@@ -121,6 +132,20 @@ async fn metrics(State(health): State<Health>) -> String {
             "gauge",
             "last second of the agent's certificate, Unix time",
             certificate_end,
+        ),
+        (
+            "daam_audit_writable",
+            "gauge",
+            "1 while records can be written",
+            u64::from(!health.audit.is_broken()),
+        ),
+        ("daam_audit_records", "gauge", "the last record on disk", health.audit.durable()),
+        ("daam_audit_lost_total", "counter", "records that could not be written", health.audit.lost()),
+        (
+            "daam_audit_confirmed",
+            "gauge",
+            "the last record the control plane confirmed",
+            health.audit_confirmed.load(Ordering::Relaxed),
         ),
         ("daam_control_plane_connected", "gauge", "1 while the link is up", connected),
     ]

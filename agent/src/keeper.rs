@@ -222,6 +222,24 @@ impl Keeper {
         FromAgent::SchemaReport { snapshot: self.lock().scoped.report() }
     }
 
+    /// Every word of the schema report: what the control plane is told anyway.
+    pub fn reported_names(&self) -> BTreeSet<String> {
+        let report = self.lock().scoped.report();
+        let (mut open, mut names) = (vec![&report], BTreeSet::new());
+        while let Some(value) = open.pop() {
+            match value {
+                serde_json::Value::String(text) => drop(names.insert(text.clone())),
+                serde_json::Value::Array(items) => open.extend(items),
+                serde_json::Value::Object(fields) => {
+                    names.extend(fields.keys().cloned());
+                    open.extend(fields.values());
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+
     /// Reports grant targets and filters that the present scope keeps from being granted.
     pub fn report_dropped(&self) {
         let mut inner = self.lock();

@@ -2,10 +2,11 @@
 //!
 //! It holds the only credentials of the database, keeps the last verified policy bundle, arranges the database
 //! so that each developer's session can do what the policy says and nothing else, and goes on doing so while
-//! the control plane is away. What leaves it upstream is the in-scope catalogue, counters and session events:
-//! never rows, never statements, never anything outside the customer's scope.
+//! the control plane is away. What leaves it upstream is the in-scope catalogue, counters, session events and
+//! the audit (statements without literals, if at all): never rows, never anything outside the customer's scope.
 
 pub mod admin;
+pub mod audit;
 pub mod bundle_store;
 pub mod cause;
 pub mod cli;

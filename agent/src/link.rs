@@ -4,6 +4,7 @@
 //! asks for it. A message of an unknown kind is passed over: a newer control plane may know more. Without the link the
 //! agent goes on enforcing what it holds.
 
+use crate::audit::upload::{Held, HeldSender};
 use crate::cause;
 use crate::keeper::Keeper;
 use crate::secret::Secret;
@@ -79,6 +80,8 @@ pub struct Link {
     pub sessions: Arc<Registry>,
     /// Whether the link is up.
     pub connected: Arc<AtomicBool>,
+    /// Where goes what the control plane holds of the audit.
+    pub held: HeldSender,
 }
 
 impl Link {
@@ -96,6 +99,7 @@ impl Link {
                 Err(error) => Err(error),
             };
             self.connected.store(false, Ordering::Relaxed);
+            self.held.send_replace(None);
             if let Err(error) = ended {
                 tracing::warn!(error = cause::chain(&error), retry_in = ?pause, "no link to the control plane; enforcing what is stored");
             }
@@ -218,6 +222,11 @@ impl Link {
             }
             ToAgent::RelayUpdate { relays } => {
                 self.listener.set_relays(resolve(relays).await);
+                Vec::new()
+            }
+            ToAgent::AuditHeld { chain, through, hash } => {
+                let hash = daam_audit::Hash::parse(&hash);
+                self.held.send_replace(Some(Held { chain, through, hash }));
                 Vec::new()
             }
             ToAgent::SessionTerminate { session_id, reason } => {

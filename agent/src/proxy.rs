@@ -21,6 +21,7 @@ mod replies;
 mod requests;
 mod session;
 mod settings;
+mod trail;
 mod views;
 mod withhold;
 
@@ -51,11 +52,11 @@ pub async fn serve(
             let outcome = ctx.sessions.cancel(&key, &user);
             return SessionEnd { reason: format!("cancel request: {outcome:?}"), statements: 0 };
         }
-        Err(end) => return login::refuse(&mut stream, &end).await,
+        Err(end) => return login::refuse(&mut stream, &end, &user, &ctx).await,
     };
     let admitted = match login::admit(&asked, &user, &ctx) {
         Ok(admitted) => admitted,
-        Err(end) => return login::refuse(&mut stream, &end).await,
+        Err(end) => return login::refuse(&mut stream, &end, &user, &ctx).await,
     };
     login::open(Caller { stream, inbox, asked, user }, admitted, ctx).await
 }

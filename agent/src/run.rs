@@ -9,6 +9,8 @@ mod setup;
 mod shutdown;
 
 use crate::admin::{Admin, AdminConfig, AgentTag};
+use crate::audit::Audit;
+use crate::audit::upload::{HeldSender, Uploader};
 use crate::bundle_store::BundleStore;
 use crate::config::Config;
 use crate::context::ProxyContext;
@@ -29,10 +31,10 @@ use daam_tunnel::{ListenConfig, Listener};
 use setup::Identity;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
@@ -90,6 +92,7 @@ struct Running {
     background: Background,
     accepting: Background,
     listener: Arc<Listener>,
+    audit: Audit,
 }
 
 impl Running {
@@ -111,6 +114,7 @@ impl Running {
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some sessions did not end in time; their roles are swept at the next start");
         }
+        self.audit.stop().await;
         drop(self.background);
     }
 }
@@ -118,6 +122,7 @@ impl Running {
 async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError> {
     let upstream = setup::upstream(&config)?;
     let identity = setup::identity(&config).await?;
+    let audit = setup::audit(&config, &identity)?;
     let admin = connect(&upstream, &identity).await?;
     let core = Core::start(&config, &identity, &upstream).await?;
     let listener = Arc::new(listen(&identity).await?);
@@ -134,18 +139,22 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
         drift: drift.clone(),
         linger: config.linger,
         hash_key: setup::hash_key(&identity.agent)?,
+        audit: audit.clone(),
         events,
     });
     let mut background = Background::default();
     serve_quiesce(core.quiesce(holds.clone(), upstream), &identity.agent.state_dir, &mut background);
     background.spawn(core.renewal(&identity, &listener).run());
-    let health = serve_health(identity.agent.health, core.health(holds.clone()), &mut background).await?;
+    let health =
+        serve_health(identity.agent.health, core.health(holds.clone(), &audit), &mut background).await?;
     background.reload_on_signal(core.reload(&config))?;
     background.sweep(admin);
     background.look(core.upkeep.clone(), core.keeper.clone(), core.outbox.clone(), drift);
     background.forward_events(reported, core.keeper.clone(), core.outbox.clone());
     let sessions = core.sessions.clone();
-    let (link, outgoing) = core.link(&identity, listener.clone());
+    let (holding, held) = watch::channel(None);
+    background.spawn(core.uploader(&config, &identity, &audit, held).run());
+    let (link, outgoing) = core.link(&identity, listener.clone(), holding);
     background.spawn(link.run(outgoing));
     let tasks = TaskTracker::new();
     let mut accepting = Background::default();
@@ -155,7 +164,7 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     if let Some(path) = &options.ready_file {
         setup::write_ready(path, tunnel, health)?;
     }
-    Ok(Running { sessions, tasks, background, accepting, listener })
+    Ok(Running { sessions, tasks, background, accepting, listener, audit })
 }
 
 /// The admin connection, with the orphans of an earlier run swept.
@@ -178,6 +187,7 @@ struct Core {
     connected: Arc<AtomicBool>,
     patterns: Arc<Mutex<Vec<String>>>,
     certificate_end: Arc<AtomicI64>,
+    confirmed: Arc<AtomicU64>,
     outbox: mpsc::Sender<FromAgent>,
     outgoing: mpsc::Receiver<FromAgent>,
 }
@@ -204,12 +214,13 @@ impl Core {
             connected: Arc::default(),
             patterns: Arc::new(Mutex::new(config.upstream.patterns.clone())),
             certificate_end: Arc::new(AtomicI64::new(identity.certificate_end())),
+            confirmed: Arc::default(),
             outbox,
             outgoing,
         })
     }
 
-    fn health(&self, holds: Arc<Holds>) -> Health {
+    fn health(&self, holds: Arc<Holds>, audit: &Audit) -> Health {
         Health {
             keeper: self.keeper.clone(),
             sessions: self.sessions.clone(),
@@ -217,6 +228,26 @@ impl Core {
             connected: self.connected.clone(),
             patterns: self.patterns.clone(),
             certificate_end: self.certificate_end.clone(),
+            audit: audit.state(),
+            audit_confirmed: self.confirmed.clone(),
+        }
+    }
+
+    fn uploader(
+        &self,
+        config: &Config,
+        identity: &Identity,
+        audit: &Audit,
+        held: watch::Receiver<Option<crate::audit::upload::Held>>,
+    ) -> Uploader {
+        Uploader {
+            dir: setup::audit_dir(config, &identity.agent),
+            state: audit.state(),
+            upload: config.audit.settings.upload,
+            keeper: self.keeper.clone(),
+            outbox: self.outbox.clone(),
+            held,
+            confirmed: self.confirmed.clone(),
         }
     }
 
@@ -251,7 +282,12 @@ impl Core {
         }
     }
 
-    fn link(self, identity: &Identity, listener: Arc<Listener>) -> (Link, mpsc::Receiver<FromAgent>) {
+    fn link(
+        self,
+        identity: &Identity,
+        listener: Arc<Listener>,
+        held: HeldSender,
+    ) -> (Link, mpsc::Receiver<FromAgent>) {
         let link = Link {
             url: identity.control_plane.url.clone(),
             token: identity.credentials.link_token.clone(),
@@ -261,6 +297,7 @@ impl Core {
             listener,
             sessions: self.sessions,
             connected: self.connected,
+            held,
         };
         (link, self.outgoing)
     }

@@ -124,6 +124,16 @@ fn cut(relation: &Relation, scope: &Scope, owned_sequences: &BTreeSet<RelationNa
     relation
 }
 
+/// A reason without the names it quotes: the database's own words may name what is out of scope.
+pub fn unquoted(reason: &str) -> String {
+    const QUOTES: [char; 7] = ['`', '"', '«', '»', '„', '“', '”'];
+    let mut said = String::new();
+    for (n, part) in reason.split(QUOTES).enumerate() {
+        said.push_str(if n % 2 == 0 { part } else { "…" });
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

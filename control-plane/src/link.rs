@@ -7,13 +7,14 @@
 use crate::app::App;
 use crate::problem::Refusal;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use daam_api::link::{FromAgent, RelayOffer, VERSION};
+use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_identity::ticket::{TicketGrant, TicketSigner};
 use daam_store::{AgentAuth, Hello};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+mod audit;
 mod observe;
 mod push;
 
@@ -150,13 +151,15 @@ impl Link {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         let mut pushed = Pushed::default();
+        let held = audit::held(&self.app, &self.agent).await?;
+        self.say(&held).await?;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),
                 received = self.socket.recv() => {
                     heard = Instant::now();
                     if let Some(message) = decode(received)? {
-                        observe::store(&self.app, &self.agent, message).await?;
+                        self.take(message).await?;
                     }
                 }
                 // Several servers may share one database, so the tick also looks for what others changed.
@@ -186,11 +189,26 @@ impl Link {
 
     async fn push(&mut self, pushed: &mut Pushed) -> Result<(), End> {
         for message in pushed.news(&self.app, &self.agent).await? {
-            let text = serde_json::to_string(&message)
-                .map_err(|error| End::from(Refusal::internal("write a link message", &error)))?;
-            self.send(Message::Text(text.into())).await?;
+            self.say(&message).await?;
         }
         Ok(())
+    }
+
+    /// Stores what the agent says, and answers where it waits for one.
+    async fn take(&mut self, message: FromAgent) -> Result<(), End> {
+        match message {
+            FromAgent::AuditBatch { chain, records } => {
+                let held = audit::store(&self.app, &self.agent, &chain, records).await?;
+                self.say(&held).await
+            }
+            message => observe::store(&self.app, &self.agent, message).await,
+        }
+    }
+
+    async fn say(&mut self, message: &ToAgent) -> Result<(), End> {
+        let text = serde_json::to_string(message)
+            .map_err(|error| End::from(Refusal::internal("write a link message", &error)))?;
+        self.send(Message::Text(text.into())).await
     }
 
     async fn receive(&mut self) -> Result<FromAgent, End> {

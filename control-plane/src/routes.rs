@@ -79,6 +79,7 @@ pub fn table() -> Vec<Route> {
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/agents", Who::Admin, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
+        route("GET", "/v1/agents/{id}/audit", Who::Admin, get(agents::audit)),
         route("GET", "/v1/agent/link", Who::Agent, get(agents::link)),
         route("GET", "/v1/relays", Who::Admin, get(relays::list)),
         route("DELETE", "/v1/relays/{id}", Who::Admin, delete(relays::remove)),

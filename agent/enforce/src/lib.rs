@@ -14,6 +14,7 @@ pub mod edit;
 mod mask;
 pub mod plan;
 pub mod rewrite;
+pub mod touched;
 
 pub use edit::EditMap;
 pub use plan::{
@@ -21,3 +22,4 @@ pub use plan::{
     plan, release_call,
 };
 pub use rewrite::{Refusal, RewriteContext, Rewritten, StatementClass, rewrite};
+pub use touched::masked_columns;

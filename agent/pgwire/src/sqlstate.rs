@@ -6,6 +6,10 @@ pub const PROTOCOL_VIOLATION: &str = "08P01";
 pub const CONNECTION_FAILURE: &str = "08006";
 /// The database could not be reached.
 pub const CANNOT_CONNECT: &str = "08001";
+/// Text that is no SQL.
+pub const SYNTAX_ERROR: &str = "42601";
+/// A file cannot be written.
+pub const IO_ERROR: &str = "58030";
 /// Something the server does not do.
 pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// Text that is not in the announced encoding.

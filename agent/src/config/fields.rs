@@ -95,6 +95,26 @@ pub(super) fn text(node: &Node, what: &str, faults: &mut Vec<Fault>) -> Option<S
     }
 }
 
+/// The text of a plain or quoted value; empty for a list or mapping.
+pub(super) fn scalar(node: &Node) -> &str {
+    match &node.value {
+        Value::Scalar { text, .. } => text.as_str(),
+        _ => "",
+    }
+}
+
+/// `true` or `false`, unquoted.
+pub(super) fn flag(node: &Node, what: &str, faults: &mut Vec<Fault>) -> Option<bool> {
+    match &node.value {
+        Value::Scalar { text, plain: true } if text == "true" => Some(true),
+        Value::Scalar { text, plain: true } if text == "false" => Some(false),
+        _ => {
+            faults.push(node.fault(format!("`{what}` must be `true` or `false`")));
+            None
+        }
+    }
+}
+
 pub(super) fn path(node: &Node, what: &str, base: &Path, faults: &mut Vec<Fault>) -> Option<PathBuf> {
     text(node, what, faults).map(|text| base.join(text))
 }

@@ -31,6 +31,21 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
+fn the_audit_is_on_and_strict_unless_the_file_says_otherwise() {
+    use crate::audit::{Level, Unwritable, Upload};
+    let settings = Config::parse(WHOLE, Path::new("a.yaml")).unwrap().audit.settings;
+    assert_eq!((settings.statements, settings.literals), (Level::All, false));
+    assert_eq!((settings.upload, settings.unwritable), (Upload::Statements, Unwritable::Refuse));
+    let text = "audit: { path: log, statements: refused, literals: true, max_size: 2 MiB, keep: 3, upload: none, \
+                on_failure: continue }\nupstream: { dsn_file: x }\n";
+    let audit = Config::parse(text, Path::new("conf/a.yaml")).unwrap().audit;
+    assert_eq!(audit.path.as_deref(), Some(Path::new("conf/log")));
+    assert_eq!((audit.settings.statements, audit.settings.literals), (Level::Refused, true));
+    assert_eq!((audit.settings.max_size, audit.settings.keep), (2 << 20, 3));
+    assert_eq!((audit.settings.upload, audit.settings.unwritable), (Upload::None, Unwritable::Continue));
+}
+
+#[test]
 fn a_misspelt_scope_refuses_the_file_and_says_what_was_meant() {
     let text = refused("upstream:\n  dsn_file: x\n  scopes: [public.users]\n");
     assert!(text.starts_with("conf/agent.yaml:3:3: unknown key `scopes` in `upstream`"), "{text}");
@@ -78,6 +93,18 @@ fn duplicate_keys_anchors_aliases_tags_and_wrong_kinds_are_refused_with_their_pl
         ("upstream: {\n", "this is not YAML"),
         ("views: { linger: soon }\nupstream: { dsn_file: x }\n", "`views.linger` must be a duration"),
         ("upstream: { scope: [] }\n", "`dsn_file` is missing in `upstream`"),
+        ("audit: { statement: all }\nupstream: { dsn_file: x }\n", "unknown key `statement` in `audit`"),
+        (
+            "audit: { statements: some }\nupstream: { dsn_file: x }\n",
+            "expected one of `none`, `refused`, `all`",
+        ),
+        (
+            "audit: { literals: yes }\nupstream: { dsn_file: x }\n",
+            "`audit.literals` must be `true` or `false`",
+        ),
+        ("audit: { max_size: 64 }\nupstream: { dsn_file: x }\n", "`audit.max_size` must be a size"),
+        ("audit: { keep: 1 }\nupstream: { dsn_file: x }\n", "`audit.keep` must be a number of files"),
+        ("audit: { on_failure: ignore }\nupstream: { dsn_file: x }\n", "one of `refuse`, `continue`"),
         ("upstream: { dsn_file: x }\n---\nupstream: { dsn_file: x }\n", "only one document"),
     ];
     for (text, expected) in cases {

@@ -7,7 +7,7 @@ use daam_enforce::{Refusal, RewriteContext, Rewritten, SessionPlan, rewrite};
 use daam_pgwire::{Report, sqlstate};
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How many texts are remembered, and how long one may be.
 const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
@@ -20,9 +20,18 @@ pub(super) struct Checked {
     pub(super) rewritten: Rewritten,
     /// Which plan it was checked against.
     pub(super) generation: u64,
+    /// Masked columns it names, for the audit.
+    pub(super) masked: Vec<String>,
+    /// The text without its literals, once somebody asked.
+    normal: OnceLock<String>,
 }
 
 impl Checked {
+    /// The text without its literals; `make` makes it the first time.
+    pub(super) fn normal(&self, make: impl FnOnce(&[u8]) -> String) -> String {
+        self.normal.get_or_init(|| make(self.original.as_bytes())).clone()
+    }
+
     /// Where an error position of the server is in what the client wrote.
     pub(super) fn original_position(&self, position: usize) -> usize {
         self.rewritten.edits.original_position(position, &self.rewritten.sql, &self.original)
@@ -70,8 +79,14 @@ impl Checker {
         let context =
             RewriteContext { plan: rules.plan, catalog: rules.catalog, search_path: rules.search_path };
         let rewritten = rewrite(text, &context).map_err(|refusal| Box::new(report(&refusal)))?;
-        let original = text.to_owned();
-        let checked = Arc::new(Checked { original, rewritten, generation: self.generation });
+        let masked = daam_enforce::masked_columns(text, rules.plan, &rewritten.activate);
+        let checked = Arc::new(Checked {
+            original: text.to_owned(),
+            rewritten,
+            generation: self.generation,
+            masked: masked.iter().map(|(table, column)| format!("{table}.{column}")).collect(),
+            normal: OnceLock::new(),
+        });
         if text.len() <= LONGEST {
             self.known.put(text.to_owned(), Arc::clone(&checked));
         }

@@ -9,6 +9,7 @@ use super::held::Quiet;
 use super::limits::Clocks;
 use super::note::{Names, Note, Purpose};
 use super::path::SearchPath;
+use super::trail::Trail;
 use super::views::Views;
 use crate::state::Ceiling;
 use bytes::{Bytes, BytesMut};
@@ -157,6 +158,8 @@ pub(super) struct Core {
     pub(super) copy: CopyIn,
     /// What is held for a migration.
     pub(super) quiet: Quiet,
+    /// What the audit is to be told.
+    pub(super) trail: Trail,
     pub(super) rest: Rest,
 }
 
@@ -193,6 +196,7 @@ impl Core {
             interruption: None,
             copy: CopyIn::default(),
             quiet: Quiet::default(),
+            trail: Trail::default(),
             rest: Rest {
                 clocks,
                 parameters,
@@ -238,7 +242,8 @@ impl Core {
         if self.is_stalled() {
             return false;
         }
-        let full = self.wires.to_upstream.len() >= HIGH_WATER
+        let full = self.trail.is_full()
+            || self.wires.to_upstream.len() >= HIGH_WATER
             || self.wires.to_client.len() >= HIGH_WATER
             || self.pipeline.in_flight() >= MOST_IN_FLIGHT;
         !full && !self.waits_for_maintenance()
@@ -407,7 +412,7 @@ pub(super) fn failed_transaction(reason: &str) -> Report {
         .hint("end the transaction and begin again under the policy now in force".to_owned())
 }
 
-/// The one place of this module that asks for the time.
+/// The one place that asks for the time on behalf of the core.
 pub(super) fn now() -> Instant {
     Instant::now()
 }

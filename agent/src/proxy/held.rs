@@ -4,6 +4,7 @@
 use super::core::{Core, now};
 use crate::duration::words;
 use crate::quiesce::Held;
+use daam_audit::Via;
 use daam_catalog::RelationName;
 use daam_pgwire::frontend::{self, Message, Target};
 use daam_pgwire::{DecodeError, Frame, Report, sqlstate};
@@ -142,9 +143,27 @@ impl Core {
     /// Refuses a message that has waited long enough.
     pub(super) fn refuse_held(&mut self, frame: &Frame, report: Report) -> Result<(), DecodeError> {
         match frontend::parse(frame)? {
-            Message::Query(_) => self.refuse_query(report),
-            Message::Parse(parse) => self.refuse_parse(parse.name, report),
-            _ => self.refuse_parse(b"daam", report),
+            Message::Query(sql) => {
+                self.trail.refused(Via::Query, sql, &report);
+                self.refuse_query(report);
+            }
+            Message::Parse(parse) => {
+                self.trail.refused(Via::Parse, parse.sql, &report);
+                self.refuse_parse(parse.name, report);
+            }
+            message => {
+                let known = match message {
+                    Message::Bind(bind) => self.names.statement(bind.statement),
+                    Message::Execute(execute) => self.names.portal(execute.portal),
+                    Message::Describe(Target::Portal(name)) => self.names.portal(name),
+                    Message::Describe(Target::Statement(name)) => self.names.statement(name),
+                    _ => None,
+                };
+                let text = known.map(|known| Arc::clone(&known.text));
+                let sql = text.as_ref().map_or("", |text| text.original.as_str());
+                self.trail.refused(Via::Execute, sql.as_bytes(), &report);
+                self.refuse_parse(b"daam", report);
+            }
         }
         Ok(())
     }

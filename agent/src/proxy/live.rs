@@ -8,6 +8,7 @@ use super::core::{End, HIGH_WATER};
 use super::maintenance::admin_failed;
 use super::session::Session;
 use crate::admin::Switched;
+use daam_audit::Change;
 use daam_catalog::Catalog;
 use daam_enforce::SessionPlan;
 use daam_pgwire::{Report, sqlstate};
@@ -24,6 +25,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             let report = Report::fatal(sqlstate::ADMIN_SHUTDOWN, &format!("the session was ended: {denied}"));
             End::Fatal(Box::new(report.hint(denied.hint().to_owned())))
         })?;
+        self.core.trail.set_bundle(state.bundle.as_ref().map_or(0, |bundle| bundle.serial));
         let (new, catalog) = (decision.plan, Arc::clone(&state.catalog));
         let core = &mut self.core;
         core.maintenance.widen = None;
@@ -60,6 +62,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     /// Moves the session's roles to another plan.
     pub(super) async fn switch(&mut self, new: SessionPlan, catalog: Arc<Catalog>) -> Result<(), End> {
         let old = &self.core.policy.plan;
+        let change = if old.tightens_to(&new) { Change::Tightened } else { Change::Widened };
         let switched =
             self.ctx.admin.switch(&mut self.grant, old, &new).await.map_err(|error| admin_failed(&error))?;
         if switched == Switched::Reinstall {
@@ -67,6 +70,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             self.core.views.doubt();
         }
         self.core.adopt(new, catalog);
+        self.core.trail.changed(change);
         Ok(())
     }
 }

@@ -9,16 +9,20 @@ use super::limits::Clocks;
 use super::maintenance::{Chain, Parts, admin_failed, install};
 use super::session::{Line, Session};
 use super::settings;
+use super::trail::{Reporter, Trail};
 use crate::admin::SessionGrant;
+use crate::audit::{AuditUnwritable, Happened, Said};
 use crate::context::ProxyContext;
 use crate::session_id::SessionId;
 use crate::sessions::Registration;
 use crate::state::{Decision, PolicyState};
 use crate::upstream::{ConnectError, Duplex, Login, Upstream};
+use daam_audit::{Event, Who};
 use daam_catalog::Catalog;
 use daam_identity::UserPrincipal;
 use daam_pgwire::startup::{DECLINE, NEWEST_MINOR, Startup, StartupParameters, parse_startup};
 use daam_pgwire::{FrameBuffer, Report, TransactionStatus, backend, sqlstate};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -79,6 +83,8 @@ pub(super) struct Admitted {
     pub(super) catalog: Arc<Catalog>,
     pub(super) state: watch::Receiver<Arc<PolicyState>>,
     pub(super) settings: Vec<(String, String)>,
+    /// The bundle the decision is by.
+    pub(super) bundle: u64,
 }
 
 /// Checks the start-up parameters and asks the policy.
@@ -87,6 +93,7 @@ pub(super) fn admit(
     user: &UserPrincipal,
     ctx: &ProxyContext,
 ) -> Result<Admitted, End> {
+    ctx.audit.check().map_err(unaudited)?;
     let settings = settings::of_startup(asked).map_err(End::Fatal)?;
     // People know the database by its name in the policies; tools that introspect may know its real one.
     let ours = ctx.database.as_str();
@@ -115,7 +122,8 @@ pub(super) fn admit(
         settings.retain(|(name, _)| !name.eq_ignore_ascii_case("default_transaction_read_only"));
         settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
     }
-    Ok(Admitted { decision, catalog, state, settings })
+    let bundle = current.bundle.as_ref().map_or(0, |bundle| bundle.serial);
+    Ok(Admitted { decision, catalog, state, settings, bundle })
 }
 
 /// The client's side of a session that is being set up.
@@ -135,13 +143,13 @@ pub(super) async fn open<C: AsyncRead + AsyncWrite + Unpin + Send>(
     let id = SessionId::fresh();
     let grant = match ctx.admin.open(&id, &admitted.decision.plan).await {
         Ok(grant) => grant,
-        Err(error) => return refuse(&mut caller.stream, &admin_failed(&error)).await,
+        Err(error) => return refuse(&mut caller.stream, &admin_failed(&error), &caller.user, &ctx).await,
     };
     let setup = SetUp { id, ctx: Arc::clone(&ctx), grant };
     match setup.prepare(&caller, admitted).await {
         Ok(prepared) => prepared.begin(caller).run().await,
         Err((grant, end)) => {
-            let refused = refuse(&mut caller.stream, &end).await;
+            let refused = refuse(&mut caller.stream, &end, &caller.user, &ctx).await;
             if let Err(error) = ctx.admin.close(grant).await {
                 tracing::warn!(%error, "the roles of a session were left to the sweep");
             }
@@ -175,13 +183,21 @@ impl SetUp {
             Ok(upstream) => upstream,
             Err(end) => return Err((self.grant, end)),
         };
+        let reporter = Reporter {
+            session: self.id.to_string(),
+            who: who(&caller.user),
+            bundle: admitted.bundle,
+            level: self.ctx.audit.level(),
+            literals: self.ctx.audit.literals(),
+        };
         let policy = Policy { plan: admitted.decision.plan, catalog: admitted.catalog };
         let clocks = Clocks::new(Instant::now(), self.ctx.linger);
         let mut core = Core::new(policy, clocks, upstream.parameters);
         core.ceiling = admitted.decision.ceiling;
+        core.trail = Trail::of(reporter);
         core.wires.from_upstream = upstream.buffer;
         let mut line = Line::new(upstream.stream);
-        match self.arrange(&mut core, &mut line, caller).await {
+        match self.arrange(&mut core, &mut line, caller, admitted.bundle).await {
             Ok(registration) => Ok(Prepared {
                 setup: self,
                 registration,
@@ -210,6 +226,7 @@ impl SetUp {
         core: &mut Core,
         line: &mut Line<Box<dyn Duplex>>,
         caller: &Caller<C>,
+        bundle: u64,
     ) -> Result<Registration, End> {
         let admin = self.ctx.admin.clone();
         admin.seal(&self.grant).await.map_err(|error| admin_failed(&error))?;
@@ -219,10 +236,15 @@ impl SetUp {
         core.wires.to_client.clear();
         let application = caller.asked.get("application_name").unwrap_or_default().to_owned();
         let minor = caller.asked.minor.min(NEWEST_MINOR);
-        self.ctx
-            .sessions
-            .register(self.id.clone(), caller.user.clone(), application, minor)
-            .map_err(|_| End::fatal(sqlstate::INTERNAL_ERROR, "could not get random bytes for a cancel key"))
+        let said = Said { application: Some(application.clone()), ..Said::default() };
+        let registration =
+            self.ctx.sessions.register(self.id.clone(), caller.user.clone(), application, minor).map_err(
+                |_| End::fatal(sqlstate::INTERNAL_ERROR, "could not get random bytes for a cancel key"),
+            )?;
+        // Nobody is let in before it is on disk that they were.
+        let event = Event::SessionOpened { session: self.id.to_string(), who: who(&caller.user), bundle };
+        self.ctx.audit.durably(Happened { event, said }).await.map_err(unaudited)?;
+        Ok(registration)
     }
 }
 
@@ -265,9 +287,29 @@ impl Prepared {
     }
 }
 
+/// The person, as records name them.
+pub(super) fn who(user: &UserPrincipal) -> Who {
+    Who { id: user.user_id.clone(), email: user.email.clone(), device: user.device.clone() }
+}
+
+/// Nothing happens that cannot be recorded.
+pub(super) fn unaudited(error: AuditUnwritable) -> End {
+    let report = Report::fatal(sqlstate::IO_ERROR, &format!("{error}, and no session runs without it"));
+    let hint = "the operator of the agent finds the cause in its log; most often a disk is full";
+    End::Fatal(Box::new(report.hint(hint.to_owned())))
+}
+
 /// Tells a client why it gets no session.
-pub(super) async fn refuse(stream: &mut (impl AsyncWrite + Unpin), end: &End) -> SessionEnd {
+pub(super) async fn refuse(
+    stream: &mut (impl AsyncWrite + Unpin),
+    end: &End,
+    user: &UserPrincipal,
+    ctx: &ProxyContext,
+) -> SessionEnd {
     if let End::Fatal(report) = end {
+        let bundle = ctx.state.borrow().bundle.as_ref().map_or(0, |bundle| bundle.serial);
+        let event = Event::SessionRefused { who: who(user), bundle, sqlstate: report.code().to_owned() };
+        ctx.audit.deliver(VecDeque::from([Happened::because(event, &report.text())])).await;
         // A client that is gone cannot be told; there is nothing else to do about it.
         let _ = stream.write_all(&report.to_error()).await;
         let _ = stream.shutdown().await;

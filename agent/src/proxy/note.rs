@@ -1,6 +1,7 @@
 //! What a request in flight was for, and the statements behind names.
 
 use super::checked::Checked;
+use super::trail::Ticket;
 use bytes::Bytes;
 use daam_catalog::RelationName;
 use daam_pgwire::Report;
@@ -17,6 +18,8 @@ pub(super) struct Note {
     pub(super) parsed: Option<Parsed>,
     /// What to tell the client with it.
     pub(super) notices: bool,
+    /// What the audit knows it by.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// Whose request it is.
@@ -36,7 +39,7 @@ pub(super) enum Purpose {
 
 impl Note {
     pub(super) fn of(purpose: Purpose) -> Self {
-        Self { purpose, text: None, parsed: None, notices: false }
+        Self { purpose, text: None, parsed: None, notices: false, ticket: None }
     }
 
     pub(super) fn client() -> Self {

@@ -1,6 +1,6 @@
 //! What the database says, message by message.
 
-use super::core::{Core, End, failed_transaction};
+use super::core::{Core, End, failed_transaction, now};
 use super::note::{Note, Purpose};
 use super::withhold::Verdict;
 use daam_pgwire::frame::Piece;
@@ -32,13 +32,14 @@ impl Core {
     /// client has the beginning is passed on to its end, whatever happened meanwhile: the client would take what
     /// follows for a part of it.
     fn bulk(&mut self, bytes: &[u8], open: usize) -> Result<(), End> {
-        let clients = match self.pipeline.current() {
+        let (clients, ticket) = match self.pipeline.current() {
             None => return Err(End::out_of_step(OutOfStep::Unexpected(b'D'))),
-            Some(note) => note.is_clients(),
+            Some(note) => (note.is_clients(), note.ticket),
         };
         let (begun, fresh) = bytes.split_at_checked(open).unwrap_or((bytes, &[]));
         if self.wires.passing {
             self.wires.to_client.extend_from_slice(begun);
+            self.trail.sent(ticket, begun.len());
         }
         if fresh.is_empty() {
             self.wires.passing &= self.wires.bulk_open > 0;
@@ -46,6 +47,7 @@ impl Core {
         }
         let passes = clients && !self.is_muted();
         if passes {
+            self.trail.sent(ticket, fresh.len());
             self.wires.to_client.extend_from_slice(fresh);
         } else if let Some(interruption) = self.interruption.as_mut().filter(|_| clients) {
             interruption.withheld = true;
@@ -110,15 +112,20 @@ impl Core {
                 self.copy.sync_held = false;
             }
             b'C' => {
-                self.completed(frame.body())?;
+                let tag = self.completed(frame.body())?;
+                self.trail.command(note.ticket, tag);
                 self.refuse_partial()?;
             }
-            b's' => self.refuse_partial()?,
+            b's' => {
+                self.trail.suspended(note.ticket);
+                self.refuse_partial()?;
+            }
             b'N' | b'A' if self.is_muted() => return Ok(()),
             b'N' => return self.notice(frame),
             _ => {}
         }
         if finished {
+            self.trail.finished(note.ticket, now());
             if note.text.as_ref().is_some_and(|text| text.rewritten.class.copy_in()) {
                 self.copy.waiting = false;
             }
@@ -151,13 +158,13 @@ impl Core {
         plan.limits().procedural == Some(true) && !plan.protected().is_empty()
     }
 
-    fn completed(&mut self, body: &[u8]) -> Result<(), End> {
+    fn completed<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], End> {
         let tag = backend::parse_command_complete(body).map_err(|error| End::out_of_step(error.into()))?;
         if tag == b"ROLLBACK" {
             self.views.rolled_back();
             self.path.transaction_control();
         }
-        Ok(())
+        Ok(tag)
     }
 
     /// A result that is not whole must not look like one.
@@ -209,7 +216,10 @@ impl Core {
             self.views.not_created(tables);
         }
         match &note.purpose {
-            Purpose::Client => self.client_error(frame, note, report),
+            Purpose::Client => {
+                self.record_failure(note, &report, reply.finished);
+                self.client_error(frame, note, report);
+            }
             Purpose::Refused(refusal) => self.tell_client(&refusal.to_error()),
             Purpose::Activate(_) if is_drift(&report) => {
                 self.rest.drifted = true;
@@ -239,6 +249,16 @@ impl Core {
         }
         self.after_copy_failure();
         Ok(())
+    }
+
+    /// A failure of something that ran, or of something that was to be prepared.
+    fn record_failure(&mut self, note: &Note, report: &Report, finished: bool) {
+        self.trail.failed(note.ticket, report.code());
+        match (&note.text, note.ticket) {
+            (Some(text), None) => self.trail.not_prepared(text, report.code(), now()),
+            _ if finished => self.trail.finished(note.ticket, now()),
+            _ => {}
+        }
     }
 
     /// Something discarded the session's functions without a statement that says so.
@@ -326,6 +346,7 @@ impl Core {
     }
 
     fn was_skipped(&mut self, note: &Note) {
+        self.trail.skipped(note.ticket);
         if let Some(parsed) = &note.parsed {
             self.names.parse_failed(parsed);
         }

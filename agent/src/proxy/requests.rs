@@ -1,10 +1,11 @@
 //! What the client says, message by message.
 
 use super::checked::Checked;
-use super::core::{Core, End, MOST_STATEMENTS, REFUSED};
+use super::core::{Core, End, MOST_STATEMENTS, REFUSED, now};
 use super::held::Next;
 use super::note::{Note, Purpose, Statement};
 use bytes::Bytes;
+use daam_audit::Via;
 use daam_pgwire::frontend::{self, Message, Target};
 use daam_pgwire::pipeline::Request;
 use daam_pgwire::{Frame, Report, TransactionStatus, backend, sqlstate};
@@ -60,7 +61,7 @@ impl Core {
             Message::Parse(parse) => self.parse(parse.name, parse.sql, parse.types),
             Message::Bind(bind) => self.bind(bind.portal, bind.statement, frame),
             Message::Describe(target) => self.describe(target, frame),
-            Message::Execute(execute) => self.execute(execute.portal, frame),
+            Message::Execute(execute) => self.execute(execute.portal, execute.rows, frame),
             Message::Close(target) => self.close(target, frame),
             Message::Sync => self.sync(frame),
             Message::Flush => {
@@ -86,7 +87,10 @@ impl Core {
         self.rest.statements += 1;
         let text = match self.check(sql) {
             Ok(text) => text,
-            Err(report) => return self.refuse_query(*report),
+            Err(report) => {
+                self.trail.refused(Via::Query, sql, &report);
+                return self.refuse_query(*report);
+            }
         };
         self.prepare_for(&text);
         self.follow(&text);
@@ -95,7 +99,8 @@ impl Core {
             self.views.stretch_ends();
         }
         let message = frontend::query(&text.rewritten.sql);
-        let note = Note { notices: self.notify(&text), ..Note::with_text(text) };
+        let ticket = self.trail.began(Via::Query, Some(Arc::clone(&text)), 0, now());
+        let note = Note { notices: self.notify(&text), ticket, ..Note::with_text(text) };
         self.send(Request::Query, note, &message);
     }
 
@@ -125,7 +130,10 @@ impl Core {
         };
         let text = match checked {
             Ok(text) => text,
-            Err(report) => return self.refuse_parse(name, *report),
+            Err(report) => {
+                self.trail.refused(Via::Parse, sql, &report);
+                return self.refuse_parse(name, *report);
+            }
         };
         self.activate(&text.rewritten.activate.clone());
         let statement = Statement { text: Arc::clone(&text), types: Bytes::copy_from_slice(types) };
@@ -156,7 +164,10 @@ impl Core {
         };
         let text = match self.renewed(name, &statement) {
             Ok(text) => text,
-            Err(report) => return self.refuse_parse(b"daam", *report),
+            Err(report) => {
+                self.trail.refused(Via::Execute, statement.text.original.as_bytes(), &report);
+                return self.refuse_parse(b"daam", *report);
+            }
         };
         self.activate(&text.rewritten.activate.clone());
         self.names.bind(portal, name);
@@ -196,7 +207,7 @@ impl Core {
         self.send(request, note, frame.as_bytes());
     }
 
-    fn execute(&mut self, portal: &[u8], frame: &Frame) {
+    fn execute(&mut self, portal: &[u8], rows: i32, frame: &Frame) {
         self.busy();
         if self.pipeline.skipping() {
             return;
@@ -204,13 +215,15 @@ impl Core {
         self.rest.statements += 1;
         let Some(statement) = self.names.portal(portal) else {
             self.may_write_unseen();
-            return self.send(Request::Execute, Note::client(), frame.as_bytes());
+            let ticket = self.trail.began(Via::Execute, None, rows, now());
+            return self.send(Request::Execute, Note { ticket, ..Note::client() }, frame.as_bytes());
         };
         let text = Arc::clone(&statement.text);
         self.prepare_for(&text);
         self.follow(&text);
         let copy = text.rewritten.class.copy_in();
-        self.send(Request::Execute, Note::with_text(text), frame.as_bytes());
+        let ticket = self.trail.began(Via::Execute, Some(Arc::clone(&text)), rows, now());
+        self.send(Request::Execute, Note { ticket, ..Note::with_text(text) }, frame.as_bytes());
         if copy {
             self.wires.to_upstream.extend_from_slice(&frontend::flush());
         }
@@ -247,11 +260,13 @@ impl Core {
         self.rest.statements += 1;
         if self.policy.plan.limits().procedural == Some(true) {
             self.may_write_unseen();
-            return self.send(Request::FunctionCall, Note::client(), frame.as_bytes());
+            let ticket = self.trail.began(Via::FunctionCall, None, 0, now());
+            return self.send(Request::FunctionCall, Note { ticket, ..Note::client() }, frame.as_bytes());
         }
         let text = "calling a function by its number is refused: the policy cannot tell what it does";
         let report = Report::error(sqlstate::INSUFFICIENT_PRIVILEGE, text)
             .hint("call it by name in a SELECT, or ask for a policy that allows `procedural`".to_owned());
+        self.trail.refused(Via::FunctionCall, b"", &report);
         self.refuse_query(report);
     }
 

@@ -7,12 +7,14 @@ use super::SessionEnd;
 use super::core::{Core, End, HIGH_WATER};
 use super::limits::{Due, Left};
 use crate::admin::SessionGrant;
+use crate::audit::Happened;
 use crate::context::{ProxyContext, SessionEvent, SessionEventKind};
 use crate::quiesce::{Held, Seat};
 use crate::session_id::SessionId;
 use crate::sessions::{Registration, SessionCommand};
 use crate::state::PolicyState;
 use crate::upstream::Duplex;
+use daam_audit::Event as AuditEvent;
 use daam_identity::UserPrincipal;
 use daam_pgwire::startup::CancelKey;
 use daam_pgwire::{frontend, sqlstate};
@@ -40,6 +42,8 @@ enum Event {
     ClientWritten(io::Result<()>),
     UpstreamRead(io::Result<usize>),
     UpstreamWritten(io::Result<()>),
+    /// The audit may take something.
+    AuditRoom,
 }
 
 /// Both directions of one stream.
@@ -110,7 +114,9 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
 
     async fn step(&mut self) -> Result<(), End> {
         self.core.hold(Arc::clone(&self.held.borrow_and_update()));
+        self.report()?;
         self.pump()?;
+        self.report()?;
         if std::mem::take(&mut self.core.rest.drifted) {
             self.ctx.drift.notify_one();
         }
@@ -139,9 +145,19 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         }
     }
 
+    /// Hands the audit what there is to report; without an audit the session cannot go on.
+    fn report(&mut self) -> Result<(), End> {
+        let audit = &self.ctx.audit;
+        if !self.core.wires.inbox.is_empty() {
+            audit.check().map_err(super::login::unaudited)?;
+        }
+        audit.offer(self.core.trail.pending()).map_err(super::login::unaudited)
+    }
+
     async fn next(&mut self) -> Event {
         let deadline = self.deadline();
-        let Self { core, client, upstream, state, held, registration, .. } = self;
+        let Self { core, client, upstream, state, held, registration, ctx, .. } = self;
+        let reports = core.trail.has_pending();
         let hears_client = core.wires.inbox.len() < HIGH_WATER || core.may_take();
         let hears_upstream = core.wires.to_client.len() < HIGH_WATER;
         let wires = &mut core.wires;
@@ -153,6 +169,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             () = changed(state) => Event::Policy,
             () = changed(held) => Event::Held,
             () = until(deadline) => Event::Deadline,
+            () = ctx.audit.room(), if reports => Event::AuditRoom,
             written = write(upstream_write, &mut wires.to_upstream, upstream_unflushed),
                 if !wires.to_upstream.is_empty() || *upstream_unflushed => Event::UpstreamWritten(written),
             written = write(client_write, &mut wires.to_client, client_unflushed),
@@ -179,6 +196,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             }
             // The next step takes note of what is held.
             Event::Held
+            | Event::AuditRoom
             | Event::ClientRead(Ok(_))
             | Event::UpstreamRead(Ok(_))
             | Event::ClientWritten(Ok(()))
@@ -261,6 +279,14 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         true
     }
 
+    async fn record_end(&mut self, reason: &str, statements: u64) {
+        self.core.trail.ended(super::core::now());
+        let mut last = std::mem::take(self.core.trail.pending());
+        let (session, who) = (self.id.to_string(), super::login::who(&self.user));
+        last.push_back(Happened::because(AuditEvent::SessionEnded { session, who, statements }, reason));
+        self.ctx.audit.deliver(last).await;
+    }
+
     async fn finish(mut self, end: End) -> SessionEnd {
         if let End::Fatal(report) = &end {
             let whole = tokio::time::timeout(FAREWELL, self.complete_message()).await;
@@ -278,6 +304,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         }
         let statements = self.registration.statements();
         let reason = end.reason();
+        self.record_end(&reason, statements).await;
         self.announce(SessionEventKind::Ended { reason: reason.clone(), statements });
         if self.core.pipeline.is_settled() {
             self.core.wires.to_upstream.extend_from_slice(&frontend::terminate());

@@ -7,6 +7,7 @@ use crate::context::{SessionEvent, SessionEventKind};
 use crate::keeper::Keeper;
 use crate::link::unix_now;
 use crate::reload::Reload;
+use crate::scope::unquoted;
 use crate::upkeep::Upkeep;
 use daam_api::link::FromAgent;
 use std::sync::Arc;
@@ -123,16 +124,6 @@ fn message(event: SessionEvent) -> FromAgent {
         reason,
         statements,
     }
-}
-
-/// A reason without the names it quotes: the database's own words may name what is out of scope.
-fn unquoted(reason: &str) -> String {
-    const QUOTES: [char; 7] = ['`', '"', '«', '»', '„', '“', '”'];
-    let mut said = String::new();
-    for (n, part) in reason.split(QUOTES).enumerate() {
-        said.push_str(if n % 2 == 0 { part } else { "…" });
-    }
-    said
 }
 
 pub(super) fn log_sweep(swept: &Swept) {

@@ -1,6 +1,7 @@
 //! What must be there before anything runs: pins, identity, DSN, the key of the `hash` mask.
 
 use super::RunError;
+use crate::audit::{Audit, AuditTag};
 use crate::cause;
 use crate::config::{self, AgentSection, Config, ControlPlaneSection};
 use crate::enrolment::{self, Credentials, Pins};
@@ -9,7 +10,7 @@ use crate::upstream::UpstreamConfig;
 use daam_bundle::{TrustDocument, TrustFile};
 use daam_enforce::HashKey;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const HASH_KEY: &str = "hash.key";
@@ -82,6 +83,19 @@ async fn enrol(
             Err(error) => return Err(RunError::at("enrol")(error)),
         }
     }
+}
+
+/// Where the audit is written.
+pub(super) fn audit_dir(config: &Config, agent: &AgentSection) -> PathBuf {
+    config.audit.path.clone().unwrap_or_else(|| agent.state_dir.join("audit"))
+}
+
+/// The audit, before anything can happen.
+pub(super) fn audit(config: &Config, identity: &Identity) -> Result<Audit, RunError> {
+    let tag =
+        AuditTag { agent: identity.credentials.agent_id.clone(), database: identity.agent.database.clone() };
+    let dir = audit_dir(config, &identity.agent);
+    Audit::start(dir, &config.audit.settings, &tag).map_err(RunError::at("open the audit"))
 }
 
 /// The key of the `hash` mask: given, so that the agents of one database agree, or made once and kept, so that hashes

@@ -102,6 +102,7 @@ fn inspect(record: &[String], total: usize) {
     }
     let kinds: BTreeSet<String> = record.iter().filter_map(|text| kind(text)).collect();
     let known = [
+        "audit_batch",
         "bundle_status",
         "directory_status",
         "heartbeat",
@@ -128,7 +129,9 @@ async fn nothing_out_of_scope_leaves_the_agent_in_its_whole_life() {
     plane.say(&offer(&author, 2, &policies(vec![reads("*.*"), reads("hr.staff")], &[])));
     plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
 
+    plane.say(&ToAgent::AuditHeld { chain: String::new(), through: 0, hash: String::new() });
     try_everything(&program, &mut plane).await;
+    plane.hear("the audit", |message| matches!(message, FromAgent::AuditBatch { .. }).then_some(())).await;
     world.superuser.batch_execute("CREATE TABLE xqzjv_s.xqzjv_late (id int)").await.unwrap();
     plane.say(&ToAgent::SchemaRequest {});
     assert_eq!(plane.hear("report on request", report).await.len(), 4);

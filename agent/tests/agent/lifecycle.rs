@@ -384,6 +384,7 @@ async fn a_second_agent_serves_the_same_database_at_the_same_time() {
         holds: Arc::default(),
         drift: Arc::default(),
         linger: stage.ctx.linger,
+        audit: daam_agent::audit::Audit::off(),
         hash_key: stage.ctx.hash_key.clone(),
         events: stage.ctx.events.clone(),
     });

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails, and its fixtures are outside the test functions"
 )]
 
+mod audit;
 mod blind;
 mod bundles;
 mod command_line;

@@ -1,6 +1,7 @@
 //! Sessions through the proxy, as clients live them.
 
 mod ahead;
+mod audited;
 mod hostile;
 mod leaks;
 mod live;

@@ -3,13 +3,15 @@
 //! PostgreSQL's own parser turns text into a tree ([`tree`]) that is complete by construction: it is read from the
 //! parser's wire form with a table of every message and field, and a message or field that is not in the table is
 //! refused, so nothing a statement refers to can be overlooked. On top of it: the row-filter language
-//! ([`filter`]) and its types ([`typing`]), quoting ([`quote`]) and the tokens of a text ([`token`]).
+//! ([`filter`]) and its types ([`typing`]), quoting ([`quote`]), the tokens of a text ([`token`]) and
+//! the text without its literals ([`normal`]).
 //!
 //! Limit: a statement nested deeper than the decoder's 100 levels (48 chained `||`, for example) is refused with
 //! [`tree::ParseError::TooDeep`].
 
 pub mod filter;
 mod grammar;
+pub mod normal;
 pub mod place;
 pub mod quote;
 pub mod token;

@@ -35,6 +35,29 @@ impl Token {
     pub fn is_unicode_name(self) -> bool {
         self.kind == Some(Kind::Uident)
     }
+
+    /// Whether it is a value: a string, a number, bits.
+    pub fn is_literal(self) -> bool {
+        matches!(
+            self.kind,
+            Some(Kind::Sconst | Kind::Usconst | Kind::Bconst | Kind::Xconst | Kind::Iconst | Kind::Fconst)
+        )
+    }
+
+    /// Whether it can only be a name: not a keyword, not a sign.
+    pub fn is_name(self) -> bool {
+        matches!(self.kind, Some(Kind::Ident | Kind::Uident))
+    }
+
+    /// The name as the catalogue holds it; none for `U&"…"`, which is not decoded.
+    pub fn stored_name(self, source: &str) -> Option<String> {
+        let text = self.text(source);
+        match (self.kind, text.strip_prefix('"')) {
+            (Some(Kind::Ident), Some(quoted)) => Some(quoted.strip_suffix('"')?.replace("\"\"", "\"")),
+            (Some(Kind::Ident), None) => Some(text.to_ascii_lowercase()),
+            _ => None,
+        }
+    }
 }
 
 /// The tokens of a text without comments, in order.
@@ -86,6 +109,11 @@ impl Tokens {
     /// The index of the token that starts at a byte offset.
     pub fn at(&self, offset: usize) -> Option<usize> {
         self.list.binary_search_by_key(&offset, |token| token.start).ok()
+    }
+
+    /// Every token, comments included.
+    pub fn iter(&self) -> impl Iterator<Item = Token> {
+        self.list.iter().copied()
     }
 
     /// The token at an index.

@@ -70,6 +70,13 @@ pub enum FromAgent {
         /// Why what was offered was not followed to its end.
         reason: Option<String>,
     },
+    /// Audit records in the order of their chain. Only after [`ToAgent::AuditHeld`] on the same link.
+    AuditBatch {
+        /// The chain's name.
+        chain: String,
+        /// The records.
+        records: Vec<AuditRecord>,
+    },
     /// The directory version now enforced.
     DirectoryStatus {
         /// The version.
@@ -119,6 +126,15 @@ pub enum ToAgent {
         /// The relays.
         relays: Vec<RelayOffer>,
     },
+    /// How far the control plane holds the agent's audit: said first on every link, and after every batch.
+    AuditHeld {
+        /// The chain; empty if it holds none.
+        chain: String,
+        /// The last record it holds, 0 for none.
+        through: u64,
+        /// That record's hash; empty for none.
+        hash: String,
+    },
     /// End one session.
     SessionTerminate {
         /// The session's id.
@@ -143,6 +159,18 @@ pub struct DirectoryUser {
     /// Attributes as JSON scalars, each name once; the agent types them by the bundle's declaration.
     #[serde(deserialize_with = "crate::once::map")]
     pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// One record of an agent's audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRecord {
+    /// The record's line without its detail.
+    pub line: String,
+    /// The statement, as far as it may be told.
+    pub statement: Option<String>,
+    /// Why something was refused or ended, as far as it may be told.
+    pub reason: Option<String>,
 }
 
 /// A relay and the ticket that admits the holder.

@@ -280,6 +280,23 @@ pub struct Agent {
     pub scope_violations: u64,
 }
 
+/// A record of an agent's audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentAuditRecord {
+    /// Which chain of the agent.
+    pub chain: String,
+    /// Its place in the chain.
+    pub seq: u64,
+    /// The record itself, without its detail.
+    pub line: String,
+    /// The statement, as far as the agent tells.
+    pub statement: Option<String>,
+    /// Why something was refused or ended, as far as the agent tells.
+    pub reason: Option<String>,
+    /// Whether records before it never came.
+    pub after_gap: bool,
+}
+
 /// A relay as listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Relay {

@@ -15,6 +15,7 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
     let now = app.now();
     match message {
         FromAgent::Hello { .. } => Err(unfit("`hello` comes once")),
+        FromAgent::AuditBatch { .. } => Err(unfit("`audit_batch` is not taken here")),
         FromAgent::Heartbeat {} => Ok(()),
         FromAgent::SchemaReport { snapshot } => {
             daam_catalog::snapshot::from_json(&snapshot)

@@ -3,14 +3,16 @@
 use crate::app::App;
 use crate::link::{self, ONLINE_SECONDS};
 use crate::problem::Refusal;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Json};
-use daam_api::v1::Agent;
+use daam_api::v1::{Agent, AgentAuditRecord};
 use daam_store::{AgentAuth, UserAuth};
+use serde::Deserialize;
 use std::sync::Arc;
 
 const WEEK_SECONDS: i64 = 7 * 86_400;
@@ -34,6 +36,33 @@ pub(crate) async fn remove(
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Refusal::missing("agent.unknown", "there is no such agent").allowed("an id from `GET /v1/agents`"))
+}
+
+/// Most records of one answer.
+const MOST_RECORDS: u32 = 500;
+
+/// Where to begin.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    /// The last record that is known.
+    #[serde(default)]
+    after: u64,
+}
+
+/// What an agent recorded, oldest first, in pages.
+pub(crate) async fn audit(
+    State(app): State<Arc<App>>,
+    Extension(user): Extension<UserAuth>,
+    Path(id): Path<String>,
+    query: Result<Query<After>, QueryRejection>,
+) -> Result<Json<Vec<AgentAuditRecord>>, Refusal> {
+    let after = query.map(|Query(After { after })| after).ok().filter(|after| i64::try_from(*after).is_ok());
+    let after = after.ok_or_else(|| {
+        Refusal::new(StatusCode::BAD_REQUEST, "request.malformed", "the query is not understood")
+            .allowed("`after=NUMBER`, the last record you have")
+    })?;
+    Ok(Json(app.db().agent_audit(user.scope(), &id, after, MOST_RECORDS).await?))
 }
 
 pub(crate) async fn link(

@@ -5,6 +5,7 @@
 //! only. Every change writes its audit entry in the same transaction. What this crate refuses: a second server on one
 //! embedded file, a write transaction that did not begin as one, and SQL built at run time.
 
+mod agent_audit;
 mod agents;
 mod audit;
 mod authenticate;
@@ -23,6 +24,7 @@ mod trust;
 mod users;
 mod wakeups;
 
+pub use agent_audit::{Continued, HeldChain, NewRecord};
 pub use agents::{Hello, OnlineAgent};
 pub use audit::AuditEntry;
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
@@ -42,6 +44,7 @@ pub use wakeups::{Wakeup, Wakeups};
 /// Every statement of this crate by name, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<(&'static str, &'static str)> {
     [
+        agent_audit::ALL,
         agents::ALL,
         audit::ALL,
         authenticate::ALL,

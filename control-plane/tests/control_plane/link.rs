@@ -51,7 +51,14 @@ impl Peer {
         peer
     }
 
-    async fn say(&mut self, message: &FromAgent) {
+    /// Connected and greeted.
+    pub(crate) async fn greeted(world: &World, agent: &Enrolled) -> Self {
+        let mut peer = Self::open(world, &agent.link_token, &[]).await.unwrap();
+        peer.say(&hello()).await;
+        peer
+    }
+
+    pub(crate) async fn say(&mut self, message: &FromAgent) {
         self.raw(Message::Text(serde_json::to_string(message).unwrap().into())).await;
     }
 
@@ -70,7 +77,7 @@ impl Peer {
     }
 
     /// The close code and reason.
-    async fn end(&mut self) -> (u16, String) {
+    pub(crate) async fn end(&mut self) -> (u16, String) {
         loop {
             match timeout(SOON, self.0.next()).await.unwrap() {
                 Some(Ok(Message::Close(Some(frame)))) => {

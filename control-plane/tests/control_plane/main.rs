@@ -7,6 +7,7 @@
     reason = "a test's own helpers fail loudly"
 )]
 
+mod audit;
 mod bundles;
 mod certificates;
 mod connect;
@@ -69,5 +70,7 @@ contract![
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
     link::a_removed_agent_is_out_at_once,
+    audit::what_an_agent_recorded_is_stored_once_and_confirmed,
+    audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
 ];

@@ -113,7 +113,13 @@ fn foreign(route: &Route) -> Foreign {
         }
         (
             "GET",
-            "/v1/users" | "/v1/tokens" | "/v1/agents" | "/v1/relays" | "/v1/databases" | "/v1/ca"
+            "/v1/users"
+            | "/v1/tokens"
+            | "/v1/agents"
+            | "/v1/agents/{id}/audit"
+            | "/v1/relays"
+            | "/v1/databases"
+            | "/v1/ca"
             | "/v1/whoami",
         ) => Foreign::Silent,
         ("PUT", "/v1/users/{email}" | "/v1/trust" | "/v1/relay/address")

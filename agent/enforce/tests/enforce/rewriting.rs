@@ -416,3 +416,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn masked_columns_are_found_wherever_they_are_named() {
+    let catalog = shop::catalog(170_000);
+    let plan = shop::plan(&catalog);
+    let touched = |sql: &str| {
+        let tables = rewritten(sql).map(|known| known.activate).unwrap_or_default();
+        let found = daam_enforce::masked_columns(sql, &plan, &tables);
+        found.iter().map(|(table, column)| format!("{table}.{column}")).collect::<Vec<_>>().join(" ")
+    };
+    let email = "public.users.email";
+    for sql in [
+        "SELECT email FROM users",
+        "SELECT u.\"email\" FROM users u",
+        "SELECT upper(u.email || 'x') FROM users AS u",
+        "SELECT * FROM users",
+        "SELECT u.* FROM users u",
+        "TABLE users",
+        "SELECT u FROM users u",
+        "SELECT to_jsonb(users) FROM users",
+        "SELECT 1 FROM users WHERE email = 'x'",
+        "SELECT 1 FROM (SELECT email AS e FROM users) x",
+        "UPDATE users SET email = 'x' WHERE id = 1",
+        "INSERT INTO users (id, email) VALUES (1, 'x')",
+        "SELECT 1 FROM notes NATURAL JOIN users",
+        "COPY users TO STDOUT",
+        "COPY users (id, email) TO STDOUT",
+    ] {
+        assert_eq!(touched(sql), email, "{sql}");
+    }
+    for sql in
+        ["SELECT id FROM users", "SELECT count(*) FROM users u WHERE u.id = 5", "SELECT body FROM notes"]
+    {
+        assert_eq!(touched(sql), "", "{sql}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A proxy in front of the shop, with a policy that can be changed under running sessions.
 
 use crate::world::{World, grant, policies};
+use daam_agent::audit::Audit;
 use daam_agent::context::ProxyContext;
 use daam_agent::directory::Directory;
 use daam_agent::proxy::{SessionEnd, serve};
@@ -50,6 +51,10 @@ impl Stage {
     }
 
     pub(crate) async fn with_linger(set: PolicySet, linger: Duration) -> Self {
+        Self::audited(set, linger, Audit::off()).await
+    }
+
+    pub(crate) async fn audited(set: PolicySet, linger: Duration, audit: Audit) -> Self {
         let world = World::start().await;
         let full = world.full().await;
         let catalog = full.within(&Scope::Absent).catalog().clone();
@@ -78,6 +83,7 @@ impl Stage {
             drift: Arc::default(),
             linger,
             hash_key: HashKey::new([7; 32]),
+            audit,
             events,
         });
         Self { world, ctx, state, _events: heard }

@@ -6,10 +6,11 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 19] = [
+const OURS: [(&str, &[&str]); 20] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
+    ("daam-audit", &[]),
     ("daam-identity", &[]),
     ("daam-api", &[]),
     ("daam-postgres", &[]),
@@ -31,6 +32,7 @@ const OURS: [(&str, &[&str]); 19] = [
             "daam-catalog",
             "daam-compiler",
             "daam-identity",
+            "daam-audit",
             "daam-store",
             "daam-api",
         ],
@@ -45,6 +47,7 @@ const OURS: [(&str, &[&str]); 19] = [
             "daam-bundle",
             "daam-enforce",
             "daam-pgwire",
+            "daam-audit",
             "daam-tunnel",
             "daam-identity",
             "daam-api",
@@ -82,7 +85,7 @@ const CONFINED: [(&str, &[&str]); 7] = [
 ];
 
 /// Packages that may not even depend on a runtime or a network stack.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "daam-diagnostic",
     "daam-catalog",
     "daam-sql",
@@ -91,6 +94,7 @@ const PURE: [&str; 10] = [
     "daam-compiler",
     "daam-enforce",
     "daam-pgwire",
+    "daam-audit",
     "daam-identity",
     "daam-api",
 ];

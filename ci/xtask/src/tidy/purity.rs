@@ -5,7 +5,7 @@ use crate::tree::SourceFile;
 use std::path::Path;
 
 /// Folders of the pure crates.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "compiler/diagnostic/src",
     "compiler/catalog/src",
     "compiler/sql/src",
@@ -13,6 +13,7 @@ const PURE: [&str; 10] = [
     "compiler/bundle/src",
     "compiler/src",
     "agent/pgwire/src",
+    "agent/audit/src",
     "agent/enforce/src",
     "control-plane/identity/src",
     "control-plane/api/src",

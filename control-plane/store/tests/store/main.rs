@@ -7,6 +7,7 @@
     reason = "a test's own helpers fail loudly"
 )]
 
+mod agent_audit;
 mod agents;
 mod audit;
 mod bundles;
@@ -66,5 +67,8 @@ contract![
     observations::repeated_violations_fold_over_five_minutes,
     observations::a_session_ends_once,
     tenants::no_tenant_sees_or_changes_another_ones_rows,
+    agent_audit::a_chain_is_continued_whatever_comes_twice,
+    agent_audit::a_record_that_does_not_follow_is_refused_and_a_gap_stays_visible,
+    agent_audit::a_new_chain_takes_over_and_tenants_see_their_own,
     audit::every_change_is_in_the_audit_and_the_chain_is_whole,
 ];
