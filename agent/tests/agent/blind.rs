@@ -129,8 +129,8 @@ async fn nothing_out_of_scope_leaves_the_agent_in_its_whole_life() {
     plane.say(&offer(&author, 2, &policies(vec![reads("*.*"), reads("hr.staff")], &[])));
     plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
 
-    plane.say(&ToAgent::AuditHeld { chain: String::new(), through: 0, hash: String::new() });
     try_everything(&program, &mut plane).await;
+    plane.say(&ToAgent::AuditHeld { chain: String::new(), through: 0, hash: String::new() });
     plane.hear("the audit", |message| matches!(message, FromAgent::AuditBatch { .. }).then_some(())).await;
     world.superuser.batch_execute("CREATE TABLE xqzjv_s.xqzjv_late (id int)").await.unwrap();
     plane.say(&ToAgent::SchemaRequest {});
