@@ -1,0 +1,7 @@
+//! See `properties/backend.rs`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| daam_agent_fuzz::target("backend")(bytes));
