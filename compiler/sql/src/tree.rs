@@ -31,6 +31,8 @@ impl ParseError {
     /// The SQLSTATE a client should see.
     pub fn sqlstate(&self) -> &'static str {
         match self {
+            // The scanner's one fault that is not of syntax.
+            Self::Syntax(message) if message == "invalid Unicode escape" => "22025",
             Self::Syntax(_) => "42601",
             Self::Nul => "22021",
             Self::TooDeep => "54001",
@@ -331,6 +333,7 @@ mod tests {
     #[test]
     fn refusals_carry_a_sqlstate() {
         assert_eq!(parse("SELEC 1").unwrap_err().sqlstate(), "42601");
+        assert_eq!(parse("SELECT E'\\u061'").unwrap_err().sqlstate(), "22025");
         assert_eq!(parse("SELECT '\0'").unwrap_err().sqlstate(), "22021");
     }
 }
