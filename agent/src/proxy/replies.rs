@@ -221,7 +221,7 @@ impl Core {
                 self.client_error(frame, note, report);
             }
             Purpose::Refused(refusal) => self.tell_client(&refusal.to_error()),
-            Purpose::Activate(_) if is_drift(&report) => {
+            Purpose::Activate(_) if self.interruption.is_none() && is_drift(&report) => {
                 self.rest.drifted = true;
                 let report = changed_definition(&report);
                 if reply.finished {

@@ -64,7 +64,7 @@ impl Holds {
     /// A session's seat; it is left with the value.
     pub fn join(self: &Arc<Self>, session: &SessionId) -> Seat {
         self.lock().seats.insert(session.clone(), 0);
-        Seat { holds: Arc::clone(self), session: session.clone() }
+        Seat { holds: Arc::clone(self), session: session.clone(), said: 0 }
     }
 
     fn publish(&self, inner: &Inner) {
@@ -114,11 +114,16 @@ impl Drop for Hold {
 pub struct Seat {
     holds: Arc<Holds>,
     session: SessionId,
+    said: u64,
 }
 
 impl Seat {
     /// The session has nothing of what is held in this generation.
-    pub fn settled(&self, generation: u64) {
+    pub fn settled(&mut self, generation: u64) {
+        if generation <= self.said {
+            return;
+        }
+        self.said = generation;
         if let Some(seen) = self.holds.lock().seats.get_mut(&self.session) {
             *seen = generation.max(*seen);
         }
@@ -184,7 +189,7 @@ mod tests {
     fn a_session_counts_until_it_has_taken_note_or_is_gone() {
         let holds = Arc::new(Holds::default());
         let (a, b) = (SessionId::fresh(), SessionId::fresh());
-        let (first, second) = (holds.join(&a), holds.join(&b));
+        let (mut first, second) = (holds.join(&a), holds.join(&b));
         first.settled(holds.current().generation);
         let hold = holds.begin(names(&["a"]), Duration::ZERO);
         assert_eq!(hold.unsettled().len(), 2, "what was said of an earlier hold does not count");

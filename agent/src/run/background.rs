@@ -21,7 +21,7 @@ const SWEEP_SOON: Duration = Duration::from_secs(1);
 /// How old the catalogue may be: a new column is masked, a new table granted, after this at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// At most this often, whatever sessions run into.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub(super) struct Background {

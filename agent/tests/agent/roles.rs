@@ -267,6 +267,66 @@ async fn fifty_sessions_opened_at_once_do_not_collide() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_may_not_have_its_grants_fails_alone_among_many() {
+    let world = World::start().await;
+    let sql = "CREATE TABLE public.foreign_owned (id int); GRANT SELECT ON public.foreign_owned TO agent";
+    world.superuser.batch_execute(sql).await.unwrap();
+    let admin = world.admin("a1").await;
+    let catalog = world.catalog().await;
+    let good = plan(&policies(vec![grant("public.orders", READ)], &[]), &catalog);
+    let bad = plan(&policies(vec![grant("public.foreign_owned", READ)], &[]), &catalog);
+    let opening = (0..36).map(|n| {
+        let (admin, plan) = (admin.clone(), if n % 6 == 5 { bad.clone() } else { good.clone() });
+        tokio::spawn(async move { admin.open(&SessionId::fresh(), &plan).await })
+    });
+    for (n, opened) in opening.collect::<Vec<_>>().into_iter().enumerate() {
+        match opened.await.unwrap() {
+            Ok(grant) => {
+                assert_ne!(n % 6, 5);
+                admin.close(grant).await.unwrap();
+            }
+            Err(error) => assert!(n % 6 == 5 && matches!(error, AdminError::MissingRight { .. }), "{error}"),
+        }
+    }
+    assert!(world.roles().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sessions_move_to_another_policy_together() {
+    let world = World::start().await;
+    let admin = world.admin("a1").await;
+    let catalog = world.catalog().await;
+    let old = plan(&policies(vec![grant("public.*", READ)], &[("public.users.email", Mask::Null)]), &catalog);
+    let new = plan(&policies(vec![grant("public.orders", READ)], &[]), &catalog);
+    let mut sessions = Vec::new();
+    for _ in 0..40 {
+        sessions.push(admin.open(&SessionId::fresh(), &old).await.unwrap());
+    }
+    let moving = sessions.into_iter().map(|mut grant| {
+        let (admin, old, new) = (admin.clone(), old.clone(), new.clone());
+        tokio::spawn(async move {
+            admin.switch(&mut grant, &old, &new).await.unwrap();
+            grant
+        })
+    });
+    let mut moved = Vec::new();
+    for grant in moving.collect::<Vec<_>>() {
+        moved.push(grant.await.unwrap());
+    }
+    let shared = world
+        .roles()
+        .await
+        .into_iter()
+        .filter(|role| role.starts_with("daam_p_") || role.starts_with("daam_v_"));
+    assert_eq!(shared.count(), 1, "nothing of the old policy is held by anybody");
+    // One that never came to its next safe point ends like any other.
+    for grant in moved {
+        admin.close(grant).await.unwrap();
+    }
+    assert!(world.roles().await.is_empty(), "{:?}", world.roles().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_work_where_public_may_neither_connect_nor_make_temporary_objects() {
     let world = World::start().await;
     world
