@@ -57,7 +57,7 @@ pub(super) fn in_form(said: Vec<Said>, form: Form, prefix: &str) -> String {
         Form::Sarif => format!("{}\n", sarif::to_sarif(&report)),
         Form::Github => github::to_annotations(&report),
         Form::Gitlab => format!("{}\n", gitlab::to_gitlab(&report)),
-        Form::Junit => junit::to_junit(&report),
+        Form::Junit => junit::to_junit(&report, "daam policy diff"),
     }
 }
 

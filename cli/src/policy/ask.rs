@@ -1,5 +1,6 @@
 //! Questions about people and relations, as several commands take them.
 
+use super::report::format_and_path;
 use crate::error::{CliError, Doing as _};
 use crate::output;
 use clap::{Args, ValueEnum};
@@ -46,10 +47,7 @@ impl FromStr for AnswerReport {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
+        let (name, path) = format_and_path(written)?;
         match name {
             "text" => Ok(Self { json: false, path }),
             "json" => Ok(Self { json: true, path }),

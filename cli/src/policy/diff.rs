@@ -5,7 +5,7 @@ mod planned;
 use super::as_findings::{Form, changes, in_form};
 use super::ask::PersonArgs;
 use super::project::ProjectArgs;
-use super::report::prefix;
+use super::report::{format_and_path, prefix};
 use super::side::{Place, PlaneArgs, State, base, working_tree};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
@@ -102,10 +102,7 @@ impl FromStr for DiffReport {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
+        let (name, path) = format_and_path(written)?;
         let format: Format = match name {
             "text" => |diffs, _| to_text(diffs),
             "markdown" => |diffs, _| to_markdown(diffs),

@@ -144,7 +144,7 @@ fn render(report: &Report, shown: &Shown<'_>) -> String {
         Format::Sarif => format!("{}\n", sarif::to_sarif(shown)),
         Format::Github => github::to_annotations(shown),
         Format::Gitlab => format!("{}\n", gitlab::to_gitlab(shown)),
-        Format::Junit => junit::to_junit(shown),
+        Format::Junit => junit::to_junit(shown, "daam policy check"),
         Format::Markdown => markdown::to_markdown(shown),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn every_report(checked: &Checked) {
     github::to_annotations(&report);
     gitlab::to_gitlab(&report);
     sarif::to_sarif(&report);
-    junit::to_junit(&report);
+    junit::to_junit(&report, "daam policy check");
     markdown::to_markdown(&report);
 }
 

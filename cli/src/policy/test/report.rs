@@ -1,7 +1,7 @@
 //! What came of the tests, in the formats that were asked for. Reports print; they decide nothing.
 
 use super::super::as_findings::{self, Form, TEST_FAILED, in_form};
-use super::super::report::prefix;
+use super::super::report::{format_and_path, prefix};
 use super::{Ran, Said, Verdict};
 use crate::error::{CliError, Doing as _};
 use crate::output;
@@ -29,16 +29,13 @@ impl FromStr for TestReport {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (name, path) = match written.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (written, None),
-        };
+        let (name, path) = format_and_path(written)?;
         let format: Format = match name {
             "text" => |ran, _| text(ran),
             "json" => |ran, _| format!("{}\n", to_json(ran)),
             "junit" => |ran, _| junit(ran),
-            "github" => |ran, _| github(ran),
-            "gitlab" => |ran, _| format!("{}\n", gitlab(ran)),
+            "github" => github,
+            "gitlab" => |ran, prefix| format!("{}\n", gitlab(ran, prefix)),
             "markdown" => |ran, _| markdown(ran),
             "sarif" => |ran, prefix| in_form(failures(ran).map(finding).collect(), Form::Sarif, prefix),
             other => {
@@ -171,13 +168,13 @@ fn junit(ran: &[Ran]) -> String {
 }
 
 /// Annotations; GitHub shows ten of a kind, so the rest is counted.
-fn github(ran: &[Ran]) -> String {
+fn github(ran: &[Ran], prefix: &str) -> String {
     let mut out = String::new();
     for (one, said) in failures(ran).take(10) {
         let _ = writeln!(
             out,
             "::error file={},line={},col={},title={}::{}",
-            property(&said.file),
+            property(&format!("{prefix}{}", said.file)),
             said.line,
             said.column,
             property(&one.name),
@@ -193,7 +190,7 @@ fn github(ran: &[Ran]) -> String {
 }
 
 /// A code quality report.
-fn gitlab(ran: &[Ran]) -> Value {
+fn gitlab(ran: &[Ran], prefix: &str) -> Value {
     let entry = |(one, said): (&Ran, &Said)| {
         let identity = format!("test/{}/{}/{}", one.database, one.name, said.message);
         json!({
@@ -201,7 +198,7 @@ fn gitlab(ran: &[Ran]) -> Value {
             "check_name": "policy-test",
             "fingerprint": digest(&identity),
             "severity": "major",
-            "location": { "path": said.file, "lines": { "begin": said.line } },
+            "location": { "path": format!("{prefix}{}", said.file), "lines": { "begin": said.line } },
         })
     };
     Value::Array(failures(ran).map(entry).collect())
@@ -298,13 +295,15 @@ mod tests {
         assert!(xml.contains("name=\"a &lt;b&gt; &amp; `c`\""), "{xml}");
         assert!(xml.contains("tests=\"3\" failures=\"1\" skipped=\"1\""), "{xml}");
         assert!(
-            github(&ran).contains("title=a <b> & `c`::`select` on `x`%0A100%25 denied"),
+            github(&ran, "").contains("title=a <b> & `c`::`select` on `x`%0A100%25 denied"),
             "{}",
-            github(&ran)
+            github(&ran, "")
         );
         assert!(markdown(&ran).contains("`a <b> & 'c'`"), "{}", markdown(&ran));
         assert_eq!(to_json(&ran)["cases"][1]["verdict"], "failed");
-        assert_eq!(gitlab(&ran)[0]["location"]["lines"]["begin"], 3);
+        assert_eq!(gitlab(&ran, "")[0]["location"]["lines"]["begin"], 3);
+        assert_eq!(gitlab(&ran, "policies/")[0]["location"]["path"], "policies/t.yaml");
+        assert!(github(&ran, "policies/").starts_with("::error file=policies/t.yaml,"));
     }
 
     #[test]

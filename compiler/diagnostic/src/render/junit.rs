@@ -7,8 +7,8 @@ use crate::source::SourceMap;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// One test suite with a case for every file that has findings; without findings, one case that passed.
-pub fn to_junit(report: &Report<'_>) -> String {
+/// One test suite of that name with a case for every file that has findings; without findings, one case that passed.
+pub fn to_junit(report: &Report<'_>, suite: &str) -> String {
     let sources = report.sources;
     let mut files: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
     for finding in report.findings {
@@ -23,7 +23,8 @@ pub fn to_junit(report: &Report<'_>) -> String {
     let _ = writeln!(out, "<testsuites tests=\"{}\" failures=\"{failures}\">", files.len());
     let _ = writeln!(
         out,
-        "  <testsuite name=\"daam policy check\" tests=\"{}\" failures=\"{failures}\">",
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\">",
+        escaped(suite),
         files.len()
     );
     for (path, found) in files {

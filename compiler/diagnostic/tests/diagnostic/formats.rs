@@ -104,17 +104,17 @@ fn gitlab_gets_unique_fingerprints_that_do_not_depend_on_lines() {
 #[test]
 fn junit_escapes_what_xml_cannot_hold_and_fails_files_with_errors() {
     let (sources, findings) = run();
-    let xml = junit::to_junit(&Report::new(&findings, &sources));
+    let xml = junit::to_junit(&Report::new(&findings, &sources), "daam policy check");
     assert!(xml.contains("tests=\"1\" failures=\"1\""), "{xml}");
     assert!(
         xml.contains("1:4: error DAAM203: no column `&lt;/failure&gt;|::error::%0A\u{fffd}]]&gt;"),
         "{xml}"
     );
     assert_eq!(xml.matches("<failure").count(), xml.matches("</failure>").count());
-    let empty = junit::to_junit(&Report::new(&[], &SourceMap::new()));
+    let empty = junit::to_junit(&Report::new(&[], &SourceMap::new()), "daam policy check");
     assert!(empty.contains("tests=\"1\" failures=\"0\""), "{empty}");
     let (sources, findings) = many(1, Severity::Warning);
-    let doubtful = junit::to_junit(&Report::new(&findings, &sources));
+    let doubtful = junit::to_junit(&Report::new(&findings, &sources), "daam policy check");
     assert!(
         doubtful.contains("failures=\"0\"") && doubtful.contains("<system-out>1:1: warning"),
         "{doubtful}"
