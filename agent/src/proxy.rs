@@ -21,6 +21,7 @@ mod replies;
 mod requests;
 mod session;
 mod settings;
+mod told;
 mod trail;
 mod views;
 mod withhold;

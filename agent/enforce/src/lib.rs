@@ -14,12 +14,14 @@ pub mod edit;
 mod mask;
 pub mod plan;
 pub mod rewrite;
+pub mod told;
 pub mod touched;
 
 pub use edit::EditMap;
 pub use plan::{
     Access, DirectTable, HashKey, Objects, PlanError, ProtectedTable, SessionPlan, ViewKind, activate_call,
-    plan, release_call,
+    copy_call, plan, release_call,
 };
 pub use rewrite::{Refusal, RewriteContext, Rewritten, StatementClass, rewrite};
+pub use told::{ServerError, renamed, told};
 pub use touched::masked_columns;

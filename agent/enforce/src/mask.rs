@@ -4,6 +4,8 @@
 //! column's type, and a value too short for a preset's shape becomes `***`. Only `pg_catalog` functions, none of
 //! them regular expressions on the hot path (they are several times slower).
 
+pub(crate) mod shape;
+
 use daam_catalog::{DataType, TypeClass};
 use daam_model::{JsonMask, Mask, TruncateUnit};
 use daam_sql::quote;
@@ -33,7 +35,7 @@ pub(crate) fn expression(mask: &Mask, data_type: &DataType, column: &str) -> Str
         }
     };
     let value = match (mask, data_type.class) {
-        (Mask::Constant(text), _) => format!("{}::{sql}", quote::literal(text)),
+        (Mask::Constant(_), _) => constant(mask, data_type),
         (Mask::Hash, TypeClass::Uuid) => {
             let digest = hmac(&format!("{column}::pg_catalog.text"));
             format!("pg_catalog.encode(pg_catalog.substr({digest}, 1, 16), 'hex')::pg_catalog.uuid")
@@ -64,6 +66,30 @@ pub(crate) fn expression(mask: &Mask, data_type: &DataType, column: &str) -> Str
     format!("(CASE WHEN {column} IS NULL THEN NULL ELSE {value} END)::{sql}")
 }
 
+/// A constant as a value of the type; NULL where the column is too narrow for it.
+fn constant(mask: &Mask, data_type: &DataType) -> String {
+    let sql = &data_type.sql;
+    match mask {
+        Mask::Constant(text) if is_wide_enough(text, data_type) => {
+            format!("{}::{sql}", quote::literal(text))
+        }
+        _ => format!("NULL::{sql}"),
+    }
+}
+
+/// Whether the digits of a constant find room; see `constant::fits` of the model for its form.
+fn is_wide_enough(text: &str, data_type: &DataType) -> bool {
+    match (data_type.class, data_type.sql.as_str()) {
+        (TypeClass::Integer, "smallint") => text.parse::<i16>().is_ok(),
+        (TypeClass::Numeric, sql) if sql.contains('(') => precision(sql).is_some_and(|(precision, scale)| {
+            let whole = text.trim_start_matches('-').split('.').next().unwrap_or_default();
+            // One digit less than there is room for: rounding may carry into it.
+            i32::try_from(whole.trim_start_matches('0').len()).is_ok_and(|length| length < precision - scale)
+        }),
+        _ => true,
+    }
+}
+
 /// A text preset over a text expression; `None` for NULL.
 fn text(mask: &Mask, value: &str) -> Option<String> {
     let digits = || {
@@ -72,8 +98,9 @@ fn text(mask: &Mask, value: &str) -> Option<String> {
     };
     let last_digits = |shape: &str, least: u32| {
         let digits = digits();
+        // Finding the digits takes the square of the length, and nothing longer is a number of a card or a person.
         format!(
-            "CASE WHEN pg_catalog.length({digits}) >= {least} THEN '{shape}' || pg_catalog.right({digits}, 4) \
+            "CASE WHEN pg_catalog.length({value}) <= 100 AND pg_catalog.length({digits}) >= {least} THEN '{shape}' || pg_catalog.right({digits}, 4) \
              ELSE '***' END"
         )
     };
@@ -243,12 +270,22 @@ fn json_paths(json: &JsonMask, plain: bool, column: &str) -> String {
     if !plain {
         return value;
     }
-    // What `json` accepts and `jsonb` does not: escapes that are no characters, numbers out of range.
-    let source = format!("{column}::pg_catalog.text");
+    format!("CASE WHEN {} THEN ({value})::pg_catalog.json END", is_plain(column))
+}
+
+/// Whether a `json` document can be read as `jsonb`, which does not take escapes that are no characters, nor numbers
+/// out of range.
+fn is_plain(document: &str) -> String {
+    let source = format!("({document})::pg_catalog.text");
     format!(
-        "CASE WHEN pg_catalog.strpos({source}, E'\\\\u') = 0 AND pg_catalog.length({source}) < 100000 \
-         AND {source} !~ '[eE][+]?[0-9]{{5}}' THEN ({value})::pg_catalog.json END"
+        "(pg_catalog.strpos({source}, E'\\\\u') = 0 AND pg_catalog.length({source}) < 100000 \
+         AND {source} !~ '[eE][+]?[0-9]{{5}}')"
     )
+}
+
+/// A `json` document as `jsonb`, NULL where it cannot be one.
+fn json_as_jsonb(document: &str) -> String {
+    format!("(CASE WHEN {} THEN ({document})::pg_catalog.jsonb END)", is_plain(document))
 }
 
 /// One path masked. A path that leads through an array hides the whole array: the keys of its elements are not

@@ -7,21 +7,26 @@
 
 mod access;
 mod compare;
+mod copy_in;
 mod grants;
 mod hex;
 mod install;
+mod introduction;
 mod objects;
 mod table;
 mod views;
+mod write_back;
 
 pub use access::{Access, DirectTable};
+pub(crate) use copy_in::{columns as copied_columns, is_possible as can_be_copied_into};
 pub use objects::Objects;
 pub use table::{ProtectedColumn, ProtectedTable, ViewKind};
-pub(crate) use views::{masked_name, qualified as qualified_view};
+pub(crate) use views::{masked_name, qualified as qualified_view, view_name};
+pub(crate) use write_back::refusal as write_back_refusal;
 
 use crate::mask;
 use daam_catalog::{Catalog, FunctionName, Privilege, RelationName};
-use daam_model::{EffectivePolicy, RelationAccess, SessionLimits, Verb};
+use daam_model::{EffectivePolicy, RefusedGrant, RefusedReason, RelationAccess, SessionLimits, Verb};
 use daam_sql::quote;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +77,7 @@ pub struct SessionPlan {
     policies: BTreeSet<String>,
     limits: SessionLimits,
     notices: Vec<String>,
+    refused: Vec<RefusedGrant>,
     permission_grants: Vec<grants::Grant>,
     view_owner_grants: Vec<grants::Grant>,
 }
@@ -104,7 +110,7 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
     }
     let permission_grants = grants::permission(&direct, &protected, &e.functions, catalog);
     let view_owner_grants = grants::view_owner(&protected, catalog);
-    let sequences = grants::read_sequences(&direct, catalog);
+    let sequences = grants::read_sequences(&direct, &protected, catalog);
     Ok(SessionPlan {
         permission_role: grants::role_name("daam_p_", &permission_grants, &[]),
         view_owner: (!protected.is_empty()).then(|| grants::role_name("daam_v_", &view_owner_grants, &[])),
@@ -115,6 +121,7 @@ pub fn plan(e: &EffectivePolicy, catalog: &Catalog) -> Result<SessionPlan, PlanE
         policies: e.policies.clone(),
         limits: e.limits.clone(),
         notices: notices.into_iter().collect(),
+        refused: e.refused.clone(),
         permission_grants,
         view_owner_grants,
     })
@@ -174,6 +181,12 @@ impl SessionPlan {
         self.direct.keys().chain(self.protected.keys())
     }
 
+    /// The filtered relation that draws values from a sequence.
+    pub(crate) fn filtered_owner(&self, sequence: &RelationName) -> Option<&RelationName> {
+        let filtered = self.protected.values().filter(|table| table.is_filtered());
+        filtered.into_iter().find(|table| table.sequences.contains(sequence)).map(|table| &table.name)
+    }
+
     /// Functions granted by name.
     pub fn functions(&self) -> &BTreeSet<FunctionName> {
         &self.functions
@@ -187,6 +200,26 @@ impl SessionPlan {
     /// Names of the policies that apply.
     pub fn policies(&self) -> &BTreeSet<String> {
         &self.policies
+    }
+
+    /// Names of the policies that apply, in words.
+    pub fn named_policies(&self) -> String {
+        match self.policies.iter().map(|policy| format!("`{policy}`")).collect::<Vec<_>>() {
+            names if names.is_empty() => "no policy applies to you".to_owned(),
+            names => format!("policies that apply to you: {}", names.join(", ")),
+        }
+    }
+
+    /// Why a grant on a relation that a policy has written is not in effect, if there is one.
+    pub fn refused(&self, relation: &RelationName, verb: Option<Verb>) -> Option<&RefusedReason> {
+        let concerns = |reason: &RefusedReason| match reason {
+            RefusedReason::VerbUnsuited(other)
+            | RefusedReason::ReadOnly(other)
+            | RefusedReason::ChildRestricted(other, _) => verb.is_none_or(|verb| verb == *other),
+            _ => true,
+        };
+        let mut grants = self.refused.iter().filter(|grant| &grant.relation == relation);
+        grants.find(|grant| concerns(&grant.reason)).map(|grant| &grant.reason)
     }
 
     /// The session's limits.
@@ -220,13 +253,22 @@ pub fn activate_call(tables: &BTreeSet<RelationName>) -> String {
     call(install::ACTIVATE, tables)
 }
 
+/// SQL that creates what `COPY … FROM` into these tables goes through, as far as it does not exist.
+pub fn copy_call(tables: &BTreeSet<RelationName>) -> String {
+    named_call(install::ACTIVATE, tables.iter().map(copy_in::key))
+}
+
 /// SQL that drops the views of these tables.
 pub fn release_call(tables: &BTreeSet<RelationName>) -> String {
     call(install::RELEASE, tables)
 }
 
 fn call(function: &str, tables: &BTreeSet<RelationName>) -> String {
-    let names: Vec<String> = tables.iter().map(|table| quote::literal(&table.quoted())).collect();
+    named_call(function, tables.iter().map(RelationName::quoted))
+}
+
+fn named_call(function: &str, names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.map(|name| quote::literal(&name)).collect();
     format!("SELECT pg_temp.{}(ARRAY[{}]::pg_catalog.text[])", quote::identifier(function), names.join(", "))
 }
 

@@ -10,7 +10,7 @@ mod copy;
 mod function;
 mod lock;
 mod name;
-mod refuse;
+pub(crate) mod refuse;
 mod returning;
 mod statement;
 mod target;
@@ -111,6 +111,8 @@ pub struct Rewritten {
     pub edits: EditMap,
     /// Tables whose views must exist before it runs.
     pub activate: BTreeSet<RelationName>,
+    /// Tables that are copied into: what that goes through must exist, too (`copy_call`).
+    pub copies: BTreeSet<RelationName>,
     /// What the client should be told.
     pub notices: Vec<String>,
     /// What it does to the session.
@@ -136,6 +138,10 @@ pub struct Refusal {
 ///
 /// The result is checked by reading it once more: nothing in it may need rewriting.
 pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
+    checked(sql, ctx).map_err(|refusal| refuse::completed(refusal, ctx.plan))
+}
+
+fn checked(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
     let first = pass(sql, ctx)?;
     let activate = first.activated(ctx);
     let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
@@ -146,13 +152,21 @@ pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal
             return Err(refuse::confused("a protected table is left in it"));
         }
     }
-    Ok(Rewritten { sql: text, edits, activate, notices: first.notices, class: first.class })
+    Ok(Rewritten {
+        sql: text,
+        edits,
+        activate,
+        copies: first.copies,
+        notices: first.notices,
+        class: first.class,
+    })
 }
 
 /// What one reading of a text found.
 struct Pass {
     edits: Vec<Edit>,
     activate: BTreeSet<RelationName>,
+    copies: BTreeSet<RelationName>,
     notices: Vec<String>,
     class: StatementClass,
 }
@@ -178,6 +192,7 @@ fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
     Ok(Pass {
         edits: walker.edits,
         activate: walker.activate,
+        copies: walker.copies,
         notices: walker.notices.into_iter().collect(),
         class: walker.class,
     })

@@ -177,6 +177,8 @@ pub(super) struct Rest {
     pub(super) activation_error: Option<Report>,
     /// A statement met definitions that are not those known here.
     pub(super) drifted: bool,
+    /// Protected tables the client has been told about.
+    pub(super) introduced: BTreeSet<RelationName>,
     /// Statements since the counter was last asked.
     pub(super) statements: u64,
 }
@@ -204,6 +206,7 @@ impl Core {
                 withhold: super::withhold::Withhold::default(),
                 activation_error: None,
                 drifted: false,
+                introduced: BTreeSet::new(),
                 statements: 0,
             },
         }
@@ -269,6 +272,7 @@ impl Core {
     /// Another policy is in force from now on.
     pub(super) fn adopt(&mut self, plan: SessionPlan, catalog: Arc<Catalog>) {
         self.policy = Policy { plan, catalog };
+        self.rest.introduced.clear();
         self.checker.next_generation();
     }
 
@@ -285,14 +289,27 @@ impl Core {
             return;
         }
         let call = daam_enforce::activate_call(&missing);
-        let purpose = Purpose::Activate(Arc::new(missing));
+        self.set_up(&call, Purpose::Activate(Arc::new(missing)));
+    }
+
+    /// Sees to it that what `COPY … FROM` into these tables goes through exists.
+    pub(super) fn activate_copies(&mut self, tables: &BTreeSet<RelationName>) {
+        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
+        if !failed && !self.pipeline.skipping() && !tables.is_empty() {
+            let call = daam_enforce::copy_call(tables);
+            self.set_up(&call, Purpose::Activate(Arc::default()));
+        }
+    }
+
+    /// Calls a function of the session's before what is sent next.
+    fn set_up(&mut self, call: &str, purpose: Purpose) {
         if self.pipeline.batch_open() {
-            self.send_within_batch(&call, purpose);
+            self.send_within_batch(call, purpose);
         } else if self.is_at_rest() && self.reads_only_by_default() {
             let sql = format!("SET TRANSACTION READ WRITE; {call}");
             self.send(Request::Query, Note::of(purpose), &frontend::query(&sql));
         } else {
-            self.send(Request::Query, Note::of(purpose), &frontend::query(&call));
+            self.send(Request::Query, Note::of(purpose), &frontend::query(call));
         }
     }
 

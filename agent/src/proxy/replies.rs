@@ -282,6 +282,9 @@ impl Core {
         if let Some(better) = self.better_error(&report).or_else(|| self.missing_view(note, &report)) {
             return self.tell_client(&better.to_error());
         }
+        if let Some(told) = self.told(&report) {
+            return self.tell_client(&told.to_error());
+        }
         if let Some(hidden) = self.rest.withhold.error(&report, self.may_write_behind()) {
             return self.tell_client(&hidden.to_error());
         }
@@ -290,7 +293,7 @@ impl Core {
             return self.tell_client(&report.hint(hint.to_owned()).to_error());
         }
         let edited = note.text.as_ref().filter(|text| !text.rewritten.edits.is_empty());
-        let clearer = clarify(&mut report);
+        let clearer = self.clarify(&mut report);
         match (edited, report.error_position()) {
             (_, None) if clearer => self.tell_client(&report.to_error()),
             (Some(text), Some(position)) => {
@@ -317,7 +320,8 @@ impl Core {
             (sqlstate::QUERY_CANCELED, None) if self.rest.clocks.was_cancelled() => {
                 let most = self.policy.plan.limits().statement_timeout.map(crate::duration::words);
                 let text = "canceling statement due to the policy's statement timeout";
-                let detail = most.map(|most| format!("The policy allows a statement {most}."));
+                let policies = self.policy.plan.named_policies();
+                let detail = most.map(|most| format!("The policy allows a statement {most}; {policies}."));
                 Some(Report::error(sqlstate::QUERY_CANCELED, text).detail(detail))
             }
             _ => None,
@@ -402,25 +406,6 @@ fn is_drift(report: &Report) -> bool {
 fn changed_definition(report: &Report) -> Report {
     let text = "the definition of a table of this statement has just changed";
     Report::error(report.code(), text).hint("run the statement again".to_owned())
-}
-
-/// Words for what the server says about objects the client does not know of; says whether any were needed.
-fn clarify(report: &mut Report) -> bool {
-    const READ: &str = "a masked column can be read in WHERE, and in RETURNING by its name; SET cannot copy it, \
-                        and a written row cannot be read whole";
-    let text = report.text();
-    match report.code() {
-        sqlstate::UNDEFINED_TABLE if text.contains("\"pg_temp.") => {
-            report.set(b'M', text.replace("\"pg_temp.", "\"").into_bytes());
-        }
-        sqlstate::INSUFFICIENT_PRIVILEGE
-            if report.get(b'H').is_none() && [" w:", " i:", " d:"].iter().any(|view| text.contains(view)) =>
-        {
-            report.set(b'H', READ.as_bytes().to_vec());
-        }
-        _ => return false,
-    }
-    true
 }
 
 fn bad_server_frame(error: daam_pgwire::FrameError) -> End {

@@ -106,6 +106,7 @@ impl Core {
 
     /// Refuses a simple query: at once if nothing else is going on, otherwise by failing in its place.
     pub(super) fn refuse_query(&mut self, report: Report) {
+        let report = self.with_policies(report);
         if self.is_at_rest() {
             self.tell_client(&report.to_error());
             self.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
@@ -145,6 +146,7 @@ impl Core {
 
     /// Refuses a statement of the extended protocol; the rest of its batch is skipped.
     pub(super) fn refuse_parse(&mut self, name: &[u8], report: Report) {
+        let report = self.with_policies(report);
         if self.is_at_rest() {
             self.tell_client(&report.to_error());
             self.rest.skipping = true;
@@ -298,6 +300,7 @@ impl Core {
             needed.extend(self.policy.plan.protected().keys().cloned());
         }
         self.activate(&needed);
+        self.activate_copies(&text.rewritten.copies);
     }
 
     /// Takes note of what a text does to the session when it runs.
@@ -327,22 +330,6 @@ impl Core {
     fn may_write_unseen(&mut self) {
         if !self.policy.plan.protected().is_empty() {
             self.rest.withhold.begin();
-        }
-    }
-
-    /// Tells the client what the policy did to its statement: now, or (true) with the first reply to it.
-    fn notify(&mut self, text: &Checked) -> bool {
-        if text.rewritten.notices.is_empty() || !self.pipeline.is_settled() {
-            return !text.rewritten.notices.is_empty();
-        }
-        self.tell_notices(text);
-        false
-    }
-
-    pub(super) fn tell_notices(&mut self, text: &Checked) {
-        for notice in &text.rewritten.notices {
-            let message = Report::notice(notice).to_notice();
-            self.tell_client(&message);
         }
     }
 }

@@ -64,10 +64,19 @@ fn context(report: &Report) -> &[u8] {
 /// How lines begin that only say where the client's own data is bad.
 const PLACES: [&[u8]; 4] = [b"JSON", b"COPY ", b"unnamed portal ", b"portal "];
 
+/// A line about the trigger that copies rows into a protected table: it raises nothing itself.
+pub(super) fn is_of_a_copy(line: &[u8]) -> bool {
+    let function = line.starts_with(b"PL/pgSQL function pg_temp")
+        && line.windows(4).any(|part| part == b".\"c:")
+        && line.ends_with(b" at SQL statement");
+    let insert = line.starts_with(b"SQL statement \"INSERT INTO \"pg_temp\".\"");
+    function || insert
+}
+
 /// A function or an SQL statement of one was running.
 fn is_of_a_function(report: &Report) -> bool {
     let context = context(report);
-    let is_place = |line: &[u8]| PLACES.iter().any(|place| line.starts_with(place));
+    let is_place = |line: &[u8]| PLACES.iter().any(|place| line.starts_with(place)) || is_of_a_copy(line);
     !context.is_empty() && !context.split(|byte| *byte == b'\n').all(is_place)
 }
 
@@ -134,6 +143,17 @@ mod tests {
         assert!(told.text() == "permission denied for table users" && told.get(b'W').is_none());
         report.set(b'F', b"pl_exec.c".to_vec());
         assert!(withhold.error(&report, true).unwrap().text().contains("withheld"));
+    }
+
+    #[test]
+    fn an_error_of_copied_data_is_told_and_one_of_a_trigger_is_not() {
+        let copy = "SQL statement \"INSERT INTO \"pg_temp\".\"w:public.users\" (\"email\") VALUES (NEW.\"email\")\"\n\
+            PL/pgSQL function pg_temp_3.\"c:public.users\"() line 1 at SQL statement\nCOPY c:public.users, line 1: \"x\"";
+        let mut withhold = Withhold::default();
+        withhold.begin();
+        assert!(withhold.error(&said(copy), false).is_none());
+        let trigger = format!("PL/pgSQL function talk() line 1 at RAISE\n{copy}");
+        assert!(withhold.error(&said(&trigger), false).is_some());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn permission(
         }
         sequences(relation, table.verbs.get(&Verb::Insert), &mut grants);
     }
-    for sequence in read_sequences(direct, catalog) {
+    for sequence in read_sequences(direct, protected, catalog) {
         grants.insert(usage(&sequence.schema));
         grants.insert(Grant::new("SELECT", &format!("SEQUENCE {}", sequence.quoted())));
     }
@@ -138,12 +138,15 @@ fn by_column(relation: &Relation, columns: &BTreeSet<Identifier>) -> Grant {
 /// greatest value does, and a dump of the table asks for it.
 pub(crate) fn read_sequences(
     direct: &BTreeMap<RelationName, DirectTable>,
+    protected: &BTreeMap<RelationName, ProtectedTable>,
     catalog: &Catalog,
 ) -> BTreeSet<RelationName> {
-    let columns = direct.iter().flat_map(|(name, table)| {
-        let read = table.verbs.get(&Verb::Select);
+    let whole =
+        direct.iter().filter_map(|(name, table)| Some((name, table.verbs.get(&Verb::Select)?.clone())));
+    let masked = protected.iter().filter_map(|(name, table)| Some((name, shown(table)?)));
+    let columns = whole.chain(masked).flat_map(|(name, read)| {
         let columns = catalog.relation(name).map(|relation| relation.columns.iter());
-        columns.into_iter().flatten().filter(move |column| read.is_some_and(|all| all.contains(&column.name)))
+        columns.into_iter().flatten().filter(move |column| read.contains(&column.name))
     });
     columns.filter_map(|column| column.sequence.clone()).collect()
 }
@@ -156,6 +159,13 @@ fn sequences(relation: &Relation, inserts: Option<&BTreeSet<Identifier>>, grants
         grants.insert(usage(&sequence.schema));
         grants.insert(Grant::new("USAGE", &format!("SEQUENCE {}", sequence.quoted())));
     }
+}
+
+/// Columns whose values are all shown as they are. Where rows are hidden, what a sequence has come to would tell of
+/// them.
+fn shown(table: &ProtectedTable) -> Option<BTreeSet<Identifier>> {
+    let selected = table.verbs.get(&Verb::Select).filter(|_| !table.is_filtered())?;
+    Some(selected.iter().filter(|column| !table.is_masked(column.as_str())).cloned().collect())
 }
 
 /// EXECUTE, unless everyone has it: then there is nothing to grant, and perhaps no right to grant it.

@@ -6,7 +6,7 @@
 
 use super::hex;
 use super::table::{ProtectedTable, ViewKind};
-use super::{HashKey, uses_key, views};
+use super::{HashKey, copy_in, uses_key, views, write_back};
 use crate::mask::KEY_TABLE;
 use daam_catalog::{RelationKind, RelationName};
 use daam_sql::quote;
@@ -27,6 +27,7 @@ pub(crate) fn statements(tables: &BTreeMap<RelationName, ProtectedTable>, key: &
     if tables.values().any(uses_key) {
         statements.extend(key_table(key));
     }
+    statements.extend(write_back::function());
     statements.push(function(ACTIVATE, &activate_body(tables)));
     statements.push(function(RELEASE, &release_body(tables)));
     for name in [ACTIVATE, RELEASE] {
@@ -67,7 +68,7 @@ fn function(name: &str, body: &str) -> String {
 /// A loop over the argument with a branch for every known table.
 fn body(branches: &str) -> String {
     format!(
-        "DECLARE daam_table pg_catalog.text;\nBEGIN\n  FOREACH daam_table IN ARRAY tables LOOP\n    CASE daam_table\n\
+        "DECLARE daam_table pg_catalog.text; daam_column pg_catalog.text; daam_default pg_catalog.text;\nBEGIN\n  FOREACH daam_table IN ARRAY tables LOOP\n    CASE daam_table\n\
          {branches}    ELSE NULL;\n    END CASE;\n  END LOOP;\nEND"
     )
 }
@@ -91,15 +92,31 @@ fn activate_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
             let _ = writeln!(branches, "     {handler} END; END IF;");
         }
         branches.push_str("      NULL;\n");
+        if copy_in::is_possible(table) {
+            branches.push_str(&copy_branch(name, table));
+        }
     }
     body(&branches)
+}
+
+/// What `COPY … FROM` goes through, under a key of its own.
+fn copy_branch(name: &RelationName, table: &ProtectedTable) -> String {
+    let mut branch = format!("    WHEN {} THEN\n", quote::literal(&copy_in::key(name)));
+    let view = quote::literal(&views::qualified(ViewKind::Copy, name));
+    let _ = writeln!(branch, "      IF pg_catalog.to_regclass({view}) IS NULL THEN");
+    for statement in copy_in::definitions(table) {
+        let _ = writeln!(branch, "        EXECUTE {};", quote::literal(&statement));
+    }
+    branch.push_str(&copy_in::defaults(table));
+    branch.push_str("      END IF;\n");
+    branch
 }
 
 fn release_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
     let mut branches = String::new();
     for name in tables.keys() {
         let _ = writeln!(branches, "    WHEN {} THEN", quote::literal(&name.quoted()));
-        for kind in [ViewKind::Read, ViewKind::Write, ViewKind::Insert, ViewKind::Delete] {
+        for kind in [ViewKind::Read, ViewKind::Write, ViewKind::Insert, ViewKind::Delete, ViewKind::Copy] {
             let drop = quote::literal(&format!("DROP VIEW IF EXISTS {}", views::qualified(kind, name)));
             // A view something of the session depends on, or that a cursor still reads, stays.
             let _ = writeln!(

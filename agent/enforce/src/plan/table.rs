@@ -1,7 +1,9 @@
 //! A protected relation: its columns as the session sees them and the rows each verb reaches.
 
 use super::PlanError;
-use daam_catalog::{Catalog, DataType, FunctionName, Identifier, Relation, RelationKind, RelationName};
+use daam_catalog::{
+    Catalog, DataType, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
+};
 use daam_model::{AttributeValue, EffectiveMask, Mask, RelationAccess, RowFilter, Subject, Verb};
 use daam_sql::{Filter, SubjectValue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,8 @@ pub enum ViewKind {
     Insert,
     /// For DELETE where it reaches other rows than UPDATE.
     Delete,
+    /// For COPY FROM; it holds no rows.
+    Copy,
 }
 
 /// A column of a protected relation.
@@ -28,6 +32,8 @@ pub struct ProtectedColumn {
     pub(crate) name: Identifier,
     pub(crate) data_type: DataType,
     pub(crate) mask: Option<EffectiveMask>,
+    /// Generated from other columns.
+    pub(crate) computed: bool,
 }
 
 impl ProtectedColumn {
@@ -56,6 +62,10 @@ pub struct ProtectedTable {
     pub(crate) filter_relations: BTreeSet<RelationName>,
     pub(crate) filter_functions: BTreeSet<FunctionName>,
     pub(crate) has_children: bool,
+    /// The sequences its columns draw values from.
+    pub(crate) sequences: BTreeSet<RelationName>,
+    /// The columns by which a stored row is found again, if there are any.
+    pub(crate) key: Vec<Identifier>,
 }
 
 impl ProtectedTable {
@@ -126,6 +136,7 @@ pub(super) fn protect(
         .map(|column| ProtectedColumn {
             name: column.name.clone(),
             data_type: column.data_type.clone(),
+            computed: matches!(column.generated, Generated::From(_)),
             mask: access
                 .masks
                 .get(&column.name)
@@ -141,6 +152,8 @@ pub(super) fn protect(
         filter_relations: BTreeSet::new(),
         filter_functions: BTreeSet::new(),
         has_children: catalog.relations.values().any(|other| other.parents.contains(&relation.name)),
+        sequences: relation.columns.iter().filter_map(|column| column.sequence.clone()).collect(),
+        key: super::write_back::key(relation),
     };
     for (verb, filter) in &access.rows {
         if access.verbs.contains_key(verb)

@@ -2,6 +2,7 @@
 
 use super::hex;
 use super::table::{ALIAS, ProtectedColumn, ProtectedTable, ViewKind};
+use super::write_back;
 use crate::mask;
 use daam_catalog::name::MAX_IDENTIFIER_BYTES;
 use daam_catalog::{Identifier, RelationKind, RelationName};
@@ -16,6 +17,7 @@ pub(crate) fn view_name(kind: ViewKind, relation: &RelationName) -> String {
         ViewKind::Write => "w:",
         ViewKind::Insert => "i:",
         ViewKind::Delete => "d:",
+        ViewKind::Copy => "c:",
     };
     fitted(&format!("{prefix}{}.{}", relation.schema.as_str(), relation.name.as_str()))
 }
@@ -143,12 +145,15 @@ fn write_view(table: &ProtectedTable, kind: ViewKind, verbs: &[Verb]) -> Vec<Str
             }
         }
     }
-    let check = if condition.is_some() { " WITH CASCADED CHECK OPTION" } else { "" };
+    let mut parts = write_back::checks(table, kind, verbs);
+    parts.extend(condition.clone().map(|condition| format!("({condition})")));
+    let whole = (!parts.is_empty()).then(|| parts.join(" AND "));
+    let check = if whole.is_some() { " WITH CASCADED CHECK OPTION" } else { "" };
     let create = format!(
         "CREATE VIEW {view}{} AS SELECT {}{}{check}",
         options(condition.as_ref()),
         list.join(", "),
-        tail(table, condition.as_ref())
+        tail(table, whole.as_ref())
     );
     let mut privileges = Vec::new();
     if !readable.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::walk::Walker;
 use super::{Refusal, StatementClass, refuse};
-use crate::plan::{Access, ProtectedTable, ViewKind, qualified_view};
+use crate::plan::{Access, ProtectedTable, ViewKind, can_be_copied_into, copied_columns, qualified_view};
 use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::{Node, quote};
@@ -32,15 +32,57 @@ impl Walker<'_> {
             return Err(self.at(relation, refuse::relation(plan, &name, Some(verb))));
         }
         match access {
-            Access::Protected(_) if from => {
-                let message = format!(
-                    "`COPY ... FROM` into `{name}` is not possible, because you see it through a view"
-                );
-                Err(self.at(relation, refuse::unsupported(message, "use insert")))
-            }
+            Access::Protected(table) if from => self.copy_in(node, relation, &name, table),
             Access::Protected(table) => self.copy_out(node, relation, &name, table),
             Access::Direct(_) | Access::None => Ok(()),
         }
+    }
+
+    /// Into the view that stands for the table; see `plan::copy_in`.
+    fn copy_in(
+        &mut self,
+        node: &Node,
+        relation: &Node,
+        name: &RelationName,
+        table: &ProtectedTable,
+    ) -> Result<(), Refusal> {
+        if !can_be_copied_into(table) {
+            let message = format!("`COPY ... FROM` into `{name}` is not possible, because it is a view");
+            return Err(self.at(relation, refuse::unsupported(message, "use insert")));
+        }
+        let columns = copied_columns(table);
+        let listed = node.children("attlist").map(|column| column.text("sval"));
+        if let Some(other) = listed.into_iter().find(|it| !columns.iter().any(|known| known.as_str() == *it))
+        {
+            let message =
+                format!("column `{other}` of `{name}` cannot be copied into: it is not granted to you");
+            let granted: Vec<String> = columns.iter().map(|known| format!("`{known}`")).collect();
+            let hint = format!("you may copy into {}", granted.join(", "));
+            return Err(self.at(relation, refuse::denied(message, Some(&hint))));
+        }
+        let freeze = node.children("options").any(|option| option.text("defname") == "freeze");
+        if freeze {
+            let message =
+                format!("`COPY ... FREEZE` is not possible on `{name}`, because you see it through a view");
+            return Err(self.at(relation, refuse::unsupported(message, "leave `freeze` out")));
+        }
+        let (start, end) = self.named_at(relation)?;
+        self.class.set(StatementClass::WRITES);
+        self.activate.insert(name.clone());
+        self.copies.insert(name.clone());
+        self.edit(start, end, qualified_view(ViewKind::Copy, name));
+        Ok(())
+    }
+
+    /// Where the name of a relation begins and ends in the text.
+    pub(crate) fn named_at(&self, relation: &Node) -> Result<(usize, usize), Refusal> {
+        let lost = || refuse::confused("a name is not where it should be");
+        let start = relation.location().ok_or_else(lost)?;
+        let first = self.tokens.at(start).ok_or_else(lost)?;
+        let parts =
+            1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
+        let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
+        Ok((start, self.tokens.get(closing).ok_or_else(lost)?.end))
     }
 
     fn copy_out(

@@ -1,12 +1,13 @@
 //! LOCK TABLE … IN ACCESS SHARE MODE: what a dump begins with.
 //!
 //! PostgreSQL wants the right to read the whole table for it. Where the session has it column by column, a cursor that
-//! reads no row takes the same lock until the same end.
+//! reads no row takes the same lock until the same end. Where the session has it through a view, the view is locked, and
+//! with it PostgreSQL locks the table behind it.
 
 use super::name::{self, Meaning};
 use super::walk::Walker;
 use super::{Refusal, refuse};
-use crate::plan::Access;
+use crate::plan::{Access, ViewKind, qualified_view};
 use daam_model::Verb;
 use daam_sql::Node;
 
@@ -15,8 +16,16 @@ const ACCESS_SHARE: i64 = 1;
 const CURSOR: &str = "\"daam:lock\"";
 
 impl Walker<'_> {
+    pub(crate) fn lock(&mut self, node: &Node) -> Result<(), Refusal> {
+        if self.shared_lock(node)? {
+            return Ok(());
+        }
+        let weak = node.number("mode") == ACCESS_SHARE;
+        node.children("relations").try_for_each(|relation| self.lock_one(relation, weak))
+    }
+
     /// Whether the statement was dealt with.
-    pub(crate) fn shared_lock(&mut self, node: &Node) -> Result<bool, Refusal> {
+    fn shared_lock(&mut self, node: &Node) -> Result<bool, Refusal> {
         if node.number("mode") != ACCESS_SHARE {
             return Ok(false);
         }
@@ -43,5 +52,27 @@ impl Walker<'_> {
             format!("DECLARE {CURSOR} CURSOR FOR {}; CLOSE {CURSOR}", reads.join(" UNION ALL ")),
         );
         Ok(true)
+    }
+
+    fn lock_one(&mut self, relation: &Node, weak: bool) -> Result<(), Refusal> {
+        let plan = self.ctx.plan;
+        let Some(name) = self.known(relation)? else { return Ok(()) };
+        match plan.access(&name) {
+            Access::Direct(_) => Ok(()),
+            Access::None => Err(self.at(relation, refuse::relation(plan, &name, None))),
+            Access::Protected(table) if weak && table.verbs().contains_key(&Verb::Select) => {
+                let (start, end) = self.named_at(relation)?;
+                self.activate.insert(name.clone());
+                self.edit(start, end, qualified_view(ViewKind::Read, &name));
+                Ok(())
+            }
+            Access::Protected(_) => {
+                let message = format!(
+                    "`LOCK TABLE` in this mode is not possible on `{name}`, because you see it through a view"
+                );
+                let hint = "use `lock table ... in access share mode`, or `select ... for update`";
+                Err(self.at(relation, refuse::unsupported(message, hint)))
+            }
+        }
     }
 }

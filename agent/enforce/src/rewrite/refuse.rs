@@ -47,10 +47,6 @@ pub(crate) fn relation(plan: &SessionPlan, name: &RelationName, verb: Option<Ver
         }
         _ => format!("relation `{name}` is not granted to you by any policy"),
     };
-    let detail = match plan.policies().iter().map(|policy| format!("`{policy}`")).collect::<Vec<_>>() {
-        names if names.is_empty() => "no policy applies to you".to_owned(),
-        names => format!("policies that apply to you: {}", names.join(", ")),
-    };
     let hint = match granted {
         Some(verbs) => {
             let verbs: Vec<&str> = verbs.keys().map(|verb| verb.as_str()).collect();
@@ -58,7 +54,42 @@ pub(crate) fn relation(plan: &SessionPlan, name: &RelationName, verb: Option<Ver
         }
         None => allowed(plan),
     };
-    Refusal { detail: Some(detail), ..denied(message, Some(&hint)) }
+    let writes = verb.filter(|verb| *verb != Verb::Select);
+    if let (Some(_), Some(verb), Some(true)) = (granted, writes, plan.limits().read_only) {
+        let message = format!(
+            "{} on relation `{name}` is not possible: the policy makes this session read-only",
+            verb.as_str()
+        );
+        return Refusal { sqlstate: "25006", ..denied(message, Some(&hint)) };
+    }
+    if let Some(table) = plan.filtered_owner(name) {
+        let message = format!(
+            "sequence `{name}` is not granted to you, because you see only some rows of `{table}`: where it stands \
+             would tell of the others"
+        );
+        return denied(message, Some("copy the rows you see: `copy (select ...) to stdout`"));
+    }
+    match plan.refused(name, verb) {
+        None => denied(message, Some(&hint)),
+        Some(reason) => {
+            let message = format!("a policy grants you `{name}`, but the grant is not in effect: {reason}");
+            denied(message, Some("ask whoever writes the policy"))
+        }
+    }
+}
+
+/// The refusal with everything a refusal of the policy says: whose policies those are, and what can be done.
+pub(crate) fn completed(refusal: Refusal, plan: &SessionPlan) -> Refusal {
+    if !matches!(refusal.sqlstate, "42501" | "0A000" | "25006" | "44000") {
+        return refusal;
+    }
+    let policies = plan.named_policies();
+    let detail = match refusal.detail {
+        None => policies,
+        Some(detail) => format!("{detail}; {policies}"),
+    };
+    let hint = refusal.hint.unwrap_or_else(|| "ask a database administrator".to_owned());
+    Refusal { detail: Some(detail), hint: Some(hint), ..refusal }
 }
 
 fn allowed(plan: &SessionPlan) -> String {

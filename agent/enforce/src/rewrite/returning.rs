@@ -8,6 +8,9 @@ use daam_sql::{Node, quote};
 
 impl Walker<'_> {
     pub(crate) fn returning(&mut self, statement: &Node, clause: &Node) -> Result<(), Refusal> {
+        if let Some(target) = &mut self.target {
+            target.name_rows(clause);
+        }
         for option in clause.children("options") {
             self.field(clause, "options", option)?;
         }
@@ -30,11 +33,7 @@ impl Walker<'_> {
                 let list = self.all(statement, value, &target.alias, target.table)?;
                 self.star(value, 1, &list)
             }
-            [qualifier, star]
-                if star.is("A_Star")
-                    && (qualifier.text("sval") == target.alias
-                        || matches!(qualifier.text("sval"), "old" | "new")) =>
-            {
+            [qualifier, star] if star.is("A_Star") && target.is_named(qualifier.text("sval")) => {
                 self.star(value, 2, &columns(target.table, qualifier.text("sval")))
             }
             _ => {

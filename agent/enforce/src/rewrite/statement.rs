@@ -33,9 +33,9 @@ impl Walker<'_> {
                 self.class.set(StatementClass::EXECUTES);
                 self.children(node)
             }
-            "LockStmt" if self.shared_lock(node)? => Ok(()),
             "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
-            | "RenameStmt" | "LockStmt" | "VacuumStmt" => self.children(node),
+            | "RenameStmt" | "VacuumStmt" => self.children(node),
+            "LockStmt" => self.lock(node),
             "ListenStmt" if self.ctx.plan.limits().procedural != Some(true) => {
                 // Triggers send whole rows this way, and everyone who listens gets them as they are.
                 let message =
@@ -169,7 +169,10 @@ impl Walker<'_> {
                 let plan = self.ctx.plan;
                 return Err(match plan.access(&known) {
                     Access::None => refuse::relation(plan, &known, None),
-                    _ => refuse::denied(format!("`{known}` cannot be dropped through daam"), None),
+                    _ => refuse::denied(
+                        format!("`{known}` cannot be dropped through daam"),
+                        Some("ask a database administrator"),
+                    ),
                 });
             }
         }

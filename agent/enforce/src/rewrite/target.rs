@@ -16,9 +16,25 @@ pub(crate) struct Target<'a> {
     /// In a subquery a bare name may belong to the subquery's own tables.
     qualified_only: bool,
     hidden: bool,
+    /// The names RETURNING has for the row before and after.
+    rows: [String; 2],
 }
 
 impl Target<'_> {
+    /// Takes the names `RETURNING WITH (OLD AS o, NEW AS n)` gives.
+    pub(crate) fn name_rows(&mut self, clause: &Node) {
+        let [old, new] = &mut self.rows;
+        for option in clause.children("options") {
+            let named = if option.choice("option") == "RETURNING_OPTION_OLD" { &mut *old } else { &mut *new };
+            option.text("value").clone_into(named);
+        }
+    }
+
+    /// Whether a qualifier means the written row.
+    pub(crate) fn is_named(&self, qualifier: &str) -> bool {
+        qualifier == self.alias || self.rows.iter().any(|name| name == qualifier)
+    }
+
     /// Goes into a subquery: its own tables may take the target's name.
     pub(crate) fn enter(&mut self, select: &Node) {
         self.qualified_only = true;
@@ -111,7 +127,13 @@ impl<'a> Walker<'a> {
         self.activate.insert(name.clone());
         self.replace(relation, &qualified_view(view, &name), None)?;
         let alias = name::alias(relation).to_owned();
-        Ok(Some(Target { alias, table, qualified_only: false, hidden: false }))
+        Ok(Some(Target {
+            alias,
+            table,
+            qualified_only: false,
+            hidden: false,
+            rows: ["old".to_owned(), "new".to_owned()],
+        }))
     }
 
     fn view(
@@ -140,6 +162,9 @@ impl<'a> Walker<'a> {
 
     fn conflict(&mut self, node: &Node, clause: &Node, target: Option<&Target<'a>>) -> Result<(), Refusal> {
         let updates = clause.choice("action") == "ONCONFLICT_UPDATE";
+        if let (Some(target), Some(infer)) = (target, clause.child("infer")) {
+            self.arbiter(clause, infer, target.table)?;
+        }
         if let Some(target) = target
             && updates
         {
@@ -158,6 +183,29 @@ impl<'a> Walker<'a> {
         for (field, child) in clause.each_child() {
             self.target = (field == "where_clause").then(|| target.cloned()).flatten();
             self.field(clause, field, child)?;
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL finds constraints by name only on tables, and asks for the right to read the columns of an index.
+    fn arbiter(&self, clause: &Node, infer: &Node, table: &ProtectedTable) -> Result<(), Refusal> {
+        if !infer.text("conname").is_empty() {
+            let message = format!(
+                "`ON CONFLICT ON CONSTRAINT` is not possible on `{}`, because you see it through a view",
+                table.name
+            );
+            let hint = "name the columns of the constraint, or leave both out with `do nothing`";
+            return Err(self.at(clause, refuse::unsupported(message, hint)));
+        }
+        let mut columns = infer.children("index_elems").map(|element| element.text("name"));
+        if let Some(column) = columns.find(|column| table.is_masked(column)) {
+            let message = format!(
+                "`ON CONFLICT ({column})` is not possible on `{}`: PostgreSQL asks for the right to read `{column}`, \
+                 which is masked for you",
+                table.name
+            );
+            let hint = "use `on conflict do nothing` without columns, or a key that is not masked";
+            return Err(self.at(clause, refuse::denied(message, Some(hint))));
         }
         Ok(())
     }
@@ -202,7 +250,7 @@ impl<'a> Walker<'a> {
         let (Some(column), qualifier) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(false) };
         let meant = match qualifier {
             None => !target.qualified_only,
-            Some(qualifier) => *qualifier == target.alias || matches!(*qualifier, "old" | "new"),
+            Some(qualifier) => target.is_named(qualifier),
         };
         if !meant || !target.table.is_masked(column) {
             return Ok(false);

@@ -31,6 +31,7 @@ pub(crate) struct Walker<'a> {
     pub(crate) activate: BTreeSet<RelationName>,
     /// Where the present statement begins and ends.
     pub(crate) statement_range: Option<(usize, usize)>,
+    pub(crate) copies: BTreeSet<RelationName>,
     /// Whether the statement is kept and run later.
     pub(crate) prepares: bool,
     pub(crate) notices: BTreeSet<String>,
@@ -55,6 +56,7 @@ impl<'a> Walker<'a> {
             edits: Vec::new(),
             activate: BTreeSet::new(),
             statement_range: None,
+            copies: BTreeSet::new(),
             prepares: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),

@@ -14,3 +14,5 @@ mod rewriting;
 mod sequences;
 #[cfg(test)]
 mod shop;
+#[cfg(test)]
+mod sweep;

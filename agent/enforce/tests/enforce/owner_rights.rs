@@ -85,7 +85,13 @@ fn what_others_send_is_not_for_everyone() {
 #[test]
 fn a_setting_named_by_a_column_may_be_any_setting() {
     let dumped = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'x'";
-    let class = with_path(dumped, &["public"]).unwrap().class;
+    let rewritten = with_path(dumped, &["public"]).unwrap();
+    assert!(
+        rewritten.sql.starts_with("SELECT set_config(name, 'foreign-table', false)"),
+        "{}",
+        rewritten.sql
+    );
+    let class = rewritten.class;
     assert!(class.may_change_search_path() && class.may_begin_read_only());
     refused("SELECT set_config(name, setting, false) FROM pg_settings", &["public"]);
     refused("SELECT set_config(name, 'daam_p_1', false) FROM pg_settings", &["public"]);

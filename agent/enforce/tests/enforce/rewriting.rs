@@ -98,6 +98,12 @@ fn every_place_a_relation_can_stand_is_rewritten() {
             "COPY users TO STDOUT WITH (FORMAT csv)",
             "COPY (SELECT \"id\", \"email\", \"name\", \"region\" FROM {u} AS \"users\") TO STDOUT WITH (FORMAT csv)",
         ),
+        ("COPY users FROM STDIN", "COPY \"pg_temp\".\"c:public.users\" FROM STDIN"),
+        (
+            "COPY public.orders (id, region) FROM STDIN (FORMAT binary)",
+            "COPY \"pg_temp\".\"c:public.orders\" (id, region) FROM STDIN (FORMAT binary)",
+        ),
+        ("LOCK TABLE notes, users IN ACCESS SHARE MODE", "LOCK TABLE notes, {u} IN ACCESS SHARE MODE"),
         (
             "COPY users (id, email) TO STDOUT",
             "COPY (SELECT \"id\", \"email\" FROM {u} AS \"users\") TO STDOUT",
@@ -293,7 +299,8 @@ fn what_a_view_cannot_carry_is_refused() {
         "ALTER TABLE users DISABLE TRIGGER ALL",
         "LOCK TABLE users",
         "TRUNCATE notes",
-        "COPY users FROM STDIN",
+        "COPY users (id, nope) FROM STDIN",
+        "COPY users FROM STDIN WITH (FREEZE)",
         "COPY salaries TO STDOUT",
         "COPY notes TO '/tmp/x'",
         "COPY (SELECT 1) TO PROGRAM 'id'",

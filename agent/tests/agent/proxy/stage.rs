@@ -11,7 +11,7 @@ use daam_api::link::DirectoryUser;
 use daam_catalog::Scope;
 use daam_enforce::HashKey;
 use daam_identity::UserPrincipal;
-use daam_model::{Mask, PolicySet, Verb};
+use daam_model::{Grant, Mask, PolicySet, Verb};
 use daam_pgwire::startup::{StartupParameters, encode_session};
 use daam_pgwire::{Frame, FrameBuffer, Report};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,14 @@ pub(crate) struct Stage {
 pub(crate) fn masked() -> PolicySet {
     let verbs = [Verb::Select, Verb::Insert, Verb::Update, Verb::Delete];
     let grants = vec![grant("public.users", &verbs), grant("public.orders", &[Verb::Select])];
+    policies(grants, &[("public.users.email", Mask::Email)])
+}
+
+/// Reads and writes everything in `users` and in its view, with masked addresses, and the smaller orders.
+pub(crate) fn writing() -> PolicySet {
+    let verbs = [Verb::Select, Verb::Insert, Verb::Update, Verb::Delete];
+    let orders = Grant { rows: Some("total < 100".to_owned()), ..grant("public.orders", &verbs) };
+    let grants = vec![grant("public.users", &verbs), orders, grant("public.contacts", &verbs)];
     policies(grants, &[("public.users.email", Mask::Email)])
 }
 
@@ -222,9 +230,11 @@ impl Raw {
         }
     }
 
-    /// The same as one letter per message, with the SQLSTATE after an error and the status after ready.
+    /// The same as one letter per message, with the SQLSTATE after an error and the status after ready. Notices may
+    /// stand anywhere and are left out.
     pub(crate) async fn summary(&mut self) -> String {
-        self.until_ready().await.iter().map(summary).collect::<Vec<_>>().join(" ")
+        let frames = self.until_ready().await;
+        frames.iter().filter(|frame| frame.tag() != b'N').map(summary).collect::<Vec<_>>().join(" ")
     }
 }
 
