@@ -67,11 +67,11 @@ impl Core {
             report.set(b'M', text.replace("\"pg_temp.", "\"").into_bytes());
             changed = true;
         }
-        if let Some(context) = report.get(b'W').filter(|context| context.split(is_newline).any(is_of_a_copy))
-        {
-            let lines: Vec<&[u8]> = context.split(is_newline).filter(|line| !is_of_a_copy(line)).collect();
-            let kept = lines.join(&b'\n');
-            report.set(b'W', kept);
+        let lines: Vec<&[u8]> = report.get(b'W').unwrap_or_default().split(|byte| *byte == b'\n').collect();
+        let kept: Vec<&[u8]> = lines.iter().copied().filter(|line| !is_of_a_copy(line)).collect();
+        if kept.len() < lines.len() {
+            let context = kept.join(&b'\n');
+            report.set(b'W', context);
             changed = true;
         }
         for field in *b"MDHW" {
@@ -83,8 +83,4 @@ impl Core {
         }
         changed
     }
-}
-
-fn is_newline(byte: &u8) -> bool {
-    *byte == b'\n'
 }

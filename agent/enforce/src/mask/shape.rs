@@ -18,8 +18,6 @@ pub(crate) fn image(mask: &Mask, data_type: &DataType, value: &str) -> String {
         (Mask::Hash, TypeClass::Text) => {
             format!("pg_catalog.translate({text}, '0123456789abcdef', '') = ''")
         }
-        // Any part of a document may be the masked one.
-        (Mask::Json(_), TypeClass::Json | TypeClass::Jsonb) => "true".to_owned(),
         (Mask::Null, _) => format!("{value} IS NULL"),
         (Mask::Constant(constant), _) if !super::is_wide_enough(constant, data_type) => {
             format!("{value} IS NULL")
@@ -29,8 +27,8 @@ pub(crate) fn image(mask: &Mask, data_type: &DataType, value: &str) -> String {
             format!("{text} = ({constant})::pg_catalog.text")
         }
         (_, TypeClass::Text) => format!("pg_catalog.strpos({text}, '*') > 0"),
-        // A multiple of n is one only nearly.
-        (_, TypeClass::Float) => "true".to_owned(),
+        // Any part of a document may be the masked one, and a multiple of n is one only nearly.
+        (Mask::Json(_), _) | (_, TypeClass::Float) => "true".to_owned(),
         // Truncated, bucketed and rounded values stay what they are when it is done again, unless they leave the range.
         _ => {
             let again = expression(mask, data_type, value);

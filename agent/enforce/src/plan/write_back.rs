@@ -132,19 +132,16 @@ fn check(table: &ProtectedTable, column: &ProtectedColumn, replaces: bool) -> Op
 fn written_back(table: &ProtectedTable, column: &ProtectedColumn, mask: &Mask, value: &str) -> String {
     let stored = format!("{STORED}.{}", column.name.quoted());
     let shown = mask::expression(mask, &column.data_type, &stored);
-    let (all, condition) = match mask {
-        Mask::Json(json) => {
-            let document = |it: &str| shape::document(it, &column.data_type);
-            // A document that cannot be masked in parts is hidden whole.
-            let hidden = format!("({value} IS NULL AND daam_parts.shown IS NULL AND {stored} IS NOT NULL)");
-            let parts = shape::parts(json).into_iter().map(|path| same(&|it| shape::part(it, &path)));
-            let parts: Vec<String> = parts.chain(std::iter::once(hidden)).collect();
-            ([document(&stored), document(value), document(SHOWN)], format!("({})", parts.join(" OR ")))
-        }
-        _ => {
-            let text = |it: &str| format!("({it})::pg_catalog.text");
-            ([text(&stored), text(value), text(SHOWN)], same(&str::to_owned))
-        }
+    let (all, condition) = if let Mask::Json(json) = mask {
+        let document = |it: &str| shape::document(it, &column.data_type);
+        // A document that cannot be masked in parts is hidden whole.
+        let hidden = format!("({value} IS NULL AND daam_parts.shown IS NULL AND {stored} IS NOT NULL)");
+        let parts = shape::parts(json).into_iter().map(|path| same(&|it| shape::part(it, &path)));
+        let parts: Vec<String> = parts.chain(std::iter::once(hidden)).collect();
+        ([document(&stored), document(value), document(SHOWN)], format!("({})", parts.join(" OR ")))
+    } else {
+        let text = |it: &str| format!("({it})::pg_catalog.text");
+        ([text(&stored), text(value), text(SHOWN)], same(&str::to_owned))
     };
     let [old, new, again] = all;
     // OFFSET keeps the planner from writing the mask out wherever its result is used.

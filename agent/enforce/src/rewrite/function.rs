@@ -154,7 +154,7 @@ impl Walker<'_> {
         let text = value.child("sval").map_or("", |constant| constant.text("sval"));
         let kinds: Vec<&str> = text.split(',').map(str::trim).collect();
         let known = kinds.iter().all(|kind| matches!(*kind, "view" | "foreign-table"));
-        let literal = value.location().and_then(|start| self.tokens.get(self.tokens.at(start)?)).copied();
+        let literal = value.location().and_then(|start| self.tokens.get(self.tokens.at(start)?));
         if let Some(literal) = literal.filter(|_| known && kinds.contains(&"view")) {
             let rest: Vec<&str> = kinds.into_iter().filter(|kind| *kind != "view").collect();
             self.edit(literal.start, literal.end, quote::literal(&rest.join(", ")));

@@ -112,7 +112,7 @@ async fn every_refusal_names_object_policy_reason_and_remedy() {
     refused(&stage, &cases).await;
 }
 
-fn limited(limits: SessionLimits) -> PolicySet {
+fn limited(limits: &SessionLimits) -> PolicySet {
     let mut set = writing();
     for policy in &mut set.policies {
         policy.session = limits.clone();
@@ -123,7 +123,7 @@ fn limited(limits: SessionLimits) -> PolicySet {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_with_the_sqlstate_drivers_know() {
     let read_only =
-        Stage::new(limited(SessionLimits { read_only: Some(true), ..SessionLimits::default() })).await;
+        Stage::new(limited(&SessionLimits { read_only: Some(true), ..SessionLimits::default() })).await;
     let cases = [
         ("UPDATE users SET name = 'x'", "25006", "read-only"),
         ("INSERT INTO orders (user_id) VALUES (1)", "25006", "`public.orders`"),
@@ -131,13 +131,13 @@ async fn limits_are_told_with_the_sqlstate_drivers_know() {
         ("BEGIN READ WRITE", "42501", "read-only"),
     ];
     refused(&read_only, &cases).await;
-    let procedural = limited(SessionLimits { procedural: Some(true), ..SessionLimits::default() });
+    let procedural = limited(&SessionLimits { procedural: Some(true), ..SessionLimits::default() });
     let procedural = Stage::new(procedural).await;
     let code = "DO $$ BEGIN PERFORM email FROM public.users; END $$";
     refused(&procedural, &[(code, "42501", "`public.users`")]).await;
     let short = std::time::Duration::from_millis(100);
     let short =
-        Stage::new(limited(SessionLimits { statement_timeout: Some(short), ..SessionLimits::default() }))
+        Stage::new(limited(&SessionLimits { statement_timeout: Some(short), ..SessionLimits::default() }))
             .await;
     let mut raw = short.raw().await;
     let (errors, _) = answer(&mut raw, "SELECT pg_sleep(60)").await;

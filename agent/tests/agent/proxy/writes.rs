@@ -180,7 +180,7 @@ async fn merge_and_both_rows_in_returning_work_where_the_server_has_them() {
     match major {
         14 => {
             check(&stage, &[(merge, "0A000: needs PostgreSQL 17"), (source, "42601: "), (both, "42P01: ")])
-                .await
+                .await;
         }
         15 | 16 => {
             check(
@@ -304,7 +304,7 @@ async fn copy_goes_into_protected_tables_and_obeys_what_inserts_obey() {
             Ok(count) => assert_eq!(count, rows, "{sql}"),
             // NULL is not below 100.
             Err(error) => {
-                assert!(rows == 0 && error.code().is_some_and(|it| it.code() == "44000"), "{sql}: {error:?}")
+                assert!(rows == 0 && error.code().is_some_and(|it| it.code() == "44000"), "{sql}: {error:?}");
             }
         }
     }
