@@ -34,9 +34,12 @@ fn messages(stream: &[u8], step: usize) -> (Vec<Vec<u8>>, Option<FrameError>) {
     (found, None)
 }
 
+/// Bulk bytes, and messages with how many of those came before.
+type Pieces = (Vec<u8>, Vec<(usize, Vec<u8>)>);
+
 /// Bulk bytes joined, and the messages between them by their place; nothing after the first error, whose place depends
 /// on what was there.
-fn pieces(stream: &[u8], step: usize) -> Result<(Vec<u8>, Vec<(usize, Vec<u8>)>), FrameError> {
+fn pieces(stream: &[u8], step: usize) -> Result<Pieces, FrameError> {
     let mut buffer = FrameBuffer::new();
     let (mut bulk, mut between, mut open) = (Vec::new(), Vec::new(), 0);
     for part in stream.chunks(step) {

@@ -46,7 +46,7 @@ pub(crate) fn holds(bytes: &[u8]) {
         assert_eq!(pipeline.in_flight(), next - over, "a request is lost or counted twice");
         assert!(pipeline.notes().copied().eq(over..next));
         assert!(!pipeline.is_settled() || pipeline.in_flight() == 0);
-        if byte & 0xff == 0xfe {
+        if *byte == 0xfe {
             pipeline.copy_ended();
         }
     }

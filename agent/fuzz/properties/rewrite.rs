@@ -13,6 +13,8 @@ use daam_model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+static KNOWN: OnceLock<(Catalog, SessionPlan, Vec<Identifier>)> = OnceLock::new();
+
 pub(crate) fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(normal) = daam_sql::normal::normal(text) {
@@ -20,7 +22,6 @@ pub(crate) fn holds(bytes: &[u8]) {
         assert!(!tokens.iter().any(|token| token.is_literal() || token.is_comment()), "{normal}");
     }
     let _ = daam_sql::normal::normal_with_names(text, |_| false);
-    static KNOWN: OnceLock<(Catalog, SessionPlan, Vec<Identifier>)> = OnceLock::new();
     let (catalog, plan, search_path) = KNOWN.get_or_init(|| {
         let catalog = catalog();
         let plan = daam_enforce::plan(&policy(&catalog), &catalog).expect("a plan");
@@ -56,9 +57,8 @@ fn relation(text: &str) -> RelationName {
 }
 
 fn catalog() -> Catalog {
-    let column = |text: &str, sql: &str, class| {
-        Column::new(name(text), DataType { sql: sql.to_owned(), class })
-    };
+    let column =
+        |text: &str, sql: &str, class| Column::new(name(text), DataType { sql: sql.to_owned(), class });
     let table = |of: &str| Relation {
         columns: vec![
             column("id", "integer", TypeClass::Integer),

@@ -8,6 +8,8 @@ pub const CONNECTION_FAILURE: &str = "08006";
 pub const CANNOT_CONNECT: &str = "08001";
 /// Text that is no SQL.
 pub const SYNTAX_ERROR: &str = "42601";
+/// A name longer than the server compares.
+pub const NAME_TOO_LONG: &str = "42622";
 /// A file cannot be written.
 pub const IO_ERROR: &str = "58030";
 /// Something the server does not do.

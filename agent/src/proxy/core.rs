@@ -29,6 +29,12 @@ pub(super) const HIGH_WATER: usize = 256 * 1024;
 const MOST_IN_FLIGHT: usize = 1024;
 /// Prepared statements of one session.
 pub(super) const MOST_STATEMENTS: usize = 10_000;
+/// Bytes of their texts, here and at the server.
+pub(super) const MOST_STATEMENT_BYTES: usize = 64 * 1024 * 1024;
+/// Portals of one transaction.
+pub(super) const MOST_PORTALS: usize = 10_000;
+/// How much of the name of a statement or portal the server compares.
+pub(super) const LONGEST_NAME: usize = 63;
 
 /// A text that no server accepts, sent in place of a refused one so that its transaction fails as it should.
 pub(super) const REFUSED: &str = "refused by the access policy";

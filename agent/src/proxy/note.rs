@@ -72,10 +72,31 @@ pub(super) struct Statement {
     pub(super) types: Bytes,
 }
 
+impl Statement {
+    fn size(&self) -> usize {
+        self.text.original.len().saturating_add(self.types.len())
+    }
+}
+
+/// The name in `DEALLOCATE [PREPARE] name`, if the text is that and nothing else.
+fn named(text: &str) -> Option<String> {
+    let tokens = daam_sql::token::scan(text).ok()?;
+    let words: Vec<_> = tokens.iter().filter(|token| !token.is_comment() && !token.is(text, ";")).collect();
+    let name = match words.as_slice() {
+        [first, name] if first.is(text, "deallocate") => name,
+        [first, second, name] if first.is(text, "deallocate") && second.is(text, "prepare") => name,
+        _ => return None,
+    };
+    // A keyword may be a name, too; it is one here, in lower case.
+    name.stored_name(text).or_else(|| Some(name.text(text).to_ascii_lowercase()))
+}
+
 /// The client's prepared statements and portals, as far as the protocol tells of them.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     statements: HashMap<Bytes, Arc<Statement>>,
+    /// Bytes of their texts.
+    bytes: usize,
     portals: HashMap<Bytes, Arc<Statement>>,
 }
 
@@ -84,6 +105,8 @@ impl Names {
     pub(super) fn parse(&mut self, name: &[u8], statement: Statement) -> Parsed {
         let (name, now) = (Bytes::copy_from_slice(name), Arc::new(statement));
         let before = self.statements.insert(name.clone(), Arc::clone(&now));
+        self.bytes = self.bytes.saturating_add(now.size());
+        self.bytes = self.bytes.saturating_sub(before.as_ref().map_or(0, |before| before.size()));
         Parsed { name, before, now }
     }
 
@@ -96,11 +119,10 @@ impl Names {
         // An unnamed statement is gone even when its successor fails.
         match &parsed.before {
             Some(before) if !parsed.name.is_empty() => {
+                self.bytes = self.bytes.saturating_add(before.size()).saturating_sub(parsed.now.size());
                 self.statements.insert(parsed.name.clone(), Arc::clone(before));
             }
-            _ => {
-                self.statements.remove(&parsed.name);
-            }
+            _ => self.close_statement(&parsed.name),
         }
     }
 
@@ -121,7 +143,32 @@ impl Names {
     }
 
     pub(super) fn close_statement(&mut self, name: &[u8]) {
-        self.statements.remove(name);
+        let gone = self.statements.remove(name);
+        self.bytes = self.bytes.saturating_sub(gone.map_or(0, |gone| gone.size()));
+    }
+
+    /// SQL's own way of forgetting was carried out: everything, or the one statement its text names.
+    pub(super) fn deallocated(&mut self, tag: &[u8], text: &str) {
+        match tag {
+            b"DEALLOCATE ALL" | b"DISCARD ALL" => {
+                self.statements.clear();
+                self.bytes = 0;
+            }
+            b"DEALLOCATE" => {
+                if let Some(name) = named(text) {
+                    self.close_statement(name.as_bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn portals(&self) -> usize {
+        self.portals.len()
     }
 
     pub(super) fn close_portal(&mut self, name: &[u8]) {

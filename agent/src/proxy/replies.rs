@@ -114,6 +114,7 @@ impl Core {
             b'C' => {
                 let tag = self.completed(frame.body())?;
                 self.trail.command(note.ticket, tag);
+                self.names.deallocated(tag, note.text.as_ref().map_or("", |text| &text.original));
                 self.refuse_partial()?;
             }
             b's' => {

@@ -1,7 +1,9 @@
 //! What the client says, message by message.
 
 use super::checked::Checked;
-use super::core::{Core, End, MOST_STATEMENTS, REFUSED, now};
+use super::core::{
+    Core, End, LONGEST_NAME, MOST_PORTALS, MOST_STATEMENT_BYTES, MOST_STATEMENTS, REFUSED, now,
+};
 use super::held::Next;
 use super::note::{Note, Purpose, Statement};
 use bytes::Bytes;
@@ -54,6 +56,10 @@ impl Core {
             return self.copy_message(&message, frame);
         }
         if self.rest.skipping && !matches!(message, Message::Sync) {
+            return Ok(());
+        }
+        if let Some(name) = long_name(&message) {
+            self.refuse_name(&message, name);
             return Ok(());
         }
         match message {
@@ -122,13 +128,7 @@ impl Core {
             return;
         }
         self.busy();
-        let too_many = self.names.count() >= MOST_STATEMENTS && self.names.statement(name).is_none();
-        let checked = if too_many {
-            let text = format!("a session can hold at most {MOST_STATEMENTS} prepared statements");
-            Err(Box::new(Report::error(sqlstate::PROGRAM_LIMIT_EXCEEDED, &text)))
-        } else {
-            self.check(sql)
-        };
+        let checked = self.room_for(name, sql.len()).map_err(Box::new).and_then(|()| self.check(sql));
         let text = match checked {
             Ok(text) => text,
             Err(report) => {
@@ -142,6 +142,37 @@ impl Core {
         let message = frontend::parse_statement(name, &text.rewritten.sql, types);
         let note = Note { parsed: Some(parsed), notices: self.notify(&text), ..Note::with_text(text) };
         self.send(Request::Parse, note, &message);
+    }
+
+    /// Whether another prepared statement may be held.
+    fn room_for(&self, name: &[u8], length: usize) -> Result<(), Report> {
+        let limit = |text: &str| Err(Report::error(sqlstate::PROGRAM_LIMIT_EXCEEDED, text));
+        let hint = "forget some: `Close`, `DEALLOCATE` or `DEALLOCATE ALL`".to_owned();
+        if self.names.count() >= MOST_STATEMENTS && self.names.statement(name).is_none() {
+            let text = format!("a session can hold at most {MOST_STATEMENTS} prepared statements");
+            return limit(&text).map_err(|report: Report| report.hint(hint));
+        }
+        if self.names.bytes().saturating_add(length) > MOST_STATEMENT_BYTES {
+            let most = MOST_STATEMENT_BYTES >> 20;
+            let text = format!("a session can hold at most {most} MiB of prepared statements");
+            return limit(&text).map_err(|report: Report| report.hint(hint));
+        }
+        Ok(())
+    }
+
+    /// Refuses a name of which the server would only look at the beginning.
+    fn refuse_name(&mut self, message: &Message<'_>, name: &[u8]) {
+        if self.pipeline.skipping() {
+            return;
+        }
+        let text = format!(
+            "the name of a prepared statement or portal has {} bytes, more than the {LONGEST_NAME} the server compares",
+            name.len()
+        );
+        let report = Report::error(sqlstate::NAME_TOO_LONG, &text);
+        let sql = if let Message::Parse(parse) = message { parse.sql } else { b"" };
+        self.trail.refused(Via::Parse, sql, &report);
+        self.refuse_parse(b"daam", report);
     }
 
     /// Refuses a statement of the extended protocol; the rest of its batch is skipped.
@@ -158,6 +189,11 @@ impl Core {
 
     fn bind(&mut self, portal: &[u8], name: &[u8], frame: &Frame) {
         self.busy();
+        if self.names.portals() >= MOST_PORTALS && self.names.portal(portal).is_none() {
+            let text = format!("a transaction can hold at most {MOST_PORTALS} portals");
+            let report = Report::error(sqlstate::PROGRAM_LIMIT_EXCEEDED, &text);
+            return self.refuse_parse(b"daam", report.hint("close some, or end the transaction".to_owned()));
+        }
         let Some(statement) = self.names.statement(name) else {
             // Prepared by SQL's PREPARE, or not at all.
             self.activate(&self.policy.plan.protected().keys().cloned().collect());
@@ -332,4 +368,17 @@ impl Core {
             self.rest.withhold.begin();
         }
     }
+}
+
+/// A name in the message that the server would cut.
+fn long_name<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+    let names: [&'a [u8]; 2] = match message {
+        Message::Parse(parse) => [parse.name, b""],
+        Message::Bind(bind) => [bind.portal, bind.statement],
+        Message::Execute(execute) => [execute.portal, b""],
+        Message::Describe(Target::Statement(name) | Target::Portal(name))
+        | Message::Close(Target::Statement(name) | Target::Portal(name)) => [name, b""],
+        _ => return None,
+    };
+    names.into_iter().find(|name| name.len() > LONGEST_NAME)
 }

@@ -13,6 +13,7 @@ mod blind;
 mod bundles;
 mod command_line;
 mod drift;
+mod fuzz;
 mod guide;
 mod introspection;
 mod lifecycle;

@@ -2,6 +2,8 @@
 
 mod ahead;
 mod audited;
+mod bounds;
+mod desync;
 mod hostile;
 mod leaks;
 mod live;

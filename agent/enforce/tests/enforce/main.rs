@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod masks;
 #[cfg(test)]
 mod owner_rights;

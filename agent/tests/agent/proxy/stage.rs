@@ -200,6 +200,11 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    /// Over a stream on which nothing was said yet.
+    pub(crate) fn over(stream: DuplexStream, session: JoinHandle<SessionEnd>) -> Self {
+        Self { stream, buffer: FrameBuffer::new(), session }
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
