@@ -3,8 +3,8 @@
 //! PostgreSQL copies into no view that rewrites itself, but into one with an INSTEAD OF trigger it does. So there is a
 //! view without rows, and its trigger inserts each row through the view INSERT uses: the row filter and the check
 //! against masked values hold for every format, and nothing on the table itself has to be granted. The trigger runs
-//! with the session's own rights and can do no more than its INSERT. It is created when a COPY asks for it: most
-//! sessions never do, and each row costs a few microseconds more than a plain COPY.
+//! with the session's own rights and can do no more than its INSERT. It is created when a COPY asks for it, as most
+//! sessions never do. The price is a trigger for each row: eight times the time of a plain COPY.
 //!
 //! The view has the columns the session may insert, without generated ones: those are what COPY without a list means.
 //! Columns that are not copied get their defaults from the view, where they are put when it is created; an identity
