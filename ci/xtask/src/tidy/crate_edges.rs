@@ -76,7 +76,8 @@ const OURS: [(&str, &[&str]); 20] = [
 /// Outside crate → the only packages that may use it.
 const CONFINED: [(&str, &[&str]); 7] = [
     ("pg_query", &["daam-sql"]),
-    ("sqlx", &["daam-store"]),
+    // The store's, and one of the drivers `ci/clients` tries.
+    ("sqlx", &["daam-store", "daam-e2e"]),
     ("granit-parser", &["daam-compiler", "daam-agent"]),
     ("quinn", &["daam-tunnel"]),
     ("axum", &["daam-control-plane", "daam-agent", "daam-relay"]),
