@@ -46,6 +46,16 @@ fn the_audit_is_on_and_strict_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn the_audit_section_of_the_agent_page_says_what_holds_without_it() {
+    let page = include_str!("../../../policy-examples/agent.md");
+    let block = page.split("```yaml\n").find(|block| block.starts_with("audit:")).unwrap();
+    let text = format!("{}upstream: {{ dsn_file: x }}\n", block.split("```").next().unwrap());
+    let shown = Config::parse(&text, Path::new("a.yaml")).unwrap().audit;
+    assert_eq!(shown.settings, crate::audit::AuditSettings::default());
+    assert_eq!(shown.path.as_deref(), Some(Path::new("/var/lib/daam-agent/audit")));
+}
+
+#[test]
 fn a_misspelt_scope_refuses_the_file_and_says_what_was_meant() {
     let text = refused("upstream:\n  dsn_file: x\n  scopes: [public.users]\n");
     assert!(text.starts_with("conf/agent.yaml:3:3: unknown key `scopes` in `upstream`"), "{text}");

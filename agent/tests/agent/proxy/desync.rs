@@ -4,7 +4,7 @@ use super::stage::{Raw, Stage, masked};
 use daam_pgwire::frontend::{bind, execute, parse_statement, query, sync};
 use daam_pgwire::startup::{StartupParameters, encode_session};
 
-/// The values of every row up to the next `ReadyForQuery`, and the summary.
+/// The values of every row up to the next `ReadyForQuery`, and the summary without notices.
 async fn rows(raw: &mut Raw) -> (String, String) {
     let frames = raw.until_ready().await;
     let text = frames
@@ -12,7 +12,8 @@ async fn rows(raw: &mut Raw) -> (String, String) {
         .filter(|frame| frame.tag() == b'D')
         .map(|frame| String::from_utf8_lossy(frame.body()).into_owned())
         .collect();
-    (text, frames.iter().map(super::stage::summary).collect::<Vec<_>>().join(" "))
+    let told = frames.iter().filter(|frame| frame.tag() != b'N').map(super::stage::summary);
+    (text, told.collect::<Vec<_>>().join(" "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
