@@ -1,7 +1,7 @@
 //! The agent's audit: who got a session or none, what ran and what was refused.
 //!
-//! Sessions hand over what happened; one task ([`writer`]) gives each record its place in the chain and writes it
-//! ([`journal`]); another sends what is on disk to the control plane ([`upload`]). A session is opened only after the
+//! Sessions hand over what happened; one task (`writer`) gives each record its place in the chain and writes it
+//! (`journal`); another sends what is on disk to the control plane ([`upload`]). A session is opened only after the
 //! record of it is on disk. Nothing waits without bound: the queue is short, a session whose records do not get
 //! through stops reading from its client, and what a client wrote is cut before it is kept.
 //!

@@ -1,9 +1,9 @@
 //! Holding sessions off some tables while a migration runs: `daam-agent quiesce`.
 //!
 //! A session's view of a table would make `ALTER TABLE … DROP COLUMN` fail for as long as it stands. An idle session
-//! releases its views after a moment; a busy one does not. While a [`hold`] lasts, no session gets a view of the held
+//! releases its views after a moment; a busy one does not. While a hold lasts, no session gets a view of the held
 //! tables, and what has one gives it back with its transaction. The command asks the running agent for a hold over a
-//! socket in the agent's state directory ([`service`]); the hold lasts as long as that connection does, so a command
+//! socket in the agent's state directory (`service`); the hold lasts as long as that connection does, so a command
 //! that dies holds nobody off.
 //!
 //! What it refuses: anybody but the agent's own user and root, and to say that a table is free while a session's view
