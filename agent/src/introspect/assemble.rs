@@ -110,7 +110,8 @@ impl Work {
         let number: i32 = get(row, 12, WHAT)?;
         self.numbers.insert((oid, number), relation.columns.len());
         let object = self.objects.entry(oid).or_insert_with(|| oid.to_string());
-        let _ = write!(object, ",{number}");
+        // With its name: a privilege stays with the column that another one takes the name of.
+        let _ = write!(object, ",{number}:{:?}", get::<String>(row, 1, WHAT)?);
         let data_type = DataType { sql: get(row, 2, WHAT)?, class };
         relation.columns.push(Column {
             not_null: get(row, 7, WHAT)?,

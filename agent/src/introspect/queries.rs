@@ -69,12 +69,12 @@ FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.o
 JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace \
 ORDER BY 5, 3, 4";
 
-/// Unique indexes over plain columns, without a predicate.
+/// Unique indexes over plain columns, without a predicate, that hold at every moment.
 const KEYS: &str = "\
 SELECT i.indrelid::int8, i.indisprimary, \
   ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(n, o) \
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n WHERE k.o <= i.indnkeyatts ORDER BY k.o) \
-FROM pg_index i WHERE i.indisunique AND i.indisvalid AND i.indexprs IS NULL AND i.indpred IS NULL \
+FROM pg_index i WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indexprs IS NULL AND i.indpred IS NULL \
 ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid";
 
 const FOREIGN_KEYS: &str = "\

@@ -155,6 +155,10 @@ pub(super) fn protect(
         sequences: relation.columns.iter().filter_map(|column| column.sequence.clone()).collect(),
         key: super::write_back::key(relation),
     };
+    // Of inherited tables a key says nothing about the children; of partitions it does.
+    if table.has_children && relation.kind == RelationKind::Table {
+        table.key = Vec::new();
+    }
     for (verb, filter) in &access.rows {
         if access.verbs.contains_key(verb)
             && let Some(condition) = condition(&mut table, filter, subject, catalog, notices)?

@@ -132,9 +132,9 @@ impl Walker<'_> {
         let (first, second) = (constants.next().flatten(), constants.next().flatten());
         let Some(setting) = first.map(|value| value.text("sval").to_ascii_lowercase()) else {
             // pg_dump asks for a setting by name only where the server has it. Any setting may be meant, but with
-            // a value that is known and names no role.
+            // this one value alone.
             let column = node.child("args").is_some_and(|argument| argument.is("ColumnRef"));
-            if column && second.is_some_and(|value| !value.text("sval").starts_with("daam_")) {
+            if column && !self.deferred && second.is_some_and(|value| kinds(value.text("sval")).is_some()) {
                 self.allow_views(node);
                 self.class.set(StatementClass::SEARCH_PATH);
                 self.class.set(StatementClass::READ_ONLY);
@@ -144,7 +144,12 @@ impl Walker<'_> {
             let hint = "use `set name = value`";
             return Err(self.at(node, refuse::denied(message, Some(hint))));
         };
-        self.setting(node, &setting)
+        if setting == "search_path" && self.deferred {
+            // It would change when the statement is executed, which looks like any other.
+            let message = "`search_path` cannot be changed from inside a prepared statement or a cursor";
+            return Err(self.at(node, refuse::denied(message, Some("use `set search_path = ...`"))));
+        }
+        self.setting(node, &setting, second.map(|value| value.text("sval")))
     }
 
     /// pg_dump forbids its session all views, so that no owner of a table can make it run code of a view instead.
@@ -152,17 +157,23 @@ impl Walker<'_> {
     fn allow_views(&mut self, node: &Node) {
         let Some(value) = node.children("args").nth(1) else { return };
         let text = value.child("sval").map_or("", |constant| constant.text("sval"));
-        let kinds: Vec<&str> = text.split(',').map(str::trim).collect();
-        let known = kinds.iter().all(|kind| matches!(*kind, "view" | "foreign-table"));
+        let kinds = kinds(text).unwrap_or_default();
         let literal = value.location().and_then(|start| self.tokens.get(self.tokens.at(start)?));
-        if let Some(literal) = literal.filter(|_| known && kinds.contains(&"view")) {
+        if let Some(literal) = literal.filter(|_| kinds.contains(&"view")) {
             let rest: Vec<&str> = kinds.into_iter().filter(|kind| *kind != "view").collect();
             self.edit(literal.start, literal.end, quote::literal(&rest.join(", ")));
         }
     }
 
     /// Notes or refuses the change of a setting.
-    pub(crate) fn setting(&mut self, node: &Node, setting: &str) -> Result<(), Refusal> {
+    pub(crate) fn setting(&mut self, node: &Node, setting: &str, value: Option<&str>) -> Result<(), Refusal> {
+        if !is_read_alike(setting, value) {
+            let message = format!(
+                "setting `{setting}` cannot be given this value here: server and agent read texts alike"
+            );
+            let hint = "write the value as a plain constant: `on`, or a safe encoding such as `UTF8`";
+            return Err(self.at(node, refuse::unsupported(message, hint)));
+        }
         if IDENTITY.contains(&setting) {
             let message = format!("setting `{setting}` cannot be changed here: a session is one person's");
             let hint = "connect as the person whose access you need, or ask for the access";
@@ -175,5 +186,28 @@ impl Walker<'_> {
             self.class.set(StatementClass::READ_ONLY);
         }
         Ok(())
+    }
+}
+
+/// The list of kinds pg_dump forbids itself, if it is one.
+fn kinds(text: &str) -> Option<Vec<&str>> {
+    let kinds: Vec<&str> = text.split(',').map(str::trim).collect();
+    kinds.iter().all(|kind| matches!(*kind, "view" | "foreign-table")).then_some(kinds)
+}
+
+/// Whether the server goes on to read texts as the agent does: where a string ends must not become another matter. The
+/// value is the one the parser read, whatever escapes it was written with; none is one that is not known.
+fn is_read_alike(setting: &str, value: Option<&str>) -> bool {
+    const SAFE: [&str; 9] =
+        ["utf8", "unicode", "sqlascii", "latin", "iso8859", "win12", "win8", "koi8", "euc"];
+    match setting {
+        "standard_conforming_strings" => value
+            .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")),
+        "client_encoding" => value.is_some_and(|value| {
+            let letters = value.chars().filter(char::is_ascii_alphanumeric);
+            let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+            SAFE.iter().any(|safe| plain.starts_with(safe))
+        }),
+        _ => true,
     }
 }

@@ -23,9 +23,14 @@ impl Walker<'_> {
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.walk(node, "", "")
             }
-            "ExplainStmt" | "DeclareCursorStmt" => self.wrapped(node),
+            "ExplainStmt" => self.wrapped(node),
+            "DeclareCursorStmt" => {
+                self.deferred = true;
+                self.wrapped(node)
+            }
             "PrepareStmt" => {
                 self.prepares = true;
+                self.deferred = true;
                 self.wrapped(node)
             }
             "CreateTableAsStmt" => self.created_from_query(node),
@@ -144,7 +149,16 @@ impl Walker<'_> {
                 Ok(())
             }
             _ if name == "role" && is_none(node) => Ok(()),
-            _ => self.setting(node, &name),
+            // What the session began with; the agent has seen that.
+            "VAR_RESET" | "VAR_SET_DEFAULT"
+                if name == "client_encoding" || name == "standard_conforming_strings" =>
+            {
+                Ok(())
+            }
+            _ => {
+                let value = node.child("args").and_then(|value| value.child("sval"));
+                self.setting(node, &name, value.map(|value| value.text("sval")))
+            }
         }
     }
 

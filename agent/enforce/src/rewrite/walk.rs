@@ -34,6 +34,8 @@ pub(crate) struct Walker<'a> {
     pub(crate) copies: BTreeSet<RelationName>,
     /// Whether the statement is kept and run later.
     pub(crate) prepares: bool,
+    /// What it calls runs later than it does.
+    pub(crate) deferred: bool,
     pub(crate) notices: BTreeSet<String>,
     pub(crate) class: StatementClass,
     /// Names of the common table expressions visible here.
@@ -58,6 +60,7 @@ impl<'a> Walker<'a> {
             statement_range: None,
             copies: BTreeSet::new(),
             prepares: false,
+            deferred: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),
             ctes: Vec::new(),
@@ -74,6 +77,7 @@ impl<'a> Walker<'a> {
         self.mixed = false;
         self.target = None;
         self.prepares = false;
+        self.deferred = false;
     }
 
     pub(crate) fn edit(&mut self, start: usize, end: usize, text: impl Into<String>) {

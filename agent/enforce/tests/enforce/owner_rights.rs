@@ -91,10 +91,51 @@ fn a_setting_named_by_a_column_may_be_any_setting() {
         "{}",
         rewritten.sql
     );
-    let class = rewritten.class;
-    assert!(class.may_change_search_path() && class.may_begin_read_only());
+    assert!(rewritten.class.may_change_search_path());
+    for value in ["off", "SJIS", "pg_catalog", "view, off", ""] {
+        let sql = format!("SELECT set_config(x.n, '{value}', false) FROM (VALUES ('a' || 'b')) x(n)");
+        refused(&sql, &["public"]);
+    }
     refused("SELECT set_config(name, setting, false) FROM pg_settings", &["public"]);
     refused("SELECT set_config(name, 'daam_p_1', false) FROM pg_settings", &["public"]);
     refused("SELECT set_config('role', 'none', false)", &["public"]);
     refused(&format!("{dumped}; SELECT secret()"), &["public"]);
+}
+
+#[test]
+fn texts_are_read_by_the_server_as_by_the_agent_however_a_setting_is_spelt() {
+    for sql in [
+        "SET standard_conforming_strings = off",
+        "SET U&\"standard\\005fconforming_strings\" = off",
+        "SET LOCAL standard_conforming_strings TO E'o\\x66f'",
+        "SELECT set_config(E'standard\\x5fconforming_strings', 'off', false)",
+        "SELECT set_config('standard_conforming_strings', lower('OFF'), false)",
+        "SELECT set_config('standard_' || 'conforming_strings', 'off', false)",
+        "SET client_encoding = 'SJIS'",
+        "SET U&\"client\\005fencoding\" = 'sjis'",
+        "SET NAMES E'\\x53JIS'",
+        "SELECT set_config('client_encoding', 'BIG5', false)",
+    ] {
+        let refusal = with_path(sql, &["public"]).unwrap_err();
+        assert!(matches!(refusal.sqlstate, "0A000" | "42501"), "{sql}: {refusal:?}");
+    }
+    for sql in [
+        "SET standard_conforming_strings = on",
+        "SET standard_conforming_strings TO DEFAULT",
+        "RESET client_encoding",
+        "SET client_encoding = 'UTF8'",
+        "SET NAMES 'latin1'",
+        "SET client_encoding TO 'WIN1252'",
+        "SELECT set_config('client_encoding', 'utf-8', false)",
+    ] {
+        with_path(sql, &["public"]).unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}"));
+    }
+}
+
+#[test]
+fn what_runs_later_does_not_change_the_path() {
+    refused("PREPARE s AS SELECT set_config('search_path', 'public', false)", &["pg_catalog"]);
+    refused("DECLARE c CURSOR FOR SELECT set_config('search_path', 'public', false)", &["pg_catalog"]);
+    with_path("SELECT set_config('search_path', '', false)", &["public"]).unwrap();
+    with_path("PREPARE s AS SELECT set_config('work_mem', '4MB', false)", &["public"]).unwrap();
 }
