@@ -13,7 +13,7 @@ use crate::sessions::Registry;
 use crate::upkeep::Upkeep;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
+use daam_api::link::{AccessGrant, AccessState, FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_tunnel::{Listener, RelayTarget};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
@@ -216,6 +216,7 @@ impl Link {
                 let version = self.keeper.set_directory(version, users);
                 vec![FromAgent::DirectoryStatus { version }]
             }
+            ToAgent::AccessUpdate { version, grants } => vec![refuse_access(version, &grants)],
             ToAgent::IdentityRevoked { serials } => {
                 self.listener.set_revoked(self.keeper.revoke(serials));
                 Vec::new()
@@ -254,6 +255,16 @@ impl Link {
             },
         }
     }
+}
+
+/// The answer of an agent that carries out no request.
+fn refuse_access(version: u64, grants: &[AccessGrant]) -> FromAgent {
+    let state = |grant: &AccessGrant| AccessState {
+        id: grant.id.clone(),
+        state: "refused".to_owned(),
+        reason: Some("this agent does not carry out access requests yet".to_owned()),
+    };
+    FromAgent::AccessStatus { version, grants: grants.iter().map(state).collect() }
 }
 
 /// What a close frame says, fit for a log.

@@ -82,6 +82,13 @@ pub enum FromAgent {
         /// The version.
         version: u64,
     },
+    /// What became of the access of the last [`ToAgent::AccessUpdate`]; sent again, whole, whenever it changes.
+    AccessStatus {
+        /// The list's version.
+        version: u64,
+        /// One entry for each grant of that list, none left out.
+        grants: Vec<AccessState>,
+    },
     /// Still here.
     Heartbeat {},
 }
@@ -116,6 +123,16 @@ pub enum ToAgent {
         /// Everyone who may connect.
         users: Vec<DirectoryUser>,
     },
+    /// All access that was asked for and approved, replacing the last list: what is not in it any more ends at once, so a
+    /// message that was lost takes nothing with it. It may begin before its time comes; the agent keeps the times itself.
+    /// Every entry is judged against the signed bundle, the directory and the scope, and again whenever one of them
+    /// changes; the agent answers [`FromAgent::AccessStatus`]. An older version than the one held is ignored.
+    AccessUpdate {
+        /// Monotone version.
+        version: u64,
+        /// The access. Two entries of one id are both refused.
+        grants: Vec<AccessGrant>,
+    },
     /// Certificates that must no longer be accepted.
     IdentityRevoked {
         /// Serial numbers, lower-case hex.
@@ -142,6 +159,91 @@ pub enum ToAgent {
         /// What the developer is told.
         reason: String,
     },
+}
+
+/// Access that a person asked for and others approved. It gives nothing by itself: the agent carries it out as far as the
+/// signed bundle declares it requestable, and refuses it whole otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessGrant {
+    /// The request's id, as audit records and notices name it: letters, digits, `-` and `_`, at most 64. Extending the
+    /// access keeps the id and moves `ends_at`.
+    pub id: String,
+    /// Who asked; the id in the directory.
+    pub user_id: String,
+    /// For what.
+    pub what: AccessAsked,
+    /// When it begins (Unix seconds).
+    pub starts_at: i64,
+    /// When it ends (Unix seconds). From the beginning to the end it is at most the bundle's `max_duration`.
+    pub ends_at: i64,
+    /// Who approved, as ids in the directory: as many as the bundle says, of the groups it says, never who asked.
+    pub approved_by: BTreeSet<String>,
+    /// Why it was asked for. May be empty where the bundle requires none.
+    pub reason: String,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AccessAsked {
+    /// A policy of the bundle that has `request:`.
+    Policy {
+        /// Its name.
+        policy_id: String,
+    },
+    /// Tables, within a `kind: request-ceiling` of the bundle.
+    AdHoc {
+        /// The ceiling's name.
+        ceiling_id: String,
+        /// At least one, each relation once.
+        relations: Vec<AskedRelation>,
+    },
+}
+
+/// A relation that was asked for ad hoc.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedRelation {
+    /// Its schema, exactly as the schema report spells it.
+    pub schema: String,
+    /// Its name, exactly as the schema report spells it.
+    pub name: String,
+    /// `select`, `insert`, `update`, `delete`, `truncate`; at least one.
+    pub verbs: BTreeSet<String>,
+    /// Verbs narrowed to columns; a verb that is absent covers what the ceiling gives of it.
+    #[serde(default, deserialize_with = "crate::once::map")]
+    pub columns: BTreeMap<String, BTreeSet<String>>,
+    /// Masks in the bundle's JSON form (`"redact"`, `{"partial":{"prefix":1,"suffix":2}}`) by column. One that shows more
+    /// than the ceiling's mask is refused; columns without one have the ceiling's.
+    #[serde(default, deserialize_with = "crate::once::map")]
+    pub masks: BTreeMap<String, serde_json::Value>,
+    /// Only rows for which all of these hold, besides what the ceiling's `rows` says.
+    #[serde(default)]
+    pub rows: Vec<AskedRows>,
+}
+
+/// A condition on rows. Not SQL: what nobody signed is never run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedRows {
+    /// A column of a text, uuid, whole-number or boolean type that nothing masks.
+    pub column: String,
+    /// The column has one of these values; at least one.
+    pub any_of: BTreeSet<String>,
+}
+
+/// What became of one grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessState {
+    /// The grant's id.
+    pub id: String,
+    /// `waiting` (its time has not come, or the bundle is not known to be the latest), `active`, `ended` (its time is
+    /// over) or `refused`.
+    pub state: String,
+    /// Why it was refused or waits, in words for people.
+    pub reason: Option<String>,
 }
 
 /// A person in the directory.
@@ -181,4 +283,44 @@ pub struct RelayOffer {
     pub address: String,
     /// The ticket, opaque text.
     pub ticket: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn update(grant: &serde_json::Value) -> Result<ToAgent, serde_json::Error> {
+        let message = json!({"type": "access_update", "version": 1, "grants": [grant]});
+        serde_json::from_str(&message.to_string())
+    }
+
+    #[test]
+    fn access_reads_back_as_it_was_written_and_nothing_unknown_is_read() {
+        let policy = json!({
+            "id": "r1", "user_id": "u1", "what": {"kind": "policy", "policy_id": "incident"}, "starts_at": 1,
+            "ends_at": 2, "approved_by": ["u2"], "reason": "r",
+        });
+        let ad_hoc = json!({
+            "id": "r2", "user_id": "u1", "starts_at": 1, "ends_at": 2, "approved_by": [], "reason": "",
+            "what": {"kind": "ad_hoc", "ceiling_id": "c", "relations": [{
+                "schema": "public", "name": "orders", "verbs": ["select"], "columns": {"select": ["id"]},
+                "masks": {"id": "null"}, "rows": [{"column": "id", "any_of": ["7"]}],
+            }]},
+        });
+        for grant in [&policy, &ad_hoc] {
+            let read = update(grant).unwrap();
+            let again = serde_json::to_string(&read).unwrap();
+            assert_eq!(serde_json::from_str::<ToAgent>(&again).unwrap(), read);
+            let mut more = grant.clone();
+            more["standing"] = json!(true);
+            assert!(update(&more).is_err(), "{more}");
+            let mut more = grant.clone();
+            more["what"]["standing"] = json!(true);
+            assert!(update(&more).is_err(), "{more}");
+        }
+        let twice = ad_hoc.to_string().replace(r#"{"id":"null"}"#, r#"{"id":"null","id":"hash"}"#);
+        let message = format!(r#"{{"type":"access_update","version":1,"grants":[{twice}]}}"#);
+        assert!(twice.contains("hash") && serde_json::from_str::<ToAgent>(&message).is_err());
+    }
 }
