@@ -10,7 +10,7 @@
 //! Columns that are not copied get their defaults from the view, where they are put when it is created; an identity
 //! column takes what is copied, as it does in any COPY.
 
-use super::table::{ALIAS, ProtectedTable, ViewKind};
+use super::table::{ProtectedTable, ViewKind};
 use super::views;
 use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
@@ -39,7 +39,12 @@ pub(super) fn definitions(table: &ProtectedTable) -> Vec<String> {
     let function = view.clone();
     let target = views::qualified(table.view_for(Verb::Insert), &table.name);
     let columns: Vec<String> = columns(table).into_iter().map(Identifier::quoted).collect();
-    let base: Vec<String> = columns.iter().map(|name| format!("{ALIAS}.{name} AS {name}")).collect();
+    // Of the table only the types: what does not name it cannot show it, in the planner's estimates either.
+    let empty = self::columns(table)
+        .into_iter()
+        .filter_map(|name| table.columns.iter().find(|column| &column.name == name));
+    let empty: Vec<String> =
+        empty.map(|column| format!("NULL::{} AS {}", column.data_type.sql, column.name.quoted())).collect();
     let new: Vec<String> = columns.iter().map(|name| format!("NEW.{name}")).collect();
     let list = columns.join(", ");
     let body = format!(
@@ -47,11 +52,7 @@ pub(super) fn definitions(table: &ProtectedTable) -> Vec<String> {
         new.join(", ")
     );
     vec![
-        format!(
-            "CREATE VIEW {view} AS SELECT {} FROM {} AS {ALIAS} WHERE false",
-            base.join(", "),
-            table.name.quoted()
-        ),
+        format!("CREATE VIEW {view} AS SELECT {} WHERE false", empty.join(", ")),
         format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql \
              SET search_path = pg_catalog, pg_temp AS {}",

@@ -67,10 +67,8 @@ fn masked_value(column: &ProtectedColumn) -> Option<String> {
     column.mask().map(|mask| mask::expression(mask, &column.data_type, &value))
 }
 
-fn options(condition: Option<&String>) -> &'static str {
-    // Without a row filter there is no hidden row a pushed-down function could see, and indexes stay usable.
-    if condition.is_some() { " WITH (security_barrier)" } else { "" }
-}
+/// What keeps functions and the planner's look at statistics away from what a view hides.
+const BARRIER: &str = " WITH (security_barrier)";
 
 fn tail(table: &ProtectedTable, condition: Option<&String>) -> String {
     let condition = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
@@ -103,9 +101,11 @@ fn read_view(table: &ProtectedTable) -> Vec<String> {
         privileges.push(format!("UPDATE {}", columns(&lockable)));
     }
     let check = if lockable.is_empty() || condition.is_none() { "" } else { " WITH CASCADED CHECK OPTION" };
+    // Without a row filter there is no hidden row a pushed-down function could see, no hidden column either, and
+    // indexes stay usable.
+    let barrier = if condition.is_some() { BARRIER } else { "" };
     let create = format!(
-        "CREATE VIEW {view}{} AS SELECT {}{}{check}",
-        options(condition.as_ref()),
+        "CREATE VIEW {view}{barrier} AS SELECT {}{}{check}",
         list.join(", "),
         tail(table, condition.as_ref())
     );
@@ -147,13 +147,15 @@ fn write_view(table: &ProtectedTable, kind: ViewKind, verbs: &[Verb]) -> Vec<Str
     }
     let mut parts = write_back::checks(table, kind, verbs);
     parts.extend(condition.clone().map(|condition| format!("({condition})")));
-    let whole = (!parts.is_empty()).then(|| parts.join(" AND "));
-    let check = if whole.is_some() { " WITH CASCADED CHECK OPTION" } else { "" };
+    let check = if parts.is_empty() { "" } else { " WITH CASCADED CHECK OPTION" };
+    // The raw columns stand in this view, and planning comes before any check of rights: an operator's selectivity
+    // function would show an operator of the session's own the most common values. It does not where a barrier has a
+    // condition, be it an empty one.
+    let whole = if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") };
     let create = format!(
-        "CREATE VIEW {view}{} AS SELECT {}{}{check}",
-        options(condition.as_ref()),
+        "CREATE VIEW {view}{BARRIER} AS SELECT {}{}{check}",
         list.join(", "),
-        tail(table, whole.as_ref())
+        tail(table, Some(&whole))
     );
     let mut privileges = Vec::new();
     if !readable.is_empty() {

@@ -173,3 +173,51 @@ async fn a_block_that_survives_its_cancelling_says_nothing_any_more() {
         assert!(!text.contains("j***@") && !text.contains("still") && !text.contains("and "), "{text}");
     }
 }
+
+/// The planner calls an operator's function with the most common values of a column before anything is checked,
+/// wherever it believes that whoever stands behind the view may read them.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_of_ones_own_are_not_shown_the_common_values_of_masked_columns() {
+    let mut set = masked();
+    for policy in &mut set.policies {
+        policy.session = SessionLimits { procedural: Some(true), ..SessionLimits::default() };
+    }
+    let stage = Stage::with_linger(set, std::time::Duration::from_secs(60)).await;
+    let common = "ALTER TABLE public.users DROP CONSTRAINT users_email_key; \
+        INSERT INTO public.users (name, email) SELECT 'n', 'common@example.com' FROM generate_series(1, 400); ANALYZE public.users";
+    stage.world.superuser.batch_execute(common).await.unwrap();
+    let mut raw = stage.raw().await;
+    let operator = "DO $$ BEGIN EXECUTE 'CREATE FUNCTION pg_temp.look(text, text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS \
+        ''BEGIN RAISE WARNING ''''saw % and %'''', $1, $2; RETURN false; END'''; \
+        EXECUTE 'CREATE OPERATOR pg_temp.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_temp.look, RESTRICT = eqsel, JOIN = eqjoinsel)'; \
+        END $$";
+    assert!(!heard(&mut raw, operator).await.contains("E: "));
+    for activate in [
+        "SELECT email FROM users LIMIT 0",
+        "UPDATE users SET name = name WHERE false",
+        "DELETE FROM users WHERE false",
+        "INSERT INTO users (email) SELECT 'x' WHERE false",
+        "COPY users (email) FROM STDIN",
+    ] {
+        raw.send(&query(activate)).await;
+        if activate.starts_with("COPY") {
+            raw.send(&frontend::copy_fail("enough")).await;
+        }
+        raw.until_ready().await;
+    }
+    let mut judged = 0;
+    for view in ["public.users", "w:public.users", "i:public.users", "d:public.users", "c:public.users"] {
+        for attempt in [
+            "EXPLAIN SELECT 1 FROM pg_temp.\"VIEW\" v WHERE v.email OPERATOR(pg_temp.===) 'x'",
+            "EXPLAIN UPDATE pg_temp.\"VIEW\" SET name = 'x' WHERE email OPERATOR(pg_temp.===) 'x'",
+            "EXPLAIN DELETE FROM pg_temp.\"VIEW\" WHERE email OPERATOR(pg_temp.===) 'x'",
+            "EXPLAIN SELECT 1 FROM pg_temp.\"VIEW\" v JOIN pg_temp.\"VIEW\" o ON v.email OPERATOR(pg_temp.===) o.email",
+        ] {
+            let sql = attempt.replace("VIEW", view);
+            let said = heard(&mut raw, &format!("DO $x$ BEGIN EXECUTE $y${sql}$y$; END $x$")).await;
+            judged += usize::from(!said.contains("does not exist"));
+            heard(&mut raw, &sql).await;
+        }
+    }
+    assert!(judged >= 12, "most of the views are there: {judged}");
+}
