@@ -1,6 +1,6 @@
 //! The whole program under test: its files, its log, its health, and a developer's way in.
 
-use crate::bundles::Author;
+use crate::bundles::{Author, jane};
 use crate::plane::{Plane, now};
 use crate::world::{World, eventually};
 use base64::Engine as _;
@@ -170,4 +170,13 @@ pub(crate) fn bundle_status(message: FromAgent) -> Option<(u64, String)> {
 pub(crate) fn offer(author: &Author, serial: u64, set: &PolicySet) -> ToAgent {
     let bundle = author.bundle_at(now(), serial, set);
     ToAgent::PolicyUpdate { serial, bundle: STANDARD.encode(bundle) }
+}
+
+/// Puts a bundle and a directory with one person in force; refused bundles before it may still be told.
+pub(crate) async fn in_force(plane: &mut Plane, author: &Author, serial: u64, set: &PolicySet) {
+    plane.say(&offer(author, serial, set));
+    plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
+    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
+    let told = |message| matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(());
+    plane.hear("directory", told).await;
 }

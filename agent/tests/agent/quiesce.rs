@@ -1,10 +1,9 @@
 //! `daam-agent quiesce` beside the running program, as an operator uses it.
 
-use crate::bundles::{Author, jane};
+use crate::bundles::Author;
 use crate::plane::Plane;
-use crate::program::{Program, Session, bundle_status, files, offer};
+use crate::program::{Program, Session, files, in_force};
 use crate::world::{World, eventually, grant, policies};
-use daam_api::link::{FromAgent, ToAgent};
 use daam_model::{Mask, Verb};
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -27,14 +26,7 @@ impl Scene {
         let program = Program::start(files(&world, &plane, &author, scope)).await;
         let verbs = [Verb::Select, Verb::Update];
         let set = policies(vec![grant("public.users", &verbs)], &[("public.*.*email*", Mask::Email)]);
-        plane.say(&offer(&author, 1, &set));
-        plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
-        plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
-        plane
-            .hear("directory", |message| {
-                matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(())
-            })
-            .await;
+        in_force(&mut plane, &author, 1, &set).await;
         Self { world, plane, program }
     }
 

@@ -1,8 +1,8 @@
 //! The whole program against a small control plane: enrolment, reports, bundles, SIGHUP, and life without the link.
 
-use crate::bundles::{Author, jane};
+use crate::bundles::Author;
 use crate::plane::{Plane, now};
-use crate::program::{Program, bundle_status, files, offer, report, write_config};
+use crate::program::{Program, files, in_force, offer, report, write_config};
 use crate::world::{World, eventually, grant, policies};
 use daam_api::link::{FromAgent, ToAgent};
 use daam_model::{Mask, Verb};
@@ -35,15 +35,7 @@ async fn the_agent_enrols_reports_only_what_is_in_scope_and_judges_bundles() {
         })
         .await;
     assert_eq!(violation, ["everyone", "hr", "staff", "policy_load"]);
-    plane.say(&offer(&author, 2, &policies(vec![reads("public.*")], &[])));
-    // Which of the two statuses is sent first depends on the queue; the accepted one comes.
-    plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
-    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
-    plane
-        .hear("directory", |message| {
-            matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(())
-        })
-        .await;
+    in_force(&mut plane, &author, 2, &policies(vec![reads("public.*")], &[])).await;
     assert_eq!(program.get("/health/ready").await.0, 200);
     let health = program.detailed().await;
     assert_eq!(health["scope"]["active"], true);
@@ -88,14 +80,7 @@ async fn a_change_of_the_database_is_noticed_without_being_asked_for() {
 async fn without_the_control_plane_the_agent_starts_from_what_it_holds() {
     let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
     let program = Program::start(files(&world, &plane, &author, "")).await;
-    plane.say(&offer(&author, 4, &policies(vec![grant("public.*", &[Verb::Select])], &[])));
-    plane.hear("active", |message| bundle_status(message).filter(|(_, state)| state == "active")).await;
-    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
-    plane
-        .hear("directory", |message| {
-            matches!(message, FromAgent::DirectoryStatus { version: 3 }).then_some(())
-        })
-        .await;
+    in_force(&mut plane, &author, 4, &policies(vec![grant("public.*", &[Verb::Select])], &[])).await;
     let dir = program.stop().await;
     drop(plane);
     let program = Program::start(dir).await;

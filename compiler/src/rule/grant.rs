@@ -102,7 +102,7 @@ grants:
 );
 
 /// People may overwrite what they cannot see.
-pub static WRITE_TO_MASKED_COLUMN: Rule = Rule::warning(510, "write-to-masked-column", "People may overwrite what they cannot see. Programs that read a row, change a part and write it back would store the masked value; with `hash` one can write a guess and compare.")
+pub static WRITE_TO_MASKED_COLUMN: Rule = Rule::warning(510, "write-to-masked-column", "People may overwrite what they cannot see. Programs that read a row, change a part and write it back would store the masked value; with `hash` one can write a guess and compare; where the mask shows the same for every value (`null`, `redact` of a boolean), that writing it is refused tells that something else is stored. Constraints and unique indexes tell in the same way.")
 
 .example(
 "\

@@ -7,6 +7,14 @@ use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::{Node, quote};
 
+/// A name in the text: its bytes and its tokens.
+pub(crate) struct NameAt {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    first: usize,
+    closing: usize,
+}
+
 impl Walker<'_> {
     pub(crate) fn copy(&mut self, node: &Node) -> Result<(), Refusal> {
         if !node.text("filename").is_empty() || node.flag("is_program") {
@@ -66,7 +74,7 @@ impl Walker<'_> {
                 format!("`COPY ... FREEZE` is not possible on `{name}`, because you see it through a view");
             return Err(self.at(relation, refuse::unsupported(message, "leave `freeze` out")));
         }
-        let (start, end) = self.named_at(relation)?;
+        let NameAt { start, end, .. } = self.named_at(relation)?;
         self.class.set(StatementClass::WRITES);
         self.activate.insert(name.clone());
         self.copies.insert(name.clone());
@@ -74,15 +82,15 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Where the name of a relation begins and ends in the text.
-    pub(crate) fn named_at(&self, relation: &Node) -> Result<(usize, usize), Refusal> {
+    /// Where the name of a relation is.
+    pub(crate) fn named_at(&self, relation: &Node) -> Result<NameAt, Refusal> {
         let lost = || refuse::confused("a name is not where it should be");
         let start = relation.location().ok_or_else(lost)?;
         let first = self.tokens.at(start).ok_or_else(lost)?;
         let parts =
             1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
         let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
-        Ok((start, self.tokens.get(closing).ok_or_else(lost)?.end))
+        Ok(NameAt { start, end: self.tokens.get(closing).ok_or_else(lost)?.end, first, closing })
     }
 
     fn copy_out(
@@ -97,16 +105,12 @@ impl Walker<'_> {
             return Err(self.at(relation, refuse::unsupported(message, "use `copy (select ...) to`")));
         }
         let lost = || refuse::confused("the copied table is not where it should be");
-        let start = relation.location().ok_or_else(lost)?;
-        let first = self.tokens.at(start).ok_or_else(lost)?;
+        let NameAt { start, first, mut closing, .. } = self.named_at(relation)?;
         let before = self.tokens.previous(first).and_then(|at| self.tokens.get(at));
         if before.is_some_and(|token| token.is(self.sql, "binary")) {
             let message = "`COPY BINARY` is not possible on a table you see through a view";
             return Err(self.at(relation, refuse::unsupported(message, "use `with (format binary)`")));
         }
-        let parts =
-            1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
-        let mut closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
         let listed: Vec<&str> = node.children("attlist").map(|column| column.text("sval")).collect();
         if !listed.is_empty() {
             // The list has no nested parentheses: it ends with the first closing one.

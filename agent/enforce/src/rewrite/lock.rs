@@ -4,6 +4,7 @@
 //! reads no row takes the same lock until the same end. Where the session has it through a view, the view is locked, and
 //! with it PostgreSQL locks the table behind it.
 
+use super::copy::NameAt;
 use super::name::{self, Meaning};
 use super::walk::Walker;
 use super::{Refusal, refuse};
@@ -61,7 +62,7 @@ impl Walker<'_> {
             Access::Direct(_) => Ok(()),
             Access::None => Err(self.at(relation, refuse::relation(plan, &name, None))),
             Access::Protected(table) if weak && table.verbs().contains_key(&Verb::Select) => {
-                let (start, end) = self.named_at(relation)?;
+                let NameAt { start, end, .. } = self.named_at(relation)?;
                 self.activate.insert(name.clone());
                 self.edit(start, end, qualified_view(ViewKind::Read, &name));
                 Ok(())
