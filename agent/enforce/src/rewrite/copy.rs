@@ -1,19 +1,12 @@
 //! COPY: a view cannot be copied, a query can.
 
+use super::name::NameAt;
 use super::walk::Walker;
 use super::{Refusal, StatementClass, refuse};
 use crate::plan::{Access, ProtectedTable, ViewKind, can_be_copied_into, copied_columns, qualified_view};
 use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
 use daam_sql::{Node, quote};
-
-/// A name in the text: its bytes and its tokens.
-pub(crate) struct NameAt {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    first: usize,
-    closing: usize,
-}
 
 impl Walker<'_> {
     pub(crate) fn copy(&mut self, node: &Node) -> Result<(), Refusal> {
@@ -80,17 +73,6 @@ impl Walker<'_> {
         self.copies.insert(name.clone());
         self.edit(start, end, qualified_view(ViewKind::Copy, name));
         Ok(())
-    }
-
-    /// Where the name of a relation is.
-    pub(crate) fn named_at(&self, relation: &Node) -> Result<NameAt, Refusal> {
-        let lost = || refuse::confused("a name is not where it should be");
-        let start = relation.location().ok_or_else(lost)?;
-        let first = self.tokens.at(start).ok_or_else(lost)?;
-        let parts =
-            1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
-        let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
-        Ok(NameAt { start, end: self.tokens.get(closing).ok_or_else(lost)?.end, first, closing })
     }
 
     fn copy_out(

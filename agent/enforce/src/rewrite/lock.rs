@@ -4,8 +4,7 @@
 //! reads no row takes the same lock until the same end. Where the session has it through a view, the view is locked, and
 //! with it PostgreSQL locks the table behind it.
 
-use super::copy::NameAt;
-use super::name::{self, Meaning};
+use super::name::{self, Meaning, NameAt};
 use super::walk::Walker;
 use super::{Refusal, refuse};
 use crate::plan::{Access, ViewKind, qualified_view};

@@ -1,6 +1,7 @@
 //! Which relation a written name means.
 
-use super::RewriteContext;
+use super::walk::Walker;
+use super::{Refusal, RewriteContext, refuse};
 use daam_catalog::pattern::is_system_schema;
 use daam_catalog::{Identifier, RelationName};
 use daam_sql::Node;
@@ -72,4 +73,25 @@ pub(crate) fn of(ctx: &RewriteContext<'_>, node: &Node) -> Meaning {
 /// The name a relation has in the rest of its statement.
 pub(crate) fn alias(node: &Node) -> &str {
     node.child("alias").map_or_else(|| node.text("relname"), |alias| alias.text("aliasname"))
+}
+
+/// A name in the text: its bytes and its tokens.
+pub(crate) struct NameAt {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) first: usize,
+    pub(crate) closing: usize,
+}
+
+impl Walker<'_> {
+    /// Where the name of a relation is.
+    pub(crate) fn named_at(&self, relation: &Node) -> Result<NameAt, Refusal> {
+        let lost = || refuse::confused("a name is not where it should be");
+        let start = relation.location().ok_or_else(lost)?;
+        let first = self.tokens.at(start).ok_or_else(lost)?;
+        let parts =
+            1 + ["schemaname", "catalogname"].iter().filter(|part| !relation.text(part).is_empty()).count();
+        let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
+        Ok(NameAt { start, end: self.tokens.get(closing).ok_or_else(lost)?.end, first, closing })
+    }
 }

@@ -23,7 +23,7 @@ impl Walker<'_> {
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.walk(node, "", "")
             }
-            "ExplainStmt" => self.wrapped(node),
+            "ExplainStmt" => self.explain(node),
             "DeclareCursorStmt" => {
                 self.deferred = true;
                 self.wrapped(node)
@@ -98,7 +98,7 @@ impl Walker<'_> {
         Refusal { message: format!("`{}`{rest}", words.join(" ")), ..refusal }
     }
 
-    fn wrapped(&mut self, node: &Node) -> Result<(), Refusal> {
+    pub(crate) fn wrapped(&mut self, node: &Node) -> Result<(), Refusal> {
         for (field, child) in node.each_child() {
             if field == "query" {
                 self.statement(child)?;

@@ -109,6 +109,7 @@ impl<'a> Walker<'a> {
         let Some(name) = self.known(relation)? else {
             // Something of the session's own, and perhaps a view of a protected table.
             self.class.set(StatementClass::WRITES);
+            self.meets_own(relation);
             return Ok(None);
         };
         let access = plan.access(&name);
@@ -123,6 +124,7 @@ impl<'a> Walker<'a> {
             return Err(self.at(relation, refuse::unsupported(message, "leave `only` out")));
         }
         self.class.set(StatementClass::WRITES);
+        self.meets(table);
         let view = self.view(node, relation, table, &verbs)?;
         self.activate.insert(name.clone());
         self.replace(relation, &qualified_view(view, &name), None)?;

@@ -1,6 +1,6 @@
 //! The walk over a statement: names, scopes and the edits they lead to.
 
-use super::name::{self, Meaning};
+use super::name::{self, Meaning, NameAt};
 use super::target::Target;
 use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, refuse};
 use crate::edit::Edit;
@@ -38,6 +38,8 @@ pub(crate) struct Walker<'a> {
     pub(crate) deferred: bool,
     pub(crate) notices: BTreeSet<String>,
     pub(crate) class: StatementClass,
+    /// Something in the statement of which not all rows are seen, in words.
+    pub(crate) partly_seen: Option<String>,
     /// Names of the common table expressions visible here.
     ctes: Vec<Vec<String>>,
     /// Protected relations read by the statement, by the name they have in it.
@@ -63,6 +65,7 @@ impl<'a> Walker<'a> {
             deferred: false,
             notices: BTreeSet::new(),
             class: StatementClass::default(),
+            partly_seen: None,
             ctes: Vec::new(),
             read: BTreeMap::new(),
             mixed: false,
@@ -74,6 +77,7 @@ impl<'a> Walker<'a> {
     /// Forgets what belongs to the statement before.
     pub(crate) fn begin(&mut self) {
         self.read.clear();
+        self.partly_seen = None;
         self.mixed = false;
         self.target = None;
         self.prepares = false;
@@ -205,6 +209,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let Some(name) = self.known(node)? else {
+            self.meets_own(node);
             self.mixed = true;
             return Ok(());
         };
@@ -225,6 +230,7 @@ impl<'a> Walker<'a> {
             let message = format!("`only` is not possible on `{name}`: it has partitions or children");
             return Err(self.at(node, refuse::unsupported(message, "leave `only` out")));
         }
+        self.meets(table);
         self.read.insert(name::alias(node).to_owned(), table);
         self.activate.insert(name.clone());
         self.replace(node, &qualified_view(ViewKind::Read, &name), parent_is_table(self, node))
@@ -276,13 +282,7 @@ impl<'a> Walker<'a> {
 
     /// Puts a view where a relation is named and keeps the name the rest of the statement uses.
     pub(crate) fn replace(&mut self, node: &Node, view: &str, command: Option<usize>) -> Result<(), Refusal> {
-        let lost = || refuse::confused("a name is not where it should be");
-        let start = node.location().ok_or_else(lost)?;
-        let first = self.tokens.at(start).ok_or_else(lost)?;
-        let parts =
-            1 + ["schemaname", "catalogname"].iter().filter(|part| !node.text(part).is_empty()).count();
-        let closing = self.tokens.end_of_name(self.sql, first, parts).ok_or_else(lost)?;
-        let end = self.tokens.get(closing).ok_or_else(lost)?.end;
+        let NameAt { start, end, first, closing } = self.named_at(node)?;
         if let Some(table) = command.and_then(|index| self.tokens.get(index)) {
             self.edit(table.start, table.end, "SELECT * FROM");
         }

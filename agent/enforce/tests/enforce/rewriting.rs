@@ -60,6 +60,52 @@ fn reads_go_to_the_read_view_and_keep_their_names() {
 }
 
 #[test]
+fn plans_of_tables_with_hidden_rows_are_shown_without_counts() {
+    becomes(&[
+        ("EXPLAIN SELECT 1 FROM orders", "EXPLAIN (COSTS OFF) SELECT 1 FROM {o} AS \"orders\""),
+        ("EXPLAIN(TABLE orders)", "EXPLAIN (COSTS OFF)(SELECT * FROM {o} AS \"orders\")"),
+        (
+            "SELECT 1; /**/ explain verbose select 1 from orders",
+            "SELECT 1; /**/ explain (VERBOSE, COSTS OFF) select 1 from {o} AS \"orders\"",
+        ),
+        (
+            "EXPLAIN (FORMAT json, COSTS) SELECT 1 FROM users, orders",
+            "EXPLAIN (FORMAT json, COSTS, COSTS OFF) SELECT 1 FROM {u} AS \"users\", {o} AS \"orders\"",
+        ),
+        (
+            "EXPLAIN (COSTS off, ANALYZE false) TABLE orders",
+            "EXPLAIN (COSTS off, ANALYZE false) SELECT * FROM {o} AS \"orders\"",
+        ),
+        ("EXPLAIN SELECT 1 FROM mine", "EXPLAIN (COSTS OFF) SELECT 1 FROM pg_temp.mine"),
+        ("EXPLAIN EXECUTE p", "EXPLAIN (COSTS OFF) EXECUTE p"),
+        ("EXPLAIN SELECT 1 FROM users", "EXPLAIN SELECT 1 FROM {u} AS \"users\""),
+        (
+            "EXPLAIN ANALYZE SELECT 1 FROM users, notes",
+            "EXPLAIN ANALYZE SELECT 1 FROM {u} AS \"users\", notes",
+        ),
+        (
+            "WITH mine AS (SELECT 1) SELECT 1 FROM mine; EXPLAIN ANALYZE WITH mine AS (SELECT 1) TABLE mine",
+            "WITH mine AS (SELECT 1) SELECT 1 FROM mine; EXPLAIN ANALYZE WITH mine AS (SELECT 1) TABLE mine",
+        ),
+    ]);
+    for sql in [
+        "EXPLAIN ANALYZE SELECT count(*) FROM orders",
+        "EXPLAIN (FORMAT json, ANALYZE) SELECT 1 WHERE EXISTS (SELECT 1 FROM orders)",
+        "EXPLAIN (ANALYZE on) DELETE FROM orders",
+        "EXPLAIN (ANALYZE false, ANALYZE 1) TABLE orders",
+        "EXPLAIN ANALYZE TABLE pg_temp.\"public.orders\"",
+        "EXPLAIN ANALYZE TABLE mine",
+        "EXPLAIN ANALYZE INSERT INTO pg_temp.mine SELECT 1",
+        "EXPLAIN ANALYZE EXECUTE p",
+        "SELECT 1; EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1 FROM orders",
+    ] {
+        let refusal = rewritten(sql).expect_err(sql);
+        assert_eq!(refusal.sqlstate, "0A000", "{sql}");
+        assert!(refusal.message.contains("you do not see"), "{sql}: {refusal:?}");
+    }
+}
+
+#[test]
 fn every_place_a_relation_can_stand_is_rewritten() {
     becomes(&[
         ("SELECT (SELECT max(email) FROM users)", "SELECT (SELECT max(email) FROM {u} AS \"users\")"),
