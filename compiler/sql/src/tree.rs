@@ -5,6 +5,7 @@
 //! than the decoder follows, and anything the table of messages does not know.
 
 use crate::grammar::GRAMMAR;
+use crate::token;
 use prost::Message as _;
 use std::cell::Cell;
 
@@ -28,11 +29,13 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// The SQLSTATE a client should see.
-    pub fn sqlstate(&self) -> &'static str {
+    /// The SQLSTATE a client that sent `text` should see.
+    pub fn sqlstate(&self, text: &str) -> &'static str {
         match self {
-            // The scanner's one fault that is not of syntax.
-            Self::Syntax(message) if message == "invalid Unicode escape" => "22025",
+            // One message for two faults: the scanner's in `E'…'` is not one of syntax, the parser's in `U&'…'` is.
+            Self::Syntax(message) if message == "invalid Unicode escape" && token::scan(text).is_err() => {
+                "22025"
+            }
             Self::Syntax(_) => "42601",
             Self::Nul => "22021",
             Self::TooDeep => "54001",
@@ -332,8 +335,13 @@ mod tests {
 
     #[test]
     fn refusals_carry_a_sqlstate() {
-        assert_eq!(parse("SELEC 1").unwrap_err().sqlstate(), "42601");
-        assert_eq!(parse("SELECT E'\\u061'").unwrap_err().sqlstate(), "22025");
-        assert_eq!(parse("SELECT '\0'").unwrap_err().sqlstate(), "22021");
+        for (text, code) in [
+            ("SELEC 1", "42601"),
+            ("SELECT E'\\u061'", "22025"),
+            ("SELECT U&'\\061'", "42601"),
+            ("SELECT '\0'", "22021"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().sqlstate(text), code, "{text}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn unsupported(message: impl Into<String>, hint: &str) -> Refusal {
 pub(crate) fn unreadable(sql: &str, error: &ParseError) -> Refusal {
     let before = daam_sql::place::of_error(sql, error).and_then(|byte| sql.get(..byte));
     let position = before.map(|text| text.chars().count() + 1);
-    Refusal { sqlstate: error.sqlstate(), position, ..denied(error.to_string(), None) }
+    Refusal { sqlstate: error.sqlstate(sql), position, ..denied(error.to_string(), None) }
 }
 
 /// A rewriting that does not hold its own check.
