@@ -1,9 +1,11 @@
 //! The command line of `daam-agent`.
 
 mod audit;
+mod configuration;
 mod introspect;
 
 use crate::config::Config;
+use crate::config::environment::Environment;
 use crate::doctor;
 use crate::output;
 use crate::quiesce::{Ask, quiesce};
@@ -27,13 +29,15 @@ Examples:
   daam-agent doctor --config /etc/daam-agent/config.yaml
   daam-agent run --config /etc/daam-agent/config.yaml
   daam-agent quiesce --config /etc/daam-agent/config.yaml public.users -- psql -f migration.sql
+  daam-agent config check --config /etc/daam-agent/config.yaml
   daam-agent audit verify --config /etc/daam-agent/config.yaml
   daam-agent audit show --config /etc/daam-agent/config.yaml --refused --last 20
 
 Send SIGHUP to a running agent to reload `upstream.scope`.
 
-Environment: DAAM_AGENT_CONFIG stands for --config, DAAM_LOG filters the log. Any other DAAM_ name that no program of
-daam reads is an error.
+Environment: every setting has a variable, such as DAAM_UPSTREAM_SCOPE='[public.users]'; `daam-agent config reference`
+lists them. DAAM_AGENT_CONFIG stands for --config, DAAM_LOG filters the log. Any other DAAM_ name that no program of daam
+reads is an error.
 
 Exit status: 0 success, 1 failure (a configuration or environment that is refused included), 2 drift or findings
 (introspect --diff, doctor, audit verify), 64 wrong usage of the command line.";
@@ -80,13 +84,39 @@ enum Command {
     Quiesce(QuiesceArgs),
     /// Check or show what the agent recorded.
     Audit(audit::AuditArgs),
+    /// Check a configuration, or print the reference of all settings.
+    Config(configuration::ConfigArgs),
+}
+
+impl Command {
+    /// Whether it has nothing to read although it must.
+    fn lacks_configuration(&self, environment: &Environment) -> bool {
+        let given = match self {
+            Self::Run(args) => &args.config,
+            Self::Introspect(args) => &args.config,
+            Self::Doctor(args) => &args.config,
+            Self::Quiesce(args) => &args.config,
+            Self::Config(args) => match args.given() {
+                Some(given) => given,
+                None => return false,
+            },
+            Self::Audit(_) => return false,
+        };
+        given.config.is_none() && environment.is_empty()
+    }
+}
+
+#[derive(Debug, Args)]
+struct Given {
+    /// The configuration file; not needed where `DAAM_` variables say everything.
+    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// The configuration file.
-    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: Given,
     /// Write the addresses to this file (JSON) once the agent is ready.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -97,9 +127,8 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct IntrospectArgs {
-    /// The configuration file.
-    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: Given,
     /// Show relations the scope does not cover (+) and patterns that match nothing (-).
     #[arg(long)]
     diff: bool,
@@ -122,16 +151,14 @@ enum Format {
 
 #[derive(Debug, Args)]
 struct DoctorArgs {
-    /// The configuration file.
-    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: Given,
 }
 
 #[derive(Debug, Args)]
 struct QuiesceArgs {
-    /// The configuration file.
-    #[arg(long, env = "DAAM_AGENT_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: Given,
     /// How long open transactions that use the tables may take to end.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait: Duration,
@@ -164,14 +191,20 @@ pub async fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let names = std::env::vars_os().map(|(name, _)| name);
-    if let Err(error) = crate::config::environment::check(names) {
-        return finish(Err(error));
+    let environment = match Environment::of_process() {
+        Ok(environment) => environment,
+        Err(error) => return finish(Err(error)),
+    };
+    if cli.command.lacks_configuration(&environment) {
+        output::complain(
+            "error: no configuration; give `--config FILE`, or set the `DAAM_` variables instead",
+        );
+        return ExitCode::from(USAGE);
     }
     match cli.command {
         Command::Run(args) => {
             let options = RunOptions {
-                config: args.config,
+                config: args.config.config,
                 ready_file: args.ready_file,
                 exit_on_stdin_close: args.exit_on_stdin_close,
             };
@@ -181,6 +214,7 @@ pub async fn main() -> ExitCode {
         Command::Doctor(args) => finish(examine(&args).await),
         Command::Quiesce(args) => finish(quiesced(args).await),
         Command::Audit(args) => finish(audit::run(args)),
+        Command::Config(args) => finish(configuration::run(&args)),
     }
 }
 
@@ -214,7 +248,7 @@ async fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
 }
 
 async fn quiesced(args: QuiesceArgs) -> Result<u8, Failure> {
-    let config = Config::load(&args.config)?;
+    let config = Config::load(args.config.config.as_deref())?;
     let agent = config.agent.ok_or("`agent` is missing in the configuration")?;
     let QuiesceArgs { wait, patience, end_sessions, tables, command, .. } = args;
     let ask = Ask { tables, wait, patience, end_sessions };
@@ -233,8 +267,8 @@ fn today() -> String {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-fn look(path: &std::path::Path) -> Result<(Config, crate::upstream::UpstreamConfig), Failure> {
-    let config = Config::load(path)?;
+fn look(given: &Given) -> Result<(Config, crate::upstream::UpstreamConfig), Failure> {
+    let config = Config::load(given.config.as_deref())?;
     let dsn = crate::config::read_secret(&config.upstream.dsn_file)?;
     let upstream = crate::upstream::UpstreamConfig::parse(dsn.expose())?;
     Ok((config, upstream))

@@ -86,6 +86,10 @@ async fn detailed(State(health): State<Health>) -> Json<Value> {
             "patterns": patterns,
             "in_scope_object_count": health.keeper.in_scope(),
         },
+        "policy": {
+            "generation": state.generation,
+            "enforced_generation": health.sessions.oldest_generation().unwrap_or(state.generation),
+        },
         "bundle": bundle,
         "trust": { "version": trust_version, "expires_at": trust_end },
         "directory": { "version": state.directory.version(), "users": state.directory.len() },

@@ -187,16 +187,18 @@ impl Keeper {
         changed
     }
 
-    /// Takes another scope, applies it to the catalogue and the bundle in force, and publishes.
-    pub fn set_scope(&self, scope: Scope) {
+    /// Takes another scope, applies it to the catalogue and the bundle in force, and publishes. Answers the generation
+    /// that a session has to reach to live under it.
+    pub fn set_scope(&self, scope: Scope) -> u64 {
         let mut inner = self.lock();
         inner.scope = Arc::new(scope);
         if let Some(full) = &inner.full {
             inner.scoped = full.within(&inner.scope);
         }
-        self.publish(&inner);
+        let generation = self.publish(&inner);
         drop(inner);
         self.report_dropped();
+        generation
     }
 
     /// Adds certificates that must not be accepted any more; answers all of them.
@@ -273,14 +275,17 @@ impl Keeper {
         }
     }
 
-    fn publish(&self, inner: &Inner) {
+    /// Puts the whole state in force, as the next generation.
+    fn publish(&self, inner: &Inner) -> u64 {
         let bundle = inner.bundle.as_ref().map(|bundle| ActiveBundle {
             serial: bundle.statement().serial,
             expires_at: Some(bundle.statement().expires_at),
             attested: inner.freshness.attested(&inner.store),
         });
         let policies = inner.bundle.as_ref().map(|bundle| scope::narrow(bundle.policies(), &inner.scope));
+        let generation = self.state.borrow().generation.saturating_add(1);
         self.state.send_replace(Arc::new(PolicyState {
+            generation,
             bundle,
             policies: Arc::new(policies.unwrap_or_default()),
             catalog: inner.scoped.known().clone(),
@@ -289,6 +294,7 @@ impl Keeper {
             scope: inner.scope.clone(),
             requests: Arc::default(),
         }));
+        generation
     }
 
     fn keep_json(&self, name: &str, value: &impl Serialize) {

@@ -48,8 +48,8 @@ const EVENTS: usize = 1024;
 /// What the command line says.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// The configuration file; without one, variables say everything.
+    pub config: Option<PathBuf>,
     /// Where to say that the agent is ready.
     pub ready_file: Option<PathBuf>,
     /// Whether the end of standard input ends the agent.
@@ -73,7 +73,11 @@ impl RunError {
 
 /// Runs until told to stop.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
-    let config = Config::load(&options.config).map_err(RunError::at("read the configuration"))?;
+    let config = Config::load(options.config.as_deref()).map_err(RunError::at("read the configuration"))?;
+    for used in &config.variables {
+        let (setting, variable, over_the_file) = (used.key, used.variable, used.overrides);
+        tracing::info!(setting, variable, over_the_file, "a setting comes from the environment");
+    }
     let mut stop = shutdown::Stop::install(options.exit_on_stdin_close)
         .map_err(RunError::at("install signal handlers"))?;
     let agent = tokio::select! {
@@ -275,8 +279,10 @@ impl Core {
     fn reload(&self, config: &Config) -> Reload {
         Reload {
             path: config.path.clone(),
+            started: config.written.clone(),
             keeper: self.keeper.clone(),
             upkeep: self.upkeep.clone(),
+            sessions: self.sessions.clone(),
             patterns: self.patterns.clone(),
             outbox: self.outbox.clone(),
         }

@@ -38,6 +38,8 @@ impl ActiveBundle {
 /// Everything a decision depends on.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyState {
+    /// Counts the states; a session that has reached it acts on this one or a later one.
+    pub generation: u64,
     /// The bundle in force; without one nobody gets in.
     pub bundle: Option<ActiveBundle>,
     /// Its policies, narrowed to the scope.
@@ -66,6 +68,8 @@ pub struct Decision {
     pub plan: SessionPlan,
     /// What a session that begins with it must ask under from now on.
     pub ceiling: Ceiling,
+    /// The state it was made from.
+    pub generation: u64,
 }
 
 /// Why a user gets no session (a live one ends with it).
@@ -183,7 +187,7 @@ impl PolicyState {
         let plan = daam_enforce::plan(&effective, &self.catalog)
             .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?
             .tied_to(&self.objects);
-        Ok(Decision { subject, effective, plan, ceiling: ceiling.clone() })
+        Ok(Decision { subject, effective, plan, ceiling: ceiling.clone(), generation: self.generation })
     }
 
     fn subject(&self, user: &UserPrincipal) -> Result<Subject, Denied> {

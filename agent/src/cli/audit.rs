@@ -4,6 +4,7 @@ use super::{FINDINGS, Failure};
 use crate::audit::read::{self, Lines};
 use crate::audit::read_head;
 use crate::config::Config;
+use crate::config::environment::Environment;
 use crate::output;
 use clap::{Args, Subcommand};
 use daam_audit::{Decision, Event, Hash, Record, Statement};
@@ -128,7 +129,10 @@ impl Files {
     }
 
     fn configured(&self) -> Result<PathBuf, Failure> {
-        let path = self.config.as_ref().ok_or("give --config, or the files to look at")?;
+        let path = self.config.as_deref();
+        if path.is_none() && Environment::of_process()?.is_empty() {
+            return Err("give --config, or the files to look at".into());
+        }
         let config = Config::load(path)?;
         let state = config.agent.map(|agent| agent.state_dir.join("audit"));
         config

@@ -20,8 +20,7 @@ pub struct AuditSection {
 
 impl AuditSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] = &["path", "statements", "literals", "max_size", "keep", "upload", "on_failure"];
-        let section = Fields::open(node, "audit", KEYS, faults)?;
+        let section = Fields::open(node, "audit", faults)?;
         let (path, statements, literals) =
             (section.optional("path"), section.optional("statements"), section.optional("literals"));
         let (max_size, keep) = (section.optional("max_size"), section.optional("keep"));

@@ -1,6 +1,7 @@
 //! Reading one mapping: every key is accounted for, every value has the kind it should have.
 
 use super::Fault;
+use super::settings::{by_key, keys};
 use super::tree::{Entry, Node, Value};
 use daam_diagnostic::suggest::did_you_mean;
 use std::path::{Path, PathBuf};
@@ -10,20 +11,15 @@ use std::time::Duration;
 pub(super) struct Fields<'a> {
     node: &'a Node,
     section: &'static str,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
     entries: &'a [Entry],
     missing: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn open(
-        node: &'a Node,
-        section: &'static str,
-        known: &'static [&'static str],
-        faults: &mut Vec<Fault>,
-    ) -> Option<Self> {
+    pub(super) fn open(node: &'a Node, section: &'static str, faults: &mut Vec<Fault>) -> Option<Self> {
         if let Value::Map(entries) = &node.value {
-            return Some(Self { node, section, known, entries, missing: Vec::new() });
+            return Some(Self { node, section, known: keys(section), entries, missing: Vec::new() });
         }
         let what = if section.is_empty() { "the file".to_owned() } else { format!("`{section}`") };
         faults.push(node.fault(format!("{what} must be a mapping, found {}", node.kind())));
@@ -50,10 +46,13 @@ impl<'a> Fields<'a> {
             let help = did_you_mean(&entry.key, known)
                 .unwrap_or_else(|| format!("known here: {}", self.known.join(", ")));
             let message = format!("unknown key `{}`{within}; {help}", entry.key);
-            faults.push(Fault { line: entry.line, column: entry.column, message });
+            faults.push(Fault { line: entry.line, column: entry.column, variable: None, message });
         }
         for key in &self.missing {
-            faults.push(self.node.fault(format!("`{key}` is missing{within}")));
+            let setting = by_key(&format!("{}.{key}", self.section));
+            let variable = setting.map(|setting| format!(" (or the variable `{}`)", setting.variable));
+            faults
+                .push(self.node.fault(format!("`{key}` is missing{within}{}", variable.unwrap_or_default())));
         }
     }
 }

@@ -32,9 +32,7 @@ pub struct AgentSection {
 
 impl AgentSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] =
-            &["name", "database", "listen", "advertise", "state_dir", "health", "hash_key_file"];
-        let mut section = Fields::open(node, "agent", KEYS, faults)?;
+        let mut section = Fields::open(node, "agent", faults)?;
         let (name, database) = (section.required("name"), section.required("database"));
         let (listen, state_dir) = (section.required("listen"), section.required("state_dir"));
         let (advertise, health) = (section.optional("advertise"), section.optional("health"));
@@ -97,8 +95,7 @@ pub struct ControlPlaneSection {
 
 impl ControlPlaneSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] = &["url", "enrolment_token_file"];
-        let mut section = Fields::open(node, "control_plane", KEYS, faults)?;
+        let mut section = Fields::open(node, "control_plane", faults)?;
         let (url, token) = (section.required("url"), section.required("enrolment_token_file"));
         section.close(faults);
         let url = url.and_then(|node| {
@@ -145,8 +142,7 @@ pub struct TrustSection {
 
 impl TrustSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] = &["file", "identity_ca"];
-        let mut section = Fields::open(node, "trust", KEYS, faults)?;
+        let mut section = Fields::open(node, "trust", faults)?;
         let (file, ca) = (section.required("file"), section.required("identity_ca"));
         section.close(faults);
         let file = file.and_then(|node| fields::path(node, "trust.file", base, faults));
@@ -168,8 +164,7 @@ pub struct UpstreamSection {
 
 impl UpstreamSection {
     pub(super) fn read(node: &Node, base: &Path, faults: &mut Vec<Fault>) -> Option<Self> {
-        const KEYS: &[&str] = &["dsn_file", "scope"];
-        let mut section = Fields::open(node, "upstream", KEYS, faults)?;
+        let mut section = Fields::open(node, "upstream", faults)?;
         let (dsn, scope) = (section.required("dsn_file"), section.optional("scope"));
         section.close(faults);
         let dsn_file = dsn.and_then(|node| fields::path(node, "upstream.dsn_file", base, faults));
@@ -205,7 +200,7 @@ fn read_scope(node: &Node, faults: &mut Vec<Fault>) -> Option<(Scope, Vec<String
 }
 
 pub(super) fn linger(node: &Node, faults: &mut Vec<Fault>) -> Option<Duration> {
-    let section = Fields::open(node, "views", &["linger"], faults)?;
+    let section = Fields::open(node, "views", faults)?;
     let linger = section.optional("linger");
     section.close(faults);
     match linger {

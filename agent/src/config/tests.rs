@@ -100,6 +100,8 @@ fn duplicate_keys_anchors_aliases_tags_and_wrong_kinds_are_refused_with_their_pl
         ("agent: { hash_key: x }\nupstream: { dsn_file: x }\n", "unknown key `hash_key` in `agent`"),
         ("upstream:\n  dsn_file: x\n  scope: [1]\n", "`upstream.scope` must be a text, found a number"),
         ("upstream:\n  dsn_file: x\n  scope: [public.users, ]\n  scope: []\n", "`scope` is written twice"),
+        ("upstream:\n  dsn_file: x\n  scope:\n    - *.users\n", ":4:7: aliases are not accepted"),
+        ("upstream:\n  dsn_file: x\n  scope: [*.*]\n", "needs quotes, such as `\"*.users\"`"),
         ("upstream: {\n", "this is not YAML"),
         ("views: { linger: soon }\nupstream: { dsn_file: x }\n", "`views.linger` must be a duration"),
         ("upstream: { scope: [] }\n", "`dsn_file` is missing in `upstream`"),

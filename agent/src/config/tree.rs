@@ -4,11 +4,17 @@
 use super::Fault;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
+/// What a pattern such as `*.users` reads as.
+const ALIAS: &str =
+    "aliases are not accepted here; a value that begins with `*` needs quotes, such as `\"*.users\"`";
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) column: usize,
+    /// The variable it was read from; without one it stands in the file.
+    pub(super) variable: Option<&'static str>,
     pub(super) value: Value,
 }
 
@@ -33,12 +39,24 @@ pub(super) struct Entry {
 
 impl Node {
     pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault { line: self.line, column: self.column, message: message.into() }
+        Fault { line: self.line, column: self.column, variable: self.variable, message: message.into() }
     }
 
     /// Nothing, `~` or `null`, unquoted.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// Its value in one form, whatever the layout.
+    pub(super) fn rendered(&self) -> String {
+        match &self.value {
+            Value::Scalar { text, .. } => text.clone(),
+            Value::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::rendered).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Map(_) => String::new(),
+        }
     }
 
     /// What kind of thing it is, for people.
@@ -63,11 +81,16 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let (line, column) = place(error.marker());
-            Fault { line, column, message: format!("this is not YAML: {}", error.info()) }
+            let message = match error.info() {
+                info if info.contains("unknown anchor") => ALIAS.to_owned(),
+                info => format!("this is not YAML: {info}"),
+            };
+            Fault { line, column, variable: None, message }
         })?;
         builder.take(event, span)?;
     }
-    builder.root.ok_or(Fault { line: 1, column: 1, message: "the file is empty".to_owned() })
+    let message = "the file is empty".to_owned();
+    builder.root.ok_or(Fault { line: 1, column: 1, variable: None, message })
 }
 
 #[derive(Default)]
@@ -79,12 +102,10 @@ struct Builder {
 impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         let (line, column) = place(&span.start);
-        let fault = |message: &str| Err(Fault { line, column, message: message.to_owned() });
-        let empty = |value| Node { line, column, value };
+        let fault = |message: &str| Err(Fault { line, column, variable: None, message: message.to_owned() });
+        let empty = |value| Node { line, column, variable: None, value };
         match event {
-            Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                fault("aliases are not accepted here; write the value out")
-            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) => fault(ALIAS),
             Event::Scalar(_, _, anchor, _)
             | Event::SequenceStart(_, anchor, _)
             | Event::MappingStart(_, anchor, _)

@@ -8,6 +8,7 @@ use super::core::{End, HIGH_WATER};
 use super::maintenance::admin_failed;
 use super::session::Session;
 use crate::admin::Switched;
+use crate::state::PolicyState;
 use daam_audit::Change;
 use daam_catalog::Catalog;
 use daam_enforce::SessionPlan;
@@ -18,9 +19,16 @@ use std::sync::Arc;
 const CHANGED: &str = "The access policy of this session has changed.";
 
 impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> {
-    /// Decides again, and moves to the answer.
+    /// Moves to the policy in force, and says so to whoever waits for it.
     pub(super) async fn policy_changed(&mut self) -> Result<(), End> {
         let state = Arc::clone(&self.state.borrow_and_update());
+        self.follow(&state).await?;
+        self.registration.moved_to(state.generation);
+        Ok(())
+    }
+
+    /// Decides again, and moves to the answer.
+    async fn follow(&mut self, state: &PolicyState) -> Result<(), End> {
         let decision = state.decide_under(&self.user, &mut self.core.ceiling).map_err(|denied| {
             let report = Report::fatal(sqlstate::ADMIN_SHUTDOWN, &format!("the session was ended: {denied}"));
             End::Fatal(Box::new(report.hint(denied.hint().to_owned())))

@@ -190,6 +190,7 @@ impl SetUp {
             level: self.ctx.audit.level(),
             literals: self.ctx.audit.literals(),
         };
+        let generation = admitted.decision.generation;
         let policy = Policy { plan: admitted.decision.plan, catalog: admitted.catalog };
         let clocks = Clocks::new(Instant::now(), self.ctx.linger);
         let mut core = Core::new(policy, clocks, upstream.parameters);
@@ -198,14 +199,12 @@ impl SetUp {
         core.wires.from_upstream = upstream.buffer;
         let mut line = Line::new(upstream.stream);
         match self.arrange(&mut core, &mut line, caller, admitted.bundle).await {
-            Ok(registration) => Ok(Prepared {
-                setup: self,
-                registration,
-                state: admitted.state,
-                key: upstream.key,
-                upstream: line,
-                core,
-            }),
+            Ok(registration) => {
+                // If the policy has changed since, the session looks again before it does anything.
+                registration.moved_to(generation);
+                let (state, key) = (admitted.state, upstream.key);
+                Ok(Prepared { setup: self, registration, state, key, upstream: line, core })
+            }
             Err(end) => Err((self.grant, end)),
         }
     }

@@ -113,8 +113,8 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     }
 
     async fn step(&mut self) -> Result<(), End> {
-        // What a migration has changed is known before its hold ends, and must be in force when a statement goes on.
-        if self.held.has_changed().unwrap_or(false) && self.state.has_changed().unwrap_or(false) {
+        // First of all: nothing that is here already, of a client or of the database, goes on under an older policy.
+        if self.state.has_changed().unwrap_or(false) {
             self.policy_changed().await?;
         }
         self.core.hold(Arc::clone(&self.held.borrow_and_update()));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Commands a session has not taken yet; more are dropped, because one of each kind is enough.
 const COMMANDS: usize = 8;
@@ -53,6 +53,8 @@ pub enum CancelOutcome {
 #[derive(Debug, Default)]
 pub struct Registry {
     sessions: Mutex<BTreeMap<SessionId, Entry>>,
+    /// A session has moved to another generation, or left.
+    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,8 @@ struct Entry {
     statements: Arc<AtomicU64>,
     key: CancelKey,
     commands: mpsc::Sender<SessionCommand>,
+    /// The generation of the policy it acts on.
+    generation: u64,
 }
 
 impl Registry {
@@ -71,7 +75,8 @@ impl Registry {
         Self::default()
     }
 
-    /// Enters a session under a cancel key made from `random`; `minor` is the protocol version its client speaks.
+    /// Enters a session under a fresh cancel key; `minor` is the protocol version its client speaks. What it may do it
+    /// has been told under the policy of no generation yet: it must look before it does anything.
     pub fn register(
         self: &Arc<Self>,
         id: SessionId,
@@ -90,6 +95,7 @@ impl Registry {
             statements: Arc::clone(&statements),
             key: key.clone(),
             commands,
+            generation: 0,
         };
         sessions.insert(id.clone(), entry);
         drop(sessions);
@@ -120,6 +126,25 @@ impl Registry {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Returns once every session that is there acts on that generation of the policy or a later one.
+    pub async fn reached(&self, generation: u64) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            // From here on nothing is missed.
+            moved.as_mut().enable();
+            if self.lock().values().all(|entry| entry.generation >= generation) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// The oldest generation that a session acts on; none without sessions.
+    pub fn oldest_generation(&self) -> Option<u64> {
+        self.lock().values().map(|entry| entry.generation).min()
     }
 
     /// Ends one session; false if there is no such session.
@@ -191,6 +216,14 @@ impl Registration {
         &self.key
     }
 
+    /// Says which generation of the policy the session acts on from now on.
+    pub fn moved_to(&self, generation: u64) {
+        if let Some(entry) = self.registry.lock().get_mut(&self.id) {
+            entry.generation = generation;
+        }
+        self.registry.moved.notify_waiters();
+    }
+
     /// Counts a statement.
     pub fn count_statement(&self) {
         self.statements.fetch_add(1, Ordering::Relaxed);
@@ -213,6 +246,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.id);
+        self.registry.moved.notify_waiters();
     }
 }
 
@@ -283,6 +317,25 @@ mod tests {
                 SessionCommand::Terminate { reason } => break assert_eq!(reason, "account disabled"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_generation_is_reached_when_the_last_session_has_moved_or_left() {
+        let registry = Arc::new(Registry::new());
+        registry.reached(7).await;
+        let (one, two) = (enter(&registry, "ann", 0), enter(&registry, "bob", 0));
+        one.moved_to(7);
+        assert_eq!(registry.oldest_generation(), Some(0));
+        let waiting = tokio::spawn({
+            let registry = Arc::clone(&registry);
+            async move { registry.reached(7).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(two);
+        waiting.await.unwrap();
+        one.moved_to(8);
+        registry.reached(7).await;
     }
 
     #[test]

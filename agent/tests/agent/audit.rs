@@ -1,6 +1,6 @@
 //! The whole program's audit: its files, its command line, and what the control plane gets of it.
 
-use crate::bundles::{Author, jane};
+use crate::author::{Author, jane};
 use crate::plane::Plane;
 use crate::program::{Program, bundle_status, files, offer};
 use crate::world::{World, eventually, grant, policies};

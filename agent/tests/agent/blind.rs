@@ -1,7 +1,7 @@
 //! What the control plane cannot see: every byte an agent sends over a whole life, and what a hostile control plane
 //! gets by asking.
 
-use crate::bundles::{Author, jane};
+use crate::author::{Author, jane};
 use crate::plane::Plane;
 use crate::program::{Program, bundle_status, files, offer, report, write_config};
 use crate::world::{World, eventually, grant, policies};

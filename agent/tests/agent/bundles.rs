@@ -1,5 +1,6 @@
 //! Bundles on their way into force: accepted, refused, kept over a restart, and narrowed by the scope.
 
+use crate::author::{Author, jane};
 use crate::world::{grant, policies};
 use daam_agent::bundle_store::BundleStore;
 use daam_agent::keeper::Keeper;
@@ -7,8 +8,7 @@ use daam_agent::reload::Reload;
 use daam_agent::state::Denied;
 use daam_agent::upkeep::Upkeep;
 use daam_agent::upstream::UpstreamConfig;
-use daam_api::link::{DirectoryUser, FromAgent};
-use daam_bundle::{SigningKey, Source, StatementInput, TrustFile, TrustedKey, build};
+use daam_api::link::FromAgent;
 use daam_catalog::{RelationPattern, Scope};
 use daam_identity::UserPrincipal;
 use daam_model::{Mask, PolicySet, Verb};
@@ -19,47 +19,8 @@ use tokio::sync::mpsc;
 
 const NOW: i64 = 1_800_000_000;
 
-pub(crate) struct Author {
-    key: SigningKey,
-}
-
-impl Author {
-    pub(crate) fn new() -> Self {
-        Self { key: SigningKey::generate().unwrap() }
-    }
-
-    pub(crate) fn trust(&self) -> TrustFile {
-        let key = TrustedKey { public: self.key.public(), comment: "test".into() };
-        TrustFile::new("acme", vec![key], 1).unwrap()
-    }
-
-    fn bundle(&self, serial: u64, set: &PolicySet) -> Vec<u8> {
-        self.bundle_at(NOW, serial, set)
-    }
-
-    pub(crate) fn bundle_at(&self, now: i64, serial: u64, set: &PolicySet) -> Vec<u8> {
-        let digest = "0".repeat(64);
-        let input = StatementInput {
-            org: "acme".into(),
-            epoch: 1,
-            serial,
-            prev: None,
-            effects_sha256: digest.clone(),
-            lock_sha256: digest,
-            issued_at: now,
-            not_before: now,
-            expires_at: now + 1000,
-            requires: vec![],
-            min_agent: "0.0.0".into(),
-            compiler: "test".into(),
-            source: Source::default(),
-            rollback_of: None,
-            trust_version: 1,
-        };
-        let mut unsigned = build(set, input).unwrap();
-        unsigned.sign(&self.key).unwrap();
-        unsigned.to_bytes()
-    }
+fn signed(author: &Author, serial: u64, set: &PolicySet) -> Vec<u8> {
+    author.bundle_at(NOW, serial, set)
 }
 
 fn keeper(dir: &Path, author: &Author, scope: Scope) -> (Keeper, mpsc::Receiver<FromAgent>) {
@@ -104,7 +65,7 @@ fn an_accepted_bundle_is_in_force_and_again_after_a_restart() {
     let (first, _sent) = keeper(dir.path(), &author, Scope::Absent);
     assert_eq!(serial(&first), 0);
     let set = policies(vec![read("public.*")], &[]);
-    assert_eq!(status(&first.offer_bundle(&author.bundle(7, &set), NOW + 1)), ("active", None));
+    assert_eq!(status(&first.offer_bundle(&signed(&author, 7, &set), NOW + 1)), ("active", None));
     drop(first);
     let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
     assert_eq!(serial(&again), 7);
@@ -116,7 +77,7 @@ fn a_bundle_edited_on_disk_is_not_used() {
     let dir = tempfile::tempdir().unwrap();
     let author = Author::new();
     let (first, _sent) = keeper(dir.path(), &author, Scope::Absent);
-    let bundle = author.bundle(7, &policies(vec![read("public.*")], &[]));
+    let bundle = signed(&author, 7, &policies(vec![read("public.*")], &[]));
     first.offer_bundle(&bundle, NOW + 1);
     drop(first);
     let stored = std::fs::read_dir(dir.path())
@@ -133,7 +94,7 @@ fn a_bundle_edited_on_disk_is_not_used() {
     // The head still stands guard: what is older does not get in, what was held does.
     assert_eq!(
         status(&again.offer_bundle(
-            &author.bundle(6, &PolicySet { database: "shop".into(), ..PolicySet::default() }),
+            &signed(&author, 6, &PolicySet { database: "shop".into(), ..PolicySet::default() }),
             NOW + 1
         ))
         .0,
@@ -148,8 +109,8 @@ fn a_bundle_of_another_author_is_refused_and_the_old_one_stays() {
     let (author, stranger) = (Author::new(), Author::new());
     let (keeper, _sent) = keeper(dir.path(), &author, Scope::Absent);
     let set = policies(vec![read("public.*")], &[]);
-    keeper.offer_bundle(&author.bundle(1, &set), NOW + 1);
-    let answer = keeper.offer_bundle(&stranger.bundle(2, &set), NOW + 1);
+    keeper.offer_bundle(&signed(&author, 1, &set), NOW + 1);
+    let answer = keeper.offer_bundle(&signed(&stranger, 2, &set), NOW + 1);
     assert_eq!(status(&answer).0, "refused");
     assert_eq!(serial(&keeper), 1);
 }
@@ -160,12 +121,12 @@ fn masks_and_filters_outside_the_scope_refuse_the_whole_bundle() {
     let author = Author::new();
     let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*"]));
     let masked = policies(vec![read("public.users")], &[("hr.staff.salary", Mask::Null)]);
-    let answer = keeper.offer_bundle(&author.bundle(1, &masked), NOW + 1);
+    let answer = keeper.offer_bundle(&signed(&author, 1, &masked), NOW + 1);
     assert!(status(&answer).1.unwrap().contains("scope"), "{answer:?}");
     let mut filtered = read("public.users");
     filtered.rows = Some("id IN (SELECT s.id FROM hr.staff s)".into());
     let filtered = policies(vec![filtered], &[]);
-    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &filtered), NOW + 1)).0, "refused");
+    assert_eq!(status(&keeper.offer_bundle(&signed(&author, 1, &filtered), NOW + 1)).0, "refused");
     assert_eq!(serial(&keeper), 0);
     // The second is the same policy and table within five minutes, so it is told once.
     let told = [("everyone".to_owned(), "hr.staff".to_owned(), "policy_load".to_owned())];
@@ -179,21 +140,11 @@ fn a_grant_outside_the_scope_is_dropped_and_reported() {
     let author = Author::new();
     let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*"]));
     let set = policies(vec![read("public.users"), read("hr.staff")], &[]);
-    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)), ("active", None));
+    assert_eq!(status(&keeper.offer_bundle(&signed(&author, 1, &set), NOW + 1)), ("active", None));
     let told = [("everyone".to_owned(), "hr.staff".to_owned(), "grant_issuance".to_owned())];
     assert_eq!(violations(&mut outbox), told);
     let left: usize = keeper.current().policies.policies[0].grants.iter().map(|grant| grant.on.len()).sum();
     assert_eq!(left, 1);
-}
-
-pub(crate) fn jane(disabled: bool) -> DirectoryUser {
-    DirectoryUser {
-        id: "u1".into(),
-        email: "jane@example.com".into(),
-        disabled,
-        groups: BTreeSet::new(),
-        attributes: BTreeMap::new(),
-    }
 }
 
 fn certificate(user_id: &str) -> UserPrincipal {
@@ -212,7 +163,7 @@ fn nobody_gets_in_without_bundle_directory_entry_or_policy() {
     let (keeper, _sent) = keeper(dir.path(), &author, Scope::Absent);
     let denied = |user: &str| keeper.current().admit(&certificate(user), NOW + 1).map(|_| ()).unwrap_err();
     assert_eq!(denied("u1"), Denied::NoBundle);
-    keeper.offer_bundle(&author.bundle(1, &policies(vec![read("public.*")], &[])), NOW + 1);
+    keeper.offer_bundle(&signed(&author, 1, &policies(vec![read("public.*")], &[])), NOW + 1);
     assert!(matches!(denied("u1"), Denied::Unknown { .. }));
     assert_eq!(keeper.set_directory(5, vec![jane(true)]), 5);
     assert!(matches!(denied("u1"), Denied::Disabled { .. }));
@@ -245,13 +196,15 @@ async fn an_invalid_edit_leaves_the_scope_as_it_was_and_a_valid_one_narrows_the_
     let author = Author::new();
     let (keeper, mut outbox) = keeper(dir.path(), &author, scope(&["public.*", "hr.*"]));
     let set = policies(vec![read("public.users"), read("hr.staff")], &[("hr.staff.salary", Mask::Null)]);
-    assert_eq!(status(&keeper.offer_bundle(&author.bundle(1, &set), NOW + 1)).0, "active");
+    assert_eq!(status(&keeper.offer_bundle(&signed(&author, 1, &set), NOW + 1)).0, "active");
     let keeper = Arc::new(keeper);
     let path = dir.path().join("config.yaml");
     // Nothing listens there: a reload must narrow even when the database does not answer.
     let upstream = UpstreamConfig::parse("postgresql://agent@127.0.0.1:1/shop").unwrap();
     let reload = Reload {
-        path: path.clone(),
+        path: Some(path.clone()),
+        started: BTreeMap::new(),
+        sessions: Arc::default(),
         keeper: keeper.clone(),
         upkeep: Arc::new(Upkeep::new(upstream, keeper.clone())),
         patterns: Arc::new(Mutex::new(vec!["public.*".to_owned(), "hr.*".to_owned()])),

@@ -160,9 +160,9 @@ fn an_environment_that_means_nothing_stops_every_command() {
         (output.status.code(), text(&output.stderr))
     };
     for command in ["introspect", "run", "doctor"] {
-        let (status, said) = with("DAAM_UPSTREAM_SCOPE", "public.users", command);
+        let (status, said) = with("DAAM_UPSTREAM_SCOPES", "[public.users]", command);
         assert_eq!(status, Some(1), "{said}");
-        assert!(said.contains("`DAAM_UPSTREAM_SCOPE`") && said.contains("`upstream.scope`"), "{said}");
+        assert!(said.contains("`DAAM_UPSTREAM_SCOPES`") && said.contains("`DAAM_UPSTREAM_SCOPE`"), "{said}");
     }
     let (status, said) = with("DAAM_LOG", "daam_agent=loud", "introspect");
     assert!(status == Some(1) && said.contains("`DAAM_LOG`"), "{said}");

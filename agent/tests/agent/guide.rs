@@ -45,7 +45,7 @@ fn every_test_of_the_scope_is_in_the_guide() {
     let guide = std::fs::read_to_string(tests.join("../../../policy-examples/scope.md")).unwrap();
     let mut files = Vec::new();
     sources(&tests, &mut files);
-    let names = ["scope.rs", "scope_live.rs", "blind.rs"];
+    let names = ["scope.rs", "scope_live.rs", "blind.rs", "reloading.rs"];
     for file in files.iter().filter(|file| names.iter().any(|name| file.ends_with(name))) {
         let source = std::fs::read_to_string(file).unwrap();
         for after in source.split("#[tokio::test(flavor = \"multi_thread\")]\nasync fn ").skip(1) {

@@ -9,9 +9,11 @@
 )]
 
 mod audit;
+mod author;
 mod blind;
 mod bundles;
 mod command_line;
+mod configuration;
 mod drift;
 mod fuzz;
 mod guide;
@@ -23,6 +25,7 @@ mod plane;
 mod program;
 mod proxy;
 mod quiesce;
+mod reloading;
 mod roles;
 mod rotation;
 mod scope;

@@ -1,6 +1,6 @@
 //! The whole program under test: its files, its log, its health, and a developer's way in.
 
-use crate::bundles::{Author, jane};
+use crate::author::{Author, jane};
 use crate::plane::{Plane, now};
 use crate::world::{World, eventually};
 use base64::Engine as _;

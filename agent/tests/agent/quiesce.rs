@@ -1,6 +1,6 @@
 //! `daam-agent quiesce` beside the running program, as an operator uses it.
 
-use crate::bundles::Author;
+use crate::author::Author;
 use crate::plane::Plane;
 use crate::program::{Program, Session, files, in_force};
 use crate::world::{World, eventually, grant, policies};

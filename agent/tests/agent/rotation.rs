@@ -1,6 +1,6 @@
 //! Trust files and freshness at the agent: what it follows, what it keeps, and what it no longer starts with.
 
-use crate::bundles::jane;
+use crate::author::jane;
 use crate::world::{grant, policies};
 use daam_agent::bundle_store::{BundleStore, GRACE, StoreError};
 use daam_agent::keeper::Keeper;

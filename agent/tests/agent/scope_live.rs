@@ -1,6 +1,6 @@
 //! The scope under running sessions: from the file, through SIGHUP, to what a developer can do in the database.
 
-use crate::bundles::{Author, jane};
+use crate::author::{Author, jane};
 use crate::plane::Plane;
 use crate::program::{Program, Session, bundle_status, files, offer, write_config};
 use crate::world::{World, eventually, grant, policies};

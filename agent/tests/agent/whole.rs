@@ -1,6 +1,6 @@
 //! The whole program against a small control plane: enrolment, reports, bundles, SIGHUP, and life without the link.
 
-use crate::bundles::Author;
+use crate::author::Author;
 use crate::plane::{Plane, now};
 use crate::program::{Program, files, in_force, offer, report, write_config};
 use crate::world::{World, eventually, grant, policies};
