@@ -196,3 +196,42 @@ async fn system_schemas_temporary_tables_and_extensions_are_left_out() {
         catalog.relations.keys().map(|name| name.schema.as_str()).collect();
     assert_eq!(schemas.into_iter().collect::<Vec<_>>(), ["hr", "public"]);
 }
+
+/// A name without a schema means a temporary object first, unless the path says that it comes last.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_look_for_names_where_their_caller_says_are_told_apart() {
+    let world = World::start().await;
+    let body = "AS 'SELECT true'";
+    let pinned = |name: &str, path: &str| {
+        format!(
+            "CREATE FUNCTION public.{name}() RETURNS bool LANGUAGE sql STABLE SET search_path = {path} {body};"
+        )
+    };
+    let sql = [
+        format!("CREATE FUNCTION public.callers() RETURNS bool LANGUAGE sql STABLE {body};"),
+        format!("CREATE FUNCTION public.moving() RETURNS bool LANGUAGE sql VOLATILE {body};"),
+        pinned("temporary_first", "public"),
+        pinned("temporary_first_too", "pg_temp, public"),
+        pinned("temporary_last", "public, pg_temp"),
+        pinned("only_built_in", "pg_catalog"),
+        pinned("nothing", "''"),
+        "CREATE FUNCTION public.bound() RETURNS bool LANGUAGE sql STABLE \
+         BEGIN ATOMIC SELECT EXISTS (SELECT FROM public.orders); END;"
+            .to_owned(),
+    ];
+    world.superuser.batch_execute(&sql.concat()).await.unwrap();
+    let catalog = world.catalog().await;
+    let steerable: Vec<&str> = catalog
+        .functions
+        .values()
+        .filter(|function| !function.security_definer && function.is_steerable())
+        .map(|function| function.name.name.as_str())
+        .collect();
+    // `twice` of the fixture is one, too.
+    assert_eq!(steerable, ["callers", "temporary_first", "temporary_first_too", "twice"]);
+    let known = |name: &str| {
+        let found = catalog.functions.values().find(|function| function.name.name.as_str() == name);
+        found.unwrap().search_path.is_some()
+    };
+    assert!(known("bound") && known("nothing") && !known("moving"));
+}

@@ -339,7 +339,7 @@ pub struct Function {
     pub kind: FunctionKind,
     /// How it may be called.
     pub parameters: Parameters,
-    /// Where it looks for names; known of SECURITY DEFINER functions only.
+    /// Where it looks for names; known of SECURITY DEFINER functions, and of those a row filter may call.
     pub search_path: Option<SearchPath>,
     /// Its language, if that is one in which a function can do anything on the server.
     pub untrusted: Option<String>,

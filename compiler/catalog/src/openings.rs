@@ -18,10 +18,10 @@ impl Catalog {
 }
 
 impl Function {
-    /// Whether it runs with its owner's rights and looks for names where its caller says: who can create an object
-    /// anywhere can have it do something else. Not known of functions in older locks.
+    /// Whether it looks for names where its caller says: who can create an object anywhere, be it a temporary table, can
+    /// have it do something else. Not known of functions in older locks.
     pub fn is_steerable(&self) -> bool {
-        self.security_definer && self.search_path == Some(SearchPath::Callers)
+        self.search_path == Some(SearchPath::Callers)
     }
 
     /// The language it is written in, if that lets it do anything the server can. Functions of extensions are the

@@ -136,6 +136,13 @@ fn function(used: &daam_sql::filter::FunctionUse, at: Location, database: &Datab
     } else if named.iter().any(|function| function.volatility == daam_catalog::Volatility::Volatile) {
         let message = format!("`{written}` is volatile; only immutable and stable functions can filter");
         sink.push(rule::FILTER_VOLATILE.at(at, message));
+    } else if named.iter().any(|function| function.is_steerable()) {
+        let message = format!(
+            "`{written}` looks for names where its caller says: a temporary table can stand for the one that is meant"
+        );
+        let help = "ALTER FUNCTION … SET search_path = pg_catalog, pg_temp; and qualify what it names, or write its body \
+                    with BEGIN ATOMIC";
+        sink.push(rule::FILTER_FUNCTION_SEARCH_PATH.at(at, message).help(help));
     }
 }
 

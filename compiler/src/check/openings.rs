@@ -82,7 +82,9 @@ fn functions(policies: &[&CheckedPolicy], catalog: &Catalog, sink: &mut Sink) {
     let risky: Vec<&Function> = catalog
         .functions
         .values()
-        .filter(|function| function.is_steerable() || function.unbounded().is_some())
+        .filter(|function| {
+            (function.security_definer && function.is_steerable()) || function.unbounded().is_some()
+        })
         .collect();
     if risky.is_empty() {
         return;
@@ -93,7 +95,7 @@ fn functions(policies: &[&CheckedPolicy], catalog: &Catalog, sink: &mut Sink) {
                 .iter()
                 .filter(|function| model.functions.iter().any(|pattern| function.is_meant_by(pattern)));
             for function in granted {
-                if function.is_steerable() {
+                if function.security_definer && function.is_steerable() {
                     let message = format!(
                         "`{}` runs with the rights of `{}` and looks for names where its caller says",
                         function.name, function.owner

@@ -30,6 +30,8 @@ view public.order_labels reads public.orders.label: id integer, label text
 table analytics.events_eu inherits analytics.events: id integer not null, client_ip inet, kind text
 function public.order_total(integer) stable
 function public.shuffle() volatile
+function public.is_current(integer) returns boolean stable callers
+function public.is_listed(integer) returns boolean stable pinned
 captured 2026-10-01
 ";
 

@@ -456,6 +456,32 @@ grants:
 ",
 );
 
+/// The filter calls a function that looks for names where its caller says.
+pub static FILTER_FUNCTION_SEARCH_PATH: Rule = Rule::error(
+    419,
+    "filter-function-search-path",
+    "The filter calls a function that looks for names in the search path of its caller, where temporary objects come first. Whoever the filter is for can put a table of their own in the place of the one the function means. Set `search_path` on the function, with `pg_temp` at its end, or write its body in standard SQL (`BEGIN ATOMIC`).",
+)
+.locked()
+.example(
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select], rows: public.is_current(id) }
+",
+    "\
+kind: policy
+name: support
+database: shop
+subjects: { groups: [support] }
+grants:
+  - { on: public.orders, allow: [select], rows: public.is_listed(id) }
+",
+);
+
 pub(super) const FILTER_RULES: &[&Rule] = &[
     &FILTER_SYNTAX,
     &FILTER_NOT_BOOLEAN,
@@ -472,4 +498,5 @@ pub(super) const FILTER_RULES: &[&Rule] = &[
     &UNKNOWN_ATTRIBUTE,
     &FILTER_TYPE_MISMATCH,
     &FILTER_SESSION_SETTING,
+    &FILTER_FUNCTION_SEARCH_PATH,
 ];

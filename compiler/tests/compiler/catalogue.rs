@@ -332,11 +332,11 @@ fn function(text: &str) -> Function {
         leakproof: words.contains("leakproof"),
         returns: returns.to_owned(),
         returns_set: words.contains("set"),
-        search_path: words.contains("definer").then_some(if words.contains("pinned") {
-            SearchPath::Pinned
+        search_path: if words.contains("pinned") {
+            Some(SearchPath::Pinned)
         } else {
-            SearchPath::Callers
-        }),
+            (words.contains("definer") || words.contains("callers")).then_some(SearchPath::Callers)
+        },
         untrusted: words.iter().find_map(|word| word.strip_prefix("untrusted=")).map(str::to_owned),
         parameters: Parameters {
             names: Vec::new(),

@@ -16,10 +16,11 @@ use std::fmt::Write as _;
 pub(crate) const ACTIVATE: &str = "daam:activate";
 pub(crate) const RELEASE: &str = "daam:release";
 
-/// Settings under which definitions are read: names resolve in `pg_catalog` first, and string literals mean the
-/// same whatever the session has set.
+/// Settings under which definitions are read: names resolve in `pg_catalog` first, and literals and `= NULL` mean the
+/// same whatever the session has set, which is what the compiler took them for.
 const SETTINGS: &str = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp \
-    SET standard_conforming_strings = on SET client_min_messages = warning";
+    SET standard_conforming_strings = on SET transform_null_equals = off SET \"TimeZone\" = 'UTC' \
+    SET \"DateStyle\" = 'ISO, MDY' SET \"IntervalStyle\" = 'postgres' SET client_min_messages = warning";
 
 /// What the session runs as the view owner.
 pub(crate) fn statements(tables: &BTreeMap<RelationName, ProtectedTable>, key: &HashKey) -> Vec<String> {
