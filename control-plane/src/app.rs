@@ -1,11 +1,13 @@
 //! What every handler has: the store, the vault, the clock, and the hub that wakes agent links.
 
+use crate::base::Base;
 use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
-use std::sync::{Mutex, PoisonError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// The running control plane.
@@ -16,13 +18,25 @@ pub struct App {
     clock: Clock,
     hub: Hub,
     bootstrap: Mutex<Option<BootstrapToken>>,
+    base: OnceLock<Base>,
     stop: CancellationToken,
 }
 
 impl App {
     pub(crate) fn new(db: Db, vault: Vault, clock: Clock, bootstrap: Option<BootstrapToken>) -> Self {
         let bootstrap = Mutex::new(bootstrap);
-        Self { db, vault, clock, hub: Hub::default(), bootstrap, stop: CancellationToken::new() }
+        let stop = CancellationToken::new();
+        Self { db, vault, clock, hub: Hub::default(), bootstrap, base: OnceLock::new(), stop }
+    }
+
+    /// Where people reach us. Said once, when it is known where we listen.
+    pub(crate) fn base(&self) -> &Base {
+        self.base.get_or_init(|| Base::local(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), false))
+    }
+
+    pub(crate) fn reached_at(&self, base: Base) {
+        // Whoever asked before was told the default; there is one server, so nobody did.
+        drop(self.base.set(base));
     }
 
     /// The store.

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::base::Base;
 use crate::clock::Clock;
 use crate::server::{Config, Transport};
 use clap::{Args, Parser, Subcommand};
@@ -14,14 +15,17 @@ Examples:
 
   For others, with TLS of its own:
     daam-control-plane serve --listen 0.0.0.0:443 --data-dir /var/lib/daam \\
-        --tls-cert /etc/daam/tls.crt --tls-key /etc/daam/tls.key
+        --public-url https://daam.example.com --tls-cert /etc/daam/tls.crt --tls-key /etc/daam/tls.key
 
   Several behind a proxy that does TLS, over one PostgreSQL (copy keys.key to each data directory):
     daam-control-plane serve --listen 0.0.0.0:8080 --behind-tls-proxy --data-dir /var/lib/daam \\
-        --database-url postgres://daam@db.internal/daam
+        --public-url https://daam.example.com --database-url postgres://daam@db.internal/daam
 
   A further organization:
     daam-control-plane create-organization --data-dir ./control-plane --name \"Acme\" --admin-email ana@acme.example
+
+  Somebody lost every way in:
+    daam-control-plane admin sign-in-link --data-dir ./control-plane --org brave-otter --email ana@acme.example
 ";
 
 /// The daam control plane: people, agents and published bundles. It never sees a row or a database password.
@@ -41,6 +45,33 @@ pub enum Command {
     Serve(Serve),
     /// Create a further organization (the embedded database must not be in use; PostgreSQL may be).
     CreateOrganization(CreateOrganization),
+    /// For the operator of the installation (the embedded database must not be in use; PostgreSQL may be).
+    #[command(subcommand)]
+    Admin(Admin),
+}
+
+/// `admin`.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Print an address that signs somebody in to the console once, within an hour: for whoever lost every other way.
+    #[command(after_help = "Examples:
+  daam-control-plane admin sign-in-link --data-dir /var/lib/daam --public-url https://daam.example.com \\
+      --org brave-otter --email ana@acme.example")]
+    SignInLink(SignInLink),
+}
+
+/// `admin sign-in-link`.
+#[derive(Debug, Args)]
+pub struct SignInLink {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// The organization's slug.
+    #[arg(long, value_name = "SLUG")]
+    pub org: String,
+    /// Whom to sign in.
+    #[arg(long)]
+    pub email: String,
 }
 
 /// Where the data is.
@@ -52,6 +83,9 @@ pub struct Data {
     /// PostgreSQL to use instead of the embedded database.
     #[arg(long, value_name = "URL", env = "DAAM_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Where people reach the control plane; links, and what browsers may send, go by it.
+    #[arg(long, value_name = "URL", env = "DAAM_PUBLIC_URL", value_parser = Base::parse)]
+    pub public_url: Option<Base>,
 }
 
 /// `serve`.
@@ -114,6 +148,7 @@ impl Data {
             data_dir: self.data_dir.clone(),
             database_url: self.database_url.clone(),
             transport,
+            public_url: self.public_url.clone(),
             clock: Clock::system(),
         }
     }

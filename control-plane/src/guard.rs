@@ -1,12 +1,18 @@
 //! Who may use a route. The guard runs before any handler of the route table, so a route without one cannot exist.
+//!
+//! What it found out is a value only it can make: a handler that takes an [`Admin`] cannot be reached by anybody else,
+//! and one that asks for more than its route's guard admits fails at every request rather than at none.
 
 use crate::app::App;
 use crate::problem::Refusal;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use daam_store::{Caller, Role};
+use daam_store::{Caller, Role, UserAuth};
+use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -29,6 +35,8 @@ pub enum Who {
     Reader,
     /// Any user.
     User,
+    /// Admins and auditors: whoever sees what everybody in the organization has.
+    Overseer,
     /// Admins.
     Admin,
     /// Agents.
@@ -47,6 +55,7 @@ impl Who {
             Self::AnyToken => "the token of a user, agent or relay",
             Self::Reader => "the token of a user or agent",
             Self::User => "a user's API token",
+            Self::Overseer => "an admin's or auditor's API token",
             Self::Admin => "an admin's API token",
             Self::Agent => "an agent's link token",
             Self::Relay => "a relay's link token",
@@ -62,8 +71,60 @@ impl Who {
             | (Self::Agent, Caller::Agent(_))
             | (Self::Relay, Caller::Relay(_))
             | (Self::Enrolment, Caller::Enrolment(_)) => true,
+            (Self::Overseer, Caller::User(user)) => user.role().oversees(),
             (Self::Admin, Caller::User(user)) => matches!(user.role(), Role::Admin),
             _ => false,
+        }
+    }
+}
+
+macro_rules! admitted {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(UserAuth);
+
+        impl Deref for $name {
+            type Target = UserAuth;
+
+            fn deref(&self) -> &UserAuth {
+                &self.0
+            }
+        }
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Refusal;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+                parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+                    let error = io::Error::other(concat!("its guard does not admit ", stringify!($name)));
+                    Refusal::internal("reach a route's handler", &error)
+                })
+            }
+        }
+    )*};
+}
+
+admitted! {
+    /// Somebody who belongs to the organization.
+    Member;
+    /// An admin or auditor.
+    Overseer;
+    /// An admin.
+    Admin;
+}
+
+impl Who {
+    /// The values handlers of such a route may ask for.
+    pub(crate) fn hand_over(self, user: &UserAuth, extensions: &mut Extensions) {
+        if matches!(self, Self::User | Self::Overseer | Self::Admin) {
+            extensions.insert(Member(user.clone()));
+        }
+        if matches!(self, Self::Overseer | Self::Admin) {
+            extensions.insert(Overseer(user.clone()));
+        }
+        if self == Self::Admin {
+            extensions.insert(Admin(user.clone()));
         }
     }
 }
@@ -110,7 +171,7 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal
     }
     let extensions = request.extensions_mut();
     match &caller {
-        Caller::User(user) => drop(extensions.insert(user.clone())),
+        Caller::User(user) => who.hand_over(user, extensions),
         Caller::Agent(agent) => drop(extensions.insert(agent.clone())),
         Caller::Relay(relay) => drop(extensions.insert(relay.clone())),
         Caller::Enrolment(token) => drop(extensions.insert(token.clone())),

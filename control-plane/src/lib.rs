@@ -15,6 +15,7 @@ pub mod routes;
 pub mod server;
 
 mod app;
+pub mod base;
 mod body;
 mod bootstrap_token;
 mod clock;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use daam_api::v1::Bootstrap;
-use daam_control_plane::args::{Cli, Command, CreateOrganization, Serve};
+use daam_control_plane::args::{Admin, Cli, Command, CreateOrganization, Serve, SignInLink};
 use daam_control_plane::{Server, Transport, server};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,6 +36,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         match command {
             Command::Serve(serve) => run_server(&serve).await,
             Command::CreateOrganization(create) => create_organization(&create).await,
+            Command::Admin(Admin::SignInLink(wanted)) => sign_in_link(&wanted).await,
         }
     })
 }
@@ -67,6 +68,16 @@ async fn create_organization(create: &CreateOrganization) -> anyhow::Result<()> 
     let request = Bootstrap { organization: create.name.clone(), admin_email: create.admin_email.clone() };
     let made = server::create_organization(&config, &request).await?;
     writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&made)?).context("write the answer")
+}
+
+async fn sign_in_link(wanted: &SignInLink) -> anyhow::Result<()> {
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let config = wanted.data.config(nowhere, Transport::Loopback);
+    let link = server::recovery_link(&config, &wanted.org, &wanted.email).await?;
+    let (email, org) = (&wanted.email, &wanted.org);
+    let link =
+        link.with_context(|| format!("there is no enabled member `{email}` in an organization `{org}`"))?;
+    writeln!(io::stdout(), "{link}").context("write the answer")
 }
 
 /// Written beside and renamed, so that a reader never sees half of it.

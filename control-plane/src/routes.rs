@@ -20,6 +20,7 @@ mod certificates;
 mod connect;
 mod databases;
 mod enrolment;
+mod invites;
 pub(crate) mod relays;
 mod tokens;
 pub(crate) mod trust;
@@ -62,7 +63,11 @@ pub fn table() -> Vec<Route> {
         route("GET", "/v1/tokens", Who::User, get(tokens::list)),
         route("DELETE", "/v1/tokens/{id}", Who::User, delete(tokens::remove)),
         route("PUT", "/v1/users/{email}", Who::Admin, put(users::store)),
-        route("GET", "/v1/users", Who::Admin, get(users::list)),
+        route("GET", "/v1/users", Who::Overseer, get(users::list)),
+        route("POST", "/v1/invites", Who::Admin, post(invites::create)),
+        route("GET", "/v1/invites", Who::Overseer, get(invites::list)),
+        route("DELETE", "/v1/invites/{id}", Who::Admin, delete(invites::remove)),
+        route("POST", "/v1/console-link", Who::User, post(invites::console_link)),
         route("POST", "/v1/enrolment-tokens", Who::Admin, post(enrolment::create)),
         route("POST", "/v1/enrol", Who::Enrolment, post(enrolment::enrol)),
         route("POST", "/v1/certificates", Who::User, post(certificates::for_user)),
@@ -71,17 +76,17 @@ pub fn table() -> Vec<Route> {
         large("PUT", "/v1/trust", Who::Admin, (TRUST, put(trust::store))),
         route("GET", "/v1/trust", Who::AnyToken, get(trust::show)),
         route("GET", "/v1/trust/{version}", Who::AnyToken, get(trust::version)),
-        route("GET", "/v1/freshness-key", Who::Admin, get(trust::freshness_key)),
+        route("GET", "/v1/freshness-key", Who::Overseer, get(trust::freshness_key)),
         large("PUT", "/v1/databases/{db}/bundle", Who::Admin, (bundles::LIMIT, put(bundles::publish))),
         route("GET", "/v1/databases/{db}/bundle", Who::Reader, get(bundles::show)),
-        route("GET", "/v1/databases/{db}/schema", Who::Admin, get(databases::schema)),
+        route("GET", "/v1/databases/{db}/schema", Who::Overseer, get(databases::schema)),
         route("GET", "/v1/databases", Who::User, get(databases::list)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
-        route("GET", "/v1/agents", Who::Admin, get(agents::list)),
+        route("GET", "/v1/agents", Who::Overseer, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
-        route("GET", "/v1/agents/{id}/audit", Who::Admin, get(agents::audit)),
+        route("GET", "/v1/agents/{id}/audit", Who::Overseer, get(agents::audit)),
         route("GET", "/v1/agent/link", Who::Agent, get(agents::link)),
-        route("GET", "/v1/relays", Who::Admin, get(relays::list)),
+        route("GET", "/v1/relays", Who::Overseer, get(relays::list)),
         route("DELETE", "/v1/relays/{id}", Who::Admin, delete(relays::remove)),
         route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
     ]

@@ -2,6 +2,7 @@
 //! deadline the rest is dropped.
 
 use crate::app::App;
+use crate::base::Base;
 use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
 use crate::problem::Refusal;
@@ -25,6 +26,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the operator's link for somebody lives.
+const RECOVERY_SECONDS: i64 = 3600;
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// How clients reach the server.
@@ -54,6 +57,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// How clients reach it.
     pub transport: Transport,
+    /// Where people reach it, if that is not where it listens.
+    pub public_url: Option<Base>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -120,6 +125,8 @@ impl Server {
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let tls = matches!(config.transport, Transport::Tls { .. });
+        app.reached_at(config.public_url.clone().unwrap_or_else(|| Base::local(address, tls)));
         let service = router(&app).layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Refusal::internal("answer a request", &io::Error::other("a handler panicked")).into_response()
         }));
@@ -202,9 +209,20 @@ async fn pass_on(app: &App) -> Result<(), StoreError> {
 /// Creates a further organization beside a running or stopped server. For the operator on the command line.
 pub async fn create_organization(config: &Config, request: &Bootstrap) -> Result<Bootstrapped, StartError> {
     let app = open(config, false).await?;
+    app.reached_at(config.public_url.clone().unwrap_or_else(|| Base::local(config.listen, false)));
     let made = routes::make_organization(&app, request).await;
     app.db().close().await;
     made.map_err(|refusal| StartError::Create(refusal.to_string()))
+}
+
+/// A link for somebody who lost every way in; `None` if there is no such enabled member. For the operator.
+pub async fn recovery_link(config: &Config, org: &str, email: &str) -> Result<Option<String>, StartError> {
+    let app = open(config, false).await?;
+    app.reached_at(config.public_url.clone().unwrap_or_else(|| Base::local(config.listen, false)));
+    let ends = app.now().saturating_add(RECOVERY_SECONDS);
+    let link = app.db().recovery_link(org, &email.to_ascii_lowercase(), (app.now(), ends)).await;
+    app.db().close().await;
+    Ok(link?.map(|secret| app.base().link(secret)))
 }
 
 async fn open(config: &Config, serving: bool) -> Result<App, StartError> {

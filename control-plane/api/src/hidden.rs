@@ -1,12 +1,12 @@
 //! Messages that carry a secret, as logs may show them: without it.
 
 use crate::link::RelayOffer;
-use crate::v1::{Bootstrapped, Enrolled, TokenCreated};
+use crate::v1::{Bootstrapped, Enrolled, LinkCreated, TokenCreated};
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for Bootstrapped {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self { org, user_id, token: _ } = self;
+        let Self { org, user_id, token: _, sign_in_link: _ } = self;
         f.debug_struct("Bootstrapped").field("org", org).field("user_id", user_id).finish_non_exhaustive()
     }
 }
@@ -15,6 +15,13 @@ impl Debug for TokenCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { id, token: _, expires_at } = self;
         f.debug_struct("TokenCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for LinkCreated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { id, link: _, expires_at } = self;
+        f.debug_struct("LinkCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
     }
 }
 
@@ -38,7 +45,9 @@ mod tests {
     #[test]
     fn secrets_are_not_printed() {
         let secret = || "hush".to_owned();
-        let made = Bootstrapped { org: "o".into(), user_id: "u".into(), token: secret() };
+        let made =
+            Bootstrapped { org: "o".into(), user_id: "u".into(), token: secret(), sign_in_link: secret() };
+        let link = LinkCreated { id: None, link: secret(), expires_at: "e".into() };
         let token = TokenCreated { id: "i".into(), token: secret(), expires_at: "e".into() };
         let enrolled = Enrolled {
             id: "i".into(),
@@ -50,7 +59,7 @@ mod tests {
         };
         let offer = RelayOffer { address: "a:1".into(), ticket: secret() };
         let update = ToAgent::RelayUpdate { relays: vec![offer] };
-        let printed = format!("{made:?} {token:?} {enrolled:?} {update:?}");
+        let printed = format!("{made:?} {link:?} {token:?} {enrolled:?} {update:?}");
         assert!(!printed.contains("hush"), "{printed}");
     }
 }

@@ -5,26 +5,30 @@
 //! | POST `/v1/bootstrap` | [`Bootstrap`] | [`Bootstrapped`] | bearer: the bootstrap token, once |
 //! | GET `/v1/whoami` | | [`WhoAmI`] | any token |
 //! | POST `/v1/tokens` | [`NewToken`] | [`TokenCreated`] | user; admin for others |
-//! | GET `/v1/tokens` | | [`Token`] list | user; admins see everyone's |
+//! | GET `/v1/tokens` | | [`Token`] list | user; admins and auditors see everyone's |
 //! | DELETE `/v1/tokens/{id}` | | | owner or admin |
 //! | PUT `/v1/users/{email}` | [`PutUser`] | [`UserStored`] | admin |
-//! | GET `/v1/users` | | [`User`] list | admin |
+//! | GET `/v1/users` | | [`User`] list | admin, auditor |
+//! | POST `/v1/invites` | [`NewInvite`] | [`LinkCreated`] | admin |
+//! | GET `/v1/invites` | | [`Invite`] list | admin, auditor |
+//! | DELETE `/v1/invites/{id}` | | | admin |
+//! | POST `/v1/console-link` | | [`LinkCreated`] | user |
 //! | POST `/v1/enrolment-tokens` | [`NewEnrolment`] | [`TokenCreated`] | admin |
 //! | POST `/v1/enrol` | [`Enrol`] | [`Enrolled`] | bearer: the enrolment token, once |
 //! | POST `/v1/certificates` | [`CertificateRequest`] | [`CertificateIssued`] | user |
 //! | POST `/v1/agent/certificate` | [`AgentCertificateRequest`] | [`CertificateIssued`] | agent link token |
 //! | PUT/GET `/v1/trust` | trust file JSON | the same | admin / any |
 //! | GET `/v1/trust/{version}` | | that version of it | any token |
-//! | GET `/v1/freshness-key` | | [`FreshnessKey`] | admin |
+//! | GET `/v1/freshness-key` | | [`FreshnessKey`] | admin, auditor |
 //! | PUT `/v1/databases/{db}/bundle?expect_head=N` | bundle bytes | [`BundleAccepted`] | admin |
 //! | GET `/v1/databases/{db}/bundle` | | bundle bytes | user or agent |
-//! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin |
+//! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin, auditor |
 //! | GET `/v1/databases` | | [`Database`] list | user |
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
-//! | GET `/v1/agents` | | [`Agent`] list | admin |
+//! | GET `/v1/agents` | | [`Agent`] list | admin, auditor |
 //! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
-//! | GET `/v1/relays` | | [`Relay`] list | admin |
+//! | GET `/v1/relays` | | [`Relay`] list | admin, auditor |
 //! | DELETE `/v1/relays/{id}` | | | admin |
 //! | PUT `/v1/relay/address` | [`RelayAddress`] | | relay link token |
 //! | GET `/v1/ca` | | the CA, PEM | any token |
@@ -63,6 +67,9 @@ pub struct Bootstrapped {
     pub user_id: String,
     /// An API token, shown once.
     pub token: String,
+    /// Address that signs the admin in to the console, once.
+    #[serde(default)]
+    pub sign_in_link: String,
 }
 
 /// Who the token speaks for.
@@ -74,7 +81,7 @@ pub struct WhoAmI {
     pub user_id: String,
     /// E-mail.
     pub email: String,
-    /// `admin` or `member`.
+    /// `admin`, `member`, `approver` or `auditor`.
     pub role: String,
 }
 
@@ -118,7 +125,7 @@ pub struct Token {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutUser {
-    /// `admin` or `member`; absent keeps the present role (`member` for a new user).
+    /// `admin`, `member`, `approver` or `auditor`; absent keeps the present role (`member` for a new user).
     pub role: Option<String>,
     /// Groups.
     pub groups: BTreeSet<String>,
@@ -146,7 +153,7 @@ pub struct User {
     pub id: String,
     /// E-mail.
     pub email: String,
-    /// `admin` or `member`.
+    /// `admin`, `member`, `approver` or `auditor`.
     pub role: String,
     /// Groups.
     pub groups: BTreeSet<String>,
@@ -154,6 +161,47 @@ pub struct User {
     pub attributes: BTreeMap<String, serde_json::Value>,
     /// Disabled.
     pub disabled: bool,
+}
+
+/// Invites somebody to the organization.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewInvite {
+    /// Whom.
+    pub email: String,
+    /// The role of somebody new; absent = `member`. Not for somebody who is in the directory already.
+    pub role: Option<String>,
+    /// The groups of somebody new. Not for somebody who is in the directory already.
+    pub groups: Option<BTreeSet<String>>,
+    /// Seconds until it expires; absent = 7 days.
+    pub expires_in: Option<u64>,
+}
+
+/// An address that signs in to the console, once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LinkCreated {
+    /// Id for withdrawing an invite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The address, to be given to nobody else.
+    pub link: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// An invite that can still be used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invite {
+    /// Id, for withdrawing it.
+    pub id: String,
+    /// Whom.
+    pub email: String,
+    /// As what.
+    pub role: String,
+    /// By whom, as the audit names them.
+    pub created_by: String,
+    /// RFC 3339.
+    pub expires_at: String,
 }
 
 /// A one-time token that admits an agent or a relay.

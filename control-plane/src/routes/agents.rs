@@ -1,6 +1,7 @@
 //! Agents as admins see them, and the door to their link.
 
 use crate::app::App;
+use crate::guard::{Admin, Overseer};
 use crate::link::{self, ONLINE_SECONDS};
 use crate::problem::Refusal;
 use axum::extract::rejection::QueryRejection;
@@ -11,16 +12,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Json};
 use daam_api::v1::{Agent, AgentAuditRecord};
-use daam_store::{AgentAuth, UserAuth};
+use daam_store::AgentAuth;
 use serde::Deserialize;
 use std::sync::Arc;
 
 const WEEK_SECONDS: i64 = 7 * 86_400;
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
-) -> Result<Json<Vec<Agent>>, Refusal> {
+pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Agent>>, Refusal> {
     let now = app.now();
     let (seen, week) = (now.saturating_sub(ONLINE_SECONDS), now.saturating_sub(WEEK_SECONDS));
     Ok(Json(app.db().agents(user.scope(), seen, week).await?))
@@ -28,7 +26,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     if app.db().remove_agent(user.scope(), &id, app.now()).await? {
@@ -53,7 +51,7 @@ pub(crate) struct After {
 /// What an agent recorded, oldest first, in pages.
 pub(crate) async fn audit(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Overseer,
     Path(id): Path<String>,
     query: Result<Query<After>, QueryRejection>,
 ) -> Result<Json<Vec<AgentAuditRecord>>, Refusal> {

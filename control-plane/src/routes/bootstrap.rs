@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// How long the first admin's token lives.
 const TOKEN_SECONDS: i64 = 30 * 86_400;
+/// How long the first admin's link to the console lives.
+const LINK_SECONDS: i64 = 86_400;
 const ATTEMPTS: u32 = 20;
 
 pub(crate) async fn create(
@@ -43,6 +45,7 @@ pub(crate) async fn make(app: &App, request: &Bootstrap, first: bool) -> Result<
             admin_email: &email,
             keys: stored(&sealed),
             token_expires_at: now.saturating_add(TOKEN_SECONDS),
+            link_expires_at: now.saturating_add(LINK_SECONDS),
         };
         let created = if first {
             app.db().bootstrap(&new, now).await?
@@ -50,8 +53,9 @@ pub(crate) async fn make(app: &App, request: &Bootstrap, first: bool) -> Result<
             app.db().create_organization(&new, now).await?
         };
         match created {
-            Created::Made { user_id, token } => {
-                return Ok(Bootstrapped { org, user_id, token: token.reveal() });
+            Created::Made { user_id, token, link } => {
+                let sign_in_link = app.base().link(link);
+                return Ok(Bootstrapped { org, user_id, token: token.reveal(), sign_in_link });
             }
             Created::SlugTaken => {}
             Created::AlreadyBootstrapped => {

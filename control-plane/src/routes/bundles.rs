@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::body::RawBody;
+use crate::guard::Admin;
 use crate::name::{self, shown};
 use crate::problem::Refusal;
 use crate::routes::trust;
@@ -13,7 +14,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::BundleAccepted;
 use daam_bundle::{Acceptance, Head, RefusalKind, Refused, UnsignedBundle, Verified, VerifiedBundle};
-use daam_store::{Caller, NewBundle, Published, TenantScope, UserAuth};
+use daam_store::{Caller, NewBundle, Published, TenantScope};
 use serde::Deserialize;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(crate) struct Expected {
 
 pub(crate) async fn publish(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     Path(database): Path<String>,
     expected: Result<Query<Expected>, QueryRejection>,
     RawBody(bytes): RawBody,

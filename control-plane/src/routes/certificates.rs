@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
+use crate::guard::Member;
 use crate::keys;
 use crate::problem::Refusal;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::{AgentCertificateRequest, CertificateIssued, CertificateRequest};
 use daam_identity::{AgentPrincipal, AuthorityError, CertificateAuthority, Issued, Principal, UserPrincipal};
-use daam_store::{AgentAuth, Caller, Holder, KeyKind, NewCertificate, TenantScope, UserAuth};
+use daam_store::{AgentAuth, Caller, Holder, KeyKind, NewCertificate, TenantScope};
 use std::sync::Arc;
 
 /// For clocks that are a little behind ours.
@@ -24,7 +25,7 @@ pub(crate) type Validity = (i64, i64);
 
 pub(crate) async fn for_user(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Member,
     JsonBody(request): JsonBody<CertificateRequest>,
 ) -> Result<Json<CertificateIssued>, Refusal> {
     let scope = user.scope();

@@ -1,24 +1,24 @@
 //! How to reach an agent of a database: its own addresses, and relays with a short ticket for this agent only.
 
 use crate::app::App;
+use crate::guard::Member;
 use crate::keys;
 use crate::link::{ONLINE_SECONDS, relay_offers};
 use crate::name::shown;
 use crate::problem::Refusal;
 use crate::routes::relays::announced_after;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use daam_api::v1::ConnectOffer;
 use daam_identity::ticket::{TicketGrant, TicketRole};
-use daam_store::UserAuth;
 use std::sync::Arc;
 
 const TICKET_SECONDS: i64 = 300;
 
 pub(crate) async fn offer(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Member,
     Path(database): Path<String>,
 ) -> Result<Json<ConnectOffer>, Refusal> {
     let scope = user.scope();

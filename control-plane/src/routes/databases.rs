@@ -1,28 +1,25 @@
 //! Databases and what their agents reported of them.
 
 use crate::app::App;
+use crate::guard::{Member, Overseer};
 use crate::link::ONLINE_SECONDS;
 use crate::name::shown;
 use crate::problem::Refusal;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::{Extension, Json};
 use daam_api::v1::Database;
-use daam_store::UserAuth;
 use std::sync::Arc;
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
-) -> Result<Json<Vec<Database>>, Refusal> {
+pub(crate) async fn list(State(app): State<Arc<App>>, user: Member) -> Result<Json<Vec<Database>>, Refusal> {
     let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
     Ok(Json(app.db().databases(user.scope(), seen_after).await?))
 }
 
 pub(crate) async fn schema(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Overseer,
     Path(database): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
     let snapshot = app.db().schema(user.scope(), &database).await?.ok_or_else(|| {

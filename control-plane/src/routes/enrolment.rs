@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
+use crate::guard::Admin;
 use crate::problem::Refusal;
 use crate::routes::certificates::{agent_validity, issue};
 use crate::routes::tokens::expiry;
@@ -12,9 +13,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use daam_api::v1::{Enrol, Enrolled, NewEnrolment, TokenCreated};
 use daam_identity::{AgentPrincipal, Principal};
-use daam_store::{
-    Enrolment, EnrolmentAuth, EnrolmentKind, Holder, KeyKind, NewAgent, NewCertificate, UserAuth,
-};
+use daam_store::{Enrolment, EnrolmentAuth, EnrolmentKind, Holder, KeyKind, NewAgent, NewCertificate};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -23,7 +22,7 @@ const MOST_SECONDS: u64 = 7 * 86_400;
 
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     JsonBody(request): JsonBody<NewEnrolment>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
     let kind = kind(&request)?;

@@ -3,13 +3,14 @@
 
 use crate::app::App;
 use crate::body::JsonBody;
+use crate::guard::{Admin, Overseer};
 use crate::name;
 use crate::problem::Refusal;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use daam_api::v1::{Relay, RelayAddress};
-use daam_store::{RelayAuth, UserAuth};
+use daam_store::RelayAuth;
 use std::sync::Arc;
 
 /// Three of a relay's announcements.
@@ -20,16 +21,13 @@ pub(crate) fn announced_after(now: i64) -> i64 {
     now.saturating_sub(SILENT_SECONDS)
 }
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
-) -> Result<Json<Vec<Relay>>, Refusal> {
+pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Relay>>, Refusal> {
     Ok(Json(app.db().relays(user.scope(), announced_after(app.now())).await?))
 }
 
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     if app.db().remove_relay(user.scope(), &id, app.now()).await? {

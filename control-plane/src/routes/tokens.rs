@@ -3,11 +3,12 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
+use crate::guard::Member;
 use crate::name;
 use crate::problem::Refusal;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use daam_api::v1::{NewToken, Token, TokenCreated};
 use daam_store::{ListedToken, Role, TokenOwner, UserAuth};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ const MOST_SECONDS: u64 = 366 * 86_400;
 
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Member,
     JsonBody(request): JsonBody<NewToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
     name::label(&request.name)?;
@@ -52,10 +53,7 @@ fn end(user: &UserAuth, now: i64, wanted: Option<u64>) -> Result<i64, Refusal> {
     Err(Refusal::bad("request.expiry", title).allowed(allowed))
 }
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
-) -> Result<Json<Vec<Token>>, Refusal> {
+pub(crate) async fn list(State(app): State<Arc<App>>, user: Member) -> Result<Json<Vec<Token>>, Refusal> {
     let tokens = app.db().tokens(&user, app.now()).await?;
     let shown = |ListedToken { id, name, email, expires_at }| Token {
         id,
@@ -68,7 +66,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Member,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     if app.db().delete_token(&user, &id, app.now()).await? {

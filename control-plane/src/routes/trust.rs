@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::body::RawBody;
+use crate::guard::{Admin, Overseer};
 use crate::keys;
 use crate::name::shown;
 use crate::problem::Refusal;
@@ -12,14 +13,14 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::FreshnessKey;
 use daam_bundle::{Role, TrustChain, TrustDocument, TrustFile};
-use daam_store::{Caller, TenantScope, UserAuth};
+use daam_store::{Caller, TenantScope};
 use std::sync::Arc;
 
 const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
 
 pub(crate) async fn store(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     RawBody(bytes): RawBody,
 ) -> Result<impl IntoResponse, Refusal> {
     let org = user.scope().org();
@@ -68,7 +69,7 @@ pub(crate) async fn version(
 /// The public half of the key this control plane says what is fresh with, to be listed in the trust file.
 pub(crate) async fn freshness_key(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Overseer,
 ) -> Result<impl IntoResponse, Refusal> {
     let key = keys::freshness(&app, user.scope()).await?;
     Ok(Json(FreshnessKey { public: key.public().to_base64(), keyid: key.public().keyid() }))

@@ -2,12 +2,13 @@
 
 use crate::app::App;
 use crate::body::JsonBody;
+use crate::guard::{Admin, Overseer};
 use crate::name;
 use crate::problem::Refusal;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use daam_api::v1::{PutUser, User, UserStored, WhoAmI};
-use daam_store::{Caller, Role, Stored, UserAuth, UserChange};
+use daam_store::{Caller, Role, Stored, UserChange};
 use std::sync::Arc;
 
 pub(crate) async fn whoami(Extension(caller): Extension<Caller>) -> Json<WhoAmI> {
@@ -21,16 +22,13 @@ pub(crate) async fn whoami(Extension(caller): Extension<Caller>) -> Json<WhoAmI>
     Json(WhoAmI { org, user_id: user_id.to_owned(), email: email.to_owned(), role: role.to_owned() })
 }
 
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
-) -> Result<Json<Vec<User>>, Refusal> {
+pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<User>>, Refusal> {
     Ok(Json(app.db().users(user.scope()).await?))
 }
 
 pub(crate) async fn store(
     State(app): State<Arc<App>>,
-    Extension(user): Extension<UserAuth>,
+    user: Admin,
     Path(email): Path<String>,
     JsonBody(request): JsonBody<PutUser>,
 ) -> Result<Json<UserStored>, Refusal> {
@@ -56,9 +54,9 @@ pub(crate) async fn store(
     }
 }
 
-fn role(text: &str) -> Result<Role, Refusal> {
+pub(crate) fn role(text: &str) -> Result<Role, Refusal> {
     Role::from_name(text).ok_or_else(|| {
         Refusal::bad("user.role", format!("`{}` is not a role", name::shown(text)))
-            .allowed("`admin` or `member`")
+            .allowed("`admin`, `member`, `approver` or `auditor`")
     })
 }

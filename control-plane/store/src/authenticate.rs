@@ -1,4 +1,5 @@
-//! From a presented secret to who it speaks for. This is the only place where a [`TenantScope`] is made.
+//! From a presented secret to who it speaks for. A [`TenantScope`] is made here, for browser
+//! sessions in `web_sessions` and `members`, and for the operator; nowhere else.
 
 use crate::db::{Db, run, statements};
 use crate::secret::{SecretKind, digest, same_digest};
@@ -38,20 +39,34 @@ pub enum Role {
     Admin,
     /// Connects.
     Member,
+    /// A member who sees every access request.
+    Approver,
+    /// Reads everything the organization keeps, and changes nothing of it.
+    Auditor,
 }
 
 impl Role {
-    /// `admin` or `member`.
+    /// All of them.
+    pub const EVERY: [Self; 4] = [Self::Admin, Self::Member, Self::Approver, Self::Auditor];
+
+    /// `admin`, `member`, `approver` or `auditor`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Member => "member",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
         }
+    }
+
+    /// Whether it sees what everybody in the organization has.
+    pub const fn oversees(self) -> bool {
+        matches!(self, Self::Admin | Self::Auditor)
     }
 
     /// The role of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Member].into_iter().find(|role| role.name() == name)
+        Self::EVERY.into_iter().find(|role| role.name() == name)
     }
 }
 
@@ -66,7 +81,19 @@ pub struct UserAuth {
     token_expires_at: i64,
 }
 
+/// Credential's id and end, user, e-mail, role, organization and its slug.
+pub(crate) type UserRow = (String, i64, String, String, String, String, String);
+
 impl UserAuth {
+    /// Of a row that was found by a secret; its digest is compared by the caller.
+    pub(crate) fn from_row(
+        (token_id, token_expires_at, user_id, email, role, org_id, slug): UserRow,
+    ) -> Result<Self, StoreError> {
+        let role = Role::from_name(&role).ok_or(StoreError::Decode("role"))?;
+        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        Ok(Self { scope, user_id, email, role, token_id, token_expires_at })
+    }
+
     /// The organization.
     pub fn scope(&self) -> &TenantScope {
         &self.scope
@@ -83,11 +110,11 @@ impl UserAuth {
     pub fn role(&self) -> Role {
         self.role
     }
-    /// The presented token's id.
+    /// The presented token's or session's id.
     pub fn token_id(&self) -> &str {
         &self.token_id
     }
-    /// When the presented token ends, unix seconds.
+    /// When the presented token or session ends, unix seconds.
     pub fn token_expires_at(&self) -> i64 {
         self.token_expires_at
     }
@@ -199,7 +226,7 @@ impl Db {
             Some(SecretKind::Enrolment) => self.authenticate_enrolment(secret, now).await,
             Some(SecretKind::Agent) => self.authenticate_agent(secret).await,
             Some(SecretKind::Relay) => self.authenticate_relay(secret).await,
-            Some(SecretKind::Bootstrap) | None => Ok(None),
+            Some(SecretKind::Bootstrap | SecretKind::SignIn | SecretKind::Session) | None => Ok(None),
         }
     }
 
@@ -207,21 +234,13 @@ impl Db {
         type Row = (String, String, i64, String, String, String, String, String);
         let wanted = digest(secret);
         let mut tx = self.read_tx().await?;
-        let Some((stored, token_id, token_expires_at, user_id, email, role, org_id, slug)) =
+        let Some((stored, token, expires, user, email, role, org, slug)) =
             run!(&mut tx, optional: Row, USER, &wanted, now)?
         else {
             return Ok(None);
         };
-        let role = Role::from_name(&role).ok_or(StoreError::Decode("role"))?;
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
-        Ok(same_digest(&stored, &wanted).then_some(Caller::User(UserAuth {
-            scope,
-            user_id,
-            email,
-            role,
-            token_id,
-            token_expires_at,
-        })))
+        let user = UserAuth::from_row((token, expires, user, email, role, org, slug))?;
+        Ok(same_digest(&stored, &wanted).then_some(Caller::User(user)))
     }
 
     async fn authenticate_enrolment(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {

@@ -14,6 +14,7 @@ mod certificates;
 mod db;
 mod enrolment;
 mod error;
+mod members;
 mod observations;
 mod organizations;
 mod relays;
@@ -23,6 +24,7 @@ mod tokens;
 mod trust;
 mod users;
 mod wakeups;
+mod web_sessions;
 
 pub use agent_audit::{Continued, HeldChain, NewRecord};
 pub use agents::{Hello, OnlineAgent};
@@ -33,6 +35,7 @@ pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
 pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
+pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::Violation;
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
 pub use scope::TenantScope;
@@ -40,6 +43,7 @@ pub use secret::{Secret, SecretKind, digest};
 pub use tokens::{ListedToken, TokenOwner};
 pub use users::{Stored, UserChange};
 pub use wakeups::{Wakeup, Wakeups};
+pub use web_sessions::{IDLE_SECONDS, LONGEST_SECONDS, ListedSession, Membership, Method, SessionAuth};
 
 /// Every statement of this crate by name, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<(&'static str, &'static str)> {
@@ -51,12 +55,14 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         bundles::ALL,
         certificates::ALL,
         enrolment::ALL,
+        members::ALL,
         observations::ALL,
         organizations::ALL,
         relays::ALL,
         tokens::ALL,
         trust::ALL,
         users::ALL,
+        web_sessions::ALL,
     ]
     .concat()
 }

@@ -2,7 +2,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
-use crate::{Secret, SecretKind, StoreError, TenantScope};
+use crate::{Secret, SecretKind, StoreError, TenantScope, members};
 use uuid::Uuid;
 
 statements! {
@@ -68,6 +68,8 @@ pub struct NewOrganization<'a> {
     pub keys: [NewKey<'a>; 2],
     /// When the first token ends, unix seconds.
     pub token_expires_at: i64,
+    /// When the first link to the console ends, unix seconds.
+    pub link_expires_at: i64,
 }
 
 /// What became of [`NewOrganization`].
@@ -79,6 +81,8 @@ pub enum Created {
         user_id: String,
         /// The admin's API token.
         token: Secret,
+        /// The admin's first way into the console.
+        link: Secret,
     },
     /// Another organization has this slug: try another.
     SlugTaken,
@@ -136,6 +140,7 @@ async fn create(mut tx: Tx, new: &NewOrganization<'_>, now: i64) -> Result<Creat
     let scope = TenantScope { org_id, slug: new.slug.to_owned(), actor: "operator".to_owned() };
     let what = Happened { action: "organization.create", target: new.slug, detail: new.admin_email };
     append(&mut tx, &scope, what, now).await?;
+    let link = members::first_link(&mut tx, &scope, &user_id, (now, new.link_expires_at)).await?;
     tx.commit().await?;
-    Ok(Created::Made { user_id, token })
+    Ok(Created::Made { user_id, token, link })
 }

@@ -20,10 +20,15 @@ pub enum SecretKind {
     Agent,
     /// A relay's link.
     Relay,
+    /// Signs in to the console, once.
+    SignIn,
+    /// A browser's session.
+    Session,
 }
 
 impl SecretKind {
-    const EVERY: [Self; 5] = [Self::Bootstrap, Self::Api, Self::Enrolment, Self::Agent, Self::Relay];
+    const EVERY: [Self; 7] =
+        [Self::Bootstrap, Self::Api, Self::Enrolment, Self::Agent, Self::Relay, Self::SignIn, Self::Session];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -32,6 +37,8 @@ impl SecretKind {
             Self::Enrolment => "daam_enr_",
             Self::Agent => "daam_agt_",
             Self::Relay => "daam_rly_",
+            Self::SignIn => "daam_sgn_",
+            Self::Session => "daam_ses_",
         }
     }
 

@@ -43,14 +43,15 @@ pub struct ListedToken {
 }
 
 impl Db {
-    /// The caller's tokens that have not expired, or everyone's if an admin asks.
+    /// The caller's tokens that have not expired, or everyone's if an admin or auditor asks.
     pub async fn tokens(&self, by: &UserAuth, now: i64) -> Result<Vec<ListedToken>, StoreError> {
         type Row = (String, String, String, i64);
         let org = &by.scope().org_id;
         let mut tx = self.read_tx().await?;
-        let rows = match by.role() {
-            Role::Admin => run!(&mut tx, all: Row, LIST_ANY, org, now)?,
-            Role::Member => run!(&mut tx, all: Row, LIST_OWN, org, now, by.user_id())?,
+        let rows = if by.role().oversees() {
+            run!(&mut tx, all: Row, LIST_ANY, org, now)?
+        } else {
+            run!(&mut tx, all: Row, LIST_OWN, org, now, by.user_id())?
         };
         let listed = |(id, name, email, expires_at)| ListedToken { id, name, email, expires_at };
         Ok(rows.into_iter().map(listed).collect())
@@ -85,7 +86,7 @@ impl Db {
         append(&mut tx, scope, Happened { action: "token.delete", target: id, detail: "" }, now).await?;
         let gone = match by.role() {
             Role::Admin => run!(&mut tx, execute DELETE_ANY, &scope.org_id, id)?,
-            Role::Member => run!(&mut tx, execute DELETE_OWN, &scope.org_id, id, by.user_id())?,
+            _ => run!(&mut tx, execute DELETE_OWN, &scope.org_id, id, by.user_id())?,
         };
         if gone == 0 {
             return Ok(false);

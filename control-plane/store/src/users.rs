@@ -21,6 +21,10 @@ statements! {
            attributes = excluded.attributes, disabled = excluded.disabled RETURNING id";
     REVOKE = "UPDATE certificates SET revoked_at = $3 \
               WHERE org_id = $1 AND holder_kind = 'user' AND holder_id = $2 AND revoked_at IS NULL";
+    END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND user_id = $2";
+    END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
+    END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
+    END_ENROLMENTS = "DELETE FROM enrolment_tokens WHERE org_id = $1 AND created_by = $2 AND used_at IS NULL";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
 }
 
@@ -51,7 +55,8 @@ pub enum Stored {
 }
 
 impl Db {
-    /// Creates or replaces a user. Disabling also revokes the user's certificates.
+    /// Creates or replaces a user. Disabling also revokes the user's certificates and ends every token and session, so
+    /// that enabling the user again brings none of them back.
     pub async fn put_user(
         &self,
         scope: &TenantScope,
@@ -60,8 +65,7 @@ impl Db {
     ) -> Result<Stored, StoreError> {
         let mut tx = self.write_tx().await?;
         // First of all, because it locks the organization: two admins cannot demote each other at once.
-        let version = run!(&mut tx, optional: (i64,), NEXT_VERSION, &scope.org_id)?;
-        let (version,) = version.ok_or(StoreError::Decode("organization"))?;
+        let version = next_version(&mut tx, scope).await?;
         let present = run!(&mut tx, optional: (String, String), BY_EMAIL, &scope.org_id, change.email)?;
         let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
         let role = change.role.or(present_role).unwrap_or(Role::Member);
@@ -88,8 +92,13 @@ impl Db {
             now
         )?;
         let (id,) = put.ok_or(StoreError::Decode("user"))?;
+        if present_role.is_some_and(|before| before != role) {
+            // What begun under another role does not go on under this one, nor come back with the old one.
+            run!(&mut tx, execute END_SESSIONS, &scope.org_id, &id)?;
+            run!(&mut tx, execute END_ENROLMENTS, &scope.org_id, &id)?;
+        }
         if change.disabled {
-            run!(&mut tx, execute REVOKE, &scope.org_id, &id, now)?;
+            end_everything(&mut tx, scope, &id, now).await?;
         }
         let detail = format!("role={} disabled={} groups={groups}", role.name(), change.disabled);
         let what = Happened { action: "user.put", target: change.email, detail: &detail };
@@ -124,6 +133,35 @@ impl Db {
             .collect::<Result<_, StoreError>>()?;
         Ok((version, users))
     }
+}
+
+/// Locks the organization and moves its directory on.
+pub(crate) async fn next_version(tx: &mut Tx, scope: &TenantScope) -> Result<i64, StoreError> {
+    let version = run!(tx, optional: (i64,), NEXT_VERSION, &scope.org_id)?;
+    Ok(version.ok_or(StoreError::Decode("organization"))?.0)
+}
+
+/// Adds somebody new.
+pub(crate) async fn add(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    (email, role, groups): (&str, Role, &BTreeSet<String>),
+    now: i64,
+) -> Result<String, StoreError> {
+    let id = Uuid::now_v7().to_string();
+    let groups = write_json(groups, "group list")?;
+    run!(tx, optional: (String,), PUT, &id, &scope.org_id, email, role.name(), &groups, "{}", false, now)?;
+    let detail = format!("role={} disabled=false groups={groups}", role.name());
+    append(tx, scope, Happened { action: "user.put", target: email, detail: &detail }, now).await?;
+    Ok(id)
+}
+
+async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
+    run!(tx, execute REVOKE, &scope.org_id, id, now)?;
+    for end in [END_SESSIONS, END_LINKS, END_TOKENS, END_ENROLMENTS] {
+        run!(tx, execute end, &scope.org_id, id)?;
+    }
+    Ok(())
 }
 
 async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {

@@ -69,6 +69,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         data_dir: dir.path().to_owned(),
         database_url: None,
         transport: Transport::Loopback,
+        public_url: None,
         clock: daam_control_plane::Clock::system(),
     };
     let refused = Server::start(&config).await.unwrap_err().to_string();

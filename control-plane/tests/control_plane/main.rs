@@ -14,6 +14,7 @@ mod connect;
 mod enrolment;
 mod lifecycle;
 mod link;
+mod members;
 mod people;
 mod process;
 mod rotation;
@@ -53,6 +54,8 @@ contract![
     people::members_are_not_admins,
     people::impossible_people_are_refused,
     people::a_disabled_user_is_out_at_once,
+    members::an_admin_invites_and_an_auditor_only_looks_on,
+    members::an_invite_says_what_it_would_not_do,
     certificates::a_user_certificate_names_its_caller_for_at_most_twelve_hours,
     certificates::an_agent_renews_its_own_certificate,
     enrolment::an_agent_enrols_once_and_is_named_by_its_token,

@@ -1,6 +1,7 @@
 //! The route table, walked: strangers, wrong roles, wrong tenants.
 
 use crate::world::{Answer, Org, World};
+use daam_api::v1::LinkCreated;
 use daam_control_plane::guard::Who;
 use daam_control_plane::routes::{Route, table};
 use reqwest::Method;
@@ -10,6 +11,8 @@ use serde_json::json;
 struct Tokens {
     admin: String,
     member: String,
+    approver: String,
+    auditor: String,
     agent: String,
     relay: String,
     enrolment: String,
@@ -19,6 +22,8 @@ async fn tokens(world: &World, org: &Org) -> Tokens {
     Tokens {
         admin: org.token.clone(),
         member: world.member(org, "bo@example.com").await,
+        approver: world.in_role(org, "di@example.com", "approver").await,
+        auditor: world.in_role(org, "cy@example.com", "auditor").await,
         agent: world.agent(org, "shop").await.link_token,
         relay: world.relay(org).await.link_token,
         enrolment: world.enrolment(org, &json!({ "kind": "relay" })).await,
@@ -28,17 +33,33 @@ async fn tokens(world: &World, org: &Org) -> Tokens {
 impl Tokens {
     /// Tokens that are valid but not for this route.
     fn wrong(&self, who: Who) -> Vec<&str> {
-        let Self { admin, member, agent, relay, enrolment } = self;
+        let Self { admin, member, approver, auditor, agent, relay, enrolment } = self;
         match who {
             Who::Anyone => vec![],
-            Who::Operator => vec![admin, member, agent, relay, enrolment],
-            Who::Enrolment => vec![admin, member, agent, relay],
+            Who::Operator => vec![admin, member, approver, auditor, agent, relay, enrolment],
+            Who::Enrolment => vec![admin, member, approver, auditor, agent, relay],
             Who::AnyToken => vec![enrolment],
             Who::Reader => vec![relay, enrolment],
             Who::User => vec![agent, relay, enrolment],
-            Who::Admin => vec![member, agent, relay, enrolment],
-            Who::Agent => vec![admin, member, relay, enrolment],
-            Who::Relay => vec![admin, member, agent, enrolment],
+            Who::Overseer => vec![member, approver, agent, relay, enrolment],
+            Who::Admin => vec![member, approver, auditor, agent, relay, enrolment],
+            Who::Agent => vec![admin, member, approver, auditor, relay, enrolment],
+            Who::Relay => vec![admin, member, approver, auditor, agent, enrolment],
+        }
+    }
+
+    /// Tokens that are for this route.
+    fn right(&self, who: Who) -> Vec<&str> {
+        let Self { admin, member, approver, auditor, agent, relay, enrolment: _ } = self;
+        match who {
+            Who::Anyone | Who::Operator | Who::Enrolment => vec![],
+            Who::AnyToken => vec![admin, member, approver, auditor, agent, relay],
+            Who::Reader => vec![admin, member, approver, auditor, agent],
+            Who::User => vec![admin, member, approver, auditor],
+            Who::Overseer => vec![admin, auditor],
+            Who::Admin => vec![admin],
+            Who::Agent => vec![agent],
+            Who::Relay => vec![relay],
         }
     }
 }
@@ -82,6 +103,14 @@ pub(crate) async fn every_route_refuses_strangers_and_wrong_roles(world: World) 
         for token in wrong {
             visit(&world, &route, &path, Some(token)).await.refused(403, "auth.wrong-role");
         }
+        // Whom the guard admits, the handler knows.
+        if route.method == "GET" {
+            for token in tokens.right(route.who) {
+                let answer = visit(&world, &route, &path, Some(token)).await;
+                assert!(!answer.status.is_server_error(), "{route:?}: {}", answer.text());
+                assert_ne!(answer.status.as_u16(), 403, "{route:?}: {}", answer.text());
+            }
+        }
         walked += 1;
     }
     assert!(walked >= 20, "only {walked}");
@@ -104,6 +133,7 @@ fn foreign(route: &Route) -> Foreign {
     match (route.method, route.path) {
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
+        ("DELETE", "/v1/invites/{id}") => Foreign::Missing("invite.unknown"),
         ("DELETE", "/v1/relays/{id}") => Foreign::Missing("relay.unknown"),
         ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
@@ -115,6 +145,7 @@ fn foreign(route: &Route) -> Foreign {
             "GET",
             "/v1/users"
             | "/v1/tokens"
+            | "/v1/invites"
             | "/v1/agents"
             | "/v1/agents/{id}/audit"
             | "/v1/relays"
@@ -126,6 +157,8 @@ fn foreign(route: &Route) -> Foreign {
         | (
             "POST",
             "/v1/tokens"
+            | "/v1/invites"
+            | "/v1/console-link"
             | "/v1/enrolment-tokens"
             | "/v1/enrol"
             | "/v1/bootstrap"
@@ -144,6 +177,9 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
     let relay_id = world.relay(&ours).await.id;
     let token = world.call(Method::POST, "/v1/tokens", &ours.token, &json!({ "name": "ci" })).await;
     let token_id = token.json::<serde_json::Value>(201)["id"].as_str().unwrap().to_owned();
+    let invite = json!({ "email": "fay@example.com" });
+    let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &ours.token, &invite).await.json(201);
+    let invite_id = invite.id.unwrap();
     crate::bundles::publish_first(&world, &ours).await;
     let eve = &theirs.token;
     for route in table() {
@@ -152,6 +188,7 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
         let id = match route.path {
             path if path.starts_with("/v1/agents") => &agent_id,
             path if path.starts_with("/v1/relays") => &relay_id,
+            path if path.starts_with("/v1/invites") => &invite_id,
             _ => &token_id,
         };
         let path = filled(&route).replace("some-id", id) + query;
@@ -161,7 +198,9 @@ pub(crate) async fn every_route_keeps_tenants_apart(world: World) {
             }
             Foreign::Silent => {
                 let seen = visit(&world, &route, &path, Some(eve)).await.ok(200).text();
-                for name in ["ana@example.com", "shop", &ours.slug, &ours.admin_id, &relay_id] {
+                for name in
+                    ["ana@example.com", "fay@example.com", "shop", &ours.slug, &ours.admin_id, &relay_id]
+                {
                     assert!(!seen.contains(name), "{route:?} shows {name}: {seen}");
                 }
             }

@@ -72,6 +72,7 @@ impl World {
             data_dir: dir.path().join("data"),
             database_url,
             transport: Transport::Loopback,
+            public_url: None,
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();
@@ -114,6 +115,14 @@ impl World {
     /// A user of `org` and a token.
     pub(crate) async fn member(&self, org: &Org, email: &str) -> String {
         self.put_user(org, email, false).await;
+        let request = json!({ "name": "laptop", "email": email });
+        self.call(Method::POST, "/v1/tokens", &org.token, &request).await.json::<TokenCreated>(201).token
+    }
+
+    /// A user of `org` in a role, and a token.
+    pub(crate) async fn in_role(&self, org: &Org, email: &str, role: &str) -> String {
+        let user = json!({ "role": role, "groups": [], "attributes": {} });
+        self.call(Method::PUT, &format!("/v1/users/{email}"), &org.token, &user).await.ok(200);
         let request = json!({ "name": "laptop", "email": email });
         self.call(Method::POST, "/v1/tokens", &org.token, &request).await.json::<TokenCreated>(201).token
     }

@@ -45,6 +45,7 @@ pub(crate) fn organization<'a>(slug: &'a str, admin_email: &'a str) -> NewOrgani
         admin_email,
         keys: [key(KeyKind::Ca, "ca"), key(KeyKind::Ticket, "ticket")],
         token_expires_at: TOKEN_END,
+        link_expires_at: NOW + 600,
     }
 }
 

@@ -12,6 +12,7 @@ mod agents;
 mod audit;
 mod bundles;
 mod engine;
+mod members;
 mod observations;
 mod organization;
 mod people;
@@ -55,6 +56,11 @@ contract![
     people::disabling_a_user_ends_tokens_and_certificates,
     people::the_last_admin_stays_even_when_two_leave_at_once,
     people::writers_do_not_fail_each_other,
+    members::an_invite_is_used_once_and_joins_whoever_takes_it_up,
+    members::a_membership_somebody_took_up_cannot_be_invited_to,
+    members::one_person_in_two_organizations_moves_between_them_only_with_proof_of_their_own,
+    members::a_session_ends_by_idleness_by_age_and_with_its_membership,
+    members::a_link_made_with_a_token_ends_with_it,
     bundles::publishing_is_compare_and_swap,
     bundles::a_new_epoch_may_start_with_a_lower_serial,
     bundles::a_trust_file_does_not_step_back,

@@ -48,7 +48,7 @@ pub(crate) async fn disabling_a_user_ends_tokens_and_certificates(db: Db) {
     assert!(db.revoked_serials(ana.scope(), NOW + 100).await.unwrap().is_empty(), "it has ended by itself");
     put(&db, &ana, "bo@x.org", false).await;
     assert_eq!(db.revoked_serials(ana.scope(), NOW).await.unwrap().len(), 1, "revoked stays revoked");
-    assert!(user(&db, &secret, NOW).await.is_some());
+    assert!(user(&db, &secret, NOW).await.is_none(), "a token of before does not come back");
 }
 
 pub(crate) async fn the_last_admin_stays_even_when_two_leave_at_once(db: Db) {

@@ -1,0 +1,286 @@
+//! How people get in: invites to a membership nobody has taken up yet, the operator's recovery links, and links made
+//! with an API token. Each is used once, and using one begins a browser session in the same transaction.
+//!
+//! Refused: an invite to a membership somebody has taken up. The admin who made it would get that person's other
+//! organizations with it.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, Tx, run, statements};
+use crate::secret::digest;
+use crate::web_sessions::{self, Method, NewSession};
+use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, users};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+statements! {
+    MEMBER = "SELECT id, person_id, disabled FROM users WHERE org_id = $1 AND email = $2";
+    MEMBER_ANYWHERE = "SELECT u.id, o.id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
+                       WHERE o.slug = $1 AND u.email = $2 AND NOT u.disabled";
+    LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    REPLACE = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2 AND purpose = $3";
+    EXPIRED = "DELETE FROM sign_in_links WHERE expires_at <= $1";
+    LIST = "SELECT l.id, u.email, u.role, l.created_by, l.expires_at FROM sign_in_links l \
+            JOIN users u ON u.id = l.user_id WHERE l.org_id = $1 AND l.purpose = 'invite' AND l.expires_at > $2 \
+            ORDER BY u.email, l.id";
+    WITHDRAW = "DELETE FROM sign_in_links WHERE org_id = $1 AND id = $2 AND purpose = 'invite' RETURNING user_id";
+    SHOW = "SELECT o.name, o.slug, u.email, l.purpose FROM sign_in_links l JOIN users u ON u.id = l.user_id \
+            JOIN organizations o ON o.id = l.org_id WHERE l.sha256 = $1 AND l.expires_at > $2 AND NOT u.disabled";
+    TAKE = "DELETE FROM sign_in_links WHERE sha256 = $1 AND expires_at > $2 RETURNING org_id, user_id, purpose, token_id";
+    WHOSE = "SELECT u.email, u.person_id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
+             WHERE u.org_id = $1 AND u.id = $2 AND NOT u.disabled";
+    PERSON = "INSERT INTO people (id, created_at) VALUES ($1, $2)";
+    JOIN = "UPDATE users SET person_id = $3 WHERE org_id = $1 AND id = $2 AND person_id IS NULL";
+    TAKEN = "SELECT id FROM users WHERE org_id = $1 AND person_id = $2";
+    TOKEN_END = "SELECT expires_at FROM api_tokens WHERE org_id = $1 AND id = $2";
+}
+
+/// An invite to make.
+#[derive(Debug)]
+pub struct NewInvite<'a> {
+    /// Whom, lower case.
+    pub email: &'a str,
+    /// The role of somebody new.
+    pub role: Option<Role>,
+    /// The groups of somebody new.
+    pub groups: Option<&'a BTreeSet<String>>,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// What became of [`NewInvite`].
+#[derive(Debug)]
+pub enum Invited {
+    /// Made; the secret is shown once.
+    Done {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// Somebody has taken up this membership already.
+    Joined,
+    /// The membership is disabled.
+    Disabled,
+    /// The membership exists; its role and groups are changed in the directory, not by an invite.
+    Exists,
+}
+
+/// An open invite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedInvite {
+    /// Its id.
+    pub id: String,
+    /// Whom.
+    pub email: String,
+    /// As what.
+    pub role: String,
+    /// By whom.
+    pub created_by: String,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// What a link that is still good is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkTarget {
+    /// The organization's display name.
+    pub organization: String,
+    /// Its slug.
+    pub org: String,
+    /// As whom.
+    pub email: String,
+    /// Whether it joins a membership nobody has taken up.
+    pub joins: bool,
+}
+
+impl Db {
+    /// Makes an invite; an earlier one to the same membership ends.
+    pub async fn invite(&self, by: &UserAuth, new: &NewInvite<'_>, now: i64) -> Result<Invited, StoreError> {
+        let scope = by.scope();
+        let mut tx = self.write_tx().await?;
+        users::next_version(&mut tx, scope).await?;
+        let known =
+            run!(&mut tx, optional: (String, Option<String>, bool), MEMBER, &scope.org_id, new.email)?;
+        let user_id = match known {
+            Some((_, Some(_), _)) => return Ok(Invited::Joined),
+            Some((_, None, true)) => return Ok(Invited::Disabled),
+            Some(_) if new.role.is_some() || new.groups.is_some() => return Ok(Invited::Exists),
+            Some((id, None, false)) => id,
+            None => {
+                let none = BTreeSet::new();
+                let role = new.role.unwrap_or(Role::Member);
+                users::add(&mut tx, scope, (new.email, role, new.groups.unwrap_or(&none)), now).await?
+            }
+        };
+        run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "invite")?;
+        let (id, secret) = link(&mut tx, scope, (&user_id, "invite", None), (now, new.expires_at)).await?;
+        append(&mut tx, scope, Happened { action: "invite.create", target: new.email, detail: &id }, now)
+            .await?;
+        tx.commit().await?;
+        Ok(Invited::Done { id, secret })
+    }
+
+    /// Invites that can still be used.
+    pub async fn invites(&self, scope: &TenantScope, now: i64) -> Result<Vec<ListedInvite>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let rows = run!(&mut tx, all: (String, String, String, String, i64), LIST, &scope.org_id, now)?;
+        let listed = |(id, email, role, created_by, expires_at)| ListedInvite {
+            id,
+            email,
+            role,
+            created_by,
+            expires_at,
+        };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
+    /// Ends an invite. `false` if there is none.
+    pub async fn withdraw_invite(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
+        let mut tx = self.write_tx().await?;
+        if run!(&mut tx, optional: (String,), WITHDRAW, &scope.org_id, id)?.is_none() {
+            return Ok(false);
+        }
+        append(&mut tx, scope, Happened { action: "invite.withdraw", target: id, detail: "" }, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// A link that signs the caller in to the console; what it begins ends with the caller's token.
+    pub async fn link_for_token(
+        &self,
+        by: &UserAuth,
+        expires_at: i64,
+        now: i64,
+    ) -> Result<Secret, StoreError> {
+        let scope = by.scope();
+        let mut tx = self.write_tx().await?;
+        let what = (by.user_id(), "token", Some(by.token_id()));
+        let (id, secret) = link(&mut tx, scope, what, (now, expires_at)).await?;
+        append(
+            &mut tx,
+            scope,
+            Happened { action: "sign_in_link.create", target: by.email(), detail: &id },
+            now,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(secret)
+    }
+
+    /// A link for somebody who lost every other way in. For the operator of the installation, not for any tenant.
+    pub async fn recovery_link(
+        &self,
+        org: &str,
+        email: &str,
+        (now, expires_at): (i64, i64),
+    ) -> Result<Option<Secret>, StoreError> {
+        let mut tx = self.write_tx().await?;
+        let member = run!(&mut tx, optional: (String, String, String), MEMBER_ANYWHERE, org, email)?;
+        let Some((user_id, org_id, slug)) = member else { return Ok(None) };
+        let scope = TenantScope { org_id, slug, actor: "operator".to_owned() };
+        run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "recovery")?;
+        let (id, secret) = link(&mut tx, &scope, (&user_id, "recovery", None), (now, expires_at)).await?;
+        append(&mut tx, &scope, Happened { action: "sign_in_link.recover", target: email, detail: &id }, now)
+            .await?;
+        tx.commit().await?;
+        Ok(Some(secret))
+    }
+
+    /// What a link is for, as long as it can be used.
+    pub async fn link_target(&self, secret: &str, now: i64) -> Result<Option<LinkTarget>, StoreError> {
+        if SecretKind::of(secret) != Some(SecretKind::SignIn) {
+            return Ok(None);
+        }
+        let mut tx = self.read_tx().await?;
+        let row = run!(&mut tx, optional: (String, String, String, String), SHOW, digest(secret), now)?;
+        Ok(row.map(|(organization, org, email, purpose)| LinkTarget {
+            organization,
+            org,
+            email,
+            joins: purpose == "invite",
+        }))
+    }
+
+    /// Uses a link: a new session, or `None` if the link is not good (any more). `person` is whoever is signed in
+    /// already with means of their own; an invite then joins them rather than somebody new.
+    pub async fn use_link(
+        &self,
+        secret: &str,
+        person: Option<&str>,
+        now: i64,
+    ) -> Result<Option<Secret>, StoreError> {
+        if SecretKind::of(secret) != Some(SecretKind::SignIn) {
+            return Ok(None);
+        }
+        let mut tx = self.write_tx().await?;
+        type Row = (String, String, String, Option<String>);
+        let taken = run!(&mut tx, optional: Row, TAKE, digest(secret), now)?;
+        let Some((org_id, user_id, purpose, token_id)) = taken else { return Ok(None) };
+        let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
+        let Some((email, held_by, slug)) = whose else { return Ok(None) };
+        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let (method, ends_by) = match (purpose.as_str(), &held_by, &token_id) {
+            ("invite", None, None) => (Method::Invite, None),
+            ("recovery", _, None) => (Method::Recovery, None),
+            ("token", _, Some(token)) => (
+                Method::Token,
+                run!(&mut tx, optional: (i64,), TOKEN_END, &scope.org_id, token)?.map(|(at,)| at),
+            ),
+            _ => return Ok(None),
+        };
+        if held_by.is_none() && method != Method::Token {
+            let person = match (person, method) {
+                (Some(person), Method::Invite) if !is_member(&mut tx, &scope, person).await? => {
+                    person.to_owned()
+                }
+                _ => new_person(&mut tx, now).await?,
+            };
+            run!(&mut tx, execute JOIN, &scope.org_id, &user_id, &person)?;
+            append(
+                &mut tx,
+                &scope,
+                Happened { action: "member.join", target: &email, detail: &purpose },
+                now,
+            )
+            .await?;
+        }
+        let new = NewSession { user_id: &user_id, method, token_id: token_id.as_deref(), ends_by };
+        let session = web_sessions::begin(&mut tx, &scope, &new, now).await?;
+        tx.commit().await?;
+        Ok(Some(session))
+    }
+}
+
+/// A link for the first admin, in the transaction that makes the organization.
+pub(crate) async fn first_link(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    user_id: &str,
+    times: (i64, i64),
+) -> Result<Secret, StoreError> {
+    link(tx, scope, (user_id, "recovery", None), times).await.map(|(_, secret)| secret)
+}
+
+async fn link(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    (user_id, purpose, token_id): (&str, &str, Option<&str>),
+    (now, expires_at): (i64, i64),
+) -> Result<(String, Secret), StoreError> {
+    run!(tx, execute EXPIRED, now)?;
+    let id = Uuid::now_v7().to_string();
+    let secret = Secret::generate(SecretKind::SignIn)?;
+    run!(tx, execute LINK, &id, &scope.org_id, user_id, purpose, token_id, secret.sha256(), &scope.actor, now, expires_at)?;
+    Ok((id, secret))
+}
+
+async fn is_member(tx: &mut Tx, scope: &TenantScope, person: &str) -> Result<bool, StoreError> {
+    Ok(run!(tx, optional: (String,), TAKEN, &scope.org_id, person)?.is_some())
+}
+
+async fn new_person(tx: &mut Tx, now: i64) -> Result<String, StoreError> {
+    let id = Uuid::now_v7().to_string();
+    run!(tx, execute PERSON, &id, now)?;
+    Ok(id)
+}
