@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{connect, databases, dev, login, lsp, output, policy};
+use crate::{connect, console, databases, dev, login, lsp, output, policy};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +34,8 @@ struct Cli {
 enum Command {
     /// Sign in to a control plane.
     Login(login::LoginArgs),
+    /// Open the control plane's console in your browser.
+    Console(console::ConsoleArgs),
     /// List the databases you can connect to.
     Databases(databases::DatabasesArgs),
     /// Open a local endpoint for a database and keep it open.
@@ -99,6 +101,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
 async fn obey(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Login(args) => login::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Console(args) => console::run(&args).await.map(|()| ExitCode::SUCCESS),
         Command::Databases(args) => databases::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Connect(args) => connect::connect(args).await.map(|()| ExitCode::SUCCESS),
         Command::Psql(args) => connect::psql(args).await.map(ExitCode::from),

@@ -66,6 +66,11 @@ impl ControlPlane {
         self.exchange(Method::POST, "v1/tokens", Some(request)).await
     }
 
+    /// An address that signs the token's holder in to the console, once.
+    pub async fn console_link(&self) -> Result<v1::LinkCreated, CliError> {
+        self.exchange(Method::POST, "v1/console-link", None::<&()>).await
+    }
+
     /// Makes a one-time enrolment token.
     pub async fn enrolment_token(&self, request: &v1::NewEnrolment) -> Result<v1::TokenCreated, CliError> {
         self.exchange(Method::POST, "v1/enrolment-tokens", Some(request)).await

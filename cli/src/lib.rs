@@ -7,9 +7,11 @@
 //! as anybody through the real path.
 //! Deliberately absent: understanding of SQL, and decisions about access; both belong to the agent.
 
+pub mod browser;
 pub mod client;
 pub mod command;
 pub mod connect;
+pub mod console;
 pub mod control_plane;
 pub mod credentials;
 pub mod databases;

@@ -19,6 +19,7 @@ pub mod base;
 mod body;
 mod bootstrap_token;
 mod clock;
+mod console;
 mod keys;
 mod name;
 mod serve;

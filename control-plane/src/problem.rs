@@ -72,13 +72,23 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Status, code, title and what is allowed, for a page.
+    pub(crate) fn parts(&self) -> (StatusCode, &'static str, &str, Option<&str>) {
+        (self.status, self.code, &self.title, self.detail.as_deref())
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let kept = self.clone();
         let Self { status, code, title, detail } = self;
         let problem = Problem { code: code.to_owned(), title, detail, status: status.as_u16() };
         let mut response = (status, axum::Json(problem)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        // So that the console can say the same as a page.
+        response.extensions_mut().insert(kept);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -2,6 +2,7 @@
 //! or without an unauthorised case cannot exist.
 
 use crate::app::App;
+use crate::console;
 use crate::guard::{Who, guard};
 use crate::problem::Refusal;
 use axum::Router;
@@ -13,21 +14,22 @@ use daam_api::v1::{Bootstrap, Bootstrapped};
 use std::fmt;
 use std::sync::Arc;
 
-mod agents;
+pub(crate) mod agents;
+pub(crate) mod audit;
 mod bootstrap;
 mod bundles;
 mod certificates;
 mod connect;
 mod databases;
 mod enrolment;
-mod invites;
+pub(crate) mod invites;
 pub(crate) mod relays;
-mod tokens;
+pub(crate) mod tokens;
 pub(crate) mod trust;
-mod users;
+pub(crate) mod users;
 
 /// Bodies of most routes.
-const SMALL: usize = 64 * 1024;
+pub(crate) const SMALL: usize = 64 * 1024;
 /// A trust file.
 const TRUST: usize = 256 * 1024;
 
@@ -40,9 +42,21 @@ pub struct Route {
     pub path: &'static str,
     /// Who it is for.
     pub who: Who,
+    /// How they say who they are.
+    pub surface: Surface,
     /// Most bytes of a body.
     pub body_limit: usize,
-    handler: MethodRouter<Arc<App>>,
+    pub(crate) handler: MethodRouter<Arc<App>>,
+}
+
+/// How callers say who they are, and how they are answered. No route takes both ways: a browser sends cookies with
+/// requests nobody there meant to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// A bearer token; JSON.
+    Api,
+    /// A session cookie; pages and forms.
+    Console,
 }
 
 impl fmt::Debug for Route {
@@ -53,8 +67,16 @@ impl fmt::Debug for Route {
 
 /// Every route.
 pub fn table() -> Vec<Route> {
-    let route = |method, path, who, handler| Route { method, path, who, body_limit: SMALL, handler };
-    let large = |method, path, who, (body_limit, handler)| Route { method, path, who, body_limit, handler };
+    let mut table = api();
+    table.extend(console::table());
+    table
+}
+
+fn api() -> Vec<Route> {
+    let surface = Surface::Api;
+    let route = |method, path, who, handler| Route { method, path, who, surface, body_limit: SMALL, handler };
+    let large =
+        |method, path, who, (body_limit, handler)| Route { method, path, who, surface, body_limit, handler };
     vec![
         route("GET", "/healthz", Who::Anyone, get(async || "ok")),
         route("POST", "/v1/bootstrap", Who::Operator, post(bootstrap::create)),
@@ -82,6 +104,8 @@ pub fn table() -> Vec<Route> {
         route("GET", "/v1/databases/{db}/schema", Who::Overseer, get(databases::schema)),
         route("GET", "/v1/databases", Who::User, get(databases::list)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
+        route("GET", "/v1/audit", Who::Overseer, get(audit::search)),
+        route("GET", "/v1/audit/export", Who::Overseer, get(audit::export)),
         route("GET", "/v1/agents", Who::Overseer, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agents/{id}/audit", Who::Overseer, get(agents::audit)),
@@ -101,10 +125,12 @@ pub async fn make_organization(app: &App, request: &Bootstrap) -> Result<Bootstr
 pub fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for route in table() {
-        let guarded = route
-            .handler
-            .route_layer(DefaultBodyLimit::max(route.body_limit))
-            .route_layer(from_fn_with_state((Arc::clone(app), route.who), guard));
+        let bounded = route.handler.route_layer(DefaultBodyLimit::max(route.body_limit));
+        let state = (Arc::clone(app), route.who);
+        let guarded = match route.surface {
+            Surface::Api => bounded.route_layer(from_fn_with_state(state, guard)),
+            Surface::Console => bounded.route_layer(from_fn_with_state(state, console::guard)),
+        };
         router = router.route(route.path, guarded);
     }
     router

@@ -25,6 +25,8 @@
 //! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin, auditor |
 //! | GET `/v1/databases` | | [`Database`] list | user |
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
+//! | GET `/v1/audit?text=&action=&since=&until=&before=&limit=` | | [`AuditEntry`] list | admin, auditor |
+//! | GET `/v1/audit/export?format=csv\|jsonl` | | the same as a file | admin, auditor |
 //! | GET `/v1/agents` | | [`Agent`] list | admin, auditor |
 //! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
@@ -343,6 +345,23 @@ pub struct AgentAuditRecord {
     pub reason: Option<String>,
     /// Whether records before it never came.
     pub after_gap: bool,
+}
+
+/// An entry of the organization's audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its place: 1, 2, 3 …
+    pub seq: i64,
+    /// RFC 3339.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// Did what.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// With what; may be empty.
+    pub detail: String,
 }
 
 /// A relay as listed.

@@ -16,7 +16,7 @@ use daam_store::AgentAuth;
 use serde::Deserialize;
 use std::sync::Arc;
 
-const WEEK_SECONDS: i64 = 7 * 86_400;
+pub(crate) const WEEK_SECONDS: i64 = 7 * 86_400;
 
 pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Agent>>, Refusal> {
     let now = app.now();

@@ -21,6 +21,18 @@ pub(crate) async fn create(
     user: Member,
     JsonBody(request): JsonBody<NewToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    make(&app, &user, &request, Some(user.token_expires_at()))
+        .await
+        .map(|made| (StatusCode::CREATED, Json(made)))
+}
+
+/// The token itself, whichever surface asks. `by` is when the credential ends that asks, if it is a token, too.
+pub(crate) async fn make(
+    app: &App,
+    user: &UserAuth,
+    request: &NewToken,
+    by: Option<i64>,
+) -> Result<TokenCreated, Refusal> {
     name::label(&request.name)?;
     let email = request.email.as_deref().map_or_else(|| Ok(user.email().to_owned()), name::email)?;
     if email != user.email() && user.role() != Role::Admin {
@@ -28,20 +40,19 @@ pub(crate) async fn create(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title)
             .allowed("a token for yourself, without `email`"));
     }
-    let expires_at = end(&user, app.now(), request.expires_in)?;
+    let expires_at = end(user, app.now(), request.expires_in, by)?;
     let owner = TokenOwner { email: &email, name: &request.name, expires_at };
-    let (id, secret) = app.db().create_token(&user, &owner, app.now()).await?.ok_or_else(|| {
+    let (id, secret) = app.db().create_token(user, &owner, app.now()).await?.ok_or_else(|| {
         Refusal::missing("user.unknown", format!("there is no enabled user `{email}`"))
             .allowed("a user created with `PUT /v1/users/{email}`")
     })?;
-    let created = TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) };
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok(TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) })
 }
 
 /// A member's token cannot make one that outlives it, or an end would be none. Admins prolong theirs and others'.
-fn end(user: &UserAuth, now: i64, wanted: Option<u64>) -> Result<i64, Refusal> {
+fn end(user: &UserAuth, now: i64, wanted: Option<u64>, by: Option<i64>) -> Result<i64, Refusal> {
     let expires_at = expiry(now, wanted, DEFAULT_SECONDS, MOST_SECONDS)?;
-    let ours = user.token_expires_at();
+    let ours = by.unwrap_or(i64::MAX);
     if user.role() == Role::Admin || expires_at <= ours {
         return Ok(expires_at);
     }
@@ -69,9 +80,13 @@ pub(crate) async fn remove(
     user: Member,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    if app.db().delete_token(&user, &id, app.now()).await? {
+    delete(&app, &user, &id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn delete(app: &App, user: &UserAuth, id: &str) -> Result<(), Refusal> {
+    if app.db().delete_token(user, id, app.now()).await? {
         app.changed(user.scope()).await;
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(());
     }
     Err(Refusal::missing("token.unknown", "there is no such token of yours"))
 }

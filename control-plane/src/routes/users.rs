@@ -47,11 +47,13 @@ pub(crate) async fn store(
             app.changed(user.scope()).await;
             Ok(Json(stored))
         }
-        Stored::LastAdmin => {
-            Err(Refusal::conflict("user.last-admin", format!("`{email}` is the last enabled admin"))
-                .allowed("this change after another user is made an admin"))
-        }
+        Stored::LastAdmin => Err(last_admin(&email)),
     }
+}
+
+pub(crate) fn last_admin(email: &str) -> Refusal {
+    Refusal::conflict("user.last-admin", format!("`{email}` is the last enabled admin"))
+        .allowed("this change after another user is made an admin")
 }
 
 pub(crate) fn role(text: &str) -> Result<Role, Refusal> {

@@ -3,7 +3,7 @@
 
 use crate::db::{Db, Tx, run, statements};
 use crate::secret::hex;
-use crate::{StoreError, TenantScope};
+use crate::{StoreError, TenantScope, UserAuth};
 use sha2::{Digest as _, Sha256};
 
 const DOMAIN: &[u8] = b"daam audit v1";
@@ -13,6 +13,10 @@ statements! {
     ADVANCE = "UPDATE organizations SET audit_head = $2 WHERE id = $1";
     INSERT = "INSERT INTO audit (org_id, seq, at, actor, action, target, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     LIST = "SELECT seq, at, actor, action, target, detail, hash FROM audit WHERE org_id = $1 ORDER BY seq";
+    SEARCH = "SELECT seq, at, actor, action, target, detail FROM audit WHERE org_id = $1 AND seq < $2 \
+              AND (CAST($3 AS TEXT) IS NULL OR LOWER(actor || ' ' || action || ' ' || target || ' ' || detail) LIKE $3 ESCAPE '!') \
+              AND (CAST($4 AS TEXT) IS NULL OR action LIKE $4 ESCAPE '!') \
+              AND at >= $5 AND at <= $6 ORDER BY seq DESC LIMIT $7";
     HEAD = "SELECT audit_head FROM organizations WHERE id = $1";
 }
 
@@ -31,6 +35,21 @@ pub struct AuditEntry {
     pub target: String,
     /// With what; may be empty.
     pub detail: String,
+}
+
+/// What to look for; everything, unless narrowed.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Words that are in any of the entry's texts, as one phrase, whatever their case.
+    pub text: Option<String>,
+    /// How the action begins, such as `user.`.
+    pub action: Option<String>,
+    /// Not before, unix seconds.
+    pub since: Option<i64>,
+    /// Not after, unix seconds.
+    pub until: Option<i64>,
+    /// Only entries before this one.
+    pub before: Option<i64>,
 }
 
 /// What happened, for [`append`].
@@ -65,6 +84,32 @@ pub(crate) async fn append(
 }
 
 impl Db {
+    /// Entries that fit, latest first.
+    pub async fn search_audit(
+        &self,
+        scope: &TenantScope,
+        filter: &AuditFilter,
+        most: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let text = filter.text.as_ref().map(|text| format!("%{}%", literal(&text.to_lowercase())));
+        let action = filter.action.as_ref().map(|action| format!("{}%", literal(action)));
+        let mut tx = self.read_tx().await?;
+        let rows = run!(&mut tx, all: (i64, i64, String, String, String, String), SEARCH, &scope.org_id,
+            filter.before.unwrap_or(i64::MAX), text, action, filter.since.unwrap_or(0),
+            filter.until.unwrap_or(i64::MAX), i64::from(most))?;
+        let entry =
+            |(seq, at, actor, action, target, detail)| AuditEntry { seq, at, actor, action, target, detail };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+
+    /// Writes down that the audit itself was taken out.
+    pub async fn audit_exported(&self, by: &UserAuth, what: &str, now: i64) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        let happened = Happened { action: "audit.export", target: "audit", detail: what };
+        append(&mut tx, by.scope(), happened, now).await?;
+        tx.commit().await
+    }
+
     /// The whole audit of an organization, and whether its chain is whole.
     pub async fn audit(&self, scope: &TenantScope) -> Result<(Vec<AuditEntry>, bool), StoreError> {
         let mut tx = self.read_tx().await?;
@@ -83,6 +128,17 @@ impl Db {
         whole &= head.is_some_and(|(head,)| head == before);
         Ok((entries, whole))
     }
+}
+
+/// A text that stands for itself in LIKE.
+fn literal(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').fold(String::with_capacity(text.len()), |mut out, c| {
+        if matches!(c, '!' | '%' | '_') {
+            out.push('!');
+        }
+        out.push(c);
+        out
+    })
 }
 
 /// Every field is length-prefixed, so that no two entries encode alike.

@@ -28,7 +28,7 @@ mod web_sessions;
 
 pub use agent_audit::{Continued, HeldChain, NewRecord};
 pub use agents::{Hello, OnlineAgent};
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, AuditFilter};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
@@ -36,7 +36,7 @@ pub use db::Db;
 pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
-pub use observations::Violation;
+pub use observations::{Connection, ListedViolation, Violation};
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};

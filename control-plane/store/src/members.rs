@@ -81,6 +81,9 @@ pub struct ListedInvite {
     pub expires_at: i64,
 }
 
+/// Organization, user, purpose, token.
+type UsedLink = (String, String, String, Option<String>);
+
 /// What a link that is still good is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkTarget {
@@ -214,9 +217,8 @@ impl Db {
             return Ok(None);
         }
         let mut tx = self.write_tx().await?;
-        type Row = (String, String, String, Option<String>);
-        let taken = run!(&mut tx, optional: Row, TAKE, digest(secret), now)?;
-        let Some((org_id, user_id, purpose, token_id)) = taken else { return Ok(None) };
+        let used = run!(&mut tx, optional: UsedLink, TAKE, digest(secret), now)?;
+        let Some((org_id, user_id, purpose, token_id)) = used else { return Ok(None) };
         let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
         let Some((email, held_by, slug)) = whose else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };

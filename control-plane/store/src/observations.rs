@@ -18,6 +18,14 @@ statements! {
     VIOLATION = "INSERT INTO scope_violations \
                  (org_id, agent_id, policy_id, schema_name, table_name, site, first_at, last_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    VIOLATIONS = "SELECT v.agent_id, a.name, a.database_name, v.policy_id, v.schema_name, v.table_name, v.site, \
+                  v.first_at, v.last_at, v.hits FROM scope_violations v JOIN agents a ON a.id = v.agent_id AND a.org_id = v.org_id \
+                  WHERE v.org_id = $1 AND v.last_at > $2 ORDER BY v.last_at DESC, v.policy_id, v.schema_name, v.table_name LIMIT 1000";
+    CONNECTIONS = "SELECT s.agent_id, s.id, a.database_name, s.user_id, u.email, s.started_at, s.ended_at, s.reason, s.statements \
+                   FROM sessions s JOIN agents a ON a.id = s.agent_id AND a.org_id = s.org_id \
+                   LEFT JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id \
+                   WHERE s.org_id = $1 AND (CAST($2 AS TEXT) IS NULL OR s.agent_id = $2) \
+                   ORDER BY s.started_at DESC, s.id DESC LIMIT $3";
     STARTED = "INSERT INTO sessions (org_id, agent_id, id, user_id, started_at) VALUES ($1, $2, $3, $4, $5) \
                ON CONFLICT (agent_id, id) DO NOTHING";
     ENDED = "UPDATE sessions SET ended_at = $5, reason = $6, statements = $7 \
@@ -38,7 +46,99 @@ pub struct Violation<'a> {
     pub site: &'a str,
 }
 
+/// A stored violation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedViolation {
+    /// The agent that refused.
+    pub agent_id: String,
+    /// Its name.
+    pub agent: String,
+    /// The database it serves.
+    pub database: String,
+    /// The policy.
+    pub policy_id: String,
+    /// The target's schema.
+    pub schema: String,
+    /// The target's name.
+    pub table: String,
+    /// Which enforcement site refused.
+    pub site: String,
+    /// Unix seconds.
+    pub first_at: i64,
+    /// Unix seconds.
+    pub last_at: i64,
+    /// How often, repeats folded.
+    pub hits: i64,
+}
+
+/// A developer's session at an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// The agent.
+    pub agent_id: String,
+    /// The session's id there.
+    pub id: String,
+    /// The database.
+    pub database: String,
+    /// Whose.
+    pub user_id: String,
+    /// Whose, if that is a member.
+    pub email: Option<String>,
+    /// Unix seconds.
+    pub started_at: i64,
+    /// Unix seconds.
+    pub ended_at: Option<i64>,
+    /// Why it ended.
+    pub reason: Option<String>,
+    /// How many.
+    pub statements: i64,
+}
+
+type ViolationRow = (String, String, String, String, String, String, String, i64, i64, i64);
+type ConnectionRow = (String, String, String, String, Option<String>, i64, Option<i64>, Option<String>, i64);
+
 impl Db {
+    /// Violations since a time, latest first.
+    pub async fn violations(
+        &self,
+        scope: &TenantScope,
+        since: i64,
+    ) -> Result<Vec<ListedViolation>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let rows = run!(&mut tx, all: ViolationRow, VIOLATIONS, &scope.org_id, since)?;
+        let listed =
+            |(agent_id, agent, database, policy_id, schema, table, site, first_at, last_at, hits)| {
+                ListedViolation {
+                    agent_id,
+                    agent,
+                    database,
+                    policy_id,
+                    schema,
+                    table,
+                    site,
+                    first_at,
+                    last_at,
+                    hits,
+                }
+            };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
+    /// Developers' sessions, latest first; of one agent or of all.
+    pub async fn connections(
+        &self,
+        scope: &TenantScope,
+        agent_id: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let rows = run!(&mut tx, all: ConnectionRow, CONNECTIONS, &scope.org_id, agent_id, i64::from(most))?;
+        let listed = |(agent_id, id, database, user_id, email, started_at, ended_at, reason, statements)| {
+            Connection { agent_id, id, database, user_id, email, started_at, ended_at, reason, statements }
+        };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
     /// Replaces the database's snapshot wholesale: what is no longer reported is no longer known.
     pub async fn replace_schema(
         &self,

@@ -25,6 +25,7 @@ statements! {
     END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
     END_ENROLMENTS = "DELETE FROM enrolment_tokens WHERE org_id = $1 AND created_by = $2 AND used_at IS NULL";
+    ONE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email = $2";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
 }
 
@@ -66,46 +67,34 @@ impl Db {
         let mut tx = self.write_tx().await?;
         // First of all, because it locks the organization: two admins cannot demote each other at once.
         let version = next_version(&mut tx, scope).await?;
-        let present = run!(&mut tx, optional: (String, String), BY_EMAIL, &scope.org_id, change.email)?;
-        let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
-        let role = change.role.or(present_role).unwrap_or(Role::Member);
-        if present_role == Some(Role::Admin)
-            && (role != Role::Admin || change.disabled)
-            && !has_other_admin(&mut tx, scope, change.email).await?
-        {
-            return Ok(Stored::LastAdmin);
-        }
-        let groups = write_json(change.groups, "group list")?;
-        let attributes = write_json(change.attributes, "attribute map")?;
-        let new_id = Uuid::now_v7().to_string();
-        let put = run!(
-            &mut tx,
-            optional: (String,),
-            PUT,
-            &new_id,
-            &scope.org_id,
-            change.email,
-            role.name(),
-            &groups,
-            &attributes,
-            change.disabled,
-            now
-        )?;
-        let (id,) = put.ok_or(StoreError::Decode("user"))?;
-        if present_role.is_some_and(|before| before != role) {
-            // What begun under another role does not go on under this one, nor come back with the old one.
-            run!(&mut tx, execute END_SESSIONS, &scope.org_id, &id)?;
-            run!(&mut tx, execute END_ENROLMENTS, &scope.org_id, &id)?;
-        }
-        if change.disabled {
-            end_everything(&mut tx, scope, &id, now).await?;
-        }
-        let detail = format!("role={} disabled={} groups={groups}", role.name(), change.disabled);
-        let what = Happened { action: "user.put", target: change.email, detail: &detail };
-        append(&mut tx, scope, what, now).await?;
+        let Some(id) = put(&mut tx, scope, change, now).await? else { return Ok(Stored::LastAdmin) };
+        tx.commit().await?;
+        Ok(Stored::Done(UserStored { id, directory_version: read_number(version, "directory version")? }))
+    }
+
+    /// Gives somebody another role, or ends or begins their access, and leaves everything else as it is. `None` if
+    /// there is nobody of that address.
+    pub async fn change_member(
+        &self,
+        scope: &TenantScope,
+        (email, role, disabled): (&str, Option<Role>, Option<bool>),
+        now: i64,
+    ) -> Result<Option<Stored>, StoreError> {
+        let mut tx = self.write_tx().await?;
+        let version = next_version(&mut tx, scope).await?;
+        let Some(row) = run!(&mut tx, optional: Row, ONE, &scope.org_id, email)? else { return Ok(None) };
+        let present = user(row)?;
+        let change = UserChange {
+            email,
+            role,
+            groups: &present.groups,
+            attributes: &present.attributes,
+            disabled: disabled.unwrap_or(present.disabled),
+        };
+        let Some(id) = put(&mut tx, scope, &change, now).await? else { return Ok(Some(Stored::LastAdmin)) };
         tx.commit().await?;
         let directory_version = read_number(version, "directory version")?;
-        Ok(Stored::Done(UserStored { id, directory_version }))
+        Ok(Some(Stored::Done(UserStored { id, directory_version })))
     }
 
     /// Everyone.
@@ -139,6 +128,42 @@ impl Db {
 pub(crate) async fn next_version(tx: &mut Tx, scope: &TenantScope) -> Result<i64, StoreError> {
     let version = run!(tx, optional: (i64,), NEXT_VERSION, &scope.org_id)?;
     Ok(version.ok_or(StoreError::Decode("organization"))?.0)
+}
+
+/// `None` if it would leave no enabled admin.
+async fn put(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    change: &UserChange<'_>,
+    now: i64,
+) -> Result<Option<String>, StoreError> {
+    let present = run!(tx, optional: (String, String), BY_EMAIL, &scope.org_id, change.email)?;
+    let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
+    let role = change.role.or(present_role).unwrap_or(Role::Member);
+    if present_role == Some(Role::Admin)
+        && (role != Role::Admin || change.disabled)
+        && !has_other_admin(tx, scope, change.email).await?
+    {
+        return Ok(None);
+    }
+    let groups = write_json(change.groups, "group list")?;
+    let attributes = write_json(change.attributes, "attribute map")?;
+    let new_id = Uuid::now_v7().to_string();
+    let (email, disabled) = (change.email, change.disabled);
+    let put = run!(tx, optional: (String,), PUT, &new_id, &scope.org_id, email, role.name(), &groups, &attributes,
+        disabled, now)?;
+    let (id,) = put.ok_or(StoreError::Decode("user"))?;
+    if present_role.is_some_and(|before| before != role) {
+        // What began under another role does not go on under this one, nor come back with the old one.
+        run!(tx, execute END_SESSIONS, &scope.org_id, &id)?;
+        run!(tx, execute END_ENROLMENTS, &scope.org_id, &id)?;
+    }
+    if disabled {
+        end_everything(tx, scope, &id, now).await?;
+    }
+    let detail = format!("role={} disabled={disabled} groups={groups}", role.name());
+    append(tx, scope, Happened { action: "user.put", target: email, detail: &detail }, now).await?;
+    Ok(Some(id))
 }
 
 /// Adds somebody new.

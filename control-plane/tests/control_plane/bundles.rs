@@ -3,7 +3,7 @@
 use crate::world::{Answer, NOW, Org, World};
 use daam_api::v1::BundleAccepted;
 use daam_bundle::{SigningKey, Source, StatementInput, TrustFile, TrustedKey, build};
-use daam_model::PolicySet;
+use daam_model::{Origin, Policy, PolicySet, SessionLimits, Subjects};
 use reqwest::Method;
 
 pub(crate) fn trust(org: &str, key: &SigningKey) -> TrustFile {
@@ -11,7 +11,17 @@ pub(crate) fn trust(org: &str, key: &SigningKey) -> TrustFile {
 }
 
 pub(crate) fn bundle(org: &str, database: &str, serial: u64, key: Option<&SigningKey>) -> Vec<u8> {
-    let set = PolicySet { database: database.to_owned(), ..PolicySet::default() };
+    let policy = Policy {
+        name: "everything".to_owned(),
+        description: String::new(),
+        subjects: Subjects { everyone: true, ..Subjects::default() },
+        grants: Vec::new(),
+        masks: Vec::new(),
+        session: SessionLimits::default(),
+        request: None,
+        origin: Origin { file: "policies/all.yaml".to_owned(), line: 1 },
+    };
+    let set = PolicySet { database: database.to_owned(), policies: vec![policy], ..PolicySet::default() };
     let input = StatementInput {
         org: org.to_owned(),
         epoch: 1,

@@ -8,13 +8,16 @@
 )]
 
 mod audit;
+mod browser;
 mod bundles;
 mod certificates;
 mod connect;
+mod console;
 mod enrolment;
 mod lifecycle;
 mod link;
 mod members;
+mod pages;
 mod people;
 mod process;
 mod rotation;
@@ -56,6 +59,13 @@ contract![
     people::a_disabled_user_is_out_at_once,
     members::an_admin_invites_and_an_auditor_only_looks_on,
     members::an_invite_says_what_it_would_not_do,
+    console::every_page_refuses_strangers_and_wrong_roles,
+    console::every_page_keeps_tenants_apart,
+    console::a_link_signs_in_once_and_only_by_the_button,
+    console::nothing_is_changed_from_another_site,
+    console::signing_in_and_moving_always_begins_another_session,
+    console::what_the_pages_change_is_changed,
+    console::the_audit_is_found_and_taken_out_whole,
     certificates::a_user_certificate_names_its_caller_for_at_most_twelve_hours,
     certificates::an_agent_renews_its_own_certificate,
     enrolment::an_agent_enrols_once_and_is_named_by_its_token,

@@ -1,6 +1,7 @@
 //! The program itself.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,31 @@ fn help_has_examples() {
     let text = String::from_utf8(help.stdout).unwrap();
     for expected in ["Examples:", "--behind-tls-proxy", "create-organization", "bootstrap-token"] {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+}
+
+/// The page shows how to begin and how to get back in; it is run as it stands.
+#[test]
+fn the_commands_of_the_page_on_the_control_plane_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = std::fs::read_to_string(root.join("policy-examples/control-plane.md")).unwrap();
+    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(lines.len() >= 4, "{lines:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    for line in lines {
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .current_dir(dir.path())
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "`{line}`: {said}");
+        if line.contains("sign-in-link") {
+            assert!(said.trim().starts_with("https://daam.example.com/sign-in/link/daam_sgn_"), "{said}");
+        }
     }
 }
 

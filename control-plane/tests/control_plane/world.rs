@@ -1,8 +1,10 @@
 //! A running control plane with one organization, its admin, and a clock that moves when told.
 
-use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, TokenCreated};
+use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, LinkCreated, TokenCreated};
 use daam_control_plane::{Clock, Config, Server, Transport};
 use daam_postgres::Cluster;
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,11 +40,12 @@ pub(crate) struct Org {
     pub(crate) slug: String,
     pub(crate) admin_id: String,
     pub(crate) token: String,
+    pub(crate) link: String,
 }
 
 impl From<Bootstrapped> for Org {
     fn from(made: Bootstrapped) -> Self {
-        Self { slug: made.org, admin_id: made.user_id, token: made.token }
+        Self { slug: made.org, admin_id: made.user_id, token: made.token, link: made.sign_in_link }
     }
 }
 
@@ -59,6 +62,7 @@ pub(crate) struct World {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) kind: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -76,7 +80,8 @@ impl World {
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();
-        Self { server, dir, config, clock, http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        Self { server, dir, config, clock, http }
     }
 
     pub(crate) async fn restart(self) -> Self {
@@ -160,6 +165,49 @@ impl World {
         Answer::of(self.request(Method::GET, path).bearer_auth(token)).await
     }
 
+    /// A form of one of our pages, as a browser sends it.
+    pub(crate) async fn submit(&self, path: &str, cookie: Option<&str>, form: &str) -> Answer {
+        let mut request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", format!("__Host-sid={cookie}"));
+        }
+        let kind = "application/x-www-form-urlencoded";
+        Answer::of(request.header("content-type", kind).body(form.to_owned())).await
+    }
+
+    /// A page.
+    pub(crate) async fn look(&self, path: &str, cookie: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path).header("cookie", format!("__Host-sid={cookie}"))).await
+    }
+
+    /// The session that a one-time link begins.
+    pub(crate) async fn sign_in(&self, link: &str) -> String {
+        self.submit(path_of(link), None, "").await.cookie()
+    }
+
+    /// The authority browsers reach it by.
+    pub(crate) fn host(&self) -> String {
+        format!("localhost:{}", self.server.address().port())
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.host())
+    }
+
+    /// The operator's link for somebody.
+    pub(crate) async fn recover(&self, org: &Org, email: &str) -> String {
+        let db = self.server.app().db();
+        let made = db.recovery_link(&org.slug, email, (self.now(), self.now() + 60)).await.unwrap().unwrap();
+        self.url(&format!("/sign-in/link/{}", made.reveal()))
+    }
+
+    /// The session of an API token's holder.
+    pub(crate) async fn session(&self, token: &str) -> String {
+        let made: LinkCreated =
+            self.call(Method::POST, "/v1/console-link", token, &json!({})).await.json(201);
+        self.sign_in(&made.link).await
+    }
+
     pub(crate) async fn call(&self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
         self.send(method, path, token, body.to_string().into_bytes()).await
     }
@@ -169,13 +217,44 @@ impl World {
     }
 }
 
+/// The path of an absolute address.
+pub(crate) fn path_of(url: &str) -> &str {
+    let at = url.find("://").map_or(0, |at| at + 3);
+    &url[at + url[at..].find('/').unwrap()..]
+}
+
 impl Answer {
+    /// The session cookie it sets.
+    pub(crate) fn cookie(&self) -> String {
+        assert_eq!(self.status.as_u16(), 303, "{}", self.text());
+        let set = self.headers["set-cookie"].to_str().unwrap();
+        let (value, terms) = set.strip_prefix("__Host-sid=").unwrap().split_once("; ").unwrap();
+        for term in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+            assert!(terms.split("; ").any(|set| set == term), "{terms}");
+        }
+        value.to_owned()
+    }
+
+    pub(crate) fn location(&self) -> &str {
+        self.headers.get("location").map_or("", |at| at.to_str().unwrap())
+    }
+
+    /// A page that refuses with this status and code.
+    pub(crate) fn page_refused(self, status: u16, code: &str) -> String {
+        let answer = self.ok(status);
+        let text = answer.text();
+        assert!(answer.kind.starts_with("text/html"), "{text}");
+        assert!(text.contains(&format!("<code>{code}</code>")), "{text}");
+        text
+    }
+
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let status = response.status();
         let kind =
             response.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
-        Self { status, kind, body: response.bytes().await.unwrap().to_vec() }
+        let headers = response.headers().clone();
+        Self { status, kind, headers, body: response.bytes().await.unwrap().to_vec() }
     }
 
     pub(crate) fn text(&self) -> String {

@@ -1,0 +1,86 @@
+//! The console: pages and forms over the same store and the same rules as the API, without JavaScript.
+//!
+//! A browser says who it is by a session cookie, and only here; what changes something must come from our own pages.
+//! Pages are rendered on the server by templates that escape what they are given, under a policy that lets nothing else
+//! run. What it refuses: cross-site forms, other origins' frames, sessions that ended, and addresses to go on to that are
+//! not paths of ours.
+
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::guard::Who;
+use crate::problem::Refusal;
+use crate::routes::{Route, SMALL, Surface, audit as audit_routes};
+use askama::Template;
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+mod account;
+mod agents;
+mod audit;
+mod cookie;
+mod databases;
+mod door;
+mod form;
+mod members;
+mod overview;
+mod session;
+mod shell;
+mod tokens;
+
+pub(crate) use session::guard;
+
+/// The console's routes.
+pub(crate) fn table() -> Vec<Route> {
+    let route = |method, path, who, handler: MethodRouter<Arc<App>>| {
+        let surface = Surface::Console;
+        Route { method, path, who, surface, body_limit: SMALL, handler }
+    };
+    vec![
+        route("GET", "/assets/console.css", Who::Anyone, get(style)),
+        route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
+        route("GET", "/sign-in/link/{secret}", Who::Anyone, get(door::show_link)),
+        route("POST", "/sign-in/link/{secret}", Who::Anyone, post(door::use_link)),
+        route("POST", "/sign-out", Who::User, post(door::sign_out)),
+        route("POST", "/switch", Who::User, post(door::switch)),
+        route("GET", "/", Who::User, get(overview::show)),
+        route("GET", "/account", Who::User, get(account::show)),
+        route("POST", "/account/sessions/{id}/end", Who::User, post(account::end)),
+        route("GET", "/databases", Who::User, get(databases::list)),
+        route("GET", "/databases/{db}", Who::User, get(databases::show)),
+        route("GET", "/databases/{db}/policies/{policy}", Who::User, get(databases::policy)),
+        route("GET", "/tokens", Who::User, get(tokens::list)),
+        route("POST", "/tokens", Who::User, post(tokens::create)),
+        route("POST", "/tokens/{id}/delete", Who::User, post(tokens::remove)),
+        route("GET", "/agents", Who::Overseer, get(agents::list)),
+        route("GET", "/agents/{id}", Who::Overseer, get(agents::show)),
+        route("GET", "/connections", Who::Overseer, get(agents::connections)),
+        route("GET", "/audit", Who::Overseer, get(audit::show)),
+        route("GET", "/audit/export", Who::Overseer, get(audit_routes::export)),
+        route("GET", "/members", Who::Overseer, get(members::list)),
+        route("POST", "/members/invite", Who::Admin, post(members::invite)),
+        route("POST", "/members/invites/{id}/withdraw", Who::Admin, post(members::withdraw)),
+        route("POST", "/members/{email}/role", Who::Admin, post(members::role)),
+        route("POST", "/members/{email}/disable", Who::Admin, post(members::disable)),
+        route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
+    ]
+}
+
+/// A page.
+fn page(template: &impl Template) -> Result<Response, Refusal> {
+    let text = template.render().map_err(|error| Refusal::internal("render a page", &error))?;
+    Ok(Html(text).into_response())
+}
+
+/// Unix seconds as a date and a time, for templates.
+fn when(at: impl Borrow<i64>) -> String {
+    let text = rfc3339(*at.borrow());
+    text.replacen('T', " ", 1).trim_end_matches('Z').to_owned() + " UTC"
+}
+
+async fn style() -> Response {
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+    ([kind], include_str!("../assets/console.css")).into_response()
+}
