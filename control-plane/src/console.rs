@@ -40,6 +40,7 @@ pub(crate) fn table() -> Vec<Route> {
     };
     vec![
         route("GET", "/assets/console.css", Who::Anyone, get(style)),
+        route("GET", "/assets/icon.svg", Who::Anyone, get(icon)),
         route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
         route("GET", "/sign-in/link/{secret}", Who::Anyone, get(door::show_link)),
         route("POST", "/sign-in/link/{secret}", Who::Anyone, post(door::use_link)),
@@ -72,6 +73,11 @@ pub(crate) fn table() -> Vec<Route> {
 fn page(template: &impl Template) -> Result<Response, Refusal> {
     let text = template.render().map_err(|error| Refusal::internal("render a page", &error))?;
     Ok(Html(text).into_response())
+}
+
+async fn icon() -> Response {
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
+    ([kind], include_str!("../assets/icon.svg")).into_response()
 }
 
 /// Unix seconds as a date and a time, for templates.

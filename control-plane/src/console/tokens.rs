@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "tokens.html")]
-struct Tokens {
+struct TokensPage {
     shell: Shell,
     tokens: Vec<ListedToken>,
     made: Option<String>,
@@ -30,7 +30,7 @@ pub(super) async fn list(
     user: Member,
 ) -> Result<Response, Refusal> {
     let tokens = app.db().tokens(&user, app.now()).await?;
-    page(&Tokens { shell: Shell::of(&session, "/tokens"), tokens, made: None })
+    page(&TokensPage { shell: Shell::of(&session, "/tokens"), tokens, made: None })
 }
 
 /// The form.
@@ -52,7 +52,7 @@ pub(super) async fn create(
     let by = (session.method() == Method::Token).then(|| session.expires_at());
     let made = make(&app, &user, &NewToken { name: form.name, email: None, expires_in }, by).await?;
     let tokens = app.db().tokens(&user, app.now()).await?;
-    page(&Tokens { shell: Shell::of(&session, "/tokens"), tokens, made: Some(made.token) })
+    page(&TokensPage { shell: Shell::of(&session, "/tokens"), tokens, made: Some(made.token) })
 }
 
 pub(super) async fn remove(

@@ -35,7 +35,7 @@ impl Browser {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let mut programs = names.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
         let found = programs.find(|program| program.is_file());
-        let chromium = found.expect("no chromium on PATH; run ci/setup");
+        let chromium = found.unwrap_or_else(|| panic!("no chromium on PATH; run ci/setup"));
         let mut child = peer("browser.mjs")
             .env("DAAM_CHROMIUM", chromium)
             .stdin(Stdio::piped())
@@ -49,8 +49,8 @@ impl Browser {
 
     async fn ask(&mut self, asked: Value) -> Value {
         self.input.write_all(format!("{asked}\n").as_bytes()).await.unwrap();
-        let line = self.output.next_line().await.unwrap().expect("the browser is gone");
-        let mut answer: Value = serde_json::from_str(&line).unwrap();
+        let line = self.output.next_line().await.unwrap();
+        let mut answer: Value = serde_json::from_str(line.as_deref().unwrap_or("gone")).unwrap();
         assert!(answer.get("error").is_none(), "{asked}: {answer}");
         answer["ok"].take()
     }

@@ -35,7 +35,7 @@ fn the_commands_of_the_page_on_the_control_plane_run() {
             .unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(output.status.success(), "`{line}`: {said}");
-        if line.contains("sign-in-link") {
+        if line.contains("sign-in-link --data-dir") {
             assert!(said.trim().starts_with("https://daam.example.com/sign-in/link/daam_sgn_"), "{said}");
         }
     }

@@ -219,8 +219,8 @@ impl World {
 
 /// The path of an absolute address.
 pub(crate) fn path_of(url: &str) -> &str {
-    let at = url.find("://").map_or(0, |at| at + 3);
-    &url[at + url[at..].find('/').unwrap()..]
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    authority.find('/').map_or("/", |at| authority.split_at(at).1)
 }
 
 impl Answer {
