@@ -290,7 +290,9 @@ async fn resolve(offers: Vec<RelayOffer>) -> Vec<RelayTarget> {
     let mut targets = Vec::new();
     for offer in offers {
         match tokio::net::lookup_host(offer.address.as_str()).await.map(|mut found| found.next()) {
-            Ok(Some(addr)) => targets.push(RelayTarget { addr, ticket: offer.ticket }),
+            Ok(Some(addr)) => {
+                targets.push(RelayTarget::new(addr, &offer.address, offer.ticket));
+            }
             Ok(None) => tracing::warn!(relay = offer.address, "the relay's name has no address"),
             Err(error) => tracing::warn!(relay = offer.address, %error, "the relay's name does not resolve"),
         }

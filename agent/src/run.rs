@@ -317,6 +317,7 @@ async fn listen(identity: &Identity) -> Result<Listener, RunError> {
         ca_pem: identity.ca_pem.clone(),
         org: identity.credentials.org.clone(),
         database: identity.agent.database.clone(),
+        tcp: daam_tunnel::TcpSettings::default(),
     })
     .await
     .map_err(RunError::at("listen for the tunnel"))

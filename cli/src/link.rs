@@ -8,7 +8,7 @@ use crate::credentials::IdentityStore;
 use crate::error::{CliError, Doing as _};
 use daam_api::v1::ConnectOffer;
 use daam_identity::AgentPrincipal;
-use daam_tunnel::{DialPlan, PathPreference, RelayTarget, Tunnel};
+use daam_tunnel::{DialPlan, PathPreference, RelayTarget, TcpSettings, Tunnel};
 use futures_util::FutureExt as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct LinkConfig {
     pub device: String,
     /// Which path to take.
     pub prefer: PathPreference,
+    /// How relays are reached over TCP.
+    pub tcp: TcpSettings,
 }
 
 /// A tunnel that is made when needed.
@@ -78,6 +80,7 @@ impl Link {
             cert_pem: identity.certificate_pem,
             key_pem: Zeroizing::new(identity.key_pem),
             prefer: self.config.prefer,
+            tcp: self.config.tcp.clone(),
         };
         let tunnel = daam_tunnel::dial(plan)
             .await
@@ -128,7 +131,8 @@ async fn relays(offer: &ConnectOffer) -> Vec<RelayTarget> {
     let mut targets = Vec::new();
     for relay in &offer.relays {
         let resolved = addresses(std::slice::from_ref(&relay.address)).await;
-        targets.extend(resolved.into_iter().map(|addr| RelayTarget { addr, ticket: relay.ticket.clone() }));
+        let target = |addr| RelayTarget::new(addr, &relay.address, relay.ticket.clone());
+        targets.extend(resolved.into_iter().map(target));
     }
     targets
 }

@@ -22,6 +22,35 @@ pub struct Now {
     pub unix: i64,
 }
 
+/// Where a packet came from and goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// A UDP address.
+    Udp(SocketAddr),
+    /// A TCP connection, by the number it got when it was accepted.
+    Tcp {
+        /// Never used twice.
+        connection: u64,
+        /// Its other end.
+        addr: SocketAddr,
+    },
+}
+
+impl Peer {
+    /// The address it is seen at.
+    pub fn addr(self) -> SocketAddr {
+        match self {
+            Self::Udp(addr) | Self::Tcp { addr, .. } => addr,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Udp(addr)
+    }
+}
+
 /// What to do with a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -30,7 +59,7 @@ pub enum Action {
     /// Send this back to where the packet came from.
     Reply(Vec<u8>),
     /// Send the packet on, unchanged.
-    Forward(SocketAddr),
+    Forward(Peer),
 }
 
 /// Counts since the start.
@@ -55,7 +84,7 @@ struct AgentKey {
 #[derive(Debug)]
 struct Agent {
     key: AgentKey,
-    addr: SocketAddr,
+    peer: Peer,
     heard: Duration,
     expires_unix: i64,
 }
@@ -63,7 +92,7 @@ struct Agent {
 #[derive(Debug)]
 struct Session {
     agent: u32,
-    client: SocketAddr,
+    client: Peer,
     holder: [u8; 32],
     instance: u64,
     heard: Duration,
@@ -86,6 +115,7 @@ pub struct Forwarder {
     answers: Bucket,
     drawings: u64,
     counters: Counters,
+    leaving: bool,
 }
 
 impl Forwarder {
@@ -104,6 +134,7 @@ impl Forwarder {
             networks: HashMap::new(),
             drawings: 0,
             counters: Counters::default(),
+            leaving: false,
         }
     }
 
@@ -117,8 +148,21 @@ impl Forwarder {
         (self.agents.len(), self.sessions.len())
     }
 
+    /// From now on nobody new is bound; those who are go on being served.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// What to tell everybody who is bound when the relay goes away: use another.
+    pub fn farewells(&self) -> Vec<(Peer, Vec<u8>)> {
+        let word = |number: u32| Answer::Leaving { session: number }.encode();
+        let agents = self.agents.iter().map(|(number, agent)| (agent.peer, word(*number)));
+        agents.chain(self.sessions.iter().map(|(number, session)| (session.client, word(*number)))).collect()
+    }
+
     /// Decides about one packet.
-    pub fn handle(&mut self, packet: &[u8], from: SocketAddr, now: Now) -> Action {
+    pub fn handle(&mut self, packet: &[u8], from: impl Into<Peer>, now: Now) -> Action {
+        let from = from.into();
         if let Some(session) = wire::data_session(packet) {
             return self.data(session, packet.len(), from, now);
         }
@@ -142,7 +186,7 @@ impl Forwarder {
         self.networks.retain(|_, bucket| !bucket.is_full(rate, now.monotonic));
     }
 
-    fn data(&mut self, number: u32, length: usize, from: SocketAddr, now: Now) -> Action {
+    fn data(&mut self, number: u32, length: usize, from: Peer, now: Now) -> Action {
         let idle = self.limits.idle;
         let ends = self.sessions.get_mut(&number).and_then(|session| {
             let agent = self.agents.get_mut(&session.agent)?;
@@ -152,9 +196,9 @@ impl Forwarder {
         let to = match ends {
             Some((session, agent)) if from == session.client => {
                 session.heard = now.monotonic;
-                Some((session, agent.addr))
+                Some((session, agent.peer))
             }
-            Some((session, agent)) if from == agent.addr => {
+            Some((session, agent)) if from == agent.peer => {
                 agent.heard = now.monotonic;
                 let client = session.client;
                 Some((session, client))
@@ -172,10 +216,10 @@ impl Forwarder {
         Action::Forward(to)
     }
 
-    fn keep_alive(&mut self, number: u32, from: SocketAddr, now: Now) -> Action {
+    fn keep_alive(&mut self, number: u32, from: Peer, now: Now) -> Action {
         let idle = self.limits.idle;
         if let Some(agent) = self.agents.get_mut(&number)
-            && agent.addr == from
+            && agent.peer == from
             && agent_lives(agent, idle, now)
         {
             agent.heard = now.monotonic;
@@ -192,8 +236,8 @@ impl Forwarder {
         self.unknown(number, now)
     }
 
-    fn bind(&mut self, bind: &Bind, from: SocketAddr, now: Now) -> Action {
-        let asker = Asker { from, instance: bind.instance, ticket: &bind.ticket };
+    fn bind(&mut self, bind: &Bind, from: Peer, now: Now) -> Action {
+        let asker = Asker { from: from.addr(), instance: bind.instance, ticket: &bind.ticket };
         let Some(proof) = &bind.proof else {
             let cookie = self.cookies.make(asker, now.monotonic);
             // Of its own, so that a flood of stray packets keeps nobody from binding.
@@ -209,7 +253,7 @@ impl Forwarder {
             Err(why) => Err(why),
         };
         let answer = match bound {
-            Ok(session) => Answer::Bound { instance: bind.instance, session, observed: from },
+            Ok(session) => Answer::Bound { instance: bind.instance, session, observed: from.addr() },
             Err(why) => {
                 self.counters.refused += 1;
                 Answer::Refused { instance: bind.instance, why }
@@ -224,9 +268,12 @@ impl Forwarder {
         bind: &Bind,
         cookie: &[u8; wire::COOKIE_BYTES],
         signature: &[u8; 64],
-        (from, now): (SocketAddr, Now),
+        (from, now): (Peer, Now),
     ) -> Result<HeldGrant, BindRefusal> {
-        if !self.network_may_bind(from.ip(), now.monotonic) {
+        if self.leaving {
+            return Err(BindRefusal::Leaving);
+        }
+        if !self.network_may_bind(from.addr().ip(), now.monotonic) {
             return Err(BindRefusal::Busy);
         }
         let ticket = self.verifier.verify(&bind.ticket, now.unix).map_err(|error| match error {
@@ -239,13 +286,7 @@ impl Forwarder {
         if held.grant().org == self.org { Ok(held) } else { Err(BindRefusal::Ticket) }
     }
 
-    fn remember(
-        &mut self,
-        held: &HeldGrant,
-        bind: &Bind,
-        from: SocketAddr,
-        now: Now,
-    ) -> Result<u32, BindRefusal> {
+    fn remember(&mut self, held: &HeldGrant, bind: &Bind, from: Peer, now: Now) -> Result<u32, BindRefusal> {
         let grant = held.grant();
         let key = AgentKey { org: grant.org.clone(), agent_id: grant.agent_id.clone() };
         match grant.role {
@@ -258,7 +299,7 @@ impl Forwarder {
         &mut self,
         key: AgentKey,
         expires_unix: i64,
-        addr: SocketAddr,
+        peer: Peer,
         now: Now,
     ) -> Result<u32, BindRefusal> {
         let number = match self.agent_numbers.get(&key) {
@@ -267,7 +308,7 @@ impl Forwarder {
             None => self.free_number(0),
         };
         self.agent_numbers.insert(key.clone(), number);
-        self.agents.insert(number, Agent { key, addr, heard: now.monotonic, expires_unix });
+        self.agents.insert(number, Agent { key, peer, heard: now.monotonic, expires_unix });
         Ok(number)
     }
 
@@ -276,7 +317,7 @@ impl Forwarder {
         key: &AgentKey,
         held: &HeldGrant,
         bind: &Bind,
-        (from, now): (SocketAddr, Now),
+        (from, now): (Peer, Now),
     ) -> Result<u32, BindRefusal> {
         let number = *self.agent_numbers.get(key).ok_or(BindRefusal::NoAgent)?;
         let agent = self.agents.get(&number).ok_or(BindRefusal::NoAgent)?;
@@ -293,7 +334,8 @@ impl Forwarder {
         }
         let tickets = self.sessions.values().filter(|session| of_ticket(session)).count();
         let agents = self.sessions.values().filter(|session| session.agent == number).count();
-        let near = |session: &&Session| network_of(session.client.ip()) == network_of(from.ip());
+        let near =
+            |session: &&Session| network_of(session.client.addr().ip()) == network_of(from.addr().ip());
         let neighbours = self.sessions.values().filter(near).count();
         if self.sessions.len() >= self.limits.sessions
             || tickets >= self.limits.sessions_per_ticket
@@ -366,7 +408,7 @@ fn session_lives(session: &Session, idle: Duration, now: Duration) -> bool {
 }
 
 /// IPv4 /24 and IPv6 /48: what one subscriber or attacker typically has.
-fn network_of(ip: IpAddr) -> IpAddr {
+pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();

@@ -17,6 +17,10 @@ pub struct Limits {
     pub sessions_per_network: usize,
     /// Source networks whose BIND rate is remembered.
     pub networks: usize,
+    /// TCP connections at once.
+    pub connections: usize,
+    /// TCP connections from one network.
+    pub connections_per_network: usize,
     /// BINDs per second from one network, after it proved its address.
     pub binds_per_second: u64,
     /// Answers about unknown sessions per second, to everyone together.
@@ -40,6 +44,8 @@ impl Default for Limits {
             sessions_per_ticket: 16,
             sessions_per_network: 512,
             networks: 8_192,
+            connections: 8_192,
+            connections_per_network: 512,
             binds_per_second: 20,
             answers_per_second: 5_000,
             challenges_per_second: 50_000,

@@ -8,17 +8,23 @@ use daam_identity::ticket::TicketVerifier;
 use daam_relay::control::{ControlPlane, write_private};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
-use daam_relay::serve::RelaySocket;
+use daam_relay::serve::{Beside, RelaySocket, Snapshot, TcpEvent};
+use daam_relay::tls_files::TlsFiles;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often the control plane is told our address again, so that one restored from a backup learns it.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(300);
+/// Packets from TCP peers waiting to be forwarded.
+const TCP_EVENTS: usize = 1024;
 
 /// Forwards tunnel packets between developers and agents that cannot reach each other.
 #[derive(Debug, Parser)]
@@ -31,14 +37,33 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Enrol if needed, then forward until stopped.
+    #[command(after_help = "Examples:
+  daam-relay serve --listen 0.0.0.0:443 --advertise relay.example.com:443 --control-plane https://daam.example.com \\
+    --enrolment-token-file token --state-dir /var/lib/daam-relay \\
+    --tls-cert fullchain.pem --tls-key privkey.pem --metrics 127.0.0.1:9464
+
+SIGTERM tells every peer to move to another relay, waits until they did (at most --drain seconds), then ends.
+A second SIGTERM, or SIGINT, ends at once.")]
     Serve(Serve),
 }
 
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// UDP address to forward on.
+    /// UDP address to forward on; TCP, too, if there is a certificate.
     #[arg(long)]
     listen: SocketAddr,
+    /// TLS certificate chain (PEM) for peers that only get through by TCP; read again when it changes.
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Serve `/metrics` (Prometheus) and `/healthz` over HTTP here.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+    /// On SIGTERM, give peers so long to move to another relay.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    drain: u64,
     /// Address others reach it at, `host:port`; the listening address if absent.
     #[arg(long)]
     advertise: Option<String>,
@@ -89,16 +114,17 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Serve) -> anyhow::Result<()> {
     let exit_on_stdin_close = arguments.exit_on_stdin_close;
+    let (leave, leaving) = watch::channel(false);
     tokio::select! {
-        served = serve(arguments) => served,
-        stopped = stop(exit_on_stdin_close) => {
+        served = serve(arguments, leaving) => served,
+        stopped = stop(exit_on_stdin_close, leave) => {
             tracing::info!("stopping");
             stopped
         }
     }
 }
 
-async fn serve(arguments: Serve) -> anyhow::Result<()> {
+async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Result<()> {
     let control = ControlPlane::new(&arguments.control_plane)?;
     let socket = RelaySocket::bind(arguments.listen)
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
@@ -108,7 +134,12 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let verifier = TicketVerifier::from_base64(&enrolment.ticket_key)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("no randomness from the operating system")?;
-    let forwarder = Forwarder::new(&enrolment.org, verifier, secret, Limits::default());
+    let limits = Limits::default();
+    let forwarder = Forwarder::new(&enrolment.org, verifier, secret, limits.clone());
+    let (events, beside) = mpsc::channel(TCP_EVENTS);
+    let (snapshots, seen) = watch::channel(Snapshot::default());
+    let beside = Beside::new(beside, snapshots, leaving, Duration::from_secs(arguments.drain));
+    let _beside = [tcp(&arguments, &limits, events).await?, metrics(&arguments, seen).await?];
     let advertised = arguments.advertise.unwrap_or_else(|| local.clone());
     let ready = async {
         control.announce(&enrolment, &advertised).await.with_context(|| {
@@ -131,21 +162,61 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        ended = socket.forward(forwarder) => ended.context("the socket failed"),
+        ended = socket.forward_with(forwarder, beside) => ended.context("the socket failed"),
         refused = ready => refused,
     }
 }
 
-/// Returns when the process should end.
-async fn stop(exit_on_stdin_close: bool) -> anyhow::Result<()> {
+/// Takes peers over TCP, if there is a certificate.
+async fn tcp(
+    arguments: &Serve,
+    limits: &Limits,
+    events: mpsc::Sender<TcpEvent>,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else { return Ok(None) };
+    let files = Arc::new(TlsFiles::open(certificate, key)?);
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} for TCP", arguments.listen))?;
+    let limits = limits.clone();
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        tokio::select! {
+            () = daam_relay::tcp::accept(listener, Arc::clone(&files), &limits, events) => {}
+            () = files.watch() => {}
+        }
+    }))))
+}
+
+async fn metrics(
+    arguments: &Serve,
+    snapshots: watch::Receiver<Snapshot>,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some(at) = arguments.metrics else { return Ok(None) };
+    let listener = tokio::net::TcpListener::bind(at)
+        .await
+        .with_context(|| format!("cannot listen on {at} for metrics"))?;
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, daam_relay::metrics::router(snapshots)).await {
+            tracing::error!(%error, "metrics are not served any more");
+        }
+    }))))
+}
+
+/// Returns when the process should end at once; a request to terminate makes the relay leave by itself.
+async fn stop(exit_on_stdin_close: bool, leave: watch::Sender<bool>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = stdin_closed(), if exit_on_stdin_close => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {
+                if leave.send_replace(true) {
+                    return Ok(());
+                }
+            }
+            _ = interrupt.recv() => return Ok(()),
+            () = stdin_closed(), if exit_on_stdin_close => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 async fn stdin_closed() {

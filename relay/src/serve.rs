@@ -3,14 +3,16 @@
 //! A received batch (GRO) is decided packet by packet; neighbours of one size for one destination leave as one
 //! batch again (GSO). When the socket is full, packets are dropped: a relay never queues and never waits.
 
-use crate::forward::{Action, Forwarder, Now};
+use crate::forward::{Action, Counters, Forwarder, Now, Peer};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -18,6 +20,10 @@ const BATCH_BYTES: usize = 65_536;
 const BATCHES: usize = quinn_udp::BATCH_SIZE;
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// Between two words of farewell, which get lost like other packets.
+const FAREWELL_EVERY: Duration = Duration::from_millis(400);
+/// Peers hear the farewell, ask the other relay, and move.
+const LEAST_LEAVE: Duration = Duration::from_millis(1500);
 
 /// The relay's socket.
 pub struct RelaySocket {
@@ -51,18 +57,52 @@ impl RelaySocket {
     }
 
     /// Forwards until dropped. Returns only if the socket itself fails.
-    pub async fn forward(self, mut forwarder: Forwarder) -> io::Result<()> {
+    pub async fn forward(self, forwarder: Forwarder) -> io::Result<()> {
+        self.forward_with(forwarder, Beside::none()).await
+    }
+
+    /// Forwards between UDP and TCP peers until told to leave and empty, or the socket fails.
+    pub async fn forward_with(self, mut forwarder: Forwarder, mut beside: Beside) -> io::Result<()> {
         let started = Instant::now();
         let mut storage = vec![0_u8; BATCH_BYTES * BATCHES];
         let mut expire = tokio::time::interval(EXPIRE_EVERY);
         let mut report = tokio::time::interval_at(started + REPORT_EVERY, REPORT_EVERY);
+        let mut leaving = Leaving::default();
         loop {
             tokio::select! {
                 ready = self.io.readable() => {
                     ready?;
-                    self.receive(&mut storage, &mut forwarder, now(started));
+                    self.receive(&mut storage, &mut forwarder, (now(started), &beside.outlets));
                 }
-                _ = expire.tick() => forwarder.expire(now(started)),
+                Some(event) = beside.events.recv() => {
+                    self.tcp_event(event, &mut forwarder, (now(started), &mut beside.outlets));
+                }
+                _ = expire.tick() => {
+                    forwarder.expire(now(started));
+                    let (agents, sessions) = forwarder.size();
+                    let snapshot = Snapshot {
+                        agents,
+                        sessions,
+                        connections: beside.outlets.len(),
+                        counters: forwarder.counters(),
+                        leaving: leaving.since.is_some(),
+                        at: Some(Instant::now()),
+                    };
+                    beside.snapshots.send_replace(snapshot);
+                }
+                () = leave(&mut beside.leave, leaving.since.is_some()) => {
+                    tracing::info!("telling every peer to move");
+                    forwarder.leave();
+                    leaving.since = Some(Instant::now());
+                }
+                () = tokio::time::sleep_until(leaving.next), if leaving.since.is_some() => {
+                    for (peer, packet) in forwarder.farewells() {
+                        self.send_to(peer, &packet, &beside.outlets);
+                    }
+                    if leaving.is_over(forwarder.counters().forwarded, beside.patience) {
+                        return Ok(());
+                    }
+                }
                 _ = report.tick() => {
                     let (agents, sessions) = forwarder.size();
                     let counters = forwarder.counters();
@@ -72,7 +112,37 @@ impl RelaySocket {
         }
     }
 
-    fn receive(&self, storage: &mut [u8], forwarder: &mut Forwarder, now: Now) {
+    fn tcp_event(&self, event: TcpEvent, forwarder: &mut Forwarder, (now, outlets): (Now, &mut Outlets)) {
+        match event {
+            TcpEvent::Opened(connection, outlet) => {
+                outlets.insert(connection, outlet);
+            }
+            TcpEvent::Closed(connection) => {
+                outlets.remove(&connection);
+            }
+            TcpEvent::Packet(peer, packet) => match forwarder.handle(&packet, peer, now) {
+                Action::Forward(to) => self.send_to(to, &packet, outlets),
+                Action::Reply(bytes) => self.send_to(peer, &bytes, outlets),
+                Action::Drop => {}
+            },
+        }
+    }
+
+    fn send_to(&self, peer: Peer, packet: &[u8], outlets: &Outlets) {
+        match peer {
+            Peer::Udp(addr) => self.send(addr, packet, None, None),
+            Peer::Tcp { connection, .. } => {
+                // Full means that the peer is slower than the session: a relay drops, and QUIC slows down.
+                if let Some(outlet) = outlets.get(&connection)
+                    && outlet.try_send(packet.to_vec()).is_err()
+                {
+                    tracing::trace!(connection, "packet dropped");
+                }
+            }
+        }
+    }
+
+    fn receive(&self, storage: &mut [u8], forwarder: &mut Forwarder, context: (Now, &Outlets)) {
         let mut metas = [RecvMeta::default(); BATCHES];
         let mut chunks = storage.chunks_mut(BATCH_BYTES);
         let mut buffers: [IoSliceMut<'_>; BATCHES] =
@@ -84,11 +154,17 @@ impl RelaySocket {
         let Ok(count) = received else { return };
         for (buffer, meta) in buffers.iter().zip(&metas).take(count) {
             let batch = buffer.get(..meta.len).unwrap_or_default();
-            self.pass_on(batch, meta, forwarder, now);
+            self.pass_on(batch, meta, forwarder, context);
         }
     }
 
-    fn pass_on(&self, batch: &[u8], meta: &RecvMeta, forwarder: &mut Forwarder, now: Now) {
+    fn pass_on(
+        &self,
+        batch: &[u8],
+        meta: &RecvMeta,
+        forwarder: &mut Forwarder,
+        (now, outlets): (Now, &Outlets),
+    ) {
         let stride = meta.stride.max(1);
         let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
         let mut run = Run { to: None, start: 0, end: 0 };
@@ -97,7 +173,12 @@ impl RelaySocket {
             let end = start.saturating_add(stride).min(batch.len());
             let packet = batch.get(start..end).unwrap_or_default();
             match forwarder.handle(packet, from, now) {
-                Action::Forward(to) => {
+                Action::Forward(to @ Peer::Tcp { .. }) => {
+                    self.send_run(batch, &run, meta);
+                    run.to = None;
+                    self.send_to(to, packet, outlets);
+                }
+                Action::Forward(Peer::Udp(to)) => {
                     if run.to != Some(to) {
                         self.send_run(batch, &run, meta);
                         run = Run { to: Some(to), start, end };
@@ -142,6 +223,96 @@ impl RelaySocket {
         if let Err(error) = sent {
             tracing::trace!(%to, %error, "packet dropped");
         }
+    }
+}
+
+/// What the TCP side hands over, and what the outside wants to know.
+#[derive(Debug)]
+pub struct Beside {
+    /// From TCP connections.
+    pub events: mpsc::Receiver<TcpEvent>,
+    /// Where the state is published.
+    pub snapshots: watch::Sender<Snapshot>,
+    /// Becomes true when the relay is to leave.
+    pub leave: watch::Receiver<bool>,
+    /// Longest time to leave in.
+    pub patience: Duration,
+    outlets: Outlets,
+}
+
+impl Beside {
+    /// With these ends.
+    pub fn new(
+        events: mpsc::Receiver<TcpEvent>,
+        snapshots: watch::Sender<Snapshot>,
+        leave: watch::Receiver<bool>,
+        patience: Duration,
+    ) -> Self {
+        Self { events, snapshots, leave, patience, outlets: Outlets::new() }
+    }
+
+    fn none() -> Self {
+        Self::new(mpsc::channel(1).1, watch::Sender::default(), watch::channel(false).1, Duration::ZERO)
+    }
+}
+
+/// By connection, where its packets go.
+type Outlets = HashMap<u64, mpsc::Sender<Vec<u8>>>;
+
+/// From a TCP connection.
+#[derive(Debug)]
+pub enum TcpEvent {
+    /// A connection of this number takes packets here.
+    Opened(u64, mpsc::Sender<Vec<u8>>),
+    /// It sent a packet.
+    Packet(Peer, Vec<u8>),
+    /// It ended.
+    Closed(u64),
+}
+
+/// The state of the relay, once a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// Agents bound.
+    pub agents: usize,
+    /// Sessions open.
+    pub sessions: usize,
+    /// TCP connections.
+    pub connections: usize,
+    /// Counts since the start.
+    pub counters: Counters,
+    /// Whether everybody was told to move.
+    pub leaving: bool,
+    /// When this was true.
+    pub at: Option<Instant>,
+}
+
+/// How far the leave-taking is.
+struct Leaving {
+    since: Option<Instant>,
+    next: Instant,
+    forwarded: u64,
+}
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Self { since: None, next: Instant::now(), forwarded: 0 }
+    }
+}
+
+impl Leaving {
+    /// Over when nothing was forwarded since the last time, or patience ends.
+    fn is_over(&mut self, forwarded: u64, patience: Duration) -> bool {
+        let started = self.since.unwrap_or_else(Instant::now);
+        let still = forwarded == std::mem::replace(&mut self.forwarded, forwarded);
+        self.next = Instant::now() + FAREWELL_EVERY;
+        (still && started.elapsed() > LEAST_LEAVE) || started.elapsed() > patience
+    }
+}
+
+async fn leave(wanted: &mut watch::Receiver<bool>, already: bool) {
+    if already || wanted.wait_for(|leave| *leave).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decisions under virtual time: who is bound, what is forwarded, what is forgotten.
 
 use daam_identity::ticket::{HeldTicket, TicketGrant, TicketRole, TicketSigner, TicketVerifier};
-use daam_relay::forward::{Action, Forwarder, Now};
+use daam_relay::forward::{Action, Forwarder, Now, Peer};
 use daam_relay::limits::Limits;
 use daam_tunnel::wire::{
     Answer, Bind, BindRefusal, FromRelay, Proof, alive, challenge_bytes, data_header, keep_alive,
@@ -118,8 +118,8 @@ fn packets_go_to_the_other_end_and_nowhere_else() {
     let mut world = World::new();
     world.agent();
     let session = world.client();
-    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
-    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT)));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
+    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT).into()));
     let stranger = world.answer(&data(session), at("203.0.113.9:1"));
     assert_eq!(stranger, Answer::Unknown { session });
 }
@@ -209,8 +209,8 @@ fn a_session_outlives_its_ticket_while_the_agent_renews_its_own() {
     world.bound(&renewed, AGENT_AT, 1);
     for _ in 0..20 {
         world.wait(30);
-        assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
-        assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT)));
+        assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
+        assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(CLIENT_AT).into()));
     }
 }
 
@@ -222,11 +222,11 @@ fn a_peer_that_moved_keeps_its_session() {
     let session = world.bound(&ticket, CLIENT_AT, 2);
     let moved = "203.0.113.77:4000";
     assert_eq!(world.bound(&ticket, moved, 2), session);
-    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(moved)));
+    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(at(moved).into()));
     assert_ne!(world.bound(&ticket, CLIENT_AT, 3), session);
     let agents = world.ticket("acme", TicketRole::Agent, "shop-1");
     world.bound(&agents, "192.0.2.99:1", 9);
-    assert_eq!(world.send(&data(session), at(moved)), Action::Forward(at("192.0.2.99:1")));
+    assert_eq!(world.send(&data(session), at(moved)), Action::Forward(at("192.0.2.99:1").into()));
 }
 
 #[test]
@@ -248,8 +248,8 @@ fn rates_and_numbers_are_bounded() {
     world.bound(&ticket, CLIENT_AT, 2);
     // The network's rate is used up now, even for a binding that exists.
     assert_eq!(refused(world.bind_as(&ticket, CLIENT_AT, 2)), BindRefusal::Busy);
-    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
-    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
     assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Drop);
     let stranger = at("203.0.113.9:1");
     let answered = (0..100).filter(|_| world.send(&data(1), stranger) != Action::Drop).count();
@@ -261,7 +261,7 @@ fn rates_and_numbers_are_bounded() {
     let challenged = (0..100).filter(|_| world.send(&ask, stranger) != Action::Drop).count();
     assert_eq!(challenged, 0, "the challenges of this second are used up");
     world.wait(1);
-    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT)));
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
 }
 
 #[test]
@@ -294,10 +294,36 @@ fn arbitrary_packets_never_panic_never_forward_and_never_earn_a_larger_answer() 
         match world.send(&packet, at("203.0.113.9:1")) {
             Action::Drop => {}
             Action::Reply(bytes) => prop_assert!(bytes.len() <= packet.len()),
-            Action::Forward(to) => prop_assert!(false, "forwarded to {to}"),
+            Action::Forward(to) => prop_assert!(false, "forwarded to {to:?}"),
         }
         prop_assert_eq!(world.relay.size(), (1, 1));
         Ok(())
     });
     assert_eq!(checked, Ok(()));
+}
+
+#[test]
+fn a_relay_that_leaves_says_so_to_everyone_serves_on_and_takes_nobody_new() {
+    let mut world = World::new();
+    let (agent, session) = (world.agent(), world.client());
+    world.relay.leave();
+    let mut told = world.relay.farewells();
+    told.sort();
+    let word = |number| Answer::Leaving { session: number }.encode();
+    assert_eq!(told, [(at(AGENT_AT).into(), word(agent)), (at(CLIENT_AT).into(), word(session))]);
+    assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
+    let another = world.ticket("acme", TicketRole::Client, "shop-1");
+    assert_eq!(refused(world.bind_as(&another, "198.51.100.8:1", 3)), BindRefusal::Leaving);
+}
+
+#[test]
+fn a_session_over_tcp_belongs_to_its_connection() {
+    let mut world = World::new();
+    let agent = world.ticket("acme", TicketRole::Agent, "shop-1");
+    world.bound(&agent, AGENT_AT, 1);
+    let session = world.client();
+    let now = world.now();
+    // The same address over TCP is somebody else.
+    let peer = Peer::Tcp { connection: 1, addr: at(CLIENT_AT) };
+    assert!(!matches!(world.relay.handle(&data(session), peer, now), Action::Forward(_)));
 }

@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod over_tcp;
+#[cfg(test)]
 mod program;
+#[cfg(test)]
+mod roaming;
 #[cfg(test)]
 mod through_relay;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look() {
@@ -20,7 +20,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Reads one HTTP request and answers it.
-fn answer(mut stream: TcpStream, status: &str, body: &str) -> String {
+pub(crate) fn answer(mut stream: TcpStream, status: &str, body: &str) -> String {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -41,7 +41,7 @@ fn answer(mut stream: TcpStream, status: &str, body: &str) -> String {
     }
 }
 
-fn start(directory: &Path, control_plane: &str) -> Child {
+pub(crate) fn start(directory: &Path, control_plane: &str) -> Child {
     std::fs::write(directory.join("token"), "enrol-me\n").unwrap();
     Command::new(env!("CARGO_BIN_EXE_daam-relay"))
         .args(["serve", "--listen", "127.0.0.1:0", "--control-plane", control_plane, "--exit-on-stdin-close"])

@@ -6,7 +6,8 @@ use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
 use daam_relay::serve::RelaySocket;
 use daam_tunnel::{
-    DialError, DialPlan, ListenConfig, Listener, PathKind, PathPreference, RelayTarget, Tunnel, dial, listen,
+    DialError, DialPlan, ListenConfig, Listener, PathKind, PathPreference, RelayTarget, TcpSettings, Tunnel,
+    dial, listen,
 };
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,26 +17,26 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-const DEADLINE: Duration = Duration::from_secs(20);
-const SECRET: &[u8] = b"SELECT card_number FROM payments -- planted plaintext";
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const SECRET: &[u8] = b"SELECT card_number FROM payments -- planted plaintext";
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp()
 }
 
-fn agent() -> AgentPrincipal {
+pub(crate) fn agent() -> AgentPrincipal {
     AgentPrincipal { org: "acme".into(), agent_id: "shop-1".into(), database: "shop".into() }
 }
 
-struct World {
-    ca: CertificateAuthority,
-    signer: TicketSigner,
-    relay: SocketAddr,
-    forwarding: JoinHandle<()>,
-    listener: Arc<Listener>,
+pub(crate) struct World {
+    pub(crate) ca: CertificateAuthority,
+    pub(crate) signer: TicketSigner,
+    pub(crate) relay: SocketAddr,
+    pub(crate) forwarding: JoinHandle<()>,
+    pub(crate) listener: Arc<Listener>,
 }
 
-fn start_relay(signer: &TicketSigner, at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
+pub(crate) fn start_relay(signer: &TicketSigner, at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
     let verifier = TicketVerifier::from_base64(&signer.public_base64()).unwrap();
     let socket = RelaySocket::bind(at).unwrap();
     let relay = socket.local_addr().unwrap();
@@ -44,43 +45,36 @@ fn start_relay(signer: &TicketSigner, at: SocketAddr) -> (SocketAddr, JoinHandle
     (relay, forwarding)
 }
 
-fn certificate(ca: &CertificateAuthority, principal: &Principal) -> (String, Zeroizing<String>) {
+pub(crate) fn certificate(ca: &CertificateAuthority, principal: &Principal) -> (String, Zeroizing<String>) {
     let (key, csr) = make_csr().unwrap();
     (ca.issue(&csr, principal, now() - 60, now() + 3600).unwrap().pem, key)
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let signer = TicketSigner::generate().unwrap();
         let (relay, forwarding) = start_relay(&signer, "127.0.0.1:0".parse().unwrap());
         let ca = CertificateAuthority::generate("acme", now()).unwrap();
-        let (cert_pem, key_pem) = certificate(&ca, &Principal::Agent(agent()));
-        let listener = listen(ListenConfig {
-            bind: "127.0.0.1:0".parse().unwrap(),
-            cert_pem,
-            key_pem,
-            ca_pem: ca.cert_pem().to_owned(),
-            org: "acme".into(),
-            database: "shop".into(),
-        })
-        .await
-        .unwrap();
-        let listener = Arc::new(listener);
-        tokio::spawn(echo(Arc::clone(&listener)));
+        let listener = agents_side(&ca, TcpSettings::default()).await;
         Self { ca, signer, relay, forwarding, listener }
     }
 
-    fn ticket(&self, role: TicketRole, expires: i64) -> String {
+    /// The agent again, with other settings.
+    pub(crate) async fn relisten(&mut self, tcp: TcpSettings) {
+        self.listener = agents_side(&self.ca, tcp).await;
+    }
+
+    pub(crate) fn ticket(&self, role: TicketRole, expires: i64) -> String {
         let grant = TicketGrant { org: "acme".into(), role, agent_id: "shop-1".into(), expires };
         self.signer.issue(&grant).unwrap()
     }
 
-    fn join(&self, relay: SocketAddr) {
+    pub(crate) fn join(&self, relay: SocketAddr) {
         let ticket = self.ticket(TicketRole::Agent, now() + 3600);
-        self.listener.set_relays(vec![RelayTarget { addr: relay, ticket }]);
+        self.listener.set_relays(vec![RelayTarget { addr: relay, host: "localhost".into(), ticket }]);
     }
 
-    fn plan(&self, relay: SocketAddr) -> DialPlan {
+    pub(crate) fn plan(&self, relay: SocketAddr) -> DialPlan {
         let user = UserPrincipal {
             org: "acme".into(),
             user_id: "u-ada".into(),
@@ -95,10 +89,29 @@ impl World {
             cert_pem,
             key_pem,
             direct: Vec::new(),
-            relays: vec![RelayTarget { addr: relay, ticket }],
+            relays: vec![RelayTarget { addr: relay, host: "localhost".into(), ticket }],
             prefer: PathPreference::Auto,
+            tcp: TcpSettings::default(),
         }
     }
+}
+
+async fn agents_side(ca: &CertificateAuthority, tcp: TcpSettings) -> Arc<Listener> {
+    let (cert_pem, key_pem) = certificate(ca, &Principal::Agent(agent()));
+    let listener = listen(ListenConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        cert_pem,
+        key_pem,
+        ca_pem: ca.cert_pem().to_owned(),
+        org: "acme".into(),
+        database: "shop".into(),
+        tcp,
+    })
+    .await
+    .unwrap();
+    let listener = Arc::new(listener);
+    tokio::spawn(echo(Arc::clone(&listener)));
+    listener
 }
 
 async fn echo(listener: Arc<Listener>) {
@@ -115,7 +128,7 @@ async fn echo(listener: Arc<Listener>) {
     }
 }
 
-async fn echoes(tunnel: &Tunnel, text: &[u8]) {
+pub(crate) async fn echoes(tunnel: &Tunnel, text: &[u8]) {
     let (mut read, mut write) = tokio::io::split(tunnel.open_stream().await.unwrap());
     let sending = async {
         write.write_all(text).await.unwrap();
@@ -127,10 +140,10 @@ async fn echoes(tunnel: &Tunnel, text: &[u8]) {
     assert!(back == text, "{} bytes came back for {}", back.len(), text.len());
 }
 
-type Capture = Arc<Mutex<Vec<u8>>>;
+pub(crate) type Capture = Arc<Mutex<Vec<u8>>>;
 
 /// Stands between one peer and the relay and keeps every byte that passes.
-async fn tap(relay: SocketAddr) -> (SocketAddr, Capture) {
+pub(crate) async fn tap(relay: SocketAddr) -> (SocketAddr, Capture) {
     let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let at = near.local_addr().unwrap();
@@ -158,7 +171,7 @@ async fn tap(relay: SocketAddr) -> (SocketAddr, Capture) {
     (at, capture)
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -242,11 +255,13 @@ async fn when_the_relay_in_use_dies_the_other_one_takes_over() {
     let world = World::new().await;
     // Nobody answers there yet, so the first relay is the one in use.
     let second = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let target = |addr, role| RelayTarget { addr, ticket: world.ticket(role, now() + 300) };
+    let target =
+        |addr, role| RelayTarget { addr, host: "localhost".into(), ticket: world.ticket(role, now() + 300) };
     let both = |role| vec![target(world.relay, role), target(second, role)];
     world.listener.set_relays(both(TicketRole::Agent));
-    let tunnel =
-        dial(DialPlan { relays: both(TicketRole::Client), ..world.plan(world.relay) }).await.unwrap();
+    let relays = both(TicketRole::Client);
+    let prefer = PathPreference::Relay;
+    let tunnel = dial(DialPlan { relays, prefer, ..world.plan(world.relay) }).await.unwrap();
     echoes(&tunnel, b"before").await;
     let (_, forwarding) = start_relay(&world.signer, second);
     world.forwarding.abort();

@@ -50,6 +50,8 @@ pub enum Output {
     },
     /// The relay went quiet or forgot us; it is being asked again.
     Lost,
+    /// The relay still forwards, and is about to stop.
+    Leaving,
     /// The relay refused; it will be asked again later.
     Refused(BindRefusal),
 }
@@ -148,6 +150,9 @@ impl Binding {
                 self.due = now + REFUSED_WAIT;
                 vec![Output::Refused(why)]
             }
+            (Answer::Leaving { session }, State::Bound { session: ours, .. }) if session == ours => {
+                vec![Output::Leaving]
+            }
             // Anyone can forge this one, so it only makes us ask earlier: keep-alives decide. For an agent it may
             // name a client's session; the relay may then have forgotten the agent, too.
             (Answer::Unknown { session }, State::Bound { session: ours, unanswered }) => {
@@ -171,7 +176,8 @@ impl Binding {
         outputs
     }
 
-    fn restart(&mut self, now: Duration) {
+    /// Starts over, as on a new connection.
+    pub fn restart(&mut self, now: Duration) {
         self.state = State::Asking { tries: 0 };
         self.due = now;
     }

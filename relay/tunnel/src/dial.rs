@@ -5,11 +5,14 @@
 
 use crate::binding::Pace;
 use crate::close::{CloseCode, describe};
-use crate::path::{PathKind, PathPreference, RelayTarget};
-use crate::race::{Action, Candidate, Event, MAX_DIRECT, MAX_RELAYS, Race};
-use crate::relay_link::{LinkState, RelayLink};
-use crate::socket::{PathSocket, Route};
-use crate::standby::Standby;
+use crate::path::probe::{KEY_BYTES, KEY_LABEL, ProbeKey, Side};
+use crate::path::{PathKey, PathKind, PathPreference, RelayTarget};
+use crate::race::{Action, Candidate, Event, GIVE_UP, MAX_DIRECT, MAX_RELAYS, Race};
+use crate::relay_access::{AccessState, Means, RelayAccess};
+use crate::relay_link::LinkState;
+use crate::relay_tcp::TcpSettings;
+use crate::roam::Start;
+use crate::socket::{PathSocket, Probes, Route, Via, plain, virtual_peer};
 use crate::stream::{HEADER_BYTES, StreamKind};
 use crate::tls::{CredentialError, Credentials, Verdict};
 use crate::transport::endpoint;
@@ -17,7 +20,6 @@ use crate::tunnel::Tunnel;
 use crate::wire::BindRefusal;
 use daam_identity::{AgentPrincipal, Principal};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,8 +32,6 @@ use zeroize::Zeroizing;
 
 /// How long an agent may be unknown to its relay before we believe it: both may just have started.
 const AGENT_GRACE: Duration = Duration::from_secs(3);
-/// Virtual addresses of relays come after those of direct addresses.
-const RELAY_SLOTS: u8 = 100;
 
 /// Whom to reach, as whom, and how.
 pub struct DialPlan {
@@ -49,6 +49,8 @@ pub struct DialPlan {
     pub relays: Vec<RelayTarget>,
     /// Which of them may be used.
     pub prefer: PathPreference,
+    /// How relays are reached over TCP.
+    pub tcp: TcpSettings,
 }
 
 impl fmt::Debug for DialPlan {
@@ -108,6 +110,9 @@ pub enum DialError {
     /// This computer's side.
     #[error("no UDP socket could be opened")]
     Socket(#[source] std::io::Error),
+    /// TLS gave no key.
+    #[error("TLS gave no key for probing paths")]
+    NoProbeKey,
     /// Everything was tried.
     #[error("no path to the agent works; {}", list(.0))]
     AllFailed(Vec<PathFailure>),
@@ -121,10 +126,10 @@ fn list(failures: &[PathFailure]) -> String {
 pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
     let credentials = Credentials::read(&plan.cert_pem, &plan.key_pem, &plan.ca_pem)?;
     check_ourselves(&credentials, &plan.agent)?;
-    let socket = PathSocket::dialling().map_err(DialError::Socket)?;
+    let (socket, probes) = PathSocket::dialling().map_err(DialError::Socket)?;
     let quic = endpoint(Arc::clone(&socket), None).map_err(DialError::Socket)?;
     let (mut direct, mut relays) = (plan.direct, plan.relays);
-    direct.truncate(if plan.prefer == PathPreference::Relay { 0 } else { MAX_DIRECT });
+    direct.truncate(if plan.prefer.allows(PathKind::Direct) { MAX_DIRECT } else { 0 });
     relays.truncate(if plan.prefer == PathPreference::Direct { 0 } else { MAX_RELAYS });
     let (race, actions) = Race::start(direct.len(), relays.len(), plan.prefer);
     let mut runner = Runner {
@@ -134,13 +139,15 @@ pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
         endpoint: quic,
         credentials,
         agent: plan.agent,
+        prefer: plan.prefer,
         direct,
         relays,
-        links: BTreeMap::new(),
+        accesses: Vec::new(),
         attempts: JoinSet::new(),
         failures: Vec::new(),
     };
-    runner.run(actions).await
+    runner.join_relays(&plan.tcp);
+    runner.run(actions, probes).await
 }
 
 fn check_ourselves(credentials: &Credentials, agent: &AgentPrincipal) -> Result<(), DialError> {
@@ -155,12 +162,16 @@ fn check_ourselves(credentials: &Credentials, agent: &AgentPrincipal) -> Result<
 struct Established {
     connection: Connection,
     control: (SendStream, RecvStream),
+    peer: SocketAddr,
+    route: Route,
 }
 
 enum Outcome {
-    Bound(usize),
+    Bound(Candidate),
     Connected(Candidate, Established),
     Failed(Candidate, &'static str, String),
+    /// Nothing was tried, so there is nothing to tell.
+    Skipped(Candidate),
 }
 
 /// Carries out what the race decides.
@@ -171,25 +182,25 @@ struct Runner {
     endpoint: Endpoint,
     credentials: Credentials,
     agent: AgentPrincipal,
+    prefer: PathPreference,
     direct: Vec<SocketAddr>,
     relays: Vec<RelayTarget>,
-    links: BTreeMap<usize, RelayLink>,
+    accesses: Vec<RelayAccess>,
     attempts: JoinSet<Outcome>,
     failures: Vec<PathFailure>,
 }
 
 impl Runner {
-    async fn run(&mut self, actions: Vec<Action>) -> Result<Tunnel, DialError> {
+    async fn run(&mut self, actions: Vec<Action>, probes: Probes) -> Result<Tunnel, DialError> {
         let mut actions = actions;
         let mut up: Option<Established> = None;
         loop {
             for action in actions {
                 match action {
-                    Action::Bind(n) => self.bind(n),
                     Action::Connect(candidate) => self.connect(candidate)?,
                     Action::Win(candidate) => {
                         if let Some(established) = up.take() {
-                            return Ok(self.tunnel(candidate, established));
+                            return self.tunnel(candidate, established, probes);
                         }
                     }
                     Action::GiveUp => return Err(self.give_up()),
@@ -201,66 +212,74 @@ impl Runner {
     }
 
     async fn next_event(&mut self, up: &mut Option<Established>) -> Event {
-        let tick = self.started + self.race.next_tick(self.started.elapsed());
         tokio::select! {
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(Outcome::Connected(candidate, established)) => {
                     *up = Some(established);
                     Event::Up(candidate)
                 }
-                Ok(Outcome::Bound(n)) => Event::RelayBound(n),
+                Ok(Outcome::Bound(candidate)) => Event::Bound(candidate),
                 Ok(Outcome::Failed(candidate, step, reason)) => {
                     self.note(candidate, step, reason);
                     Event::Failed(candidate)
                 }
+                Ok(Outcome::Skipped(candidate)) => Event::Failed(candidate),
                 Err(_) => Event::Tick,
             },
-            () = tokio::time::sleep_until(tick) => Event::Tick,
+            () = tokio::time::sleep_until(self.started + GIVE_UP) => Event::Tick,
+        }
+    }
+
+    fn place(&self, candidate: Candidate) -> Option<(PathKind, SocketAddr)> {
+        let relay = |n: usize| self.relays.get(n).map(|relay| relay.addr);
+        match candidate {
+            Candidate::Direct(n) => Some((PathKind::Direct, *self.direct.get(n)?)),
+            Candidate::Relay(n) => Some((PathKind::Relay, relay(n)?)),
+            Candidate::RelayTcp(n) => Some((PathKind::RelayTcp, relay(n)?)),
         }
     }
 
     fn note(&mut self, candidate: Candidate, step: &'static str, reason: String) {
-        let (kind, addr) = match candidate {
-            Candidate::Direct(n) => (PathKind::Direct, self.direct.get(n).copied()),
-            Candidate::Relay(n) => (PathKind::Relay, self.relays.get(n).map(|relay| relay.addr)),
-        };
-        if let Some(addr) = addr {
+        if let Some((kind, addr)) = self.place(candidate) {
             tracing::debug!(%kind, %addr, step, reason, "path failed");
             self.failures.push(PathFailure { kind, addr, step, reason });
         }
     }
 
-    fn bind(&mut self, n: usize) {
-        let Some(target) = self.relays.get(n) else { return };
-        let started = RelayLink::start(&self.socket, target, Pace::CLIENT).map(|link| {
-            let state = link.state();
-            self.links.insert(n, link);
-            state
-        });
-        self.attempts.spawn(async move {
-            let failed = |reason| Outcome::Failed(Candidate::Relay(n), "relay ticket", reason);
-            match started {
-                Err(error) => failed(error.to_string()),
-                Ok(state) => match wait_bound(state).await {
-                    Ok(()) => Outcome::Bound(n),
-                    Err(why) => failed(why.to_string()),
-                },
+    /// Asks every relay to carry us.
+    fn join_relays(&mut self, tcp: &TcpSettings) {
+        let means = if self.prefer == PathPreference::RelayTcp { Means::TcpOnly } else { Means::UdpFirst };
+        for (n, target) in self.relays.clone().into_iter().enumerate() {
+            let both = [Candidate::Relay(n), Candidate::RelayTcp(n)];
+            match RelayAccess::start(&self.socket, target, Pace::CLIENT, (means, tcp.clone())) {
+                Ok(access) => {
+                    for candidate in both {
+                        self.attempts.spawn(wait_bound(candidate, access.state()));
+                    }
+                    self.accesses.push(access);
+                }
+                Err(error) => {
+                    let [first, second] = both;
+                    let reason = error.to_string();
+                    self.attempts.spawn(async move { Outcome::Failed(first, "relay ticket", reason) });
+                    self.attempts.spawn(async move { Outcome::Skipped(second) });
+                }
             }
-        });
+        }
     }
 
     /// How packets of this candidate travel, and the number of its virtual address.
     fn route(&self, candidate: Candidate) -> Option<(u8, Route)> {
-        match candidate {
-            Candidate::Direct(n) => Some((slot(n), Route::Direct(*self.direct.get(n)?))),
-            Candidate::Relay(n) => {
-                let LinkState::Bound { session, .. } = *self.links.get(&n)?.state().borrow() else {
-                    return None;
-                };
-                let relay = self.relays.get(n)?.addr;
-                Some((slot(n).saturating_add(RELAY_SLOTS), Route::Relay { relay, session }))
-            }
-        }
+        let relayed = |link: &Option<(Via, LinkState)>| {
+            let (via, state) = link.as_ref()?;
+            Some(Route::Relay { via: *via, session: state.session()? })
+        };
+        let (slot, route) = match candidate {
+            Candidate::Direct(n) => (n, Route::Direct(plain(*self.direct.get(n)?))),
+            Candidate::Relay(n) => (100 + n, relayed(&self.accesses.get(n)?.state().borrow().udp)?),
+            Candidate::RelayTcp(n) => (200 + n, relayed(&self.accesses.get(n)?.state().borrow().tcp)?),
+        };
+        Some((u8::try_from(slot).ok()?, route))
     }
 
     fn connect(&mut self, candidate: Candidate) -> Result<(), DialError> {
@@ -269,86 +288,149 @@ impl Runner {
             self.attempts.spawn(async move { Outcome::Failed(candidate, "relay", lost) });
             return Ok(());
         };
-        let virtual_addr = self.socket.point(slot, route);
+        let peer = virtual_peer(slot);
+        self.socket.routes().point(peer, route);
         let verdict = Verdict::default();
         let config = self.credentials.client(self.agent.clone(), verdict.clone())?;
-        let connecting = self.endpoint.connect_with(config, virtual_addr, &self.agent.server_name());
+        let connecting = self.endpoint.connect_with(config, peer, &self.agent.server_name());
         self.attempts.spawn(async move {
             let connecting = match connecting {
                 Ok(connecting) => connecting,
                 Err(error) => return Outcome::Failed(candidate, "start", error.to_string()),
             };
             match establish(connecting).await {
-                Ok(established) => Outcome::Connected(candidate, established),
+                Ok((connection, control)) => {
+                    Outcome::Connected(candidate, Established { connection, control, peer, route })
+                }
                 Err((step, reason)) => Outcome::Failed(candidate, step, verdict.get().unwrap_or(reason)),
             }
         });
         Ok(())
     }
 
-    fn tunnel(&mut self, candidate: Candidate, established: Established) -> Tunnel {
+    fn tunnel(
+        &mut self,
+        candidate: Candidate,
+        established: Established,
+        probes: Probes,
+    ) -> Result<Tunnel, DialError> {
         self.attempts.abort_all();
-        let Established { connection, control } = established;
-        let (path, relay) = match candidate {
-            Candidate::Direct(_) => (PathKind::Direct, None),
-            Candidate::Relay(n) => (PathKind::Relay, Some(self.keep_relays(n))),
+        let Established { connection, control, peer, route } = established;
+        let key = match (candidate, route) {
+            (Candidate::Relay(n), _) => PathKey::Relay(n),
+            (Candidate::RelayTcp(n), _) => PathKey::RelayTcp(n),
+            (Candidate::Direct(_), Route::Direct(addr)) => PathKey::Direct(addr),
+            (Candidate::Direct(_), _) => return Err(self.give_up()),
         };
-        Tunnel { endpoint: self.endpoint.clone(), connection, path, control, relay }
-    }
-
-    /// All relays stay bound, the one in use first.
-    fn keep_relays(&mut self, used: usize) -> Standby {
-        let mut links: Vec<RelayLink> = self.links.remove(&used).into_iter().collect();
-        links.extend(std::mem::take(&mut self.links).into_values());
-        Standby::start(Arc::clone(&self.socket), slot(used).saturating_add(RELAY_SLOTS), links)
-    }
-
-    fn is_bound(&self, relay: SocketAddr) -> bool {
-        let mut links = self.links.values().filter(|link| link.relay() == relay);
-        links.any(|link| matches!(*link.state().borrow(), LinkState::Bound { .. }))
+        let start = Start {
+            socket: Arc::clone(&self.socket),
+            key: probe_key(&connection, Side::Dialling).ok_or(DialError::NoProbeKey)?,
+            connection: connection.clone(),
+            control,
+            probes,
+            relays: std::mem::take(&mut self.accesses),
+            direct: self.direct.iter().copied().map(plain).collect(),
+            prefer: self.prefer,
+            peer,
+            active: (key, route),
+        };
+        let relays = self.relays.iter().map(|relay| relay.addr).collect();
+        Ok(Tunnel::new(self.endpoint.clone(), connection, start, relays))
     }
 
     fn give_up(&mut self) -> DialError {
         self.attempts.abort_all();
-        let silent = self.direct.iter().map(|addr| (PathKind::Direct, *addr));
-        let silent = silent.chain(self.relays.iter().map(|relay| (PathKind::Relay, relay.addr)));
-        for (kind, addr) in silent {
+        let direct = (0..self.direct.len()).map(Candidate::Direct);
+        let relays = (0..self.relays.len()).flat_map(|n| [Candidate::Relay(n), Candidate::RelayTcp(n)]);
+        for candidate in direct.chain(relays).collect::<Vec<_>>() {
+            let Some((kind, addr)) = self.place(candidate).filter(|(kind, _)| self.prefer.allows(*kind))
+            else {
+                continue;
+            };
             if !self.failures.iter().any(|known| known.kind == kind && known.addr == addr) {
-                let reason = "no answer".to_owned();
-                let bound = kind == PathKind::Direct || self.is_bound(addr);
-                let step = if bound { "handshake" } else { "relay" };
+                let (step, reason) = self.silence(candidate);
                 self.failures.push(PathFailure { kind, addr, step, reason });
             }
         }
+        // A relay that refused over UDP was not asked over TCP.
+        let known: Vec<SocketAddr> = self.refusing();
+        self.failures.retain(|failure| failure.kind != PathKind::RelayTcp || !known.contains(&failure.addr));
         if self.failures.is_empty() {
             return DialError::NoPath("no address and no relay of the allowed kind is known for the agent");
         }
         DialError::AllFailed(std::mem::take(&mut self.failures))
     }
+
+    /// Relays that said no over UDP.
+    fn refusing(&self) -> Vec<SocketAddr> {
+        let asked = self.relays.iter().enumerate().filter(|(n, _)| {
+            self.accesses.get(*n).is_none_or(|access| {
+                let state = access.state();
+                let state = state.borrow();
+                state.tcp.is_none()
+            })
+        });
+        asked.map(|(_, relay)| relay.addr).collect()
+    }
+
+    /// How far a path came that never said anything.
+    fn silence(&self, candidate: Candidate) -> (&'static str, String) {
+        let state = |n: usize| self.accesses.get(n).map(|access| access.state().borrow().clone());
+        let link = match candidate {
+            Candidate::Direct(_) => return ("handshake", "no answer".to_owned()),
+            Candidate::Relay(n) => state(n).and_then(|state| state.udp),
+            Candidate::RelayTcp(n) => state(n).and_then(|state| state.tcp),
+        };
+        match link {
+            Some((_, LinkState::Unreachable(words))) => ("relay", words.to_string()),
+            Some((_, LinkState::Bound { .. })) => ("handshake", "no answer".to_owned()),
+            _ => ("relay", "no answer".to_owned()),
+        }
+    }
 }
 
-fn slot(n: usize) -> u8 {
-    u8::try_from(n).unwrap_or(u8::MAX).saturating_add(1)
+/// The key of the connection's probes, which both ends derive.
+pub(crate) fn probe_key(connection: &Connection, side: Side) -> Option<ProbeKey> {
+    let mut material = Zeroizing::new([0; KEY_BYTES]);
+    connection.export_keying_material(material.as_mut(), KEY_LABEL, b"").ok()?;
+    Some(ProbeKey::new(side, &material))
 }
 
 /// Waits for the binding. A refusal is final, except that an agent may need a moment to arrive at its relay.
-async fn wait_bound(mut state: watch::Receiver<LinkState>) -> Result<(), BindRefusal> {
+async fn wait_bound(candidate: Candidate, mut state: watch::Receiver<AccessState>) -> Outcome {
     let started = Instant::now();
     loop {
-        match *state.borrow_and_update() {
-            LinkState::Bound { .. } => return Ok(()),
-            LinkState::Refused(BindRefusal::NoAgent) if started.elapsed() < AGENT_GRACE => {}
-            LinkState::Refused(why) => return Err(why),
-            LinkState::Asking => {}
+        let now = state.borrow_and_update().clone();
+        let refused = |link: &Option<(Via, LinkState)>| match link {
+            Some((_, LinkState::Refused(BindRefusal::NoAgent))) if started.elapsed() < AGENT_GRACE => None,
+            Some((_, LinkState::Refused(why))) => Some(why.to_string()),
+            _ => None,
+        };
+        let link = if matches!(candidate, Candidate::RelayTcp(_)) { &now.tcp } else { &now.udp };
+        if link.as_ref().is_some_and(|(_, state)| state.session().is_some()) {
+            return Outcome::Bound(candidate);
         }
-        if state.changed().await.is_err() {
-            return Err(BindRefusal::Busy);
+        if let Some(why) = refused(link) {
+            return Outcome::Failed(candidate, "relay ticket", why);
+        }
+        if now.tcp.is_none() && refused(&now.udp).is_some() {
+            return Outcome::Skipped(candidate);
+        }
+        let patience = started + AGENT_GRACE;
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() {
+                return Outcome::Skipped(candidate);
+            },
+            // A refusal that may pass is looked at again.
+            () = tokio::time::sleep_until(patience), if Instant::now() < patience => {}
         }
     }
 }
 
 /// The TLS handshake, then the agent's word that it accepted us: until then our certificate may be refused.
-async fn establish(connecting: quinn::Connecting) -> Result<Established, (&'static str, String)> {
+async fn establish(
+    connecting: quinn::Connecting,
+) -> Result<(Connection, (SendStream, RecvStream)), (&'static str, String)> {
     let connection = connecting.await.map_err(|error| ("handshake", describe(&error)))?;
     let admission = |error: &quinn::ConnectionError| ("admission", describe(error));
     let (send, mut recv) = connection.accept_bi().await.map_err(|error| admission(&error))?;
@@ -358,7 +440,7 @@ async fn establish(connecting: quinn::Connecting) -> Result<Established, (&'stat
         return Err(lost.map_or(("admission", error.to_string()), |error| admission(&error)));
     }
     if StreamKind::read(&header) == Some(StreamKind::Control) {
-        return Ok(Established { connection, control: (send, recv) });
+        return Ok((connection, (send, recv)));
     }
     connection.close(CloseCode::Protocol.wire(), b"unknown control stream");
     Err(("admission", "the agent speaks another version".to_owned()))

@@ -9,7 +9,7 @@ use crate::seats::Seat;
 use crate::socket::is_relayed;
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
 use daam_identity::{CertificateFacts, UserPrincipal};
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::Connection;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) async fn guard(
     connection: Connection,
     facts: CertificateFacts,
     mut revoked: watch::Receiver<Revoked>,
-    _held: ((SendStream, RecvStream), Seat),
+    _seat: Seat,
 ) {
     loop {
         let left = facts.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());

@@ -5,21 +5,26 @@
 //! agent's. What this crate refuses: peers whose certificate is not from the organization's CA or does not
 //! name the expected party, early data, session resumption, and packets from addresses it did not ask.
 //!
-//! Map: [`path`] the words, [`race`] which path to take (pure), [`binding`] how to be known to a relay (pure),
-//! [`wire`] the packets of relays (pure), `standby` which relay carries a live session, `tls` who is believed,
-//! `transport` the QUIC settings.
+//! Map: [`path`] which path carries a session (pure), [`race`] how to begin (pure), [`binding`] how to be known to a
+//! relay (pure), [`wire`] the packets of relays (pure), `roam` and `follow` the drivers at either end, `relay_link`,
+//! `relay_access` and [`relay_tcp`] those towards relays, `tls` who is believed, `transport` the QUIC settings.
 
 pub mod binding;
 pub mod close;
 mod dial;
+mod follow;
 mod incoming;
 mod listen;
+mod notice;
+mod own_addresses;
 pub mod path;
 pub mod race;
+mod relay_access;
 mod relay_link;
+pub mod relay_tcp;
+mod roam;
 mod seats;
 mod socket;
-mod standby;
 mod stream;
 mod tls;
 mod transport;
@@ -30,7 +35,8 @@ pub use close::CloseCode;
 pub use dial::{DialError, DialPlan, PathFailure, dial};
 pub use incoming::Incoming;
 pub use listen::{ListenConfig, ListenError, Listener, listen};
-pub use path::{PathKind, PathPreference, RelayTarget};
+pub use path::{PathKey, PathKind, PathPreference, RelayTarget};
+pub use relay_tcp::{Proxy, TcpSettings};
 pub use stream::TunnelStream;
 pub use tls::CredentialError;
 pub use tunnel::{Tunnel, TunnelError};

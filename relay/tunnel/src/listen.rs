@@ -6,11 +6,15 @@
 
 use crate::binding::Pace;
 use crate::close::{CloseCode, describe, reason_bytes};
+use crate::dial::probe_key;
+use crate::follow::{Followed, Keys, answer_probes, follow};
 use crate::incoming::{Incoming, Revoked, guard};
 use crate::path::RelayTarget;
-use crate::relay_link::RelayLink;
+use crate::path::probe::Side;
+use crate::relay_access::{AccessState, Means, RelayAccess};
+use crate::relay_tcp::TcpSettings;
 use crate::seats::Seats;
-use crate::socket::PathSocket;
+use crate::socket::{PathSocket, plain};
 use crate::stream::StreamKind;
 use crate::tls::{CredentialError, Credentials};
 use crate::transport::endpoint;
@@ -52,6 +56,8 @@ pub struct ListenConfig {
     pub org: String,
     /// The database the certificate must be for.
     pub database: String,
+    /// How relays are reached over TCP.
+    pub tcp: TcpSettings,
 }
 
 impl fmt::Debug for ListenConfig {
@@ -95,6 +101,7 @@ struct Shared {
     org: String,
     revoked: watch::Sender<Revoked>,
     seats: Arc<Seats>,
+    followed: Followed,
 }
 
 /// Listens until dropped.
@@ -105,14 +112,16 @@ pub struct Listener {
     shared: Arc<Shared>,
     database: String,
     relays: std::sync::Mutex<BTreeMap<SocketAddr, Joined>>,
+    joined: watch::Sender<Vec<watch::Receiver<AccessState>>>,
+    tcp: TcpSettings,
     incoming: Mutex<mpsc::Receiver<Incoming>>,
-    _accepting: AbortOnDropHandle<()>,
+    _tasks: [AbortOnDropHandle<()>; 3],
 }
 
 /// A relay we are reachable through.
 struct Joined {
     ticket: String,
-    link: RelayLink,
+    access: RelayAccess,
 }
 
 impl fmt::Debug for Listener {
@@ -126,14 +135,20 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let credentials = Credentials::read(&config.cert_pem, &config.key_pem, &config.ca_pem)?;
     check_ourselves(&credentials, &config.org, &config.database)?;
     let at = |source| ListenError::Bind { addr: config.bind, source };
-    let socket = PathSocket::listening(config.bind).map_err(at)?;
+    let (socket, probes) = PathSocket::listening(config.bind).map_err(at)?;
     let endpoint = endpoint(Arc::clone(&socket), Some(credentials.server()?)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
+    let (seen, observed) = watch::channel(BTreeSet::new());
+    let keys: Arc<Keys> = Arc::default();
+    let answering = tokio::spawn(answer_probes(Arc::clone(&socket), Arc::clone(&keys), probes));
     let shared = Arc::new(Shared {
         org: config.org,
         revoked: watch::Sender::default(),
         seats: Seats::new(MAX_PER_USER),
+        followed: Followed { socket: Arc::clone(&socket), keys, local: plain(local_addr), observed },
     });
+    let (joined, relays) = watch::channel(Vec::new());
+    let observing = tokio::spawn(observe(relays, seen));
     let (sender, incoming) = mpsc::channel(WAITING_CONNECTIONS);
     let accepting = tokio::spawn(accept_loop(endpoint.clone(), Arc::clone(&shared), sender));
     Ok(Listener {
@@ -143,9 +158,36 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
         shared,
         database: config.database,
         relays: std::sync::Mutex::default(),
+        joined,
+        tcp: config.tcp,
         incoming: Mutex::new(incoming),
-        _accepting: AbortOnDropHandle::new(accepting),
+        _tasks: [accepting, answering, observing].map(AbortOnDropHandle::new),
     })
+}
+
+/// Gathers where the relays see us.
+async fn observe(
+    mut relays: watch::Receiver<Vec<watch::Receiver<AccessState>>>,
+    seen: watch::Sender<BTreeSet<SocketAddr>>,
+) {
+    loop {
+        let mut states = relays.borrow_and_update().clone();
+        let now: BTreeSet<SocketAddr> =
+            states.iter_mut().filter_map(|state| state.borrow_and_update().observed()).collect();
+        seen.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+        states.retain(|state| state.has_changed().is_ok());
+        let any = async {
+            if states.is_empty() {
+                return std::future::pending().await;
+            }
+            let waiting = states.iter_mut().map(|state| Box::pin(state.changed()));
+            drop(futures_util::future::select_all(waiting).await);
+        };
+        tokio::select! {
+            changed = relays.changed() => if changed.is_err() { return },
+            () = any => {}
+        }
+    }
 }
 
 fn check_ourselves(credentials: &Credentials, org: &str, database: &str) -> Result<(), ListenError> {
@@ -180,17 +222,21 @@ impl Listener {
             let done = match joined.get_mut(&relay.addr) {
                 Some(known) if known.ticket == relay.ticket => Ok(()),
                 Some(known) => {
-                    let renewed = known.link.renew(&relay.ticket);
+                    let renewed = known.access.renew(&relay.ticket);
                     renewed.map(|()| known.ticket.clone_from(&relay.ticket))
                 }
-                None => RelayLink::start(&self.socket, &relay, Pace::AGENT).map(|link| {
-                    joined.insert(relay.addr, Joined { ticket: relay.ticket.clone(), link });
-                }),
+                None => {
+                    let how = (Means::UdpFirst, self.tcp.clone());
+                    RelayAccess::start(&self.socket, relay.clone(), Pace::AGENT, how).map(|access| {
+                        joined.insert(relay.addr, Joined { ticket: relay.ticket.clone(), access });
+                    })
+                }
             };
             if let Err(error) = done {
                 tracing::warn!(relay = %relay.addr, %error, "relay ticket not usable");
             }
         }
+        self.joined.send_replace(joined.values().map(|relay| relay.access.state()).collect());
     }
 
     /// Replaces the serial numbers (lower-case hexadecimal) that are refused; live connections are closed.
@@ -272,7 +318,9 @@ async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incomin
     if control.0.write_all(&StreamKind::Control.header()).await.is_err() {
         return Err(connection.close_reason().map_or_else(String::new, |error| lost(&error)));
     }
-    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), (control, seat)));
+    let key = probe_key(&connection, Side::Listening).ok_or("TLS gave no key for probing paths")?;
+    tokio::spawn(follow(shared.followed.clone(), connection.clone(), control, key));
+    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), seat));
     Ok(Incoming::new(user, &facts, connection))
 }
 

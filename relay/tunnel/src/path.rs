@@ -1,41 +1,102 @@
-//! The words for ways to a peer: direct, or through a relay with a ticket.
+//! The words for ways to a peer, and which of them to take.
+//!
+//! `select` decides (pure: time and packets in, actions out), `state` is what is known of one path, `probe` how a
+//! path is proven, `punch` when a listening side opens its NAT. Refused: a path whose far end did not prove, with a
+//! key only the two ends of the connection have, that it is the peer.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// How packets reach the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub mod probe;
+pub mod punch;
+pub mod report;
+pub mod select;
+pub mod state;
+
+/// How packets reach the peer, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PathKind {
     /// Straight to the peer's UDP socket.
     Direct,
     /// Through a relay over UDP.
     Relay,
+    /// Through a relay inside TLS on TCP, where UDP does not pass.
+    RelayTcp,
+}
+
+/// One way to the peer. Relays are named by their place in the list they came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKey {
+    /// The peer's own address.
+    Direct(SocketAddr),
+    /// A relay over UDP.
+    Relay(usize),
+    /// A relay over TCP.
+    RelayTcp(usize),
+}
+
+impl PathKey {
+    /// What kind of path it is.
+    pub fn kind(self) -> PathKind {
+        match self {
+            Self::Direct(_) => PathKind::Direct,
+            Self::Relay(_) => PathKind::Relay,
+            Self::RelayTcp(_) => PathKind::RelayTcp,
+        }
+    }
 }
 
 /// Which paths may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PathPreference {
-    /// Direct if it answers, else a relay.
+    /// The best that works, changed while the session runs.
     #[default]
     Auto,
     /// Only direct.
     Direct,
-    /// Only relays.
+    /// Only relays, over UDP if it passes, else over TCP.
     Relay,
+    /// Only relays over TCP.
+    RelayTcp,
+}
+
+impl PathPreference {
+    /// Whether a path of this kind may be used.
+    pub fn allows(self, kind: PathKind) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::Direct => kind == PathKind::Direct,
+            Self::Relay => kind != PathKind::Direct,
+            Self::RelayTcp => kind == PathKind::RelayTcp,
+        }
+    }
 }
 
 /// A relay and the ticket that admits us.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RelayTarget {
-    /// The relay's UDP socket.
+    /// The relay's UDP socket; its TCP one has the same number.
     pub addr: SocketAddr,
+    /// The name its TLS certificate is for; a proxy is given this name, too.
+    pub host: String,
     /// The held ticket, as the control plane gave it.
     pub ticket: String,
 }
 
+impl RelayTarget {
+    /// A relay announced as `host:port` that resolved to `addr`.
+    pub fn new(addr: SocketAddr, announced: &str, ticket: String) -> Self {
+        let host = announced.rsplit_once(':').map_or(announced, |(host, _)| host);
+        Self { addr, host: host.trim_matches(['[', ']']).to_owned(), ticket }
+    }
+}
+
 impl fmt::Debug for RelayTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayTarget").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("RelayTarget")
+            .field("addr", &self.addr)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,6 +105,7 @@ impl fmt::Display for PathKind {
         f.write_str(match self {
             Self::Direct => "direct",
             Self::Relay => "relay",
+            Self::RelayTcp => "relay-tcp",
         })
     }
 }

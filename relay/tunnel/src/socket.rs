@@ -1,59 +1,43 @@
-//! The socket under quinn: one UDP socket, many paths.
+//! The socket under quinn: one UDP socket and the TCP connections beside it, many paths.
 //!
-//! quinn sees addresses that stay the same; this socket turns them into the path in use. A dialling side names
-//! each peer by a virtual IPv4 address, a listening side sees each relayed client under a virtual IPv6 address
-//! in the discard-only prefix. Refused: packets from unknown addresses on a dialling side, relay packets from
-//! anything but a relay we chose, and packets that claim to come from the discard-only prefix.
+//! quinn sees addresses that stay the same; this socket turns them into the path in use and decides nothing itself.
+//! Refused: packets from unknown addresses on a dialling side, relay packets from anything but a relay we chose, and
+//! packets that claim to come from the discard-only prefix. Probes go aside to whoever holds the key.
 
+mod batch;
+mod routes;
+
+use crate::path::probe::probe_tag;
 use crate::transport::SOCKET_BUFFER_BYTES;
 use crate::wire;
+use batch::{Kept, Packet, Stash};
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use std::collections::{BTreeMap, VecDeque};
+use routes::Routes;
+pub(crate) use routes::{Frames, Route, Via, is_relayed, plain, virtual_peer};
 use std::fmt;
-use std::io::{self, IoSliceMut};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
-/// Most packets kept when one batch mixed several sessions.
-const MAX_STASH: usize = 256;
-/// Port of all virtual addresses.
-const VIRTUAL_PORT: u16 = 4433;
+/// Packets from TCP connections waiting for quinn.
+const INBOUND: usize = 128;
+/// Probes waiting for their task; more are dropped and asked again.
+const WAITING_PROBES: usize = 256;
+/// Longest wait for room on a TCP connection before the path is looked at again: it may have changed.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Without a packet for so long, the next one is news.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// Where packets for a peer really go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Route {
-    Direct(SocketAddr),
-    Relay { relay: SocketAddr, session: u32 },
-}
-
-#[derive(Debug, Default)]
-struct Routes {
-    /// Virtual address of a dialled peer → how to reach it.
-    peers: BTreeMap<SocketAddr, Route>,
-    /// The reverse, for what arrives.
-    sources: BTreeMap<Route, SocketAddr>,
-    /// Relays we talk to, with the task that handles their control packets.
-    relays: BTreeMap<SocketAddr, Relay>,
-    next_relay: u16,
-}
-
-#[derive(Debug)]
-struct Relay {
-    index: u16,
-    control: mpsc::Sender<Vec<u8>>,
-}
-
-#[derive(Debug)]
-struct Stashed {
-    from: SocketAddr,
-    packet: Vec<u8>,
-}
+/// A probe and the way it came.
+pub(crate) type Probes = mpsc::Receiver<(Route, Vec<u8>)>;
 
 /// See the module.
 pub(crate) struct PathSocket {
@@ -63,12 +47,19 @@ pub(crate) struct PathSocket {
     /// Listening sides take packets from addresses never seen before.
     strangers: bool,
     routes: Mutex<Routes>,
-    stash: Mutex<VecDeque<Stashed>>,
+    stash: Mutex<Stash>,
+    probes: mpsc::Sender<(Route, Vec<u8>)>,
+    arriving: mpsc::Sender<Packet>,
+    arrived: Mutex<mpsc::Receiver<Packet>>,
+    /// The TCP connection that had no room when quinn last wanted to send.
+    blocked: Mutex<Option<Frames>>,
+    traffic: Mutex<Instant>,
+    news: Notify,
 }
 
 impl PathSocket {
     /// For dialling: any local address, both families where the system can.
-    pub(crate) fn dialling() -> io::Result<Arc<Self>> {
+    pub(crate) fn dialling() -> io::Result<(Arc<Self>, Probes)> {
         let any6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
         let any4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let socket = std::net::UdpSocket::bind(any6).or_else(|_| std::net::UdpSocket::bind(any4))?;
@@ -76,117 +67,118 @@ impl PathSocket {
     }
 
     /// For listening on `bind`.
-    pub(crate) fn listening(bind: SocketAddr) -> io::Result<Arc<Self>> {
+    pub(crate) fn listening(bind: SocketAddr) -> io::Result<(Arc<Self>, Probes)> {
         Self::wrap(std::net::UdpSocket::bind(bind)?, true)
     }
 
-    fn wrap(socket: std::net::UdpSocket, strangers: bool) -> io::Result<Arc<Self>> {
+    fn wrap(socket: std::net::UdpSocket, strangers: bool) -> io::Result<(Arc<Self>, Probes)> {
         let state = UdpSocketState::new((&socket).into())?;
         // Best effort: the system's limit may be lower, and quinn works with what there is.
         state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
         state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
         socket.set_nonblocking(true)?;
         let ipv6 = socket.local_addr()?.is_ipv6();
-        Ok(Arc::new(Self {
+        let (probes, asked) = mpsc::channel(WAITING_PROBES);
+        let (arriving, arrived) = mpsc::channel(INBOUND);
+        let socket = Self {
             io: UdpSocket::from_std(socket)?,
             state,
             ipv6,
             strangers,
             routes: Mutex::default(),
             stash: Mutex::default(),
-        }))
+            probes,
+            arriving,
+            arrived: Mutex::new(arrived),
+            blocked: Mutex::default(),
+            traffic: Mutex::new(Instant::now()),
+            news: Notify::new(),
+        };
+        Ok((Arc::new(socket), asked))
     }
 
-    fn routes(&self) -> MutexGuard<'_, Routes> {
+    pub(crate) fn routes(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stash(&self) -> MutexGuard<'_, VecDeque<Stashed>> {
+    fn stash(&self) -> MutexGuard<'_, Stash> {
         self.stash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Points the `n`-th virtual peer at `route` and returns its address for quinn.
-    pub(crate) fn point(&self, n: u8, route: Route) -> SocketAddr {
-        let virtual_addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18, 1, n)), VIRTUAL_PORT);
-        let route = match route {
-            Route::Direct(addr) => Route::Direct(plain(addr)),
-            Route::Relay { relay, session } => Route::Relay { relay: plain(relay), session },
+    /// The port every path shares.
+    pub(crate) fn port(&self) -> u16 {
+        self.io.local_addr().map_or(0, |addr| addr.port())
+    }
+
+    /// When the session last carried something.
+    pub(crate) fn traffic(&self) -> Instant {
+        *self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves when a quiet session carries something again, or sending fails.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Sends a packet of ours to a relay. Lost if the socket is busy: every one of them is repeated by a timer.
+    pub(crate) fn send_control(&self, via: Via, packet: &[u8]) {
+        match via {
+            Via::Udp(relay) => {
+                if let Err(error) = self.io.try_send_to(packet, self.wire_addr(relay)) {
+                    tracing::debug!(%relay, %error, "relay packet not sent");
+                }
+            }
+            Via::Tcp(_) => {
+                if let Some(frames) = self.routes().frames(via) {
+                    frames.try_send(vec![packet.to_vec()]).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    /// Sends a probe; lost like any other packet.
+    pub(crate) fn send_probe(&self, route: Route, packet: &[u8]) {
+        match route {
+            Route::Direct(addr) => {
+                if let Err(error) = self.io.try_send_to(packet, self.wire_addr(addr)) {
+                    self.note(route, error.kind());
+                }
+            }
+            Route::Relay { via, session } => {
+                self.send_control(via, &[&wire::data_header(session)[..], packet].concat());
+            }
+        }
+    }
+
+    /// Takes one packet that came from a relay over TCP, waiting while quinn is behind.
+    pub(crate) async fn deliver(&self, via: Via, packet: &[u8]) {
+        let Some(session) = wire::data_session(packet) else {
+            self.control(via, packet);
+            return;
         };
-        let mut routes = self.routes();
-        if let Some(old) = routes.peers.insert(virtual_addr, route) {
-            routes.sources.remove(&old);
-        }
-        routes.sources.insert(route, virtual_addr);
-        virtual_addr
-    }
-
-    /// Lets control packets of `relay` through to `control`.
-    pub(crate) fn add_relay(&self, relay: SocketAddr, control: mpsc::Sender<Vec<u8>>) {
-        let mut routes = self.routes();
-        let index = routes.next_relay;
-        routes.next_relay = index.wrapping_add(1);
-        routes.relays.insert(plain(relay), Relay { index, control });
-    }
-
-    /// Forgets a relay; its packets are dropped from now on.
-    pub(crate) fn remove_relay(&self, relay: SocketAddr) {
-        self.routes().relays.remove(&plain(relay));
-    }
-
-    /// Sends a packet of ours. Lost if the socket is busy: every one of them is repeated by a timer.
-    pub(crate) fn send_control(&self, relay: SocketAddr, packet: &[u8]) {
-        if let Err(error) = self.io.try_send_to(packet, self.wire_addr(relay)) {
-            tracing::debug!(%relay, %error, "relay packet not sent");
+        let body = packet.get(wire::DATA_HEADER_BYTES..).unwrap_or_default();
+        if let Some(from) = self.sorted(Route::Relay { via, session }, body) {
+            let packet = Packet { from, bytes: body.to_vec() };
+            // Fails only when the socket is gone.
+            self.arriving.send(packet).await.unwrap_or_default();
         }
     }
 
-    /// Where a packet for `destination` really goes; `None` if there is no way.
-    fn route(&self, destination: SocketAddr) -> Option<Route> {
-        let destination = plain(destination);
-        let routes = self.routes();
-        if let Some(route) = routes.peers.get(&destination) {
-            return Some(*route);
+    /// The sender of a QUIC packet; probes go aside.
+    fn sorted(&self, route: Route, body: &[u8]) -> Option<SocketAddr> {
+        if wire::is_quic(body) {
+            let source = self.routes().source(route, self.strangers)?;
+            return Some(self.wire_addr(source));
         }
-        match relayed_client(destination) {
-            None => Some(Route::Direct(destination)),
-            Some((index, session)) => routes
-                .relays
-                .iter()
-                .find(|(_, relay)| relay.index == index)
-                .map(|(addr, _)| Route::Relay { relay: *addr, session }),
+        if probe_tag(body).is_some() && self.probes.try_send((route, body.to_vec())).is_err() {
+            tracing::debug!("probe dropped");
         }
+        None
     }
 
-    /// The address quinn knows the sender of a direct packet by.
-    fn direct_source(&self, from: SocketAddr) -> Option<SocketAddr> {
-        let from_plain = plain(from);
-        let known = self.routes().sources.get(&Route::Direct(from_plain)).copied();
-        match known {
-            Some(virtual_addr) => Some(self.wire_addr(virtual_addr)),
-            None if self.strangers && relayed_client(from_plain).is_none() => Some(from),
-            None => None,
-        }
-    }
-
-    /// The address quinn knows the sender of a relayed packet by.
-    fn relayed_source(&self, relay: SocketAddr, session: u32) -> Option<SocketAddr> {
-        let relay = plain(relay);
-        let routes = self.routes();
-        let known = routes.relays.get(&relay)?;
-        match routes.sources.get(&Route::Relay { relay, session }) {
-            Some(virtual_addr) => Some(self.wire_addr(*virtual_addr)),
-            None if self.strangers => Some(virtual_client(known.index, session)),
-            None => None,
-        }
-    }
-
-    fn control(&self, from: SocketAddr, packet: &[u8]) {
-        let routes = self.routes();
-        if let Some(relay) = routes.relays.get(&plain(from))
-            && packet.len() <= wire::MAX_CONTROL_BYTES
-            && relay.control.try_send(packet.to_vec()).is_err()
-        {
-            tracing::debug!(%from, "relay answer dropped");
+    fn control(&self, via: Via, packet: &[u8]) {
+        if packet.len() <= wire::MAX_CONTROL_BYTES && !self.routes().control(via, packet) {
+            tracing::debug!(?via, "relay answer dropped");
         }
     }
 
@@ -200,32 +192,39 @@ impl PathSocket {
     /// Rewrites one received batch in place so that quinn sees only QUIC, under the address it knows.
     fn sort(&self, buffer: &mut [u8], meta: &mut RecvMeta) {
         let Some(batch) = buffer.get_mut(..meta.len) else { return };
+        let (from, stride) = (plain(meta.addr), meta.stride.max(1));
         if wire::is_quic(batch) {
-            match self.direct_source(meta.addr) {
+            match self.sorted(Route::Direct(from), batch) {
                 Some(known) => meta.addr = known,
                 None => meta.len = 0,
             }
             return;
         }
-        let (from, stride) = (meta.addr, meta.stride.max(1));
+        let via = Via::Udp(from);
         let mut kept = Kept::default();
         let mut start = 0;
         while start < batch.len() {
             let end = start.saturating_add(stride).min(batch.len());
             let packet = batch.get(start..end).unwrap_or_default();
             if let Some(session) = wire::data_session(packet) {
-                if let Some(source) = self.relayed_source(from, session) {
-                    let body = start + wire::DATA_HEADER_BYTES..end;
+                let body = start + wire::DATA_HEADER_BYTES..end;
+                let route = Route::Relay { via, session };
+                let inner = batch.get(body.clone()).unwrap_or_default();
+                // Only a relay we chose may speak for a session, probes included.
+                let known = self.routes().is_relay(via);
+                if let Some(source) = known.then(|| self.sorted(route, inner)).flatten() {
                     if kept.takes(source, body.len()) {
                         let length = body.len();
                         batch.copy_within(body, kept.len);
                         kept.len += length;
                     } else {
-                        self.keep_for_later(source, batch.get(body).unwrap_or_default());
+                        self.stash().keep(source, inner);
                     }
                 }
+            } else if probe_tag(packet).is_some() {
+                self.sorted(Route::Direct(from), packet);
             } else {
-                self.control(from, packet);
+                self.control(via, packet);
             }
             start = end;
         }
@@ -237,37 +236,42 @@ impl PathSocket {
         }
     }
 
-    fn keep_for_later(&self, from: SocketAddr, packet: &[u8]) {
-        let mut stash = self.stash();
-        if stash.len() < MAX_STASH {
-            stash.push_back(Stashed { from, packet: packet.to_vec() });
-        }
-    }
-
-    fn take_stashed(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> usize {
-        let mut stash = self.stash();
+    /// Packets kept from earlier, and those from TCP connections.
+    fn take_waiting(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> usize {
         let mut count = 0;
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         for (buffer, slot) in bufs.iter_mut().zip(meta.iter_mut()) {
-            let Some(Stashed { from, packet }) = stash.pop_front() else { break };
+            let stashed = self.stash().take();
+            let next = stashed.or_else(|| match arrived.poll_recv(cx) {
+                Poll::Ready(packet) => packet,
+                Poll::Pending => None,
+            });
+            let Some(Packet { from, bytes }) = next else { break };
             *slot = RecvMeta { addr: from, ..RecvMeta::default() };
-            if let Some(target) = buffer.get_mut(..packet.len()) {
-                target.copy_from_slice(&packet);
-                slot.len = packet.len();
-                slot.stride = packet.len();
+            if let Some(target) = buffer.get_mut(..bytes.len()) {
+                target.copy_from_slice(&bytes);
+                slot.len = bytes.len();
+                slot.stride = bytes.len();
             }
             count += 1;
         }
         count
     }
 
-    fn send_through(&self, relay: SocketAddr, session: u32, transmit: &Transmit<'_>) -> io::Result<()> {
+    fn send_through(&self, via: Via, session: u32, transmit: &Transmit<'_>) -> io::Result<()> {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         let header = wire::data_header(session);
-        let mut wrapped = Vec::with_capacity(transmit.contents.len() + 16 * header.len());
-        for packet in transmit.contents.chunks(segment) {
-            wrapped.extend_from_slice(&header);
-            wrapped.extend_from_slice(packet);
-        }
+        let packets = transmit.contents.chunks(segment).map(|packet| [&header[..], packet].concat());
+        let relay = match via {
+            Via::Udp(relay) => relay,
+            Via::Tcp(_) => return self.send_frames(via, packets.collect()),
+        };
+        let wrapped = packets.collect::<Vec<_>>().concat();
         let outer = Transmit {
             destination: self.wire_addr(relay),
             ecn: transmit.ecn,
@@ -275,33 +279,55 @@ impl PathSocket {
             segment_size: transmit.segment_size.map(|size| size + header.len()),
             src_ip: None,
         };
-        self.send_now(&outer)
+        self.send_now(&outer, Route::Relay { via, session })
     }
 
-    fn send_now(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
+    fn send_frames(&self, via: Via, batch: Vec<Vec<u8>>) -> io::Result<()> {
+        let frames = self.routes().frames(via).cloned();
+        match frames.map(|frames| (frames.try_send(batch), frames)) {
+            Some((Err(mpsc::error::TrySendError::Full(_)), frames)) => {
+                *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = Some(frames);
+                Err(ErrorKind::WouldBlock.into())
+            }
+            // A connection that is gone loses packets, as networks do.
+            _ => Ok(()),
+        }
     }
-}
 
-/// What of a batch stays in place: packets of one source, all of one size but the last.
-#[derive(Default)]
-struct Kept {
-    source: Option<SocketAddr>,
-    stride: usize,
-    len: usize,
-}
+    fn send_now(&self, transmit: &Transmit<'_>, route: Route) -> io::Result<()> {
+        let sent = self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), transmit));
+        match sent {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
+            // Lost, as networks lose packets: QUIC repeats it, and the path is looked at.
+            Err(error) => {
+                self.note(route, error.kind());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
 
-impl Kept {
-    fn takes(&mut self, source: SocketAddr, length: usize) -> bool {
-        match self.source {
-            None => {
-                self.source = Some(source);
-                self.stride = length;
-                true
-            }
-            Some(first) => {
-                first == source && length <= self.stride && self.len.is_multiple_of(self.stride.max(1))
-            }
+    fn note(&self, route: Route, error: ErrorKind) {
+        let telling = [
+            ErrorKind::NetworkUnreachable,
+            ErrorKind::HostUnreachable,
+            ErrorKind::NetworkDown,
+            ErrorKind::AddrNotAvailable,
+            ErrorKind::PermissionDenied,
+        ];
+        if telling.contains(&error) && self.routes().failed(route) {
+            self.news.notify_one();
+        }
+    }
+
+    fn carried(&self) {
+        let now = Instant::now();
+        let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = now.duration_since(*traffic) > QUIET;
+        *traffic = now;
+        drop(traffic);
+        if quiet {
+            self.news.notify_one();
         }
     }
 }
@@ -312,12 +338,19 @@ impl AsyncUdpSocket for PathSocket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        match self.route(transmit.destination) {
+        let (route, peer) = {
+            let routes = self.routes();
+            (routes.route(transmit.destination), routes.is_peer(transmit.destination))
+        };
+        if peer {
+            self.carried();
+        }
+        match route {
             // A path that is gone loses packets, as networks do.
             None => Ok(()),
-            Some(Route::Relay { relay, session }) => self.send_through(relay, session, transmit),
-            Some(Route::Direct(addr)) => {
-                self.send_now(&Transmit { destination: self.wire_addr(addr), ..transmit.clone() })
+            Some(Route::Relay { via, session }) => self.send_through(via, session, transmit),
+            Some(route @ Route::Direct(addr)) => {
+                self.send_now(&Transmit { destination: self.wire_addr(addr), ..transmit.clone() }, route)
             }
         }
     }
@@ -328,9 +361,9 @@ impl AsyncUdpSocket for PathSocket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let stashed = self.take_stashed(bufs, meta);
-        if stashed > 0 {
-            return Poll::Ready(Ok(stashed));
+        let waiting = self.take_waiting(cx, bufs, meta);
+        if waiting > 0 {
+            return Poll::Ready(Ok(waiting));
         }
         loop {
             ready!(self.io.poll_recv_ready(cx))?;
@@ -376,10 +409,20 @@ struct WritablePoller {
     waiting: Option<Writable>,
 }
 
+/// Waits for whatever refused the last packet.
+async fn writable(socket: Arc<PathSocket>) -> io::Result<()> {
+    let blocked = socket.blocked.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(frames) = blocked {
+        // Whether there is room or the wait is over: the next try tells.
+        tokio::time::timeout(LOOK_AGAIN, frames.reserve()).await.map(drop).unwrap_or_default();
+    }
+    socket.io.writable().await
+}
+
 impl UdpPoller for WritablePoller {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = Arc::clone(&self.socket);
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(async move { socket.io.writable().await }));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(writable(socket)));
         let result = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         Poll::Ready(result)
@@ -392,141 +435,5 @@ impl fmt::Debug for WritablePoller {
     }
 }
 
-/// Whether an address quinn reports stands for a relayed client.
-pub(crate) fn is_relayed(addr: SocketAddr) -> bool {
-    relayed_client(plain(addr)).is_some()
-}
-
-fn plain(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
-}
-
-/// A relayed client as the listening side sees it: relay and session inside 100::/64.
-fn virtual_client(relay: u16, session: u32) -> SocketAddr {
-    let [a, b, c, d] = session.to_be_bytes();
-    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, relay, 0, high, low)), VIRTUAL_PORT)
-}
-
-fn relayed_client(addr: SocketAddr) -> Option<(u16, u32)> {
-    let IpAddr::V6(ip) = addr.ip() else { return None };
-    match ip.segments() {
-        [0x100, 0, 0, 0, relay, _, high, low] => Some((relay, (u32::from(high) << 16) | u32::from(low))),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const RELAY: &str = "192.0.2.5:443";
-
-    fn at(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    fn with_relay(socket: &PathSocket) -> mpsc::Receiver<Vec<u8>> {
-        let (control, packets) = mpsc::channel(4);
-        socket.add_relay(at(RELAY), control);
-        packets
-    }
-
-    fn received(from: &str, packets: &[Vec<u8>]) -> (Vec<u8>, RecvMeta) {
-        let bytes: Vec<u8> = packets.concat();
-        let stride = packets.first().map_or(0, Vec::len);
-        (bytes.clone(), RecvMeta { addr: at(from), len: bytes.len(), stride, ..RecvMeta::default() })
-    }
-
-    fn data(session: u32, body: &[u8]) -> Vec<u8> {
-        [&wire::data_header(session)[..], body].concat()
-    }
-
-    #[tokio::test]
-    async fn a_batch_of_one_session_is_unwrapped_in_place() {
-        let socket = PathSocket::listening(at("127.0.0.1:0")).unwrap();
-        let _packets = with_relay(&socket);
-        let (mut bytes, mut meta) =
-            received(RELAY, &[data(9, b"\x40aaa"), data(9, b"\x40bbb"), data(9, b"\x40c")]);
-        socket.sort(&mut bytes, &mut meta);
-        assert_eq!((&bytes[..meta.len], meta.stride), (&b"\x40aaa\x40bbb\x40c"[..], 4));
-        assert_eq!(socket.route(meta.addr), Some(Route::Relay { relay: at(RELAY), session: 9 }));
-        assert!(is_relayed(meta.addr));
-    }
-
-    #[tokio::test]
-    async fn other_sessions_of_a_batch_come_later_and_control_goes_aside() {
-        let socket = PathSocket::listening(at("127.0.0.1:0")).unwrap();
-        let mut control = with_relay(&socket);
-        let alive = wire::alive(3);
-        let (mut bytes, mut meta) = received(
-            RELAY,
-            &[data(1, b"\x40one"), data(2, b"\x40two"), alive.to_vec(), vec![0; 4], data(1, b"\x40")],
-        );
-        socket.sort(&mut bytes, &mut meta);
-        assert_eq!((&bytes[..meta.len], meta.stride), (&b"\x40one\x40"[..], 4));
-        let mut buffer = [0; 100];
-        let mut metas = [RecvMeta::default(); 2];
-        let mut second = [0; 100];
-        let mut bufs = [IoSliceMut::new(&mut buffer), IoSliceMut::new(&mut second)];
-        assert_eq!(socket.take_stashed(&mut bufs, &mut metas), 1);
-        assert_eq!(&bufs[0][..metas[0].len], b"\x40two");
-        assert_eq!(socket.route(metas[0].addr), Some(Route::Relay { relay: at(RELAY), session: 2 }));
-        assert_eq!(control.try_recv().unwrap()[..8], alive);
-    }
-
-    #[tokio::test]
-    async fn unknown_senders_and_the_discard_prefix_are_dropped() {
-        let dialling = PathSocket::dialling().unwrap();
-        let known = dialling.point(1, Route::Direct(at("192.0.2.1:6432")));
-        let (mut bytes, mut meta) = received("192.0.2.1:6432", &[b"\x40x".to_vec()]);
-        dialling.sort(&mut bytes, &mut meta);
-        assert_eq!((plain(meta.addr), meta.len), (known, 2));
-        for stranger in ["192.0.2.1:6433", "198.18.1.1:4433"] {
-            let (mut bytes, mut meta) = received(stranger, &[b"\x40x".to_vec()]);
-            dialling.sort(&mut bytes, &mut meta);
-            assert_eq!(meta.len, 0);
-        }
-        let listening = PathSocket::listening(at("127.0.0.1:0")).unwrap();
-        let (mut bytes, mut meta) = received("[100::1:0:0:9]:4433", &[b"\x40x".to_vec()]);
-        listening.sort(&mut bytes, &mut meta);
-        assert_eq!(meta.len, 0);
-        // Relay packets count only from a relay.
-        let (mut bytes, mut meta) = received("192.0.2.66:443", &[data(9, b"\x40x")]);
-        listening.sort(&mut bytes, &mut meta);
-        assert_eq!(meta.len, 0);
-    }
-
-    #[tokio::test]
-    async fn pointing_a_peer_elsewhere_moves_both_directions() {
-        let socket = PathSocket::dialling().unwrap();
-        let _packets = with_relay(&socket);
-        let before = socket.point(1, Route::Direct(at("192.0.2.1:6432")));
-        let after = socket.point(1, Route::Relay { relay: at(RELAY), session: 4 });
-        assert_eq!(before, after);
-        assert_eq!(socket.direct_source(at("192.0.2.1:6432")), None);
-        assert_eq!(socket.relayed_source(at(RELAY), 4).map(plain), Some(after));
-        assert_eq!(socket.relayed_source(at(RELAY), 5), None);
-    }
-
-    #[test]
-    fn arbitrary_batches_never_panic_and_never_grow() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _inside = runtime.enter();
-        let socket = PathSocket::listening(at("127.0.0.1:0")).unwrap();
-        let _packets = with_relay(&socket);
-        let batches = (proptest::collection::vec(0u8..4, 0..400), 0usize..50, any::<bool>(), 0usize..500);
-        let mut runner = proptest::test_runner::TestRunner::default();
-        let checked = runner.run(&batches, |(mut bytes, stride, relayed, claimed)| {
-            let length = bytes.len();
-            let addr = at(if relayed { RELAY } else { "192.0.2.66:1" });
-            let mut meta = RecvMeta { addr, len: claimed, stride, ..RecvMeta::default() };
-            socket.sort(&mut bytes, &mut meta);
-            prop_assert!(meta.len <= claimed.max(length));
-            prop_assert!(socket.stash().len() <= MAX_STASH);
-            Ok(())
-        });
-        assert_eq!(checked, Ok(()));
-    }
-}
+mod tests;

@@ -4,10 +4,14 @@
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::PathKind;
-use crate::standby::Standby;
+use crate::path::report::{Condition, PathNote};
+use crate::roam::{Start, roam};
 use crate::stream::{StreamKind, TunnelStream};
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, Endpoint};
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a close may take to reach the agent.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -23,18 +27,26 @@ pub struct TunnelError {
 /// A live connection to the agent.
 #[derive(Debug)]
 pub struct Tunnel {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) connection: Connection,
-    pub(crate) path: PathKind,
-    /// Kept open as long as the tunnel; the agent's notices will come here.
-    #[expect(dead_code, reason = "held, not read: dropping it would end it")]
-    pub(crate) control: (SendStream, RecvStream),
-    /// Keeps the relays' bindings, and moves to the other relay when the one in use is lost.
-    #[expect(dead_code, reason = "held, not read: dropping it would end it")]
-    pub(crate) relay: Option<Standby>,
+    endpoint: Endpoint,
+    connection: Connection,
+    report: watch::Receiver<Vec<PathNote>>,
+    relays: Vec<SocketAddr>,
+    _roaming: AbortOnDropHandle<()>,
 }
 
 impl Tunnel {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        connection: Connection,
+        start: Start,
+        relays: Vec<SocketAddr>,
+    ) -> Self {
+        let first = PathNote { key: start.active.0, rtt: None, condition: Condition::InUse };
+        let (sender, report) = watch::channel(vec![first]);
+        let roaming = AbortOnDropHandle::new(tokio::spawn(roam(start, sender)));
+        Self { endpoint, connection, report, relays, _roaming: roaming }
+    }
+
     /// Opens a stream for one PostgreSQL connection.
     pub async fn open_stream(&self) -> Result<TunnelStream, TunnelError> {
         let closed = |reason: String| TunnelError { reason };
@@ -46,9 +58,26 @@ impl Tunnel {
         }
     }
 
-    /// The path in use.
+    /// The path in use now.
     pub fn path(&self) -> PathKind {
-        self.path
+        let report = self.report.borrow();
+        let used = report.iter().find(|note| note.condition == Condition::InUse);
+        used.map_or(PathKind::Direct, PathNote::kind)
+    }
+
+    /// Every path, as it stands; changes whenever anything about them does.
+    pub fn paths(&self) -> watch::Receiver<Vec<PathNote>> {
+        self.report.clone()
+    }
+
+    /// The relays of the session, in the order paths name them.
+    pub fn relays(&self) -> &[SocketAddr] {
+        &self.relays
+    }
+
+    /// The session's own measure of its round trip.
+    pub fn round_trip(&self) -> Duration {
+        self.connection.rtt()
     }
 
     /// Waits until the tunnel ends and says why.

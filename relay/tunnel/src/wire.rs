@@ -83,6 +83,8 @@ pub enum BindRefusal {
     NoAgent,
     /// The relay is full or the peer asks too often.
     Busy,
+    /// The relay is being shut down.
+    Leaving,
 }
 
 impl std::fmt::Display for BindRefusal {
@@ -93,6 +95,7 @@ impl std::fmt::Display for BindRefusal {
             Self::Proof => "the relay does not believe that the ticket is ours",
             Self::NoAgent => "the agent is not connected to this relay",
             Self::Busy => "the relay is too busy",
+            Self::Leaving => "the relay is being shut down",
         })
     }
 }
@@ -126,6 +129,11 @@ pub enum Answer {
     /// The relay does not know this session at this address; bind again.
     Unknown {
         /// The session.
+        session: u32,
+    },
+    /// The relay goes away soon; use another.
+    Leaving {
+        /// The session or binding.
         session: u32,
     },
 }
@@ -256,6 +264,7 @@ impl Answer {
                     BindRefusal::Proof => 3,
                     BindRefusal::NoAgent => 4,
                     BindRefusal::Busy => 5,
+                    BindRefusal::Leaving => 6,
                 };
                 let mut out = head(3, detail);
                 out.extend_from_slice(&instance.to_be_bytes());
@@ -263,6 +272,11 @@ impl Answer {
             }
             Self::Unknown { session } => {
                 let mut out = head(4, 0);
+                out.extend_from_slice(&session.to_be_bytes());
+                out
+            }
+            Self::Leaving { session } => {
+                let mut out = head(5, 0);
                 out.extend_from_slice(&session.to_be_bytes());
                 out
             }
@@ -297,11 +311,13 @@ impl FromRelay {
                     3 => BindRefusal::Proof,
                     4 => BindRefusal::NoAgent,
                     5 => BindRefusal::Busy,
+                    6 => BindRefusal::Leaving,
                     _ => return None,
                 };
                 Self::Answer(Answer::Refused { instance: rest.u64()?, why })
             }
             (ANSWER, 4, 0) => Self::Answer(Answer::Unknown { session: rest.u32()? }),
+            (ANSWER, 5, 0) => Self::Answer(Answer::Leaving { session: rest.u32()? }),
             _ => return None,
         };
         rest.end()?;
@@ -350,6 +366,7 @@ mod tests {
             Answer::Bound { instance: 7, session: 9, observed: "192.0.2.1:4433".parse().unwrap() },
             Answer::Bound { instance: 7, session: 9, observed: "[2001:db8::1]:4433".parse().unwrap() },
             Answer::Unknown { session: 5 },
+            Answer::Leaving { session: 5 },
         ];
         for why in [
             BindRefusal::Ticket,
@@ -357,6 +374,7 @@ mod tests {
             BindRefusal::Proof,
             BindRefusal::NoAgent,
             BindRefusal::Busy,
+            BindRefusal::Leaving,
         ] {
             all.push(Answer::Refused { instance: 1, why });
         }

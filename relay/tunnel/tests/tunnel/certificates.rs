@@ -19,6 +19,7 @@ async fn against_agent(named: AgentPrincipal, asked: AgentPrincipal) -> String {
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let agents = papers(&ca, &Principal::Agent(named.clone()), 3600);
     let listener = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        tcp: daam_tunnel::TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: agents.cert_pem,
         key_pem: agents.key_pem,
@@ -104,6 +105,7 @@ async fn a_users_certificate_does_not_make_an_agent() {
     let ca = authority();
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let refused = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        tcp: daam_tunnel::TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: own.cert_pem,
         key_pem: own.key_pem,

@@ -7,4 +7,6 @@ mod direct;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod paths;
+#[cfg(test)]
 mod world;

@@ -1,7 +1,7 @@
 //! An organization with a CA, an agent that echoes, and developers.
 
 use daam_identity::{AgentPrincipal, CertificateAuthority, Issued, Principal, UserPrincipal, make_csr};
-use daam_tunnel::{DialPlan, Incoming, ListenConfig, Listener, PathPreference, Tunnel, listen};
+use daam_tunnel::{DialPlan, Incoming, ListenConfig, Listener, PathPreference, TcpSettings, Tunnel, listen};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,6 +61,7 @@ pub(crate) async fn listener_at(bind: &str, own: Papers, ca_pem: &str) -> Listen
         ca_pem: ca_pem.to_owned(),
         org: "acme".into(),
         database: "shop".into(),
+        tcp: TcpSettings::default(),
     })
     .await
     .unwrap()
@@ -76,6 +77,7 @@ pub(crate) fn plan(ca: &CertificateAuthority, own: &Papers, listener: &Listener)
         direct: vec![listener.local_addr()],
         relays: Vec::new(),
         prefer: PathPreference::Auto,
+        tcp: TcpSettings::default(),
     }
 }
 

@@ -1,0 +1,379 @@
+//! Which path carries the session: a state machine without sockets or clocks.
+//!
+//! The dialling side decides, the listening side follows. Direct is better than a relay over UDP, that is better than
+//! one over TCP. A better path is taken when it has proven itself, a dead one is left when another has: never is a
+//! path taken that did not answer a probe made with the connection's key. Every free change makes the next one wait
+//! longer, and a path that died is believed more slowly each time, so nothing flaps without bound.
+
+use super::probe::AuthenticProbe;
+use super::punch::{MAX_CANDIDATES, PUNCHES, plausible};
+use super::report::{Condition, PathNote};
+use super::state::{Hint, PathState};
+use super::{PathKey, PathKind, PathPreference};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const BUSY: Duration = Duration::from_secs(2);
+const RECENT: Duration = Duration::from_secs(30);
+const HEARTBEAT: Duration = Duration::from_millis(250);
+const HURRY: Duration = Duration::from_millis(100);
+/// While a question waits, look whether its answer is late.
+const WATCH: Duration = Duration::from_millis(50);
+const SHORTEST_DWELL: Duration = Duration::from_secs(1);
+const LONGEST_DWELL: Duration = Duration::from_secs(60);
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send a probe on this path.
+    Probe {
+        /// Which.
+        to: PathKey,
+        /// The number it carries.
+        transaction: u64,
+    },
+    /// From now on everything goes this way; tell the peer at once, so that it follows.
+    Switch {
+        /// Which.
+        to: PathKey,
+        /// Why.
+        why: Why,
+    },
+    /// Tell the peer where we may be.
+    Announce(Vec<SocketAddr>),
+    /// Forget this path.
+    Close(PathKey),
+}
+
+/// Why the path changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The new one is better.
+    Better,
+    /// The old one is silent or failing.
+    Dead,
+    /// The old one's relay is going away.
+    Leaving,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Paths {
+    prefer: PathPreference,
+    paths: BTreeMap<PathKey, PathState>,
+    active: PathKey,
+    traffic: Duration,
+    transactions: u64,
+    not_before: Duration,
+    dwell: Duration,
+    changed_freely: Duration,
+    ours: Vec<SocketAddr>,
+    announced: Vec<SocketAddr>,
+    closed: Vec<PathKey>,
+}
+
+impl Paths {
+    /// Begins on the path the handshake was completed over.
+    pub fn new(prefer: PathPreference, active: PathKey, now: Duration) -> Self {
+        let mut first = PathState::new(now);
+        first.handshaken(now);
+        Self {
+            prefer,
+            paths: BTreeMap::from([(active, first)]),
+            active,
+            traffic: now,
+            transactions: 0,
+            not_before: Duration::ZERO,
+            dwell: SHORTEST_DWELL,
+            changed_freely: Duration::ZERO,
+            ours: Vec::new(),
+            announced: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// The path in use.
+    pub fn active(&self) -> PathKey {
+        self.active
+    }
+
+    /// A path that may work: a relay bound, or an address the peer told or was seen at.
+    pub fn offer(&mut self, key: PathKey, now: Duration) {
+        if !self.prefer.allows(key.kind()) {
+            return;
+        }
+        if let PathKey::Direct(addr) = key
+            && (!plausible(addr) || (!self.paths.contains_key(&key) && !self.make_room()))
+        {
+            return;
+        }
+        let path = self.paths.entry(key).or_insert_with(|| PathState::new(now));
+        if matches!(path.hint(), Hint::Gone | Hint::Leaving) {
+            path.again(now);
+        }
+    }
+
+    /// The relay lost us, or refuses us.
+    pub fn withdraw(&mut self, key: PathKey, now: Duration) {
+        self.hint(key, Hint::Gone, now);
+    }
+
+    /// The relay says that it is going away.
+    pub fn leaving(&mut self, key: PathKey, now: Duration) {
+        self.hint(key, Hint::Leaving, now);
+    }
+
+    /// The system could not send this way.
+    pub fn failing(&mut self, key: PathKey, now: Duration) {
+        if self.paths.get(&key).is_some_and(|path| path.hint() == Hint::None) {
+            self.hint(key, Hint::Failing, now);
+        }
+    }
+
+    /// Something arrived this way at `at`, genuine or not.
+    pub fn heard(&mut self, key: PathKey, at: Duration) {
+        if let Some(path) = self.paths.get_mut(&key) {
+            path.heard(at);
+        }
+    }
+
+    /// The session carried something at `at`.
+    pub fn traffic(&mut self, at: Duration) {
+        self.traffic = self.traffic.max(at);
+    }
+
+    /// The peer answered a probe, on this path.
+    pub fn answered(&mut self, key: PathKey, probe: AuthenticProbe, now: Duration) {
+        if let Some(path) = self.paths.get_mut(&key) {
+            path.answered(probe, now);
+        }
+    }
+
+    /// The addresses we may be reached at.
+    pub fn ours(&mut self, mut addresses: Vec<SocketAddr>) {
+        addresses.retain(|addr| plausible(*addr));
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.truncate(MAX_CANDIDATES);
+        self.ours = addresses;
+    }
+
+    /// This computer moved to another network: every proof is void.
+    pub fn moved(&mut self, now: Duration) {
+        for path in self.paths.values_mut() {
+            path.again(now);
+        }
+        self.announced.clear();
+        self.traffic = now;
+    }
+
+    /// What to do now.
+    pub fn poll(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some((to, why)) = self.choice(now) {
+            self.switch(to, why, now);
+            actions.push(Action::Switch { to, why });
+        }
+        let due: Vec<PathKey> = self
+            .paths
+            .iter()
+            .filter(|(key, path)| self.probe_at(**key, path, now).is_some_and(|at| at <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        for to in due {
+            self.transactions = self.transactions.wrapping_add(1);
+            let transaction = self.transactions;
+            if let Some(path) = self.paths.get_mut(&to) {
+                path.asked(transaction, now);
+                actions.push(Action::Probe { to, transaction });
+            }
+        }
+        if self.ours != self.announced {
+            self.announced.clone_from(&self.ours);
+            actions.push(Action::Announce(self.ours.clone()));
+        }
+        actions.extend(std::mem::take(&mut self.closed).into_iter().map(Action::Close));
+        actions
+    }
+
+    /// When [`Paths::poll`] must be called again at the latest.
+    pub fn due(&self, now: Duration) -> Duration {
+        let probes = self.paths.iter().filter_map(|(key, path)| self.probe_at(*key, path, now));
+        let mut due = probes.min().unwrap_or(now + RECENT);
+        if self.paths.get(&self.active).is_some_and(PathState::is_waiting) {
+            due = due.min(now + WATCH);
+        }
+        due
+    }
+
+    /// How it stands with every path, best first.
+    pub fn report(&self, now: Duration) -> Vec<PathNote> {
+        let note = |(key, path): (&PathKey, &PathState)| PathNote {
+            key: *key,
+            rtt: path.rtt,
+            condition: self.condition(*key, path, now),
+        };
+        self.paths.iter().map(note).collect()
+    }
+
+    fn condition(&self, key: PathKey, path: &PathState, now: Duration) -> Condition {
+        let quiet = path.proven.or(path.died);
+        match path.hint() {
+            _ if key == self.active => Condition::InUse,
+            Hint::Gone => Condition::Gone,
+            Hint::Leaving => Condition::Leaving,
+            _ if quiet.is_none() => Condition::NeverAnswered { tried: now.saturating_sub(path.since) },
+            _ if path.proven.is_none() || path.is_suspect(now) => {
+                Condition::Silent { quiet: now.saturating_sub(quiet.unwrap_or(path.since)) }
+            }
+            _ if path.barred_until > now => {
+                Condition::Resting { left: path.barred_until.saturating_sub(now) }
+            }
+            _ => Condition::Ready,
+        }
+    }
+
+    fn hint(&mut self, key: PathKey, hint: Hint, now: Duration) {
+        if let Some(path) = self.paths.get_mut(&key) {
+            if path.hint() == hint {
+                return;
+            }
+            path.told(hint, now);
+            // Everything is asked at once: the answer decides where to go.
+            for path in self.paths.values_mut() {
+                path.probed = path.probed.filter(|_| path.hint() == Hint::Gone);
+            }
+        }
+    }
+
+    /// Room for one more address: the oldest that never answered goes.
+    fn make_room(&mut self) -> bool {
+        let direct = self.paths.keys().filter(|key| key.kind() == PathKind::Direct).count();
+        if direct < MAX_CANDIDATES {
+            return true;
+        }
+        let useless = |(key, path): &(&PathKey, &PathState)| {
+            key.kind() == PathKind::Direct && **key != self.active && path.proven.is_none()
+        };
+        let oldest =
+            self.paths.iter().filter(useless).min_by_key(|(_, path)| path.since).map(|(key, _)| *key);
+        let Some(oldest) = oldest else { return false };
+        self.paths.remove(&oldest);
+        self.closed.push(oldest);
+        true
+    }
+
+    fn choice(&self, now: Duration) -> Option<(PathKey, Why)> {
+        let others = || self.paths.iter().filter(|(key, path)| **key != self.active && path.is_fresh(now));
+        let current = self.paths.get(&self.active)?;
+        let rank = |(key, path): &(&PathKey, &PathState)| (path.hint() != Hint::None, key.kind(), path.rtt);
+        if current.is_dead(now) {
+            return others().min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
+        }
+        if current.hint() == Hint::Leaving {
+            let staying = others().filter(|(_, path)| path.hint() == Hint::None).min_by_key(rank);
+            return staying.map(|(key, _)| (*key, Why::Leaving));
+        }
+        if now < self.not_before || current.is_suspect(now) && current.is_waiting() {
+            return None;
+        }
+        let free = |(key, path): &(&PathKey, &PathState)| {
+            path.hint() == Hint::None
+                && now >= path.barred_until
+                && path.streak >= path.needed()
+                && better((**key, path), (self.active, current))
+        };
+        others().filter(free).min_by_key(rank).map(|(key, _)| (*key, Why::Better))
+    }
+
+    fn switch(&mut self, to: PathKey, why: Why, now: Duration) {
+        if let Some(old) = self.paths.get_mut(&self.active)
+            && why == Why::Dead
+        {
+            old.died(now);
+        }
+        if why == Why::Better {
+            let soon = now.saturating_sub(self.changed_freely) < LONGEST_DWELL * 2
+                && self.not_before > Duration::ZERO;
+            self.dwell = if soon { (self.dwell * 2).min(LONGEST_DWELL) } else { SHORTEST_DWELL };
+            self.not_before = now + self.dwell;
+            self.changed_freely = now;
+        }
+        self.active = to;
+        if let Some(new) = self.paths.get_mut(&to) {
+            new.taken();
+        }
+    }
+
+    /// When this path is asked next; `None` for one that cannot be asked.
+    fn probe_at(&self, key: PathKey, path: &PathState, now: Duration) -> Option<Duration> {
+        if path.hint() == Hint::Gone {
+            return None;
+        }
+        let Some(last) = path.probed else { return Some(now) };
+        let pace =
+            if key == self.active { self.own_pace(path, now) } else { self.other_pace(key, path, now) };
+        Some(last + pace)
+    }
+
+    fn quiet(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.traffic)
+    }
+
+    fn own_pace(&self, path: &PathState, now: Duration) -> Duration {
+        match self.quiet(now) {
+            _ if path.is_urgent(now) => HURRY,
+            _ if path.is_waiting() => HEARTBEAT,
+            quiet if quiet <= BUSY => HEARTBEAT,
+            quiet if quiet <= RECENT => Duration::from_secs(1),
+            _ => Duration::from_secs(10),
+        }
+    }
+
+    fn other_pace(&self, key: PathKey, path: &PathState, now: Duration) -> Duration {
+        let current = self.paths.get(&self.active);
+        let asked = usize::try_from(path.sent).unwrap_or(usize::MAX);
+        let gap = |n: usize| Some(PUNCHES.get(n)?.saturating_sub(*PUNCHES.get(n.checked_sub(1)?)?));
+        if current.is_none_or(|current| current.is_urgent(now)) {
+            return HURRY;
+        }
+        if current.is_some_and(|current| current.is_suspect(now) || current.is_dead(now)) {
+            return HEARTBEAT;
+        }
+        if path.proven.is_none()
+            && let Some(gap) = gap(asked)
+        {
+            return gap;
+        }
+        if path.is_fresh(now) && path.streak < 3 && now + RECENT >= path.barred_until {
+            return HEARTBEAT;
+        }
+        let preferred = key.kind() < self.active.kind();
+        let age = now.saturating_sub(path.died.unwrap_or(path.since));
+        match self.quiet(now) {
+            quiet if quiet > RECENT => RECENT,
+            _ if preferred && path.barred_until > now => {
+                path.barred_until.saturating_sub(now).clamp(HEARTBEAT, Duration::from_secs(5))
+            }
+            _ if preferred && age <= RECENT * 10 => Duration::from_secs(1),
+            _ => Duration::from_secs(5),
+        }
+    }
+}
+
+/// Whether the first is worth a free change from the second.
+fn better((key, path): (PathKey, &PathState), (now_key, now): (PathKey, &PathState)) -> bool {
+    let (Some(rtt), Some(now_rtt)) = (path.rtt, now.rtt) else { return key.kind() < now_key.kind() };
+    let sure = path.streak >= 3;
+    let clearly_faster = |least: u64| rtt + Duration::from_millis(least).max(now_rtt * 3 / 10) < now_rtt;
+    match (key.kind(), now_key.kind()) {
+        (PathKind::Direct, PathKind::Relay) => rtt <= now_rtt + Duration::from_millis(25),
+        (PathKind::Relay, PathKind::Direct) => sure && rtt + Duration::from_millis(50) < now_rtt,
+        (PathKind::Direct, PathKind::Direct) => sure && clearly_faster(5),
+        (PathKind::Relay, PathKind::Relay) | (PathKind::RelayTcp, PathKind::RelayTcp) => {
+            sure && clearly_faster(20)
+        }
+        (better, worse) => better < worse,
+    }
+}

@@ -1,0 +1,218 @@
+//! What is known of one path: what was asked and not answered, when it last proved itself, how fast it is.
+//!
+//! Any packet counts against silence for a while, because probes get lost like others; but only answered probes
+//! count for ever, so nobody who merely sends packets can keep a dead path in use.
+
+use super::probe::{AuthenticProbe, ProbeKind};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Least silence after which a path is dead.
+pub const SILENCE: Duration = Duration::from_millis(900);
+/// Without a single answered probe for so long, other packets do not count any more.
+pub const UNPROVEN: Duration = Duration::from_secs(5);
+const LEAST_MISSED: usize = 3;
+const MOST_REMEMBERED: usize = 32;
+/// Assumed until measured.
+const UNKNOWN_RTT: Duration = Duration::from_millis(300);
+/// A path that died is barred from being chosen freely: doubling, up to this.
+const LONGEST_BAR: Duration = Duration::from_secs(120);
+/// After so long its deaths are forgotten.
+const FORGIVEN: Duration = Duration::from_secs(600);
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct PathState {
+    pub(super) since: Duration,
+    pub(super) sent: u32,
+    pub(super) probed: Option<Duration>,
+    pub(super) proven: Option<Duration>,
+    pub(super) streak: u32,
+    pub(super) rtt: Option<Duration>,
+    pub(super) died: Option<Duration>,
+    pub(super) barred_until: Duration,
+    hint: Hint,
+    hinted: Duration,
+    deaths: u32,
+    heard: Duration,
+    outstanding: VecDeque<(u64, Duration)>,
+    first_missed: Option<Duration>,
+}
+
+/// What was said about a path, beside what it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing.
+    None,
+    /// The system could not send on it.
+    Failing,
+    /// Its relay is going away.
+    Leaving,
+    /// Its relay does not carry us any more.
+    Gone,
+}
+
+impl PathState {
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            since: now,
+            sent: 0,
+            probed: None,
+            proven: None,
+            streak: 0,
+            rtt: None,
+            died: None,
+            barred_until: Duration::ZERO,
+            hint: Hint::None,
+            hinted: now,
+            deaths: 0,
+            heard: now,
+            outstanding: VecDeque::new(),
+            first_missed: None,
+        }
+    }
+
+    /// A question went out.
+    pub(super) fn asked(&mut self, transaction: u64, now: Duration) {
+        if self.outstanding.len() >= MOST_REMEMBERED {
+            self.outstanding.pop_front();
+        }
+        self.outstanding.push_back((transaction, now));
+        self.first_missed.get_or_insert(now);
+        self.probed = Some(now);
+        self.sent = self.sent.saturating_add(1);
+        if self.outstanding.len() > LEAST_MISSED {
+            self.streak = 0;
+        }
+    }
+
+    /// An answer came in on this path. Only the answer to a question asked on it counts.
+    pub(super) fn answered(&mut self, probe: AuthenticProbe, now: Duration) -> bool {
+        if probe.kind() != ProbeKind::Pong {
+            return false;
+        }
+        let Some(at) = self.outstanding.iter().position(|(asked, _)| *asked == probe.transaction()) else {
+            return false;
+        };
+        let Some((_, sent)) = self.outstanding.drain(..=at).next_back() else { return false };
+        let rtt = now.saturating_sub(sent);
+        self.rtt = Some(self.rtt.map_or(rtt, |known| (known * 7 + rtt) / 8));
+        self.first_missed = self.outstanding.front().map(|(_, sent)| *sent);
+        self.proven = Some(now);
+        self.heard = now;
+        self.streak = self.streak.saturating_add(1);
+        if self.hint == Hint::Failing {
+            self.hint = Hint::None;
+        }
+        true
+    }
+
+    /// The handshake was completed over this path.
+    pub(super) fn handshaken(&mut self, now: Duration) {
+        self.proven = Some(now);
+        self.heard = now;
+        self.streak = 1;
+    }
+
+    pub(super) fn hint(&self) -> Hint {
+        self.hint
+    }
+
+    pub(super) fn told(&mut self, hint: Hint, now: Duration) {
+        if self.hint != hint {
+            self.hint = hint;
+            self.hinted = now;
+        }
+    }
+
+    /// Told of trouble just now: worth more questions than usual.
+    pub(super) fn is_urgent(&self, now: Duration) -> bool {
+        self.hint != Hint::None && now.saturating_sub(self.hinted) < Duration::from_secs(3)
+    }
+
+    /// Something arrived; nobody knows yet whether it was genuine.
+    pub(super) fn heard(&mut self, at: Duration) {
+        self.heard = self.heard.max(at);
+    }
+
+    /// Whether a question waits for its answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.first_missed.is_some()
+    }
+
+    fn expected(&self) -> Duration {
+        self.rtt.unwrap_or(UNKNOWN_RTT)
+    }
+
+    /// How long nothing came although something should have.
+    fn silence(&self, now: Duration) -> Duration {
+        let Some(missed) = self.first_missed else { return Duration::ZERO };
+        now.saturating_sub(missed.max(self.heard))
+    }
+
+    /// Late enough to look around.
+    pub(super) fn is_suspect(&self, now: Duration) -> bool {
+        let late = (self.expected() * 2 + Duration::from_millis(100)).max(Duration::from_millis(200));
+        self.hint != Hint::None || self.silence(now) > late || self.is_unproven(now)
+    }
+
+    /// Late enough to leave.
+    pub(super) fn is_dead(&self, now: Duration) -> bool {
+        if self.hint == Hint::Gone {
+            return true;
+        }
+        let (limit, missed) = match self.hint {
+            Hint::Failing => ((self.expected() * 2).max(Duration::from_millis(150)), 1),
+            _ => ((self.expected() * 3 + Duration::from_millis(250)).max(SILENCE), LEAST_MISSED),
+        };
+        (self.silence(now) > limit && self.outstanding.len() >= missed) || self.is_unproven(now)
+    }
+
+    /// Packets come, answers do not: a mirror, a forger, or one direction is cut.
+    fn is_unproven(&self, now: Duration) -> bool {
+        let patience = UNPROVEN.max(self.expected() * 6);
+        self.outstanding.len() >= 16 && now.saturating_sub(self.proven.unwrap_or(self.since)) > patience
+    }
+
+    /// Proved itself just now.
+    pub(super) fn is_fresh(&self, now: Duration) -> bool {
+        let long = Duration::from_millis(1200) + self.expected() * 2;
+        self.hint != Hint::Gone && self.proven.is_some_and(|proven| now.saturating_sub(proven) <= long)
+    }
+
+    /// Was left because it was dead.
+    pub(super) fn died(&mut self, now: Duration) {
+        if self.died.is_some_and(|died| now.saturating_sub(died) > FORGIVEN) {
+            self.deaths = 0;
+        }
+        self.deaths = self.deaths.saturating_add(1);
+        self.died = Some(now);
+        self.proven = None;
+        self.streak = 0;
+        let bar = Duration::from_secs(1_u64.checked_shl(self.deaths.saturating_sub(1)).unwrap_or(u64::MAX));
+        self.barred_until = now.saturating_add(bar.min(LONGEST_BAR));
+        self.forget_questions();
+    }
+
+    /// Becomes the path in use: what was asked before does not count against it.
+    pub(super) fn taken(&mut self) {
+        self.forget_questions();
+        self.probed = None;
+    }
+
+    /// Starts over, as after a change of network.
+    pub(super) fn again(&mut self, now: Duration) {
+        let (deaths, died, barred_until) = (self.deaths, self.died, self.barred_until);
+        *self = Self { deaths, died, barred_until, ..Self::new(now) };
+    }
+
+    /// How often it must have answered in a row before it is chosen freely.
+    pub(super) fn needed(&self) -> u32 {
+        if self.deaths == 0 { 1 } else { 3 }
+    }
+
+    fn forget_questions(&mut self) {
+        self.outstanding.clear();
+        self.first_missed = None;
+    }
+}

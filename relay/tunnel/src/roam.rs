@@ -1,0 +1,272 @@
+//! The dialling side's driver of [`Paths`]: moves probes, notices and time; what to do is decided there.
+
+use crate::close::CloseCode;
+use crate::notice::{NoNotice, Notice};
+use crate::own_addresses::own_addresses;
+use crate::path::probe::{ProbeKey, ProbeKind};
+use crate::path::report::PathNote;
+use crate::path::select::{Action, Paths};
+use crate::path::{PathKey, PathPreference};
+use crate::relay_access::{AccessState, RelayAccess};
+use crate::relay_link::LinkState;
+use crate::socket::{PathSocket, Probes, Route, Via};
+use futures_util::future::select_all;
+use quinn::{Connection, RecvStream, SendStream};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+const WAITING_NOTICES: usize = 8;
+
+/// What to begin with.
+pub(crate) struct Start {
+    pub(crate) socket: Arc<PathSocket>,
+    pub(crate) connection: Connection,
+    pub(crate) control: (SendStream, RecvStream),
+    pub(crate) key: ProbeKey,
+    pub(crate) probes: Probes,
+    pub(crate) relays: Vec<RelayAccess>,
+    pub(crate) direct: Vec<SocketAddr>,
+    pub(crate) prefer: PathPreference,
+    /// The virtual address QUIC knows the peer by, and the way its handshake took.
+    pub(crate) peer: SocketAddr,
+    pub(crate) active: (PathKey, Route),
+}
+
+struct Roaming {
+    socket: Arc<PathSocket>,
+    connection: Connection,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    key: ProbeKey,
+    peer: SocketAddr,
+    started: Instant,
+    paths: Paths,
+    routes: BTreeMap<PathKey, Route>,
+    relays: Vec<watch::Receiver<AccessState>>,
+    report: watch::Sender<Vec<PathNote>>,
+}
+
+enum Event {
+    Probe(Route, Vec<u8>),
+    Notice(Notice),
+    Relays,
+    Tick,
+    Ended,
+}
+
+/// Keeps the session on the best path that works, until the connection ends.
+pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
+    let Start { socket, connection, control, key, mut probes, relays, direct, prefer, peer, active } = start;
+    let (control, incoming) = control;
+    let (notices, mut told) = mpsc::channel(WAITING_NOTICES);
+    let reading = AbortOnDropHandle::new(tokio::spawn(read_notices(connection.clone(), incoming, notices)));
+    let (outgoing, written) = mpsc::channel(WAITING_NOTICES);
+    let writing = AbortOnDropHandle::new(tokio::spawn(write_notices(control, written)));
+    let started = Instant::now();
+    let mut roaming = Roaming {
+        paths: Paths::new(prefer, active.0, Duration::ZERO),
+        routes: BTreeMap::from([active]),
+        relays: relays.iter().map(RelayAccess::state).collect(),
+        socket,
+        connection,
+        outgoing,
+        key,
+        peer,
+        started,
+        report,
+    };
+    roaming.socket.routes().point(peer, active.1);
+    for addr in direct {
+        roaming.offer_direct(addr);
+    }
+    roaming.relays_changed();
+    loop {
+        roaming.act();
+        match roaming.next(&mut probes, &mut told).await {
+            Event::Probe(route, packet) => roaming.probed(route, &packet),
+            Event::Notice(Notice::Candidates(addresses)) => {
+                addresses.into_iter().for_each(|addr| roaming.offer_direct(addr));
+            }
+            Event::Notice(Notice::Moved) | Event::Tick => {}
+            Event::Relays => roaming.relays_changed(),
+            Event::Ended => break,
+        }
+    }
+    drop((reading, writing, relays));
+}
+
+/// Reads until the stream ends; what is no notice ends the connection.
+pub(crate) async fn read_notices(
+    connection: Connection,
+    mut stream: RecvStream,
+    notices: mpsc::Sender<Notice>,
+) {
+    loop {
+        match Notice::read(&mut stream).await {
+            Ok(notice) => {
+                if notices.send(notice).await.is_err() {
+                    return;
+                }
+            }
+            Err(NoNotice::Ended) => return,
+            Err(NoNotice::Unknown) => {
+                connection.close(CloseCode::Protocol.wire(), b"unknown notice; update daam");
+                return;
+            }
+        }
+    }
+}
+
+impl Roaming {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    async fn next(&mut self, probes: &mut Probes, told: &mut mpsc::Receiver<Notice>) -> Event {
+        let due = self.started + self.paths.due(self.now());
+        let relays = async {
+            if self.relays.is_empty() {
+                return std::future::pending().await;
+            }
+            let waiting = self.relays.iter_mut().map(|state| Box::pin(state.changed()));
+            let (changed, _, rest) = select_all(waiting).await;
+            drop(rest);
+            if changed.is_err() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            _ = self.connection.closed() => Event::Ended,
+            Some((route, packet)) = probes.recv() => Event::Probe(route, packet),
+            Some(notice) = told.recv() => Event::Notice(notice),
+            () = relays => Event::Relays,
+            () = self.socket.news() => Event::Tick,
+            () = tokio::time::sleep_until(due) => Event::Tick,
+        }
+    }
+
+    fn offer_direct(&mut self, addr: SocketAddr) {
+        let key = PathKey::Direct(addr);
+        self.paths.offer(key, self.now());
+        self.routes.insert(key, Route::Direct(addr));
+        self.socket.routes().admit(self.peer, Route::Direct(addr));
+    }
+
+    fn probed(&mut self, route: Route, packet: &[u8]) {
+        let Some(probe) = self.key.open(packet) else { return };
+        let now = self.now();
+        let known = self.routes.iter().find(|(_, known)| **known == route).map(|(key, _)| *key);
+        match (probe.kind(), known, route) {
+            (ProbeKind::Pong, Some(key), _) => self.paths.answered(key, probe, now),
+            (ProbeKind::Pong, None, _) => {}
+            (ProbeKind::Ping, _, _) => {
+                self.socket.send_probe(route, &self.key.seal(ProbeKind::Pong, probe.transaction()));
+                // The peer is behind an address nobody told us.
+                if let (None, Route::Direct(addr)) = (known, route) {
+                    self.offer_direct(addr);
+                }
+            }
+        }
+    }
+
+    fn relays_changed(&mut self) {
+        let states: Vec<AccessState> =
+            self.relays.iter_mut().map(|state| state.borrow_and_update().clone()).collect();
+        for (n, state) in states.iter().enumerate() {
+            self.relay(PathKey::Relay(n), state.udp.as_ref());
+            self.relay(PathKey::RelayTcp(n), state.tcp.as_ref());
+        }
+        let towards = self.routes.values().filter_map(|route| match route {
+            Route::Direct(addr) | Route::Relay { via: Via::Udp(addr), .. } => Some(*addr),
+            Route::Relay { .. } => None,
+        });
+        let bound = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), self.socket.port());
+        let ours = own_addresses(bound, states.iter().filter_map(AccessState::observed), towards);
+        self.paths.ours(ours);
+    }
+
+    fn relay(&mut self, key: PathKey, state: Option<&(Via, LinkState)>) {
+        let now = self.now();
+        let Some((via, session)) = state.and_then(|(via, state)| Some((*via, state.session()?))) else {
+            if self.routes.contains_key(&key) {
+                self.paths.withdraw(key, now);
+            }
+            return;
+        };
+        let route = Route::Relay { via, session };
+        if let Some(old) = self.routes.insert(key, route)
+            && old != route
+        {
+            self.socket.routes().forget(old);
+        }
+        if self.paths.active() == key {
+            self.socket.routes().point(self.peer, route);
+        } else {
+            self.socket.routes().admit(self.peer, route);
+        }
+        if state.is_some_and(|(_, state)| state.is_bound()) {
+            self.paths.offer(key, now);
+        } else {
+            self.paths.leaving(key, now);
+        }
+    }
+
+    /// Tells the machine what happened and does what it says.
+    fn act(&mut self) {
+        let since = |at: Instant| at.saturating_duration_since(self.started);
+        for (key, route) in &self.routes {
+            let seen = self.socket.routes().take_seen(*route);
+            if let Some(heard) = seen.heard {
+                self.paths.heard(*key, since(heard));
+            }
+            if seen.failing {
+                self.paths.failing(*key, self.started.elapsed());
+            }
+        }
+        self.paths.traffic(since(self.socket.traffic()));
+        let now = self.now();
+        for action in self.paths.poll(now) {
+            match action {
+                Action::Probe { to, transaction } => {
+                    if let Some(route) = self.routes.get(&to) {
+                        self.socket.send_probe(*route, &self.key.seal(ProbeKind::Ping, transaction));
+                    }
+                }
+                Action::Switch { to, why } => {
+                    if let Some(route) = self.routes.get(&to) {
+                        tracing::info!(?to, ?why, "the path changed");
+                        self.socket.routes().point(self.peer, *route);
+                        self.tell(&Notice::Moved);
+                    }
+                }
+                Action::Announce(addresses) => self.tell(&Notice::Candidates(addresses)),
+                Action::Close(key) => {
+                    if let Some(route) = self.routes.remove(&key) {
+                        self.socket.routes().forget(route);
+                    }
+                }
+            }
+        }
+        let report = self.paths.report(now);
+        self.report.send_if_modified(|known| std::mem::replace(known, report.clone()) != report);
+    }
+
+    /// Notices are small; a peer that takes none has a full window, and the next one will do.
+    fn tell(&self, notice: &Notice) {
+        if self.outgoing.try_send(notice.encode()).is_err() {
+            tracing::debug!("a notice could not be sent");
+        }
+    }
+}
+
+async fn write_notices(mut stream: SendStream, mut notices: mpsc::Receiver<Vec<u8>>) {
+    while let Some(bytes) = notices.recv().await {
+        if stream.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
