@@ -9,13 +9,17 @@ use tokio_util::task::TaskTracker;
 /// Accepts until the listener closes; every connection and stream is a task of `tasks`.
 pub async fn accept(listener: Arc<Listener>, context: Arc<ProxyContext>, tasks: TaskTracker) {
     while let Some(incoming) = listener.accept().await {
-        tracing::info!(user = incoming.user.email, path = %incoming.path, "a developer connected");
         tasks.spawn(connection(incoming, Arc::clone(&context), tasks.clone()));
     }
 }
 
 async fn connection(incoming: Incoming, context: Arc<ProxyContext>, tasks: TaskTracker) {
+    let mut told = false;
     while let Some(stream) = incoming.accept_stream().await {
+        // A client tries several ways at once and keeps one: only the one it uses is news.
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!(user = incoming.user.email, path = %incoming.path, "a developer connected");
+        }
         let (user, context) = (incoming.user.clone(), Arc::clone(&context));
         tasks.spawn(async move {
             let email = user.email.clone();

@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{connect, console, databases, dev, login, lsp, output, policy};
+use crate::{connect, console, databases, dev, doctor, login, lsp, output, policy, status};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,6 +44,10 @@ enum Command {
     Psql(connect::PsqlArgs),
     /// Run a program with a database's connection in its environment.
     Run(connect::RunArgs),
+    /// Show which way each open session goes, and why not a better one.
+    Status(status::StatusArgs),
+    /// Try every way to a database and say what to do where one fails.
+    Doctor(doctor::DoctorArgs),
     /// Check, test, build, sign and publish policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -106,6 +110,8 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Connect(args) => connect::connect(args).await.map(|()| ExitCode::SUCCESS),
         Command::Psql(args) => connect::psql(args).await.map(ExitCode::from),
         Command::Run(args) => connect::run(args).await.map(ExitCode::from),
+        Command::Status(args) => status::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(args).await.map(ExitCode::from),
         Command::Policy(command) => policy::run(command).await,
         Command::Schema(command) => policy::run_schema(command).await,
         Command::Trust(command) => policy::run_trust(&command).await,

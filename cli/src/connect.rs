@@ -7,11 +7,16 @@ use crate::home::Home;
 use crate::link::{Link, LinkConfig};
 use crate::local::{Endpoint, Listen};
 use crate::output;
-use clap::Args;
-use daam_tunnel::PathPreference;
+use crate::status;
+use clap::{Args, ValueEnum};
+use daam_tunnel::{PathPreference, TcpSettings, Tunnel};
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How to reach a database.
 #[derive(Debug, Args)]
@@ -19,9 +24,25 @@ pub struct Way {
     /// Listen on 127.0.0.1 with a random password instead of a private Unix socket.
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     tcp: Option<u16>,
-    /// Go through a relay even if the agent can be reached directly.
-    #[arg(long)]
+    /// Which way to take; `auto` uses the best that works and changes it while you work.
+    #[arg(long, value_enum, default_value_t = Path::Auto)]
+    path: Path,
+    /// Short for `--path relay`.
+    #[arg(long, conflicts_with = "path")]
     relay: bool,
+}
+
+/// What `--path` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Path {
+    /// The best that works.
+    Auto,
+    /// Only straight to the agent.
+    Direct,
+    /// Only through relays, over UDP if it passes.
+    Relay,
+    /// Only through relays, inside TLS on TCP.
+    RelayTcp,
 }
 
 impl Way {
@@ -32,7 +53,13 @@ impl Way {
 
     /// The path.
     pub fn prefer(&self) -> PathPreference {
-        if self.relay { PathPreference::Relay } else { PathPreference::Auto }
+        match self.path {
+            _ if self.relay => PathPreference::Relay,
+            Path::Auto => PathPreference::Auto,
+            Path::Direct => PathPreference::Direct,
+            Path::Relay => PathPreference::Relay,
+            Path::RelayTcp => PathPreference::RelayTcp,
+        }
     }
 }
 
@@ -41,7 +68,11 @@ impl Way {
 #[command(after_help = "Examples:
   daam connect shop
   daam connect shop --tcp          # for clients that cannot use a Unix socket
-  daam connect shop --tcp=15432    # on a fixed port")]
+  daam connect shop --tcp=15432    # on a fixed port
+  daam connect shop --path relay-tcp
+
+The session goes on when the network changes, a relay dies or a better way appears; what is used now is printed here
+and by `daam status`. It ends when your sign-in does.")]
 pub struct ConnectArgs {
     /// The database, as `daam databases` lists it.
     database: String,
@@ -89,20 +120,66 @@ pub async fn connect(args: ConnectArgs) -> Result<(), CliError> {
     let path = link.tunnel().await?.path();
     output::line(endpoint.address().url());
     output::progress(format!("connected ({path}); press Ctrl-C to end"));
+    let shown = status::serve(&Home::find()?, "connect", &link);
     let mut terminate = signal(SignalKind::terminate()).doing("watch for signals")?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.doing("watch for signals")?,
-        _ = terminate.recv() => {}
-    }
-    drop(endpoint);
+    let ended = tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.doing("watch for signals"),
+        _ = terminate.recv() => Ok(()),
+        error = keep(&link) => Err(error),
+    };
+    drop((endpoint, shown));
     link.close().await;
-    Ok(())
+    ended
+}
+
+/// Tells of every change of path, and makes a new tunnel when one ended, ever more slowly. Returns when the sign-in
+/// has ended or was taken away.
+async fn keep(link: &Link) -> CliError {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let tunnel = match link.tunnel().await {
+            Ok(tunnel) => tunnel,
+            Err(error) if error.exit() == Exit::Findings => return error,
+            Err(error) => {
+                output::progress(format!("{}; trying again in {} s", error.sentence(), wait.as_secs()));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+                continue;
+            }
+        };
+        wait = FIRST_WAIT;
+        let reason = tell_changes(&tunnel).await;
+        drop(tunnel);
+        output::progress(format!("the connection to the agent ended: {reason}; connecting again"));
+        tokio::time::sleep(FIRST_WAIT).await;
+    }
+}
+
+/// Until the tunnel ends; says why.
+async fn tell_changes(tunnel: &Tunnel) -> String {
+    let mut paths = tunnel.paths();
+    let mut told = tunnel.path();
+    let telling = async {
+        while paths.changed().await.is_ok() {
+            let now = tunnel.path();
+            if now != told {
+                output::progress(format!("path: {told} -> {now}"));
+                told = now;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        reason = tunnel.closed() => reason,
+        () = telling => String::new(),
+    }
 }
 
 /// Runs psql.
 pub async fn psql(args: PsqlArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = endpoint(&args.database, &args.way).await?;
     link.tunnel().await?;
+    let _shown = status::serve(&Home::find()?, "psql", &link);
     let exit = client::psql(endpoint.address(), &args.arguments).await;
     endpoint.close().await;
     link.close().await;
@@ -113,6 +190,7 @@ pub async fn psql(args: PsqlArgs) -> Result<Exit, CliError> {
 pub async fn run(args: RunArgs) -> Result<Exit, CliError> {
     let (endpoint, link) = endpoint(&args.database, &args.way).await?;
     link.tunnel().await?;
+    let _shown = status::serve(&Home::find()?, "run", &link);
     let exit = program(&endpoint, &args.command).await;
     endpoint.close().await;
     link.close().await;
@@ -136,6 +214,7 @@ async fn endpoint(database: &str, way: &Way) -> Result<(Endpoint, Arc<Link>), Cl
         database: database.to_owned(),
         device: login.device,
         prefer: way.prefer(),
+        tcp: TcpSettings::default(),
     };
     let link = Arc::new(Link::new(config, IdentityStore::of_login(&home)));
     let endpoint = Endpoint::open(way.listen(), &login.email, Arc::clone(&link)).await?;

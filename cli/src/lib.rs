@@ -16,6 +16,7 @@ pub mod control_plane;
 pub mod credentials;
 pub mod databases;
 pub mod dev;
+pub mod doctor;
 pub mod error;
 pub mod home;
 pub mod link;
@@ -24,5 +25,6 @@ pub mod login;
 pub mod lsp;
 pub mod output;
 pub mod policy;
+pub mod status;
 
 pub use command::main;

@@ -4,7 +4,7 @@
 //! one; sessions are never moved silently, because they hold state at the server.
 
 use crate::control_plane::ControlPlane;
-use crate::credentials::IdentityStore;
+use crate::credentials::{Identity, IdentityStore};
 use crate::error::{CliError, Doing as _};
 use daam_api::v1::ConnectOffer;
 use daam_identity::AgentPrincipal;
@@ -70,9 +70,20 @@ impl Link {
             return Ok(Arc::clone(tunnel));
         }
         let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
+        let plan = self.plan(identity).await?;
+        let tunnel = daam_tunnel::dial(plan)
+            .await
+            .doing(format_args!("reach the agent of `{}`", self.config.database))
+            .map_err(|error| error.remedy(remedy(&self.config.database)))?;
+        let tunnel = Arc::new(tunnel);
+        state.tunnel = Some(Arc::clone(&tunnel));
+        Ok(tunnel)
+    }
+
+    async fn plan(&self, identity: Identity) -> Result<DialPlan, CliError> {
         let offer = self.config.plane.connect(&self.config.database).await?;
         let offer = self.checked(offer)?;
-        let plan = DialPlan {
+        Ok(DialPlan {
             direct: addresses(&offer.direct).await,
             relays: relays(&offer).await,
             agent: AgentPrincipal { org: offer.org, agent_id: offer.agent_id, database: offer.database },
@@ -81,14 +92,19 @@ impl Link {
             key_pem: Zeroizing::new(identity.key_pem),
             prefer: self.config.prefer,
             tcp: self.config.tcp.clone(),
-        };
-        let tunnel = daam_tunnel::dial(plan)
-            .await
-            .doing(format_args!("reach the agent of `{}`", self.config.database))
-            .map_err(|error| error.remedy("is the agent running, and is its address reachable from here?"))?;
-        let tunnel = Arc::new(tunnel);
-        state.tunnel = Some(Arc::clone(&tunnel));
-        Ok(tunnel)
+        })
+    }
+
+    /// What would be dialled, anew each time.
+    pub async fn fresh_plan(&self) -> Result<DialPlan, CliError> {
+        let mut state = self.state.lock().await;
+        let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
+        self.plan(identity).await
+    }
+
+    /// The present tunnel, if there is one and nobody is making another.
+    pub fn current(&self) -> Option<Arc<Tunnel>> {
+        self.state.try_lock().ok()?.tunnel.clone()
     }
 
     /// Ends the tunnel, if there is one, so that the agent hears of it.
@@ -114,6 +130,10 @@ impl Link {
         ))
         .remedy("report this to whoever runs the control plane"))
     }
+}
+
+fn remedy(database: &str) -> String {
+    format!("`daam doctor {database}` tries every way and says what to do about each")
 }
 
 /// Names that do not resolve are left out: another address may do.

@@ -312,7 +312,7 @@ impl Leaving {
 
 async fn leave(wanted: &mut watch::Receiver<bool>, already: bool) {
     if already || wanted.wait_for(|leave| *leave).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

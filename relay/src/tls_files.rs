@@ -68,7 +68,7 @@ impl TlsFiles {
                 tracing::info!(certificate = %self.certificate.display(), "new TLS certificate in use");
             }
             Err(error) => {
-                tracing::error!(%error, "the TLS files changed and cannot be used; the old ones still are")
+                tracing::error!(%error, "the TLS files changed and cannot be used; the old ones still are");
             }
         }
     }

@@ -108,6 +108,7 @@ impl Program {
         let issued = plane.ca.issue(&csr_pem, &principal, now() - 60, now() + 3600).unwrap();
         let agent = AgentPrincipal { org: "acme".into(), agent_id: "a1".into(), database: "shop".into() };
         daam_tunnel::dial(DialPlan {
+            tcp: daam_tunnel::TcpSettings::default(),
             agent,
             ca_pem: plane.ca_pem.clone(),
             cert_pem: issued.pem,

@@ -12,7 +12,7 @@ use crate::login::new_device;
 use clap::Args;
 use daam_api::v1;
 use daam_model::AttributeType;
-use daam_tunnel::PathPreference;
+use daam_tunnel::{PathPreference, TcpSettings};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,6 +72,7 @@ impl Person {
             database: facts.database.clone(),
             device: new_device(),
             prefer,
+            tcp: TcpSettings::default(),
         };
         Ok(Link::new(config, IdentityStore::Memory(None)))
     }

@@ -309,8 +309,8 @@ fn a_relay_that_leaves_says_so_to_everyone_serves_on_and_takes_nobody_new() {
     world.relay.leave();
     let mut told = world.relay.farewells();
     told.sort();
-    let word = |number| Answer::Leaving { session: number }.encode();
-    assert_eq!(told, [(at(AGENT_AT).into(), word(agent)), (at(CLIENT_AT).into(), word(session))]);
+    let farewell = |number| Answer::Leaving { session: number }.encode();
+    assert_eq!(told, [(at(AGENT_AT).into(), farewell(agent)), (at(CLIENT_AT).into(), farewell(session))]);
     assert_eq!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
     let another = world.ticket("acme", TicketRole::Client, "shop-1");
     assert_eq!(refused(world.bind_as(&another, "198.51.100.8:1", 3)), BindRefusal::Leaving);

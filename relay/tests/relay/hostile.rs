@@ -1,6 +1,7 @@
 //! A relay that drops, doubles, reorders, truncates, corrupts, replays and lies breaks nothing but speed, and becomes
 //! nobody.
 
+use crate::program::say;
 use crate::through_relay::{DEADLINE, World, echoes, now};
 use daam_identity::ticket::TicketRole;
 use daam_tunnel::wire::{Answer, FromRelay};
@@ -120,7 +121,7 @@ async fn a_relay_that_mistreats_packets_changes_no_byte_of_a_session() {
         Malice::Corrupts,
         Malice::Replays,
     ] {
-        println!("{malice:?}");
+        say(&format!("{malice:?}"));
         survives(malice).await;
     }
 }

@@ -5,6 +5,10 @@ mod forwarding;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
+mod networks;
+#[cfg(test)]
 mod over_tcp;
 #[cfg(test)]
 mod program;

@@ -1,5 +1,6 @@
 //! Where UDP does not pass: the relay inside TLS on TCP, through real HTTP proxies, for both ends.
 
+use crate::program::say;
 use crate::through_relay::{DEADLINE, SECRET, World, contains, echoes, now};
 use daam_identity::ticket::{TicketRole, TicketVerifier};
 use daam_relay::forward::Forwarder;
@@ -92,7 +93,7 @@ async fn one_end_over_tcp_and_the_other_over_udp_is_fine() {
     let way = plan(&world, relay.tcp_only, PathPreference::RelayTcp, settings(&relay, Proxy::Never));
     let tunnel = dial(way).await.unwrap();
     assert_eq!(tunnel.path(), PathKind::RelayTcp);
-    echoes(&tunnel, &[3; 2_000_000]).await;
+    echoes(&tunnel, &vec![3; 2_000_000]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,7 +165,7 @@ async fn tinyproxy() -> Option<Tinyproxy> {
     std::fs::write(&config, text).unwrap();
     let started = Command::new("tinyproxy").arg("-d").arg("-c").arg(&config).stdout(Stdio::null()).spawn();
     let Ok(child) = started else {
-        println!("skipped: tinyproxy is not installed (ci/setup installs it)");
+        say("skipped: tinyproxy is not installed (ci/setup installs it)");
         return None;
     };
     let at = SocketAddr::from(([127, 0, 0, 1], port));

@@ -1,6 +1,6 @@
 //! A session goes on while relays die, leave and come back; what is forced stays forced.
 
-use crate::program::{answer, start, wait_for};
+use crate::program::{answer, say, start, wait_for};
 use crate::through_relay::{DEADLINE, World, echoes, now, start_relay};
 use daam_identity::ticket::{TicketRole, TicketVerifier};
 use daam_relay::forward::Forwarder;
@@ -101,7 +101,7 @@ async fn kill_9_of_the_relay_in_use_leaves_the_session_running_over_the_other() 
     tokio::time::sleep(Duration::from_millis(500)).await;
     stop.send_replace(true);
     let longest = asked.await.unwrap();
-    println!("longest wait: {longest:?}");
+    say(&format!("longest wait: {longest:?}"));
     assert!(longest < Duration::from_millis(2500), "{longest:?}");
     for mut child in [first, second] {
         child.kill().unwrap_or_default();
@@ -153,7 +153,7 @@ async fn a_rolling_restart_of_all_relays_breaks_and_delays_nothing() {
     }
     stop.send_replace(true);
     let longest = asked.await.unwrap();
-    println!("longest wait: {longest:?}");
+    say(&format!("longest wait: {longest:?}"));
     assert!(longest < Duration::from_millis(900), "{longest:?}");
 }
 
@@ -167,7 +167,7 @@ async fn a_session_that_began_on_a_relay_goes_direct_by_itself_unless_told_not_t
     drop(tokio::time::timeout(DEADLINE, direct).await.unwrap().unwrap());
     echoes(&free, b"found by what both ends told each other").await;
     let forced = dial(DialPlan { prefer: PathPreference::Relay, ..world.plan(world.relay) }).await.unwrap();
-    echoes(&forced, &[7; 100_000]).await;
+    echoes(&forced, &vec![7; 100_000]).await;
     let notes = forced.paths().borrow().clone();
     assert!(notes.iter().all(|note| note.kind() != PathKind::Direct), "{notes:?}");
 }
@@ -183,7 +183,7 @@ async fn a_direct_session_does_not_need_any_relay_to_live() {
     drop(tokio::time::timeout(DEADLINE, direct).await.unwrap().unwrap());
     world.forwarding.abort();
     world.forwarding.await.unwrap_err();
-    echoes(&tunnel, &[1; 1_000_000]).await;
+    echoes(&tunnel, &vec![1; 1_000_000]).await;
     // And a relay that comes back does not take it away again.
     let (_, again) = start_relay(&world.signer, world.relay);
     echoes(&tunnel, b"still").await;

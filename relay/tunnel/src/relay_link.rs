@@ -103,7 +103,7 @@ impl RelayLink {
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             match carrier {
                 Carrier::Udp => driver.over_udp().await,
-                Carrier::Tcp(settings) => driver.over_tcp(&target, &settings, outgoing).await,
+                Carrier::Tcp(settings) => Box::pin(driver.over_tcp(&target, &settings, outgoing)).await,
             }
         }));
         Ok(Self { via, state, tickets, socket: Arc::clone(socket), _task: task })
@@ -159,7 +159,7 @@ impl Driver {
     ) {
         let mut wait = FIRST_WAIT;
         loop {
-            match relay_tcp::connect(target, settings).await {
+            match Box::pin(relay_tcp::connect(target, settings)).await {
                 Ok(stream) => {
                     self.binding.restart(self.started.elapsed());
                     self.carry(stream, &mut outgoing).await;

@@ -135,7 +135,7 @@ pub(crate) async fn connect(target: &RelayTarget, settings: &TcpSettings) -> Res
     let mut request = format!("wss://{shown}:{port}{PATH}").into_client_request().map_err(upgrade)?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
     let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(frames()));
-    let (stream, _) = within("the upgrade", upgraded).await?.map_err(upgrade)?;
+    let (stream, _) = within("the upgrade", Box::pin(upgraded)).await?.map_err(upgrade)?;
     Ok(stream)
 }
 

@@ -89,7 +89,9 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
         match roaming.next(&mut probes, &mut told).await {
             Event::Probe(route, packet) => roaming.probed(route, &packet),
             Event::Notice(Notice::Candidates(addresses)) => {
-                addresses.into_iter().for_each(|addr| roaming.offer_direct(addr));
+                for addr in addresses {
+                    roaming.offer_direct(addr);
+                }
             }
             Event::Notice(Notice::Moved) | Event::Tick => {}
             Event::Relays => roaming.relays_changed(),
@@ -130,13 +132,13 @@ impl Roaming {
         let due = self.started + self.paths.due(self.now());
         let relays = async {
             if self.relays.is_empty() {
-                return std::future::pending().await;
+                return std::future::pending::<()>().await;
             }
             let waiting = self.relays.iter_mut().map(|state| Box::pin(state.changed()));
             let (changed, _, rest) = select_all(waiting).await;
             drop(rest);
             if changed.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -74,8 +74,13 @@ impl std::fmt::Debug for ProbeKey {
 impl ProbeKey {
     /// From what the TLS session exported.
     pub fn new(side: Side, material: &[u8; KEY_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, secret @ ..] = *material;
-        Self { side, tag: u64::from_be_bytes([a, b, c, d, e, f, g, h]), secret: Zeroizing::new(secret) }
+        let mut secret = Zeroizing::new([0; 64]);
+        let mut tag = [0; 8];
+        let (first, rest) = material.split_at(tag.len());
+        for (to, from) in tag.iter_mut().chain(secret.iter_mut()).zip(first.iter().chain(rest)) {
+            *to = *from;
+        }
+        Self { side, tag: u64::from_be_bytes(tag), secret }
     }
 
     /// Names the connection in its probes.

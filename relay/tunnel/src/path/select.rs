@@ -61,7 +61,7 @@ pub enum Why {
 #[derive(Debug)]
 pub struct Paths {
     prefer: PathPreference,
-    paths: BTreeMap<PathKey, PathState>,
+    ways: BTreeMap<PathKey, PathState>,
     active: PathKey,
     traffic: Duration,
     transactions: u64,
@@ -80,7 +80,7 @@ impl Paths {
         first.handshaken(now);
         Self {
             prefer,
-            paths: BTreeMap::from([(active, first)]),
+            ways: BTreeMap::from([(active, first)]),
             active,
             traffic: now,
             transactions: 0,
@@ -104,11 +104,11 @@ impl Paths {
             return;
         }
         if let PathKey::Direct(addr) = key
-            && (!plausible(addr) || (!self.paths.contains_key(&key) && !self.make_room()))
+            && (!plausible(addr) || (!self.ways.contains_key(&key) && !self.make_room()))
         {
             return;
         }
-        let path = self.paths.entry(key).or_insert_with(|| PathState::new(now));
+        let path = self.ways.entry(key).or_insert_with(|| PathState::new(now));
         if matches!(path.hint(), Hint::Gone | Hint::Leaving) {
             path.again(now);
         }
@@ -126,14 +126,14 @@ impl Paths {
 
     /// The system could not send this way.
     pub fn failing(&mut self, key: PathKey, now: Duration) {
-        if self.paths.get(&key).is_some_and(|path| path.hint() == Hint::None) {
+        if self.ways.get(&key).is_some_and(|path| path.hint() == Hint::None) {
             self.hint(key, Hint::Failing, now);
         }
     }
 
     /// Something arrived this way at `at`, genuine or not.
     pub fn heard(&mut self, key: PathKey, at: Duration) {
-        if let Some(path) = self.paths.get_mut(&key) {
+        if let Some(path) = self.ways.get_mut(&key) {
             path.heard(at);
         }
     }
@@ -145,7 +145,7 @@ impl Paths {
 
     /// The peer answered a probe, on this path.
     pub fn answered(&mut self, key: PathKey, probe: AuthenticProbe, now: Duration) {
-        if let Some(path) = self.paths.get_mut(&key) {
+        if let Some(path) = self.ways.get_mut(&key) {
             path.answered(probe, now);
         }
     }
@@ -161,7 +161,7 @@ impl Paths {
 
     /// This computer moved to another network: every proof is void.
     pub fn moved(&mut self, now: Duration) {
-        for path in self.paths.values_mut() {
+        for path in self.ways.values_mut() {
             path.again(now);
         }
         self.announced.clear();
@@ -176,7 +176,7 @@ impl Paths {
             actions.push(Action::Switch { to, why });
         }
         let due: Vec<PathKey> = self
-            .paths
+            .ways
             .iter()
             .filter(|(key, path)| self.probe_at(**key, path, now).is_some_and(|at| at <= now))
             .map(|(key, _)| *key)
@@ -184,7 +184,7 @@ impl Paths {
         for to in due {
             self.transactions = self.transactions.wrapping_add(1);
             let transaction = self.transactions;
-            if let Some(path) = self.paths.get_mut(&to) {
+            if let Some(path) = self.ways.get_mut(&to) {
                 path.asked(transaction, now);
                 actions.push(Action::Probe { to, transaction });
             }
@@ -199,9 +199,9 @@ impl Paths {
 
     /// When [`Paths::poll`] must be called again at the latest.
     pub fn due(&self, now: Duration) -> Duration {
-        let probes = self.paths.iter().filter_map(|(key, path)| self.probe_at(*key, path, now));
+        let probes = self.ways.iter().filter_map(|(key, path)| self.probe_at(*key, path, now));
         let mut due = probes.min().unwrap_or(now + RECENT);
-        if self.paths.get(&self.active).is_some_and(PathState::is_waiting) {
+        if self.ways.get(&self.active).is_some_and(PathState::is_waiting) {
             due = due.min(now + WATCH);
         }
         due
@@ -214,7 +214,7 @@ impl Paths {
             rtt: path.rtt,
             condition: self.condition(*key, path, now),
         };
-        self.paths.iter().map(note).collect()
+        self.ways.iter().map(note).collect()
     }
 
     fn condition(&self, key: PathKey, path: &PathState, now: Duration) -> Condition {
@@ -235,13 +235,13 @@ impl Paths {
     }
 
     fn hint(&mut self, key: PathKey, hint: Hint, now: Duration) {
-        if let Some(path) = self.paths.get_mut(&key) {
+        if let Some(path) = self.ways.get_mut(&key) {
             if path.hint() == hint {
                 return;
             }
             path.told(hint, now);
             // Everything is asked at once: the answer decides where to go.
-            for path in self.paths.values_mut() {
+            for path in self.ways.values_mut() {
                 path.probed = path.probed.filter(|_| path.hint() == Hint::Gone);
             }
         }
@@ -249,24 +249,23 @@ impl Paths {
 
     /// Room for one more address: the oldest that never answered goes.
     fn make_room(&mut self) -> bool {
-        let direct = self.paths.keys().filter(|key| key.kind() == PathKind::Direct).count();
+        let direct = self.ways.keys().filter(|key| key.kind() == PathKind::Direct).count();
         if direct < MAX_CANDIDATES {
             return true;
         }
         let useless = |(key, path): &(&PathKey, &PathState)| {
             key.kind() == PathKind::Direct && **key != self.active && path.proven.is_none()
         };
-        let oldest =
-            self.paths.iter().filter(useless).min_by_key(|(_, path)| path.since).map(|(key, _)| *key);
+        let oldest = self.ways.iter().filter(useless).min_by_key(|(_, path)| path.since).map(|(key, _)| *key);
         let Some(oldest) = oldest else { return false };
-        self.paths.remove(&oldest);
+        self.ways.remove(&oldest);
         self.closed.push(oldest);
         true
     }
 
     fn choice(&self, now: Duration) -> Option<(PathKey, Why)> {
-        let others = || self.paths.iter().filter(|(key, path)| **key != self.active && path.is_fresh(now));
-        let current = self.paths.get(&self.active)?;
+        let others = || self.ways.iter().filter(|(key, path)| **key != self.active && path.is_fresh(now));
+        let current = self.ways.get(&self.active)?;
         let rank = |(key, path): &(&PathKey, &PathState)| (path.hint() != Hint::None, key.kind(), path.rtt);
         if current.is_dead(now) {
             return others().min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
@@ -288,7 +287,7 @@ impl Paths {
     }
 
     fn switch(&mut self, to: PathKey, why: Why, now: Duration) {
-        if let Some(old) = self.paths.get_mut(&self.active)
+        if let Some(old) = self.ways.get_mut(&self.active)
             && why == Why::Dead
         {
             old.died(now);
@@ -301,7 +300,7 @@ impl Paths {
             self.changed_freely = now;
         }
         self.active = to;
-        if let Some(new) = self.paths.get_mut(&to) {
+        if let Some(new) = self.ways.get_mut(&to) {
             new.taken();
         }
     }
@@ -332,7 +331,7 @@ impl Paths {
     }
 
     fn other_pace(&self, key: PathKey, path: &PathState, now: Duration) -> Duration {
-        let current = self.paths.get(&self.active);
+        let current = self.ways.get(&self.active);
         let asked = usize::try_from(path.sent).unwrap_or(usize::MAX);
         let gap = |n: usize| Some(PUNCHES.get(n)?.saturating_sub(*PUNCHES.get(n.checked_sub(1)?)?));
         if current.is_none_or(|current| current.is_urgent(now)) {

@@ -202,8 +202,8 @@ impl PathState {
 
     /// Starts over, as after a change of network.
     pub(super) fn again(&mut self, now: Duration) {
-        let (deaths, died, barred_until) = (self.deaths, self.died, self.barred_until);
-        *self = Self { deaths, died, barred_until, ..Self::new(now) };
+        let (died, barred_until, deaths) = (self.died, self.barred_until, self.deaths);
+        *self = Self { died, barred_until, deaths, ..Self::new(now) };
     }
 
     /// How often it must have answered in a row before it is chosen freely.

@@ -3,6 +3,7 @@
 //! `DAAM_SCHEDULES=1000000` tries that many; each has its number, which a failure prints.
 
 use daam_tunnel::path::probe::{KEY_BYTES, ProbeKey, ProbeKind, Side};
+use daam_tunnel::path::report::PathNote;
 use daam_tunnel::path::select::{Action, Paths, Why};
 use daam_tunnel::{PathKey, PathKind, PathPreference};
 use std::cmp::Reverse;
@@ -45,12 +46,24 @@ struct Way {
     since: u64,
     round_trip: u64,
     loss_percent: u64,
-    /// Someone else answers here: with another key, or by mirroring.
-    impostor: bool,
+    manner: Manner,
     offered: bool,
     proven: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Honest,
     /// While down, garbage arrives.
-    noisy: bool,
+    Noisy,
+    /// Someone else answers here: with another key, or by mirroring.
+    Impostor,
+}
+
+impl Way {
+    fn is_impostor(&self) -> bool {
+        self.manner == Manner::Impostor
+    }
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -99,16 +112,19 @@ impl World {
                 since: 0,
                 round_trip: 2 + random.below(200),
                 loss_percent: if lossy && random.one_in(2) { random.below(40) } else { 0 },
-                impostor: random.one_in(8),
+                manner: match random.below(8) {
+                    0 => Manner::Impostor,
+                    1 => Manner::Noisy,
+                    _ => Manner::Honest,
+                },
                 offered: false,
                 proven: false,
-                noisy: random.one_in(6),
             };
             ways.insert(key, way);
         }
         let start = keys[usize::try_from(random.below(5)).unwrap()];
         let first = ways.get_mut(&start).unwrap();
-        *first = Way { up: true, impostor: false, offered: true, proven: true, ..*first };
+        *first = Way { up: true, manner: Manner::Honest, offered: true, proven: true, ..*first };
         let mut material = [9; KEY_BYTES];
         let (ours, peers) =
             (ProbeKey::new(Side::Dialling, &material), ProbeKey::new(Side::Listening, &material));
@@ -158,7 +174,7 @@ impl World {
         while now < until {
             self.paths.traffic(ms(now));
             for action in self.paths.poll(ms(now)) {
-                self.carry_out(action, now);
+                self.carry_out(&action, now);
             }
             self.not_stuck(now);
             let due = u64::try_from(self.paths.due(ms(now)).as_millis()).unwrap().max(now + 1);
@@ -174,12 +190,12 @@ impl World {
         now
     }
 
-    fn carry_out(&mut self, action: Action, now: u64) {
-        match action {
+    fn carry_out(&mut self, action: &Action, now: u64) {
+        match *action {
             Action::Probe { to, transaction } => {
                 let way = self.ways[&to];
                 let ping = self.ours.seal(ProbeKind::Ping, transaction);
-                let answer = if way.impostor {
+                let answer = if way.is_impostor() {
                     // A mirror, or somebody who knows everything but the key.
                     let forged = self.strangers.seal(ProbeKind::Pong, transaction);
                     Some(if transaction.is_multiple_of(2) { ping } else { forged })
@@ -190,13 +206,17 @@ impl World {
                 if let (true, false, Some(answer)) = (way.up, lost, answer) {
                     self.push(now + way.round_trip, Event::Answer(to, answer.to_vec()));
                 }
-                if !way.up && way.noisy {
+                if !way.up && way.manner == Manner::Noisy {
                     self.push(now + 1, Event::Garbage(to));
                 }
             }
             Action::Switch { to, why } => {
                 let way = self.ways[&to];
-                assert!(way.proven && !way.impostor, "schedule {}: {to:?} was never proven", self.number);
+                assert!(
+                    way.proven && !way.is_impostor(),
+                    "schedule {}: {to:?} was never proven",
+                    self.number
+                );
                 match why {
                     Why::Better => self.free += 1,
                     Why::Dead | Why::Leaving => self.forced += 1,
@@ -258,9 +278,10 @@ impl World {
     fn not_stuck(&self, now: u64) {
         let active = self.paths.active();
         let way = self.ways[&active];
-        assert!(!way.impostor, "schedule {}: an impostor is believed", self.number);
+        assert!(!way.is_impostor(), "schedule {}: an impostor is believed", self.number);
         // Noise holds a path until its probes have been unanswered for five seconds.
-        let silence = if way.noisy { 5_000 + 300 } else { (3 * way.round_trip + 250).max(900) };
+        let silence =
+            if way.manner == Manner::Noisy { 5_000 + 300 } else { (3 * way.round_trip + 250).max(900) };
         let late = silence.max(6 * way.round_trip) + BOUND + 2 * self.slowest + 2 * 250;
         if way.up || now.saturating_sub(way.since) <= late || now.saturating_sub(self.switched) <= late {
             return;
@@ -269,7 +290,7 @@ impl World {
             **key != active
                 && other.up
                 && other.offered
-                && !other.impostor
+                && !other.is_impostor()
                 && other.loss_percent == 0
                 && now.saturating_sub(other.since) > late
         });
@@ -299,7 +320,8 @@ fn one(number: u64) {
         world.calm = true;
         world.run(now + 60_000, now);
         let active = world.paths.active();
-        let best = world.ways.iter().find(|(_, way)| way.up && way.offered && !way.impostor && !world.lossy);
+        let best =
+            world.ways.iter().find(|(_, way)| way.up && way.offered && !way.is_impostor() && !world.lossy);
         if let Some((best, _)) = best
             && best.kind() != PathKind::Direct
         {
@@ -329,10 +351,9 @@ fn a_path_that_comes_and_goes_is_trusted_ever_more_slowly() {
         since: 0,
         round_trip: 10,
         loss_percent: 0,
-        impostor: false,
+        manner: Manner::Honest,
         offered: true,
         proven: true,
-        noisy: false,
     };
     world.ways.values_mut().for_each(|way| *way = Way { offered: false, ..clean });
     world.ways.insert(relay, clean);
@@ -365,7 +386,7 @@ fn a_preference_is_kept_whatever_is_offered() {
         for key in [direct(1), direct(2), PathKey::Relay(0), PathKey::Relay(1), PathKey::RelayTcp(1)] {
             paths.offer(key, Duration::ZERO);
         }
-        let kinds: Vec<PathKind> = paths.report(Duration::ZERO).iter().map(|note| note.kind()).collect();
+        let kinds: Vec<PathKind> = paths.report(Duration::ZERO).iter().map(PathNote::kind).collect();
         assert!(kinds.iter().all(|kind| prefer.allows(*kind)), "{kinds:?}");
     }
 }
