@@ -5,12 +5,15 @@
 //! after a restart. Nothing here becomes more open because something is missing: without a bundle, a directory or a
 //! catalogue nobody gets in.
 
+mod access;
 mod rotation;
 
+use crate::access::Reading;
 use crate::bundle_store::{Accepted, BundleStore, Rejected};
 use crate::directory::Directory;
 use crate::introspect::FullCatalog;
 use crate::kept_file;
+use crate::link::unix_now;
 use crate::scope::{self, Deduplication, ScopedCatalog, Violation};
 use crate::state::{ActiveBundle, PolicyState};
 use daam_api::link::{DirectoryUser, FromAgent};
@@ -22,7 +25,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 const DIRECTORY: &str = "directory.json";
@@ -52,6 +55,7 @@ struct Inner {
     directory: Arc<Directory>,
     revoked: BTreeSet<String>,
     reported: Deduplication,
+    access: access::Access,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +98,7 @@ impl Keeper {
             directory: Arc::new(directory),
             revoked: read_json(&state_dir, REVOKED).unwrap_or_default(),
             reported: Deduplication::default(),
+            access: access::Access::stored(&state_dir, Reading { unix: unix_now(), steady: Duration::ZERO }),
         };
         let keeper = Self {
             inner: Mutex::new(inner),
@@ -103,7 +108,7 @@ impl Keeper {
             started: Instant::now(),
             violations: AtomicU64::new(0),
         };
-        keeper.publish(&keeper.lock());
+        keeper.publish(&mut keeper.lock());
         keeper.watch_standing(now_unix);
         keeper.report_dropped();
         keeper
@@ -136,7 +141,7 @@ impl Keeper {
                 inner.bundle = Some(bundle);
                 let Inner { freshness, store, .. } = &mut *inner;
                 freshness.judge(store, now_unix);
-                self.publish(&inner);
+                self.publish(&mut inner);
                 self.report(&mut inner, dropped);
                 if !same {
                     tracing::info!(serial, "a new policy bundle is in force");
@@ -166,7 +171,7 @@ impl Keeper {
         let stored = StoredDirectory { version, users: directory.to_wire() };
         self.keep_json(DIRECTORY, &stored);
         inner.directory = Arc::new(directory);
-        self.publish(&inner);
+        self.publish(&mut inner);
         version
     }
 
@@ -182,7 +187,7 @@ impl Keeper {
         let changed = scoped.catalog() != inner.scoped.catalog();
         if changed || replaced || scoped.known() != inner.scoped.known() {
             inner.scoped = scoped;
-            self.publish(&inner);
+            self.publish(&mut inner);
         }
         changed
     }
@@ -195,7 +200,7 @@ impl Keeper {
         if let Some(full) = &inner.full {
             inner.scoped = full.within(&inner.scope);
         }
-        let generation = self.publish(&inner);
+        let generation = self.publish(&mut inner);
         drop(inner);
         self.report_dropped();
         generation
@@ -276,38 +281,48 @@ impl Keeper {
     }
 
     /// Puts the whole state in force, as the next generation.
-    fn publish(&self, inner: &Inner) -> u64 {
-        let bundle = inner.bundle.as_ref().map(|bundle| ActiveBundle {
-            serial: bundle.statement().serial,
-            expires_at: Some(bundle.statement().expires_at),
-            attested: inner.freshness.attested(&inner.store),
-        });
+    fn publish(&self, inner: &mut Inner) -> u64 {
         let policies = inner.bundle.as_ref().map(|bundle| scope::narrow(bundle.policies(), &inner.scope));
+        let policies = policies.unwrap_or_default();
+        self.judge_access(inner, &policies);
         let generation = self.state.borrow().generation.saturating_add(1);
         self.state.send_replace(Arc::new(PolicyState {
             generation,
-            bundle,
-            policies: Arc::new(policies.unwrap_or_default()),
+            bundle: inner.active(),
+            policies: Arc::new(policies),
             catalog: inner.scoped.known().clone(),
             objects: inner.objects.clone(),
             directory: inner.directory.clone(),
             scope: inner.scope.clone(),
-            requests: Arc::default(),
+            requests: Arc::new(inner.requests()),
         }));
         generation
     }
 
-    fn keep_json(&self, name: &str, value: &impl Serialize) {
+    /// Whether it is on disk now.
+    fn keep_json(&self, name: &str, value: &impl Serialize) -> bool {
         let written = serde_json::to_vec(value)
             .map_err(std::io::Error::other)
             .and_then(|bytes| kept_file::replace(&self.state_dir, name, &bytes));
         if let Err(error) = written {
             tracing::error!(%error, file = name, "could not be stored; it is in force until the next restart");
+            return false;
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn active(&self) -> Option<ActiveBundle> {
+        self.bundle.as_ref().map(|bundle| ActiveBundle {
+            serial: bundle.statement().serial,
+            expires_at: Some(bundle.statement().expires_at),
+            attested: self.freshness.attested(&self.store),
+        })
     }
 }
 

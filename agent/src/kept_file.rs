@@ -32,6 +32,14 @@ pub fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Removes the file; one that is not there is gone already.
+pub fn remove(dir: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(dir.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::open(dir)?.sync_all(),
+    }
+}
+
 /// The file, or none if it was never written.
 pub fn read(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     match fs::read(dir.join(name)) {

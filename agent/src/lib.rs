@@ -5,6 +5,7 @@
 //! the control plane is away. What leaves it upstream is the in-scope catalogue, counters, session events and
 //! the audit (statements without literals, if at all): never rows, never anything outside the customer's scope.
 
+pub mod access;
 pub mod admin;
 pub mod audit;
 pub mod bundle_store;

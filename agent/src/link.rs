@@ -4,6 +4,7 @@
 //! asks for it. A message of an unknown kind is passed over: a newer control plane may know more. Without the link the
 //! agent goes on enforcing what it holds.
 
+use crate::access::Unreadable;
 use crate::audit::upload::{Held, HeldSender};
 use crate::cause;
 use crate::keeper::Keeper;
@@ -13,7 +14,7 @@ use crate::sessions::Registry;
 use crate::upkeep::Upkeep;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daam_api::link::{AccessGrant, AccessState, FromAgent, RelayOffer, ToAgent, VERSION};
+use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_tunnel::{Listener, RelayTarget};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
@@ -184,6 +185,7 @@ impl Link {
         if version > 0 {
             messages.push(FromAgent::DirectoryStatus { version });
         }
+        messages.extend(self.keeper.access_status());
         messages
     }
 
@@ -192,6 +194,10 @@ impl Link {
         let message = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
+                if let Some(list) = Unreadable::of(text, &error) {
+                    self.keeper.void_access(list);
+                    return Vec::new();
+                }
                 tracing::warn!(%error, "a message of the control plane was not understood and passed over");
                 return Vec::new();
             }
@@ -216,7 +222,11 @@ impl Link {
                 let version = self.keeper.set_directory(version, users);
                 vec![FromAgent::DirectoryStatus { version }]
             }
-            ToAgent::AccessUpdate { version, grants } => vec![refuse_access(version, &grants)],
+            ToAgent::AccessUpdate { version, grants } => {
+                // The answer goes out with the other news: it changes again when a time comes.
+                self.keeper.set_access(version, grants);
+                Vec::new()
+            }
             ToAgent::IdentityRevoked { serials } => {
                 self.listener.set_revoked(self.keeper.revoke(serials));
                 Vec::new()
@@ -255,16 +265,6 @@ impl Link {
             },
         }
     }
-}
-
-/// The answer of an agent that carries out no request.
-fn refuse_access(version: u64, grants: &[AccessGrant]) -> FromAgent {
-    let state = |grant: &AccessGrant| AccessState {
-        id: grant.id.clone(),
-        state: "refused".to_owned(),
-        reason: Some("this agent does not carry out access requests yet".to_owned()),
-    };
-    FromAgent::AccessStatus { version, grants: grants.iter().map(state).collect() }
 }
 
 /// What a close frame says, fit for a log.

@@ -10,6 +10,7 @@
 
 mod checked;
 mod core;
+mod granted;
 mod held;
 mod limits;
 mod live;

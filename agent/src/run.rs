@@ -153,6 +153,7 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
         serve_health(identity.agent.health, core.health(holds.clone(), &audit), &mut background).await?;
     background.reload_on_signal(core.reload(&config))?;
     background.sweep(admin);
+    background.keep_time(core.keeper.clone());
     background.look(core.upkeep.clone(), core.keeper.clone(), core.outbox.clone(), drift);
     background.forward_events(reported, core.keeper.clone(), core.outbox.clone());
     let sessions = core.sessions.clone();

@@ -8,6 +8,7 @@ mod ceiling;
 
 pub use ceiling::Ceiling;
 
+use crate::access::{InForce, Requests};
 use crate::directory::Directory;
 use daam_bundle::{Attested, Standing};
 use daam_catalog::{Catalog, Scope};
@@ -53,8 +54,8 @@ pub struct PolicyState {
     pub directory: Arc<Directory>,
     /// The customer's scope.
     pub scope: Arc<Scope>,
-    /// Names of requestable policies that are active now, per user id.
-    pub requests: Arc<std::collections::BTreeMap<String, BTreeSet<String>>>,
+    /// Approved access that is in force now.
+    pub requests: Arc<Requests>,
 }
 
 /// What a user may do now.
@@ -68,6 +69,8 @@ pub struct Decision {
     pub plan: SessionPlan,
     /// What a session that begins with it must ask under from now on.
     pub ceiling: Ceiling,
+    /// Requests that took part in it.
+    pub requests: BTreeSet<InForce>,
     /// The state it was made from.
     pub generation: u64,
 }
@@ -174,10 +177,9 @@ impl PolicyState {
         }
         ceiling.lower(&self.scope);
         let subject = self.subject(user)?;
-        let none = BTreeSet::new();
-        let active = self.requests.get(&user.user_id).unwrap_or(&none);
-        let policies = ceiling.narrow(&self.policies, &self.scope);
-        let mut effective = daam_model::effective::effective(&policies, &self.catalog, &subject, active);
+        let (set, active) = self.requests.applied(&self.policies, &user.user_id);
+        let policies = ceiling.narrow(&set, &self.scope);
+        let mut effective = daam_model::effective::effective(&policies, &self.catalog, &subject, &active);
         // The catalogue knows more than the scope admits; this is where targets outside end, whatever named them.
         effective.relations.retain(|name, _| ceiling.admits(name));
         effective.functions.retain(|name| ceiling.admits_function(name));
@@ -187,7 +189,15 @@ impl PolicyState {
         let plan = daam_enforce::plan(&effective, &self.catalog)
             .map_err(|error| Denied::Unenforceable { reason: error.to_string() })?
             .tied_to(&self.objects);
-        Ok(Decision { subject, effective, plan, ceiling: ceiling.clone(), generation: self.generation })
+        let requests = self.requests.in_force(&user.user_id);
+        Ok(Decision {
+            requests,
+            subject,
+            effective,
+            plan,
+            ceiling: ceiling.clone(),
+            generation: self.generation,
+        })
     }
 
     fn subject(&self, user: &UserPrincipal) -> Result<Subject, Denied> {

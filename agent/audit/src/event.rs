@@ -34,6 +34,9 @@ pub enum Event {
         who: Who,
         /// The bundle it runs under.
         bundle: u64,
+        /// Access requests in force for its user, by id.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        requests: Vec<String>,
     },
     /// Somebody got no session.
     SessionRefused {
@@ -54,6 +57,9 @@ pub enum Event {
         bundle: u64,
         /// In which direction.
         change: Change,
+        /// Access requests in force for its user now, by id.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        requests: Vec<String>,
     },
     /// A session is over.
     SessionEnded {
@@ -210,4 +216,7 @@ pub struct Statement {
     pub micros: u64,
     /// Masked columns it names, as `schema.table.column`.
     pub masked: Vec<String>,
+    /// Access requests in force for its user, by id; they may be why it was allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
 }

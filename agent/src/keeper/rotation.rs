@@ -69,7 +69,7 @@ impl Keeper {
             tracing::info!(version, "a new trust file is in force");
             let Inner { freshness, store, .. } = &mut *inner;
             freshness.judge(store, now_unix);
-            self.publish(&inner);
+            self.publish(&mut inner);
             if inner.bundle.is_some() {
                 answers.push(status(&inner));
             }
@@ -91,7 +91,7 @@ impl Keeper {
                 inner.freshness.envelope = Some(envelope.to_owned());
                 inner.freshness.verified = Some(verified);
                 inner.freshness.before = true;
-                self.publish(&inner);
+                self.publish(&mut inner);
             }
         }
         drop(inner);

@@ -11,6 +11,7 @@ use super::note::{Names, Note, Purpose};
 use super::path::SearchPath;
 use super::trail::Trail;
 use super::views::Views;
+use crate::access::InForce;
 use crate::state::Ceiling;
 use bytes::{Bytes, BytesMut};
 use daam_catalog::{Catalog, RelationName};
@@ -187,6 +188,10 @@ pub(super) struct Rest {
     pub(super) introduced: BTreeSet<RelationName>,
     /// Statements since the counter was last asked.
     pub(super) statements: u64,
+    /// Approved access that is in force.
+    pub(super) requests: BTreeSet<InForce>,
+    /// What the client is to be told about it.
+    pub(super) news: Vec<Report>,
 }
 
 impl Core {
@@ -214,6 +219,8 @@ impl Core {
                 drifted: false,
                 introduced: BTreeSet::new(),
                 statements: 0,
+                requests: BTreeSet::new(),
+                news: Vec::new(),
             },
         }
     }

@@ -36,6 +36,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         self.core.trail.set_bundle(state.bundle.as_ref().map_or(0, |bundle| bundle.serial));
         let (new, catalog) = (decision.plan, Arc::clone(&state.catalog));
         let core = &mut self.core;
+        core.requests_are(decision.requests);
         core.maintenance.widen = None;
         if core.policy.plan == new {
             if core.policy.catalog != catalog {

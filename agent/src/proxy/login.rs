@@ -189,6 +189,7 @@ impl SetUp {
             bundle: admitted.bundle,
             level: self.ctx.audit.level(),
             literals: self.ctx.audit.literals(),
+            requests: Vec::new(),
         };
         let generation = admitted.decision.generation;
         let policy = Policy { plan: admitted.decision.plan, catalog: admitted.catalog };
@@ -196,9 +197,12 @@ impl SetUp {
         let mut core = Core::new(policy, clocks, upstream.parameters);
         core.ceiling = admitted.decision.ceiling;
         core.trail = Trail::of(reporter);
+        let requests: Vec<String> =
+            admitted.decision.requests.iter().map(|request| request.id.clone()).collect();
+        core.requests_are(admitted.decision.requests);
         core.wires.from_upstream = upstream.buffer;
         let mut line = Line::new(upstream.stream);
-        match self.arrange(&mut core, &mut line, caller, admitted.bundle).await {
+        match self.arrange(&mut core, &mut line, caller, (admitted.bundle, requests)).await {
             Ok(registration) => {
                 // If the policy has changed since, the session looks again before it does anything.
                 registration.moved_to(generation);
@@ -225,7 +229,7 @@ impl SetUp {
         core: &mut Core,
         line: &mut Line<Box<dyn Duplex>>,
         caller: &Caller<C>,
-        bundle: u64,
+        (bundle, requests): (u64, Vec<String>),
     ) -> Result<Registration, End> {
         let admin = self.ctx.admin.clone();
         admin.seal(&self.grant).await.map_err(|error| admin_failed(&error))?;
@@ -241,7 +245,8 @@ impl SetUp {
                 |_| End::fatal(sqlstate::INTERNAL_ERROR, "could not get random bytes for a cancel key"),
             )?;
         // Nobody is let in before it is on disk that they were.
-        let event = Event::SessionOpened { session: self.id.to_string(), who: who(&caller.user), bundle };
+        let (session, who) = (self.id.to_string(), who(&caller.user));
+        let event = Event::SessionOpened { session, who, bundle, requests };
         self.ctx.audit.durably(Happened { event, said }).await.map_err(unaudited)?;
         Ok(registration)
     }
@@ -263,6 +268,7 @@ impl Prepared {
             core.tell_client(&message);
         }
         core.tell_client(&backend::backend_key_data(registration.key()));
+        core.tell_news();
         core.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
         let SetUp { id, ctx, grant } = setup;
         let (user, client) = (caller.user, Line::new(caller.stream));

@@ -117,6 +117,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         if self.state.has_changed().unwrap_or(false) {
             self.policy_changed().await?;
         }
+        self.core.tell_news();
         self.core.hold(Arc::clone(&self.held.borrow_and_update()));
         self.report()?;
         self.pump()?;

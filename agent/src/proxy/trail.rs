@@ -27,6 +27,7 @@ pub(super) struct Reporter {
     pub(super) bundle: u64,
     pub(super) level: Level,
     pub(super) literals: bool,
+    pub(super) requests: Vec<String>,
 }
 
 /// The session's reports.
@@ -80,10 +81,18 @@ impl Trail {
         }
     }
 
+    /// Other approved access is in force.
+    pub(super) fn set_requests(&mut self, requests: Vec<String>) {
+        if let Some(reporter) = &mut self.reporter {
+            reporter.requests = requests;
+        }
+    }
+
     /// The session moved to another policy.
     pub(super) fn changed(&mut self, change: Change) {
-        let Some(Reporter { session, who, bundle, .. }) = self.reporter.clone() else { return };
-        self.pending.push_back(Happened::plain(Event::SessionChanged { session, who, bundle, change }));
+        let Some(Reporter { session, who, bundle, requests, .. }) = self.reporter.clone() else { return };
+        let event = Event::SessionChanged { session, who, bundle, change, requests };
+        self.pending.push_back(Happened::plain(event));
     }
 
     /// A statement goes to the database; `limit` is the number of rows after which it pauses, 0 for none.
@@ -234,6 +243,7 @@ impl Reporter {
             bytes: 0,
             micros: 0,
             masked: Vec::new(),
+            requests: self.requests.clone(),
         }
     }
 }
@@ -280,7 +290,8 @@ mod tests {
 
     fn reporting(level: Level) -> Trail {
         let who = Who { id: "u".into(), email: "e".into(), device: "d".into() };
-        Trail::of(Reporter { session: "s".into(), who, bundle: 3, level, literals: false })
+        let requests = vec!["r1".into()];
+        Trail::of(Reporter { session: "s".into(), who, bundle: 3, level, literals: false, requests })
     }
 
     fn statement(trail: &mut Trail) -> (Statement, Said) {

@@ -62,6 +62,16 @@ impl Background {
         });
     }
 
+    /// Begins and ends approved access when its time comes, with or without a link.
+    pub(super) fn keep_time(&mut self, keeper: Arc<Keeper>) {
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(keeper.next_look()).await;
+                keeper.keep_time();
+            }
+        });
+    }
+
     /// Re-reads the catalogue regularly, and soon when a session has met something new.
     pub(super) fn look(
         &mut self,

@@ -26,6 +26,7 @@ mod program;
 mod proxy;
 mod quiesce;
 mod reloading;
+mod requests;
 mod roles;
 mod rotation;
 mod scope;

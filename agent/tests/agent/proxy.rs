@@ -11,6 +11,7 @@ mod login;
 mod matrix;
 mod messages;
 mod protocol;
+pub(crate) mod requested;
 pub(crate) mod stage;
 mod statements;
 mod tools;

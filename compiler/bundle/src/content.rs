@@ -10,7 +10,7 @@ mod wire;
 use crate::digest::sha256_hex;
 use crate::statement::REQUEST_CEILING;
 use daam_catalog::{NameError, PatternError};
-use daam_model::{Grant, MaskRule, Origin, PolicySet};
+use daam_model::{Grant, Mask, MaskRule, Origin, PolicySet};
 
 /// The version this module writes, and the only one it reads.
 pub const VERSION: u32 = 1;
@@ -73,6 +73,12 @@ pub fn decode_content(bytes: &[u8]) -> Result<PolicySet, ContentError> {
     let wire: wire::WirePolicySet = serde_json::from_slice(bytes).map_err(ContentError::Shape)?;
     let set = read::policy_set(wire)?;
     if encode_content(&set) == bytes { Ok(set) } else { Err(ContentError::NotCanonical) }
+}
+
+/// A mask in the form that policies have in a bundle, on its own.
+pub fn decode_mask(value: &serde_json::Value) -> Result<Mask, ContentError> {
+    let wire: wire::WireMask = serde_json::from_value(value.clone()).map_err(ContentError::Shape)?;
+    read::mask(wire, "the mask")
 }
 
 /// What a reader has to know beyond the base format to read these policies.

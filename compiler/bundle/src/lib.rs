@@ -28,7 +28,7 @@ pub mod trust;
 pub mod verify;
 
 pub use build::{BuildError, StatementInput, UnsignedBundle, build};
-pub use content::{ContentError, decode_content, encode_content, fingerprint};
+pub use content::{ContentError, decode_content, decode_mask, encode_content, fingerprint};
 pub use freshness::{Attested, Freshness, FreshnessRefused, Standing, VerifiedFreshness, verify_freshness};
 pub use head::{Head, HeadError, Minimum};
 pub use key::{KeyError, PublicKey, Scheme};

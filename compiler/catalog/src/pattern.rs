@@ -210,6 +210,12 @@ impl RelationPattern {
         Ok(Self { schema, name })
     }
 
+    /// The pattern of one relation; one with a dot in its name stays unmatchable.
+    pub fn exactly(relation: &RelationName) -> Self {
+        let segment = |name: &Identifier| Segment::Exact(name.as_str().to_owned());
+        Self { schema: segment(&relation.schema), name: segment(&relation.name) }
+    }
+
     /// Whether the pattern covers that relation.
     pub fn matches(&self, relation: &RelationName) -> bool {
         self.matches_parts(&relation.schema, &relation.name)
@@ -283,6 +289,20 @@ impl ColumnPattern {
         })?;
         refuse_system(text, &schema)?;
         Ok(Self { relation: RelationPattern { schema, name }, column })
+    }
+
+    /// The pattern of one column.
+    pub fn exactly(relation: &RelationName, column: &Identifier) -> Self {
+        Self {
+            relation: RelationPattern::exactly(relation),
+            column: Segment::Exact(column.as_str().to_owned()),
+        }
+    }
+
+    /// The same columns of one relation alone.
+    #[must_use]
+    pub fn only_on(&self, relation: &RelationName) -> Self {
+        Self { relation: RelationPattern::exactly(relation), column: self.column.clone() }
     }
 
     /// Whether the pattern covers that column.

@@ -175,26 +175,37 @@ pub fn effective(
     }
 }
 
-/// What a mask of these relations can come from, in the order of the names: themselves, what views among them read,
-/// and the families of all of those, up and down. Masks of other relations change nothing for this subject.
+/// What a mask of these relations can come from, in the order of the names: see [`concerned`]. Masks of other relations
+/// change nothing for this subject.
 fn near<'a>(granted: impl Iterator<Item = &'a RelationName>, catalog: &'a Catalog) -> Vec<&'a Relation> {
+    concerned(granted, catalog).into_iter().filter_map(|name| catalog.relation(name)).collect()
+}
+
+/// The relations whose masks decide what shows of these: themselves, what views among them read (known here or not), and
+/// the families of all of those, up and down.
+pub(crate) fn concerned<'a>(
+    names: impl Iterator<Item = &'a RelationName>,
+    catalog: &'a Catalog,
+) -> BTreeSet<&'a RelationName> {
     let mut children: BTreeMap<&RelationName, Vec<&RelationName>> = BTreeMap::new();
     for child in catalog.relations.values() {
         for parent in &child.parents {
             children.entry(parent).or_default().push(&child.name);
         }
     }
-    let mut found: BTreeMap<&RelationName, &Relation> = BTreeMap::new();
-    let mut open: Vec<&RelationName> = granted.collect();
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&RelationName> = names.collect();
     while let Some(name) = open.pop() {
-        let Some(relation) = catalog.relation(name) else { continue };
-        if found.insert(&relation.name, relation).is_none() {
+        if !found.insert(name) {
+            continue;
+        }
+        if let Some(relation) = catalog.relation(name) {
             open.extend(&relation.parents);
             open.extend(relation.reads.iter().map(|read| &read.relation));
-            open.extend(children.get(&relation.name).into_iter().flatten());
+            open.extend(children.get(name).into_iter().flatten());
         }
     }
-    found.into_values().collect()
+    found
 }
 
 fn applicable<'a>(

@@ -10,6 +10,7 @@
 pub mod effective;
 pub mod mask;
 pub mod policy;
+pub mod request;
 pub mod subject;
 
 pub use effective::{
@@ -19,4 +20,5 @@ pub use mask::{EffectiveMask, JsonMask, Mask, TruncateUnit};
 pub use policy::{
     Ceiling, Grant, MaskRule, Origin, Policy, PolicySet, RequestTerms, SessionLimits, Subjects, Verb,
 };
+pub use request::{AskedRelation, AskedRows, Excess};
 pub use subject::{AttributeError, AttributeType, AttributeValue, RawAttribute, Subject};

@@ -25,6 +25,7 @@ fn statement(text: &str, rows: u64) -> (Event, Option<Detail>) {
         bytes: rows,
         micros: 5,
         masked: vec!["public.users.email".into()],
+        requests: vec!["r1".into()],
     });
     (event, Some(Detail::salted([9; 16]).with_text(Some(text)).with_reason(Some(text))))
 }
@@ -35,7 +36,10 @@ fn chain(texts: &[String]) -> Vec<Record> {
     for (n, text) in texts.iter().enumerate() {
         let at = "2026-01-02T03:04:05.000006Z".to_owned();
         let (event, detail) = match n % 3 {
-            0 => (Event::SessionOpened { session: text.clone(), who: who(text), bundle: 1 }, None),
+            0 => {
+                let (session, who) = (text.clone(), who(text));
+                (Event::SessionOpened { session, who, bundle: 1, requests: Vec::new() }, None)
+            }
             1 => statement(text, u64::MAX),
             _ => (Event::AgentStopped {}, None),
         };

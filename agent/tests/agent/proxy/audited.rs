@@ -1,5 +1,6 @@
 //! What a session leaves in the audit, as the files show it.
 
+use super::requested::{askable, incident};
 use super::stage::{Stage, code, masked, one, open};
 use crate::world::eventually;
 use daam_agent::audit::read::{Lines, files, verify};
@@ -246,6 +247,37 @@ async fn a_refused_session_a_changed_policy_and_the_end_are_recorded_with_reason
     assert!(refused.detail().unwrap().reason().unwrap().contains("`other`"), "{refused:?}");
     let ended = records.iter().find(|record| record.event().kind() == "session_ended").unwrap();
     assert!(ended.detail().unwrap().reason().unwrap().contains("disabled"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_name_the_requests_that_were_in_force() {
+    let audited = Audited::new(AuditSettings::default()).await;
+    audited.stage.publish(askable());
+    let client = audited.stage.client().await;
+    let email = "SELECT email FROM users ORDER BY id LIMIT 1";
+    assert!(one(&client, email).await.is_err());
+    audited.stage.set_access(&[incident()]);
+    eventually("it is in force", async || one(&client, email).await.is_ok()).await;
+    audited.stage.set_access(&[]);
+    eventually("it is over", async || one(&client, email).await.is_err()).await;
+    drop(client);
+    eventually("the session is over", async || audited.stage.ctx.sessions.count() == 0).await;
+    let records = audited.records().await;
+    let changes: Vec<(Change, Vec<String>)> = records
+        .iter()
+        .filter_map(|record| match record.event() {
+            Event::SessionChanged { change, requests, .. } => Some((*change, requests.clone())),
+            _ => None,
+        })
+        .collect();
+    let under = vec!["r1".to_owned()];
+    assert_eq!(changes, [(Change::Widened, under.clone()), (Change::Tightened, Vec::new())]);
+    for record in &records {
+        if let Event::Statement(statement) = record.event() {
+            let allowed = statement.outcome == Some(Outcome::Completed);
+            assert!(!allowed || statement.requests == under, "{statement:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Every kind of change under every kind of session: what the client is told then, what its next words bring, and that
 //! no raw value reaches it once the change is in force.
 
+use super::requested::{ad_hoc, askable, asked, incident};
 use super::stage::{Raw, SOON, Stage, masked, open};
 use crate::world::{eventually, grant, policies};
 use daam_catalog::{RelationPattern, Scope};
@@ -303,6 +304,42 @@ async fn leaving_a_group_reaches_whatever_the_session_is_in_the_middle_of() {
     let stage = new_stage(set).await;
     stage.set_groups(&["support"]);
     compare(stage, async |stage| stage.set_groups(&[]), withdrawn).await;
+}
+
+/// Approved access ends: its time is over, or it was revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_request_reaches_whatever_the_session_is_in_the_middle_of() {
+    let stage = new_stage(askable()).await;
+    stage.set_access(&[incident()]);
+    compare(stage, async |stage| stage.set_access(&[]), withdrawn).await;
+}
+
+/// Approved access begins: nobody is interrupted, whatever they are in the middle of, and it counts afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_a_request_waits_for_whatever_the_session_is_in_the_middle_of() {
+    let stage = new_stage(askable()).await;
+    stage.set_access(&[incident()]);
+    let mut sessions = Vec::new();
+    for amid in Amid::ALL.into_iter().filter(|amid| !amid.is_busy()) {
+        sessions.push((amid, amid.begin(&stage).await));
+    }
+    stage.set_access(&[incident(), ad_hoc("r2", vec![asked("hr", "staff", &["select"])])]);
+    let mut wrong = Vec::new();
+    for (amid, mut raw) in sessions {
+        let seen = outcome(amid, &mut raw).await;
+        let expected = match amid {
+            Amid::Transaction | Amid::Cursor | Amid::UntouchedTransaction | Amid::Portal => {
+                "masked open; ; masked"
+            }
+            _ => "masked; ; masked",
+        };
+        raw.send(&query("SELECT id FROM hr.staff")).await;
+        let staff = raw.summary().await;
+        if seen != expected || staff != "T C ZI" {
+            wrong.push(format!("{amid:?}: seen `{seen}`, expected `{expected}`; then `{staff}`"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The account is disabled.

@@ -1,13 +1,14 @@
 //! A proxy in front of the shop, with a policy that can be changed under running sessions.
 
 use crate::world::{World, grant, policies};
+use daam_agent::access::{Facts, Requests, judge};
 use daam_agent::audit::Audit;
 use daam_agent::context::ProxyContext;
 use daam_agent::directory::Directory;
 use daam_agent::proxy::{SessionEnd, serve};
 use daam_agent::sessions::Registry;
 use daam_agent::state::{ActiveBundle, PolicyState};
-use daam_api::link::DirectoryUser;
+use daam_api::link::{AccessGrant, DirectoryUser};
 use daam_catalog::Scope;
 use daam_enforce::HashKey;
 use daam_identity::UserPrincipal;
@@ -75,7 +76,7 @@ impl Stage {
             policies: Arc::new(set),
             catalog,
             objects: Arc::new(full.objects().clone()),
-            directory: Arc::new(Directory::new(1, vec![jane(false)])),
+            directory: Arc::new(Directory::new(1, vec![jane(false), dba()])),
             scope: Arc::new(Scope::Absent),
             ..PolicyState::default()
         };
@@ -135,6 +136,18 @@ impl Stage {
         });
     }
 
+    /// Puts approved access in force, in place of what was; all of it has to be admitted.
+    pub(crate) fn set_access(&self, grants: &[AccessGrant]) {
+        self.state.send_modify(|state| {
+            let facts =
+                Facts { policies: &state.policies, catalog: &state.catalog, directory: &state.directory };
+            let admitted: Vec<_> = grants.iter().map(|grant| judge(grant, facts).unwrap()).collect();
+            let mut next = PolicyState::clone(state);
+            next.requests = Arc::new(Requests::of(admitted));
+            *state = Arc::new(next);
+        });
+    }
+
     pub(crate) fn disable_jane(&self) {
         self.state.send_modify(|state| {
             let mut next = PolicyState::clone(state);
@@ -170,6 +183,16 @@ impl Stage {
         raw.send(&encode_session(&StartupParameters { minor: 0, parameters })).await;
         raw.until_ready().await;
         raw
+    }
+}
+
+/// Somebody who decides about requests.
+fn dba() -> DirectoryUser {
+    DirectoryUser {
+        id: "u2".to_owned(),
+        email: "dora@example.com".to_owned(),
+        groups: BTreeSet::from(["dba".to_owned()]),
+        ..jane(false)
     }
 }
 

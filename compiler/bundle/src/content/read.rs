@@ -123,7 +123,7 @@ fn mask_rule(wire: WireMaskRule, policy: &str) -> Result<MaskRule, ContentError>
     })
 }
 
-fn mask(wire: WireMask, policy: &str) -> Result<Mask, ContentError> {
+pub(super) fn mask(wire: WireMask, policy: &str) -> Result<Mask, ContentError> {
     let check = |holds, field, accepted| require(holds, policy, field, accepted);
     Ok(match wire {
         WireMask::Null => Mask::Null,
