@@ -4,7 +4,7 @@ use super::stage::{Stage, code, masked, one, open};
 use crate::world::{eventually, grant, policies};
 use daam_api::link::{AccessAsked, AccessGrant, AskedRelation, AskedRows};
 use daam_catalog::ColumnPattern;
-use daam_model::{Ceiling, Grant, Mask, MaskRule, Origin, PolicySet, RequestTerms, Subjects, Verb};
+use daam_model::{Ceiling, Grant, Mask, MaskRule, Origin, Policy, PolicySet, RequestTerms, Subjects, Verb};
 use daam_pgwire::frontend::query;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,13 +18,15 @@ fn terms() -> RequestTerms {
     }
 }
 
+/// The one policy of a set, under another name.
+fn named(name: &str, mut set: PolicySet, request: Option<RequestTerms>) -> Policy {
+    Policy { name: name.to_owned(), request, ..set.policies.remove(0) }
+}
+
 /// Orders for everyone; the users, masked, for whoever asks (`incident`), and anything of hr and the users ad hoc.
 pub(crate) fn askable() -> PolicySet {
     let mut set = policies(vec![grant("public.orders", &[Verb::Select])], &[]);
-    let mut incident = masked().policies.remove(0);
-    incident.name = "incident".to_owned();
-    incident.request = Some(terms());
-    set.policies.push(incident);
+    set.policies.push(named("incident", masked(), Some(terms())));
     let salary = MaskRule {
         on: vec![ColumnPattern::parse("*.*.email").unwrap(), ColumnPattern::parse("hr.*.salary").unwrap()],
         with: Mask::Redact,
@@ -181,13 +183,8 @@ async fn what_is_asked_for_ad_hoc_is_held_with_the_ceilings_masks_and_rows_and_n
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_gives_nothing_that_a_mask_of_a_policy_held_takes() {
     let mut set = askable();
-    let mut standing = masked().policies.remove(0);
-    standing.name = "standing".to_owned();
-    set.policies.push(standing);
-    let mut unmasked = open().policies.remove(0);
-    unmasked.name = "unmasked".to_owned();
-    unmasked.request = Some(terms());
-    set.policies.push(unmasked);
+    set.policies.push(named("standing", masked(), None));
+    set.policies.push(named("unmasked", open(), Some(terms())));
     let stage = Stage::new(set).await;
     stage.set_access(&[approved("r3", AccessAsked::Policy { policy_id: "unmasked".to_owned() })]);
     let client = stage.client().await;
