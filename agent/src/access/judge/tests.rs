@@ -204,7 +204,7 @@ fn an_ad_hoc_grant_that_cannot_be_read_is_refused() {
         ),
         (
             with(|asked| {
-                asked.rows = vec![AskedRows { column: "id".into(), any_of: ["1) OR (true".into()].into() }]
+                asked.rows = vec![AskedRows { column: "id".into(), any_of: ["1) OR (true".into()].into() }];
             }),
             "the condition on `public.orders.id`",
         ),
