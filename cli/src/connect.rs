@@ -139,7 +139,7 @@ async fn keep(link: &Link) -> CliError {
     loop {
         let tunnel = match link.tunnel().await {
             Ok(tunnel) => tunnel,
-            Err(error) if error.exit() == Exit::Findings => return error,
+            Err(error) if error.is_final() => return error,
             Err(error) => {
                 output::progress(format!("{}; trying again in {} s", error.sentence(), wait.as_secs()));
                 tokio::time::sleep(wait).await;

@@ -220,7 +220,7 @@ async fn refuse_errors(answer: reqwest::Response) -> Result<reqwest::Response, C
     };
     let error = CliError::new(exit, format!("the control plane refused: {}", problem.title));
     if status == reqwest::StatusCode::UNAUTHORIZED {
-        return Err(error.remedy("sign in again with `daam login`"));
+        return Err(error.remedy("sign in again with `daam login`").signed_out());
     }
     Err(match problem.detail {
         Some(detail) => error.remedy(detail),

@@ -67,12 +67,13 @@ pub struct CliError {
     remedy: Option<String>,
     detail: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    signed_out: bool,
 }
 
 impl CliError {
     /// A failure with a sentence: lower case, no full stop.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), remedy: None, detail: None, source: None }
+        Self { exit, message: message.into(), remedy: None, detail: None, source: None, signed_out: false }
     }
 
     /// Wrong use or an operation that failed.
@@ -104,6 +105,18 @@ impl CliError {
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The sign-in has ended: trying again does not help.
+    #[must_use]
+    pub fn signed_out(mut self) -> Self {
+        self.signed_out = true;
+        self
+    }
+
+    /// Whether trying again can help.
+    pub fn is_final(&self) -> bool {
+        self.signed_out || self.exit == Exit::Findings
     }
 
     /// The exit code.

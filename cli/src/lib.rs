@@ -25,6 +25,7 @@ pub mod login;
 pub mod lsp;
 pub mod output;
 pub mod policy;
+pub mod remedy;
 pub mod status;
 
 pub use command::main;

@@ -74,7 +74,10 @@ impl Link {
         let tunnel = daam_tunnel::dial(plan)
             .await
             .doing(format_args!("reach the agent of `{}`", self.config.database))
-            .map_err(|error| error.remedy(remedy(&self.config.database)))?;
+            .map_err(|error| {
+                let helps = remedy(&error.sentence(), &self.config.database);
+                error.remedy(helps)
+            })?;
         let tunnel = Arc::new(tunnel);
         state.tunnel = Some(Arc::clone(&tunnel));
         Ok(tunnel)
@@ -132,8 +135,9 @@ impl Link {
     }
 }
 
-fn remedy(database: &str) -> String {
-    format!("`daam doctor {database}` tries every way and says what to do about each")
+fn remedy(said: &str, database: &str) -> String {
+    let doctor = || format!("`daam doctor {database}` tries every way and says what to do about each");
+    crate::remedy::of(said).map_or_else(doctor, str::to_owned)
 }
 
 /// Names that do not resolve are left out: another address may do.

@@ -2,13 +2,15 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["login"],
     &["databases"],
     &["connect"],
     &["psql"],
     &["run"],
+    &["status"],
+    &["doctor"],
     &["lsp"],
     &["dev", "up"],
     &["dev", "psql"],

@@ -168,6 +168,22 @@ fn the_configuration_of_the_agent_page_is_accepted() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_connecting_run_for_somebody_who_signed_in() {
+    let fabric = shop::open();
+    let laptop = crate::roaming::Laptop::signed_in(&fabric);
+    let lines: Vec<String> = fences(&page("policy-examples/connecting.md"), "console")
+        .iter()
+        .flat_map(|block| commands(block))
+        .collect();
+    assert!(lines.len() >= 6, "{lines:?}");
+    for line in lines {
+        let home = laptop.home.display();
+        let (fine, text) = shell(fabric.scratch(), &format!("DAAM_HOME='{home}'; export DAAM_HOME; {line}"));
+        assert!(fine, "`{line}` failed:\n{text}");
+    }
+}
+
+#[test]
 fn the_first_look_of_the_readme_shows_what_it_says() {
     let fabric = shop::open();
     let block =

@@ -11,4 +11,5 @@ mod documents;
 mod live_policy;
 mod masking;
 mod misfortune;
+mod roaming;
 mod shop;
