@@ -7,6 +7,7 @@ use daam_postgres::Cluster;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ use tokio::time::Instant;
 
 const RELAYS: [&str; 2] = ["203.0.113.10:443", "203.0.113.20:443"];
 const BENCH_SECONDS: &str = "4";
+/// Networks of this process so far: each has names of its own.
+static BUILT: AtomicU32 = AtomicU32::new(0);
 
 /// What a router does to packets from outside.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -181,7 +184,7 @@ impl Net {
         std::fs::write(directory.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
         std::fs::write(directory.path().join("cert.pem"), made.cert.pem()).unwrap();
         let mut net = Self {
-            prefix: format!("d{}", std::process::id()),
+            prefix: format!("d{}x{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed)),
             plan,
             directory,
             cluster,

@@ -91,10 +91,10 @@ fn connect(laptop: &Laptop, fabric: &Fabric, arguments: &[&str]) -> Connected {
 }
 
 fn query(url: &str) -> String {
-    let output = Command::new("psql")
-        .args(["-X", "-A", "-t", "-c", "select email from customers where id = 1", url])
-        .output();
-    said(&output.unwrap())
+    let sql = "select email from customers where id = 1";
+    let output = Command::new("psql").args(["-X", "-A", "-t", "-c", sql, url]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
