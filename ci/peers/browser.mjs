@@ -29,6 +29,7 @@ const actions = {
   goto: async ({ url }) => (await page.goto(url)).status(),
   click: async ({ role, name }) => void (await page.getByRole(role, { name, exact: true }).first().click()),
   fill: async ({ label, value }) => void (await page.getByLabel(label, { exact: true }).fill(value)),
+  fillIn: async ({ name, value }) => void (await page.locator(`[name=${name}]`).fill(value)),
   select: async ({ label, value }) => void (await page.getByLabel(label, { exact: true }).selectOption(value)),
   press: async ({ key }) => void (await page.keyboard.press(key)),
   text: () => page.locator("body").innerText(),

@@ -66,6 +66,27 @@ impl ControlPlane {
         self.exchange(Method::POST, "v1/tokens", Some(request)).await
     }
 
+    /// Asks for a sign-in that somebody approves in a browser anywhere.
+    pub async fn device_sign_in(&self, device: &str) -> Result<v1::DeviceSignIn, CliError> {
+        let request = v1::NewDeviceSignIn { device: device.to_owned() };
+        self.exchange(Method::POST, "v1/sign-in/device", Some(&request)).await
+    }
+
+    /// Fetches an approved sign-in; `None` while nobody has answered.
+    pub async fn fetch_sign_in(
+        &self,
+        code: &str,
+        verifier: Option<&str>,
+    ) -> Result<Option<v1::SignedIn>, CliError> {
+        let body = v1::FetchSignIn { code: code.to_owned(), verifier: verifier.map(str::to_owned) };
+        let request = self.request(Method::POST, "v1/sign-in/fetch")?.json(&body);
+        let answer = self.dispatch(request).await?;
+        if answer.status() == reqwest::StatusCode::CONFLICT {
+            return Ok(None);
+        }
+        refuse_errors(answer).await?.json().await.map(Some).doing("understand the control plane's answer")
+    }
+
     /// An address that signs the token's holder in to the console, once.
     pub async fn console_link(&self) -> Result<v1::LinkCreated, CliError> {
         self.exchange(Method::POST, "v1/console-link", None::<&()>).await

@@ -1,4 +1,6 @@
-//! `daam login`: proves a token to the control plane, makes a key on this device, stores both privately.
+//! `daam login`: signs in by way of a browser, here or anywhere, or with a token; makes a key on this device, and stores
+//! both privately. What a browser's sign-in gives ends with that sign-in, after twelve hours at most; until then
+//! certificates are renewed in silence.
 
 use crate::control_plane::ControlPlane;
 use crate::credentials::{IdentityStore, Login};
@@ -8,26 +10,43 @@ use crate::output;
 use clap::Args;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+mod hand_off;
+
+/// Codes live no longer.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Options of `daam login`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   daam login --control-plane https://daam.example.com
+  daam login --control-plane https://daam.example.com --device-code    (on a machine without a browser)
   daam login --control-plane https://daam.example.com --token-file ~/token
   DAAM_TOKEN=… daam login --control-plane https://daam.example.com")]
 pub struct LoginArgs {
     /// Address of the control plane.
     #[arg(long, value_name = "URL", env = "DAAM_CONTROL_PLANE")]
     control_plane: String,
-    /// File that holds the token; otherwise DAAM_TOKEN, otherwise you are asked.
+    /// File that holds an API token; otherwise DAAM_TOKEN, otherwise a browser.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Show a code to enter in a browser on any machine.
+    #[arg(long, conflicts_with = "token_file")]
+    device_code: bool,
+    /// Ask for the token here.
+    #[arg(long, conflicts_with_all = ["token_file", "device_code"])]
+    ask_token: bool,
 }
 
 /// Signs in.
 pub async fn run(args: LoginArgs) -> Result<(), CliError> {
     let home = Home::find()?;
-    let token = token(&args)?;
+    let token = match given(&args)? {
+        Some(token) => token,
+        None => by_browser(&args).await?,
+    };
     let plane = ControlPlane::new(&args.control_plane, &token)?;
     let who = plane.whoami().await?;
     let device = device(&home, plane.url())?;
@@ -61,21 +80,59 @@ pub fn new_device() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-fn token(args: &LoginArgs) -> Result<String, CliError> {
+/// A token that is there already.
+fn given(args: &LoginArgs) -> Result<Option<String>, CliError> {
+    if args.device_code {
+        return Ok(None);
+    }
     if let Some(path) = &args.token_file {
         return std::fs::read_to_string(path)
             .doing(format_args!("read the token file `{}`", path.display()))
-            .and_then(not_empty);
+            .and_then(not_empty)
+            .map(Some);
     }
     if let Some(token) = text_variable("DAAM_TOKEN") {
-        return not_empty(token);
+        return not_empty(token).map(Some);
+    }
+    if !args.ask_token {
+        return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        return Err(CliError::usage("no token given")
-            .remedy("pass --token-file FILE, or set DAAM_TOKEN, or run this in a terminal"));
+        return Err(CliError::usage("no token given").remedy("pass --token-file FILE, or set DAAM_TOKEN"));
     }
     output::prompt("token: ");
-    not_empty(read_hidden()?)
+    not_empty(read_hidden()?).map(Some)
+}
+
+/// The machine's name, for the person who approves.
+fn machine() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if plain.trim().is_empty() { "this machine".to_owned() } else { plain }
+}
+
+/// The token of a sign-in somebody approves in a browser: this machine's, if it has one.
+async fn by_browser(args: &LoginArgs) -> Result<String, CliError> {
+    let plane = ControlPlane::new(&args.control_plane, "")?;
+    if !args.device_code
+        && let Some(token) = hand_off::sign_in(&plane, &machine()).await?
+    {
+        return Ok(token);
+    }
+    let asked = plane.device_sign_in(&machine()).await?;
+    output::progress(format!(
+        "open {} and compare the code {}",
+        asked.verification_uri_complete, asked.user_code
+    ));
+    let every = Duration::from_secs(asked.interval.clamp(1, 30));
+    let give_up = Instant::now() + LONGEST;
+    while Instant::now() < give_up {
+        tokio::time::sleep(every).await;
+        if let Some(signed_in) = plane.fetch_sign_in(&asked.device_code, None).await? {
+            return Ok(signed_in.token);
+        }
+    }
+    Err(CliError::usage("nobody approved the sign-in in time").remedy("run `daam login` again"))
 }
 
 fn not_empty(token: String) -> Result<String, CliError> {

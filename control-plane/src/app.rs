@@ -4,6 +4,7 @@ use crate::base::Base;
 use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
 use crate::hub::Hub;
+use crate::oidc::Outbound;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,14 +20,25 @@ pub struct App {
     hub: Hub,
     bootstrap: Mutex<Option<BootstrapToken>>,
     base: OnceLock<Base>,
+    outbound: Outbound,
     stop: CancellationToken,
 }
 
 impl App {
-    pub(crate) fn new(db: Db, vault: Vault, clock: Clock, bootstrap: Option<BootstrapToken>) -> Self {
+    pub(crate) fn new(
+        (db, vault): (Db, Vault),
+        clock: Clock,
+        bootstrap: Option<BootstrapToken>,
+        outbound: Outbound,
+    ) -> Self {
         let bootstrap = Mutex::new(bootstrap);
         let stop = CancellationToken::new();
-        Self { db, vault, clock, hub: Hub::default(), bootstrap, base: OnceLock::new(), stop }
+        Self { db, vault, clock, hub: Hub::default(), bootstrap, base: OnceLock::new(), outbound, stop }
+    }
+
+    /// Asks addresses that tenants name.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.outbound
     }
 
     /// Where people reach us. Said once, when it is known where we listen.

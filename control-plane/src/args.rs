@@ -106,6 +106,9 @@ pub struct Serve {
     /// Listen in plain HTTP on an address others can reach, because a proxy in front does TLS.
     #[arg(long, conflicts_with = "tls_cert")]
     pub behind_tls_proxy: bool,
+    /// Let organizations name identity providers inside the network this runs in.
+    #[arg(long)]
+    pub allow_private_providers: bool,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -136,7 +139,8 @@ impl Serve {
             _ if self.behind_tls_proxy => Transport::BehindTlsProxy,
             _ => Transport::Loopback,
         };
-        self.data.config(self.listen, transport)
+        let private_providers = self.allow_private_providers;
+        Config { private_providers, ..self.data.config(self.listen, transport) }
     }
 }
 
@@ -149,6 +153,7 @@ impl Data {
             database_url: self.database_url.clone(),
             transport,
             public_url: self.public_url.clone(),
+            private_providers: false,
             clock: Clock::system(),
         }
     }

@@ -26,8 +26,12 @@ mod door;
 mod form;
 mod members;
 mod overview;
+mod path;
+mod programs;
+mod providers;
 mod session;
 mod shell;
+mod sso;
 mod tokens;
 
 pub(crate) use session::guard;
@@ -42,6 +46,12 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET", "/assets/console.css", Who::Anyone, get(style)),
         route("GET", "/assets/icon.svg", Who::Anyone, get(icon)),
         route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
+        route("GET", "/sign-in/oidc/callback", Who::Anyone, get(sso::callback)),
+        route("GET", "/sign-in/oidc/{id}", Who::Anyone, get(sso::start)),
+        route("GET", "/device", Who::User, get(programs::show_device)),
+        route("POST", "/device", Who::User, post(programs::answer_device)),
+        route("GET", "/program", Who::User, get(programs::show_program)),
+        route("POST", "/program", Who::User, post(programs::hand_to_program)),
         route("GET", "/sign-in/link/{secret}", Who::Anyone, get(door::show_link)),
         route("POST", "/sign-in/link/{secret}", Who::Anyone, post(door::use_link)),
         route("POST", "/sign-out", Who::User, post(door::sign_out)),
@@ -65,6 +75,10 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/members/invites/{id}/withdraw", Who::Admin, post(members::withdraw)),
         route("POST", "/members/{email}/role", Who::Admin, post(members::role)),
         route("POST", "/members/{email}/disable", Who::Admin, post(members::disable)),
+        route("GET", "/providers", Who::Overseer, get(providers::list)),
+        route("POST", "/providers", Who::Admin, post(providers::create)),
+        route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
+        route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
         route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
     ]
 }

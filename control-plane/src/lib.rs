@@ -22,6 +22,7 @@ mod clock;
 mod console;
 mod keys;
 mod name;
+mod oidc;
 mod serve;
 mod slug;
 mod tls;

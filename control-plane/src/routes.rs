@@ -23,7 +23,9 @@ mod connect;
 mod databases;
 mod enrolment;
 pub(crate) mod invites;
+pub(crate) mod providers;
 pub(crate) mod relays;
+mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 pub(crate) mod users;
@@ -89,6 +91,13 @@ fn api() -> Vec<Route> {
         route("POST", "/v1/invites", Who::Admin, post(invites::create)),
         route("GET", "/v1/invites", Who::Overseer, get(invites::list)),
         route("DELETE", "/v1/invites/{id}", Who::Admin, delete(invites::remove)),
+        route("POST", "/v1/identity-providers", Who::Admin, post(providers::create)),
+        route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
+        route("DELETE", "/v1/identity-providers/{id}", Who::Admin, delete(providers::remove)),
+        route("POST", "/v1/identity-providers/{id}/backchannel-logout", Who::Anyone, post(providers::logout)),
+        route("PUT", "/v1/sign-in-policy", Who::Admin, put(providers::policy)),
+        route("POST", "/v1/sign-in/device", Who::Anyone, post(sign_in::device)),
+        route("POST", "/v1/sign-in/fetch", Who::Anyone, post(sign_in::fetch)),
         route("POST", "/v1/console-link", Who::User, post(invites::console_link)),
         route("POST", "/v1/enrolment-tokens", Who::Admin, post(enrolment::create)),
         route("POST", "/v1/enrol", Who::Enrolment, post(enrolment::enrol)),

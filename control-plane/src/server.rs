@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::base::Base;
 use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
+use crate::oidc::Outbound;
 use crate::problem::Refusal;
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
@@ -59,6 +60,8 @@ pub struct Config {
     pub transport: Transport,
     /// Where people reach it, if that is not where it listens.
     pub public_url: Option<Base>,
+    /// Whether identity providers may be inside the operator's own network.
+    pub private_providers: bool,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -101,6 +104,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// No way to ask identity providers.
+    #[error("could not set up the client that asks identity providers")]
+    Outbound(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An organization could not be created.
     #[error("could not create the organization: {0}")]
     Create(String),
@@ -245,5 +251,7 @@ async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
     if serving && db.is_exclusive() {
         db.forget_links().await?;
     }
-    Ok(App::new(db, vault, config.clock.clone(), bootstrap))
+    let outbound =
+        Outbound::new(config.private_providers).map_err(|error| StartError::Outbound(Box::new(error)))?;
+    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outbound))
 }

@@ -1,7 +1,9 @@
 //! Messages that carry a secret, as logs may show them: without it.
 
 use crate::link::RelayOffer;
-use crate::v1::{Bootstrapped, Enrolled, LinkCreated, TokenCreated};
+use crate::v1::{
+    Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, SignedIn, TokenCreated,
+};
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for Bootstrapped {
@@ -22,6 +24,33 @@ impl Debug for LinkCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { id, link: _, expires_at } = self;
         f.debug_struct("LinkCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for NewProvider {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { name, issuer, client_id, client_secret: _, rules } = self;
+        let mut shown = f.debug_struct("NewProvider");
+        shown.field("name", name).field("issuer", issuer).field("client_id", client_id).field("rules", rules);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Debug for DeviceSignIn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("DeviceSignIn").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for FetchSignIn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("FetchSignIn").finish_non_exhaustive()
+    }
+}
+
+impl Debug for SignedIn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("SignedIn").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 

@@ -21,6 +21,7 @@ struct Account<'a> {
     current: &'a str,
     sessions: Vec<ListedSession>,
     memberships: Vec<Membership>,
+    providers: Vec<(String, String)>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, session: Session) -> Result<Response, Refusal> {
@@ -32,6 +33,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, session: Session) -> Resul
         current: session.id(),
         sessions: app.db().sessions(session.user(), app.now()).await?,
         memberships: app.db().memberships(&session).await?,
+        providers: app.db().providers_of(session.user().scope().org()).await?,
     })
 }
 

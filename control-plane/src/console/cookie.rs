@@ -5,17 +5,29 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use daam_store::{LONGEST_SECONDS, Secret};
 
 const NAME: &str = "__Host-sid";
+/// Lives as long as the way to an identity provider and back.
+const FLOW: &str = "__Host-flow";
+const FLOW_SECONDS: u32 = 600;
 const TERMS: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 /// The secret of the session cookie.
 pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
+    only(headers, NAME)
+}
+
+/// The secret that binds a sign-in under way to its browser.
+pub(super) fn read_flow(headers: &HeaderMap) -> Option<&str> {
+    only(headers, FLOW)
+}
+
+fn only<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == NAME)
+        .filter(|(name, _)| *name == wanted)
         .map(|(_, value)| value);
     let first = found.next()?;
     found.next().is_none().then_some(first)
@@ -24,6 +36,14 @@ pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
 /// `Set-Cookie` of a new session.
 pub(super) fn set(secret: Secret) -> Option<HeaderValue> {
     let text = format!("{NAME}={}; Max-Age={LONGEST_SECONDS}; {TERMS}", secret.reveal());
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// `Set-Cookie` of a sign-in that begins.
+pub(super) fn set_flow(secret: Secret) -> Option<HeaderValue> {
+    let text = format!("{FLOW}={}; Max-Age={FLOW_SECONDS}; {TERMS}", secret.reveal());
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)

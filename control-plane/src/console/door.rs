@@ -2,12 +2,14 @@
 //! the button. Signing in always begins a new session, and whatever session the browser had has ended.
 
 use super::form::FormBody;
+use super::path::LocalPath;
 use super::session::{MaybeSession, Session};
 use super::{cookie, page};
 use crate::app::App;
 use crate::problem::Refusal;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use daam_store::{LinkTarget, Secret};
@@ -16,16 +18,38 @@ use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignIn;
+struct SignIn {
+    org: String,
+    return_to: String,
+    providers: Vec<(String, String)>,
+}
 
-pub(super) async fn sign_in() -> Result<Response, Refusal> {
-    page(&SignIn)
+/// Where to sign in, and where to go on to.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Door {
+    #[serde(default)]
+    org: String,
+    #[serde(default)]
+    return_to: String,
+}
+
+pub(super) async fn sign_in(
+    State(app): State<Arc<App>>,
+    door: Result<Query<Door>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Door { org, return_to } = door.map(|Query(door)| door).unwrap_or_default();
+    let org = org.trim().to_ascii_lowercase();
+    let providers = if org.is_empty() { Vec::new() } else { app.db().providers_of(&org).await? };
+    let return_to = LocalPath::or_overview(&return_to).as_str().to_owned();
+    page(&SignIn { org, return_to, providers })
 }
 
 #[derive(Template)]
 #[template(path = "link.html")]
 struct Link {
     target: Option<LinkTarget>,
+    secret: String,
+    providers: Vec<(String, String)>,
     now: Option<String>,
 }
 
@@ -35,9 +59,13 @@ pub(super) async fn show_link(
     Path(secret): Path<String>,
 ) -> Result<Response, Refusal> {
     let target = app.db().link_target(&secret, app.now()).await?;
+    let providers = match &target {
+        Some(target) if target.joins => app.db().providers_of(&target.org).await?,
+        _ => Vec::new(),
+    };
     let status = if target.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
     let now = session.filter(|session| session.person().is_some()).map(|s| s.user().email().to_owned());
-    Ok((status, page(&Link { target, now })?).into_response())
+    Ok((status, page(&Link { target, secret, providers, now })?).into_response())
 }
 
 pub(super) async fn use_link(
@@ -46,8 +74,9 @@ pub(super) async fn use_link(
     Path(secret): Path<String>,
 ) -> Result<Response, Refusal> {
     let person = session.as_ref().and_then(|session| session.person());
+    let gone = Link { target: None, secret: String::new(), providers: Vec::new(), now: None };
     let Some(begun) = app.db().use_link(&secret, person, app.now()).await? else {
-        return Ok((StatusCode::NOT_FOUND, page(&Link { target: None, now: None })?).into_response());
+        return Ok((StatusCode::NOT_FOUND, page(&gone)?).into_response());
     };
     if let Some(before) = session {
         app.db().end_session(&before, app.now()).await?;
@@ -57,7 +86,7 @@ pub(super) async fn use_link(
 
 pub(super) async fn sign_out(State(app): State<Arc<App>>, session: Session) -> Result<Response, Refusal> {
     app.db().end_session(&session, app.now()).await?;
-    Ok(with_cookie(Redirect::to("/sign-in").into_response(), cookie::clear()))
+    Ok(entered_with(Redirect::to("/sign-in").into_response(), cookie::clear()))
 }
 
 /// Where to.
@@ -80,11 +109,11 @@ pub(super) async fn switch(
 }
 
 /// On with a new session.
-fn entered(begun: Secret, to: &str) -> Response {
-    with_cookie(Redirect::to(to).into_response(), cookie::set(begun))
+pub(super) fn entered(begun: Secret, to: &str) -> Response {
+    entered_with(Redirect::to(to).into_response(), cookie::set(begun))
 }
 
-fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+pub(super) fn entered_with(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

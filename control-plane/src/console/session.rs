@@ -8,10 +8,11 @@ use crate::guard::Who;
 use crate::problem::Refusal;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use daam_store::{Role, SessionAuth};
+use reqwest::Url;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -92,7 +93,8 @@ fn protect(headers: &mut HeaderMap, tls: bool) {
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page that has to say it otherwise has said so.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
@@ -115,7 +117,7 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
     let Some(session) = session else {
         return match who {
             Who::Anyone => Ok(None),
-            _ if reads => Ok(Some(Redirect::to("/sign-in").into_response())),
+            _ if reads => Ok(Some(to_sign_in(request.uri()))),
             _ => Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
                 "auth.required",
@@ -134,6 +136,17 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
     Ok(None)
 }
 
+/// And back afterwards.
+fn to_sign_in(uri: &Uri) -> Response {
+    let here = uri.path_and_query().map_or("/", |path| path.as_str());
+    if here == "/" {
+        return Redirect::to("/sign-in").into_response();
+    }
+    let there = Url::parse_with_params("http://x/sign-in", [("return_to", here)]);
+    let query = there.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
+    Redirect::to(&format!("/sign-in?{query}")).into_response()
+}
+
 fn admits(who: Who, role: Role) -> bool {
     match who {
         Who::Anyone | Who::User => true,
@@ -145,7 +158,7 @@ fn admits(who: Who, role: Role) -> bool {
 }
 
 /// A browser says where a request comes from, one way or the other; whoever says nothing is not believed.
-fn from_our_pages(headers: &HeaderMap, origin: &str) -> Result<(), Refusal> {
+pub(super) fn from_our_pages(headers: &HeaderMap, origin: &str) -> Result<(), Refusal> {
     let ours = match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
         None => headers.get(header::ORIGIN).is_some_and(|value| value == origin),

@@ -53,6 +53,8 @@ impl Shell {
             ("/connections", "Connections"),
             ("/audit", "Audit"),
             ("/members", "Members"),
+            ("/providers", "Identity providers"),
+            ("/providers", "Identity providers"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];
         let shown = overseers.into_iter().filter(|_| self.oversees());

@@ -226,7 +226,14 @@ impl Db {
             Some(SecretKind::Enrolment) => self.authenticate_enrolment(secret, now).await,
             Some(SecretKind::Agent) => self.authenticate_agent(secret).await,
             Some(SecretKind::Relay) => self.authenticate_relay(secret).await,
-            Some(SecretKind::Bootstrap | SecretKind::SignIn | SecretKind::Session) | None => Ok(None),
+            Some(
+                SecretKind::Bootstrap
+                | SecretKind::SignIn
+                | SecretKind::Session
+                | SecretKind::Flow
+                | SecretKind::Program,
+            )
+            | None => Ok(None),
         }
     }
 

@@ -14,9 +14,11 @@ mod certificates;
 mod db;
 mod enrolment;
 mod error;
+mod identity;
 mod members;
 mod observations;
 mod organizations;
+mod programs;
 mod relays;
 mod scope;
 mod secret;
@@ -35,9 +37,11 @@ pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
 pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
+pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
+pub use programs::{Fetched, ProgramRequest};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
 pub use tokens::{ListedToken, TokenOwner};
@@ -55,9 +59,11 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         bundles::ALL,
         certificates::ALL,
         enrolment::ALL,
+        identity::ALL,
         members::ALL,
         observations::ALL,
         organizations::ALL,
+        programs::ALL,
         relays::ALL,
         tokens::ALL,
         trust::ALL,

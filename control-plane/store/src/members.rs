@@ -8,7 +8,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::secret::digest;
 use crate::web_sessions::{self, Method, NewSession};
-use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, users};
+use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, users};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ statements! {
             JOIN users u ON u.id = l.user_id WHERE l.org_id = $1 AND l.purpose = 'invite' AND l.expires_at > $2 \
             ORDER BY u.email, l.id";
     WITHDRAW = "DELETE FROM sign_in_links WHERE org_id = $1 AND id = $2 AND purpose = 'invite' RETURNING user_id";
-    SHOW = "SELECT o.name, o.slug, u.email, l.purpose FROM sign_in_links l JOIN users u ON u.id = l.user_id \
+    SHOW = "SELECT o.name, o.slug, u.email, l.purpose, o.force_sso FROM sign_in_links l JOIN users u ON u.id = l.user_id \
             JOIN organizations o ON o.id = l.org_id WHERE l.sha256 = $1 AND l.expires_at > $2 AND NOT u.disabled";
     TAKE = "DELETE FROM sign_in_links WHERE sha256 = $1 AND expires_at > $2 RETURNING org_id, user_id, purpose, token_id";
     WHOSE = "SELECT u.email, u.person_id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
@@ -95,6 +95,8 @@ pub struct LinkTarget {
     pub email: String,
     /// Whether it joins a membership nobody has taken up.
     pub joins: bool,
+    /// Whether that takes one of the organization's providers.
+    pub by_provider: bool,
 }
 
 impl Db {
@@ -196,12 +198,13 @@ impl Db {
             return Ok(None);
         }
         let mut tx = self.read_tx().await?;
-        let row = run!(&mut tx, optional: (String, String, String, String), SHOW, digest(secret), now)?;
-        Ok(row.map(|(organization, org, email, purpose)| LinkTarget {
+        let row = run!(&mut tx, optional: (String, String, String, String, bool), SHOW, digest(secret), now)?;
+        Ok(row.map(|(organization, org, email, purpose, forced)| LinkTarget {
             organization,
             org,
             email,
             joins: purpose == "invite",
+            by_provider: forced && purpose != "recovery",
         }))
     }
 
@@ -222,6 +225,9 @@ impl Db {
         let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
         let Some((email, held_by, slug)) = whose else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        if purpose != "recovery" && identity::forces_sso(&mut tx, &scope.org_id).await? {
+            return Ok(None);
+        }
         let (method, ends_by) = match (purpose.as_str(), &held_by, &token_id) {
             ("invite", None, None) => (Method::Invite, None),
             ("recovery", _, None) => (Method::Recovery, None),
@@ -247,7 +253,7 @@ impl Db {
             )
             .await?;
         }
-        let new = NewSession { user_id: &user_id, method, token_id: token_id.as_deref(), ends_by };
+        let new = NewSession { user_id: &user_id, method, token_id: token_id.as_deref(), at: None, ends_by };
         let session = web_sessions::begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(Some(session))

@@ -24,11 +24,24 @@ pub enum SecretKind {
     SignIn,
     /// A browser's session.
     Session,
+    /// Binds a sign-in that is under way to its browser.
+    Flow,
+    /// Fetches a program's sign-in, once.
+    Program,
 }
 
 impl SecretKind {
-    const EVERY: [Self; 7] =
-        [Self::Bootstrap, Self::Api, Self::Enrolment, Self::Agent, Self::Relay, Self::SignIn, Self::Session];
+    const EVERY: [Self; 9] = [
+        Self::Bootstrap,
+        Self::Api,
+        Self::Enrolment,
+        Self::Agent,
+        Self::Relay,
+        Self::SignIn,
+        Self::Session,
+        Self::Flow,
+        Self::Program,
+    ];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -39,6 +52,8 @@ impl SecretKind {
             Self::Relay => "daam_rly_",
             Self::SignIn => "daam_sgn_",
             Self::Session => "daam_ses_",
+            Self::Flow => "daam_flw_",
+            Self::Program => "daam_dev_",
         }
     }
 

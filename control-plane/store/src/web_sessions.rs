@@ -7,7 +7,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::secret::{SecretKind, digest, same_digest};
-use crate::{Secret, StoreError, TenantScope, UserAuth};
+use crate::{Secret, StoreError, TenantScope, UserAuth, identity};
 use uuid::Uuid;
 
 /// A session nobody used for this long has ended.
@@ -18,8 +18,8 @@ pub const LONGEST_SECONDS: i64 = 12 * 3600;
 const TOUCH_SECONDS: i64 = 60;
 
 statements! {
-    BEGIN = "INSERT INTO web_sessions (id, org_id, user_id, only_here, method, token_id, sha256, created_at, seen_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
+    BEGIN = "INSERT INTO web_sessions (id, org_id, user_id, only_here, method, token_id, sha256, created_at, seen_at, expires_at, \
+             provider_id, subject, provider_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)";
     PRUNE = "DELETE FROM web_sessions WHERE expires_at <= $1 OR seen_at <= $2";
     FIND = "SELECT s.sha256, s.id, s.expires_at, u.id, u.email, u.role, o.id, o.slug, s.seen_at, s.only_here, s.method, u.person_id, o.name \
             FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id JOIN organizations o ON o.id = s.org_id \
@@ -44,10 +44,12 @@ pub enum Method {
     Recovery,
     /// A link made with an API token.
     Token,
+    /// An identity provider of the organization.
+    Provider,
 }
 
 impl Method {
-    const EVERY: [Self; 3] = [Self::Invite, Self::Recovery, Self::Token];
+    const EVERY: [Self; 4] = [Self::Invite, Self::Recovery, Self::Token, Self::Provider];
 
     /// As stored and shown.
     pub const fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Method {
             Self::Invite => "invite",
             Self::Recovery => "recovery link",
             Self::Token => "API token",
+            Self::Provider => "identity provider",
         }
     }
 
@@ -68,12 +71,21 @@ impl Method {
     }
 }
 
+/// Where an identity provider knows the session, so that it can end it.
+#[derive(Debug)]
+pub(crate) struct At<'a> {
+    pub(crate) provider_id: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) session: Option<&'a str>,
+}
+
 /// A session to begin.
 #[derive(Debug)]
 pub(crate) struct NewSession<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) method: Method,
     pub(crate) token_id: Option<&'a str>,
+    pub(crate) at: Option<At<'a>>,
     /// Sooner than by age.
     pub(crate) ends_by: Option<i64>,
 }
@@ -262,12 +274,16 @@ impl Db {
         let mut tx = self.write_tx().await?;
         let found = run!(&mut tx, optional: (String, String, String), MEMBERSHIP, person, org)?;
         let Some((user_id, email, org_id)) = found else { return Ok(None) };
+        // Proof of the person is not what that organization asks for.
+        if identity::forces_sso(&mut tx, &org_id).await? {
+            return Ok(None);
+        }
         if run!(&mut tx, execute END, &session.user.scope().org_id, session.id())? == 0 {
             return Ok(None);
         }
         let scope = TenantScope { org_id, slug: org.to_owned(), actor: format!("user:{email}") };
         let ends_by = Some(session.expires_at());
-        let new = NewSession { user_id: &user_id, method: session.method, token_id: None, ends_by };
+        let new = NewSession { user_id: &user_id, method: session.method, token_id: None, at: None, ends_by };
         let secret = begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(Some(secret))
@@ -286,8 +302,10 @@ pub(crate) async fn begin(
     let secret = Secret::generate(SecretKind::Session)?;
     let by_age = now.saturating_add(LONGEST_SECONDS);
     let expires_at = new.ends_by.map_or(by_age, |end| end.min(by_age));
+    let at = new.at.as_ref();
     run!(tx, execute BEGIN, &id, &scope.org_id, new.user_id, !new.method.proves_person(), new.method.name(),
-        new.token_id, secret.sha256(), now, expires_at)?;
+        new.token_id, secret.sha256(), now, expires_at, at.map(|at| at.provider_id), at.map(|at| at.subject),
+        at.and_then(|at| at.session))?;
     let target = scope.actor.strip_prefix("user:").unwrap_or(&scope.actor);
     append(tx, scope, Happened { action: "session.begin", target, detail: new.method.name() }, now).await?;
     Ok(secret)

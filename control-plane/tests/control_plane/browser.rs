@@ -68,6 +68,11 @@ impl Browser {
         self.ask(json!({ "do": "fill", "label": label, "value": value })).await;
     }
 
+    /// Fills the field of that name.
+    pub(crate) async fn fill_in(&mut self, name: &str, value: &str) {
+        self.ask(json!({ "do": "fillIn", "name": name, "value": value })).await;
+    }
+
     pub(crate) async fn select(&mut self, label: &str, value: &str) {
         self.ask(json!({ "do": "select", "label": label, "value": value })).await;
     }

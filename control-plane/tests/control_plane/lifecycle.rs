@@ -70,6 +70,8 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         database_url: None,
         transport: Transport::Loopback,
         public_url: None,
+        private_providers: false,
+
         clock: daam_control_plane::Clock::system(),
     };
     let refused = Server::start(&config).await.unwrap_err().to_string();

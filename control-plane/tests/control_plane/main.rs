@@ -22,6 +22,7 @@ mod people;
 mod process;
 mod rotation;
 mod routes;
+mod sso;
 mod tls;
 mod world;
 

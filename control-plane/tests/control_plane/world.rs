@@ -68,8 +68,19 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn start(database_url: Option<String>) -> Self {
+        Self::with(database_url, false).await
+    }
+
+    /// Identity providers on this machine are asked.
+    pub(crate) async fn reaching_private_providers() -> Self {
+        Self::with(None, true).await
+    }
+
+    async fn with(database_url: Option<String>, private_providers: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(AtomicI64::new(NOW));
+        // A real provider's tokens are of today.
+        let began = if private_providers { Clock::system().now() } else { NOW };
+        let clock = Arc::new(AtomicI64::new(began));
         let told = Arc::clone(&clock);
         let config = Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -77,6 +88,7 @@ impl World {
             database_url,
             transport: Transport::Loopback,
             public_url: None,
+            private_providers,
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();
@@ -192,6 +204,11 @@ impl World {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.host())
+    }
+
+    /// Another server.
+    pub(crate) fn elsewhere(&self, url: &str) -> RequestBuilder {
+        self.http.get(url)
     }
 
     /// The operator's link for somebody.

@@ -13,3 +13,4 @@ mod masking;
 mod misfortune;
 mod roaming;
 mod shop;
+mod signing_in;

@@ -12,6 +12,7 @@ mod agents;
 mod audit;
 mod bundles;
 mod engine;
+mod identity;
 mod members;
 mod observations;
 mod organization;
@@ -61,6 +62,10 @@ contract![
     members::one_person_in_two_organizations_moves_between_them_only_with_proof_of_their_own,
     members::a_session_ends_by_idleness_by_age_and_with_its_membership,
     members::a_link_made_with_a_token_ends_with_it,
+    identity::a_provider_lets_in_by_subject_and_never_by_address,
+    identity::named_groups_are_what_the_provider_says_and_others_stay,
+    identity::a_sign_in_under_way_is_of_one_browser_and_once,
+    identity::signing_out_at_the_provider_ends_what_was_begun_there,
     bundles::publishing_is_compare_and_swap,
     bundles::a_new_epoch_may_start_with_a_lower_serial,
     bundles::a_trust_file_does_not_step_back,

@@ -1,0 +1,59 @@
+// A provider that lies in the way its standard input said last: a line per lie.
+import { createHmac, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const require = createRequire(process.env.DAAM_PEERS + "/package.json");
+const { OAuth2Server } = await import(pathToFileURL(require.resolve("oauth2-mock-server")).href);
+const server = new OAuth2Server();
+await server.issuer.keys.generate("RS256");
+const evil = generateKeyPairSync("rsa", { modulusLength: 2048 });
+await server.start(0, "localhost");
+let lie = "none";
+let clientId = "daam";
+
+const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const lies = {
+  nonce: (payload) => (payload.nonce = "another"),
+  "no nonce": (payload) => delete payload.nonce,
+  audience: (payload) => (payload.aud = "somebody-else"),
+  issuer: (payload) => (payload.iss = "https://other.example"),
+  expired: (payload) => (payload.exp = 1),
+};
+
+server.service.on("beforeTokenSigning", (token) => {
+  token.payload.aud = clientId;
+  token.payload.sub = "mallory";
+  lies[lie]?.(token.payload);
+});
+server.service.on("beforeResponse", (response) => {
+  const [header, payload] = response.body.id_token.split(".");
+  const read = JSON.parse(Buffer.from(header, "base64url"));
+  if (lie === "unsigned") {
+    response.body.id_token = `${part({ ...read, alg: "none" })}.${payload}.`;
+  }
+  if (lie === "shared secret" || lie === "key as secret") {
+    const jwk = server.issuer.keys.toJSON()[0];
+    const pem = createPublicKey({ key: jwk, format: "jwk" }).export({ type: "spki", format: "pem" });
+    const signed = `${part({ ...read, alg: "HS256" })}.${payload}`;
+    const secret = lie === "shared secret" ? "client-secret" : pem;
+    response.body.id_token = `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+  }
+  if (lie === "another key") {
+    const signature = sign("RSA-SHA256", Buffer.from(`${header}.${payload}`), evil.privateKey);
+    response.body.id_token = `${header}.${payload}.${signature.toString("base64url")}`;
+  }
+  if (lie === "no token") {
+    delete response.body.id_token;
+  }
+});
+server.service.on("beforeUserinfo", (response) => {
+  response.body = { sub: lie === "another person" ? "ana" : "mallory", email: "mallory@example.com", email_verified: lie !== "unverified" };
+});
+process.stdout.write(server.issuer.url + "\n");
+for await (const line of createInterface({ input: process.stdin })) {
+  lie = line;
+  process.stdout.write("ok\n");
+}
+process.exit(0);

@@ -1,0 +1,165 @@
+//! Signing in by an identity provider: off to it with a GET (the pages' policy lets no form lead elsewhere), back with
+//! a code. The state belongs to the browser it began in, so nobody can be signed in as somebody else by a link.
+
+use super::cookie;
+use super::door::{entered, entered_with};
+use super::path::LocalPath;
+use super::session::{MaybeSession, from_our_pages};
+use crate::app::App;
+use crate::name;
+use crate::oidc::{self, Answer};
+use crate::problem::Refusal;
+use crate::routes::providers::{chain, party, secret};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use daam_store::{Flow, Secret, SecretKind, SignInOutcome, digest};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// For the way to the provider and back.
+const FLOW_SECONDS: i64 = 600;
+
+/// What the way is for.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Purpose {
+    #[serde(default)]
+    return_to: String,
+    /// A one-time link that is taken up by signing in.
+    #[serde(default)]
+    invite: String,
+    /// Link the account of whoever is signed in.
+    #[serde(default)]
+    link: bool,
+}
+
+pub(super) async fn start(
+    State(app): State<Arc<App>>,
+    MaybeSession(session): MaybeSession,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    purpose: Result<Query<Purpose>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let purpose = purpose.map(|Query(purpose)| purpose).unwrap_or_default();
+    let at = app.db().sign_in_provider(&id).await?.ok_or_else(|| {
+        Refusal::missing("provider.unknown", "there is no such identity provider")
+            .allowed("one that the sign-in page names")
+    })?;
+    if purpose.link {
+        // Or a page elsewhere could link an account of its own to whoever is signed in here.
+        from_our_pages(&headers, app.base().origin())?;
+    }
+    let user_id = session
+        .filter(|session| purpose.link && session.user().scope().org() == at.scope().org())
+        .map(|session| session.user().user_id().to_owned());
+    let secret = secret(&app, &at)?;
+    let started =
+        oidc::start(app.outbound(), &party(&at, secret.as_ref()), app.base()).await.map_err(|error| {
+            tracing::warn!(provider = id, error = %chain(&error), "a sign-in could not begin");
+            unreachable_now()
+        })?;
+    let browser = Secret::generate(SecretKind::Flow)?;
+    let flow = Flow {
+        nonce: started.nonce,
+        verifier: started.verifier,
+        return_to: LocalPath::or_overview(&purpose.return_to).as_str().to_owned(),
+        user_id,
+        invite_sha256: Some(purpose.invite).filter(|secret| !secret.is_empty()).map(|secret| digest(&secret)),
+    };
+    let times = (app.now(), app.now().saturating_add(FLOW_SECONDS));
+    app.db().begin_flow(&at, (&digest(&started.state), &browser.sha256()), &flow, times).await?;
+    let response = Redirect::to(&started.url).into_response();
+    Ok(entered_with(response, cookie::set_flow(browser)))
+}
+
+/// What a provider sends people back with.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Back {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    state: String,
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+pub(super) async fn callback(
+    State(app): State<Arc<App>>,
+    MaybeSession(session): MaybeSession,
+    headers: HeaderMap,
+    back: Result<Query<Back>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(back) = back.map_err(|_| refused("the answer is not understood"))?;
+    let browser = cookie::read_flow(&headers).unwrap_or_default();
+    let taken = app.db().take_flow((&digest(&back.state), &digest(browser)), app.now()).await?;
+    let (at, flow) =
+        taken.ok_or_else(|| refused("this sign-in did not begin in this browser, or is over"))?;
+    if back.error.is_some() {
+        return Err(refused("the identity provider did not sign you in"));
+    }
+    let secret = secret(&app, &at)?;
+    let answer =
+        Answer { code: &back.code, iss: back.iss.as_deref(), nonce: &flow.nonce, verifier: &flow.verifier };
+    let proven = oidc::finish(app.outbound(), (&party(&at, secret.as_ref()), app.base()), &answer).await;
+    let mut proven = proven.map_err(|error| {
+        tracing::warn!(provider = at.provider().id, error = %chain(&error), "a sign-in was refused");
+        refused("what the identity provider says does not hold")
+    })?;
+    // It becomes a name here, so it is one or it is not there.
+    proven.email = proven.email.and_then(|email| name::email(&email).ok());
+    match app.db().sign_in(&at, (&proven, &flow), app.now()).await? {
+        SignInOutcome::Done(begun) => {
+            if let Some(before) = session {
+                app.db().end_session(&before, app.now()).await?;
+            }
+            app.changed(at.scope()).await;
+            Ok(entered(begun, &flow.return_to))
+        }
+        outcome => Err(not_let_in(&outcome)),
+    }
+}
+
+fn not_let_in(outcome: &SignInOutcome) -> Refusal {
+    let (code, title, allowed) = match outcome {
+        SignInOutcome::Done(_) => ("sso.refused", "the sign-in was refused", "to sign in again"),
+        SignInOutcome::Unknown => (
+            "sso.unknown",
+            "you are not a member of this organization",
+            "an invite from an admin, taken up with this provider",
+        ),
+        SignInOutcome::Unverified => (
+            "sso.unverified",
+            "the identity provider does not say that it verified your e-mail address",
+            "a verified address, or a provider an admin trusts without",
+        ),
+        SignInOutcome::Domain => (
+            "sso.domain",
+            "your e-mail address is of none of the domains that may join",
+            "an invite from an admin",
+        ),
+        SignInOutcome::EmailTaken => (
+            "sso.email-taken",
+            "a member has your e-mail address already, and that alone proves nothing",
+            "to sign in as before and link the provider on the account page, or an invite from an admin",
+        ),
+        SignInOutcome::NotLinked => (
+            "sso.not-linked",
+            "this member belongs to another account of the provider, or the invite is not good any more",
+            "the account that was linked, or another invite",
+        ),
+        SignInOutcome::Disabled => {
+            ("sso.disabled", "your membership is disabled", "this once an admin enables it")
+        }
+    };
+    Refusal::new(StatusCode::FORBIDDEN, code, title).allowed(allowed)
+}
+
+fn refused(why: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "sso.refused", why).allowed("to sign in again, from the sign-in page")
+}
+
+fn unreachable_now() -> Refusal {
+    Refusal::new(StatusCode::BAD_GATEWAY, "sso.unreachable", "the identity provider does not answer now")
+        .allowed("the same later, or the operator's recovery link")
+}

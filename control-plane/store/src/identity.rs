@@ -1,0 +1,420 @@
+//! Identity providers, who is who at them, and signing in by one.
+//!
+//! Somebody is known by the provider's subject. An e-mail address links nobody to a membership that exists: that takes
+//! an invite, or a session of that member. What a provider vouches for counts in its own organization alone.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, Tx, run, statements};
+use crate::error::{read_json, write_json};
+use crate::web_sessions::{self, At, Method, NewSession};
+use crate::{Role, Secret, StoreError, TenantScope, UserAuth, users};
+use daam_api::v1::ProviderRules;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+statements! {
+    ADD = "INSERT INTO identity_providers (id, org_id, name, issuer, client_id, sealed_secret, rules, created_at) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    LIST = "SELECT id, name, issuer, client_id, sealed_secret, rules FROM identity_providers WHERE org_id = $1 ORDER BY name, id";
+    FORGET_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2";
+    FORGET_CERTIFICATES = "UPDATE certificates SET revoked_at = $3 WHERE org_id = $1 AND revoked_at IS NULL AND token_id IN \
+                           (SELECT id FROM api_tokens WHERE org_id = $1 AND provider_id = $2)";
+    FORGET_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2";
+    REMOVE = "DELETE FROM identity_providers WHERE org_id = $1 AND id = $2";
+    OF_ORG = "SELECT p.id, p.name FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE o.slug = $1 ORDER BY p.name, p.id";
+    BY_ID = "SELECT p.id, p.name, p.issuer, p.client_id, p.sealed_secret, p.rules, o.id, o.slug \
+             FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE p.id = $1";
+    FORCED = "SELECT force_sso FROM organizations WHERE id = $1";
+    FORCE = "UPDATE organizations SET force_sso = $2 WHERE id = $1";
+    FLOW = "INSERT INTO sign_in_flows (state_sha256, org_id, provider_id, browser_sha256, nonce, verifier, return_to, user_id, \
+            invite_sha256, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    OLD_FLOWS = "DELETE FROM sign_in_flows WHERE expires_at <= $1";
+    TAKE_FLOW = "DELETE FROM sign_in_flows WHERE state_sha256 = $1 AND expires_at > $2 \
+                 RETURNING provider_id, browser_sha256, nonce, verifier, return_to, user_id, invite_sha256";
+    KNOWN = "SELECT u.id, u.email, u.disabled FROM identity_links l JOIN users u ON u.id = l.user_id AND u.org_id = l.org_id \
+             WHERE l.org_id = $1 AND l.provider_id = $2 AND l.subject = $3";
+    LINK = "INSERT INTO identity_links (provider_id, subject, org_id, user_id, created_at) VALUES ($1, $2, $3, $4, $5) \
+            ON CONFLICT (provider_id, user_id) DO NOTHING";
+    MEMBER = "SELECT email FROM users WHERE org_id = $1 AND id = $2 AND NOT disabled";
+    TAKEN = "SELECT id FROM users WHERE org_id = $1 AND email = $2";
+    INVITED = "DELETE FROM sign_in_links WHERE org_id = $1 AND sha256 = $2 AND purpose = 'invite' AND expires_at > $3 RETURNING user_id";
+    GROUPS = "SELECT group_names FROM users WHERE org_id = $1 AND id = $2";
+    SET_GROUPS = "UPDATE users SET group_names = $3 WHERE org_id = $1 AND id = $2";
+    SEEN = "INSERT INTO logout_tokens (provider_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (provider_id, jti) DO NOTHING";
+    OLD_SEEN = "DELETE FROM logout_tokens WHERE expires_at <= $1";
+    END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
+                    AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
+    REVOKE = "UPDATE certificates SET revoked_at = $5 WHERE org_id = $1 AND revoked_at IS NULL AND token_id IN \
+              (SELECT id FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
+              AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4))";
+    END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
+                  AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
+}
+
+/// A provider of an organization.
+#[derive(Debug, Clone)]
+pub struct StoredProvider {
+    /// Its id.
+    pub id: String,
+    /// As people see it.
+    pub name: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Our secret there, encrypted by the caller.
+    pub sealed_secret: Option<String>,
+    /// Whom it may bring in.
+    pub rules: ProviderRules,
+}
+
+/// A provider somebody signs in by, with the right to let them into its organization and no other.
+#[derive(Debug, Clone)]
+pub struct SignInProvider {
+    scope: TenantScope,
+    provider: StoredProvider,
+}
+
+impl SignInProvider {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// The provider.
+    pub fn provider(&self) -> &StoredProvider {
+        &self.provider
+    }
+}
+
+/// A sign-in that is under way in one browser.
+#[derive(Debug)]
+pub struct Flow {
+    /// What the provider must put into the token.
+    pub nonce: String,
+    /// Of PKCE.
+    pub verifier: String,
+    /// Where to go on to.
+    pub return_to: String,
+    /// The member who links their account, if it is that.
+    pub user_id: Option<String>,
+    /// The invite that is taken up by it, if it is that.
+    pub invite_sha256: Option<String>,
+}
+
+/// What a provider vouches for.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// Who, there.
+    pub subject: String,
+    /// The e-mail address, if it says one.
+    pub email: Option<String>,
+    /// Whether it verified that; not to say so is not to have.
+    pub email_verified: bool,
+    /// The groups of the configured claim.
+    pub groups: BTreeSet<String>,
+    /// Its own session.
+    pub session: Option<String>,
+}
+
+/// What became of a sign-in.
+#[derive(Debug)]
+pub enum SignInOutcome {
+    /// A session.
+    Done(Secret),
+    /// Nobody here is this subject, and the provider may bring nobody in.
+    Unknown,
+    /// The provider does not say that it verified the e-mail address.
+    Unverified,
+    /// The e-mail address is of no allowed domain, or none.
+    Domain,
+    /// A membership has this e-mail address, and nothing proves that it is the same person.
+    EmailTaken,
+    /// The member is linked to another subject of this provider, or the invite is not good any more.
+    NotLinked,
+    /// The member is disabled.
+    Disabled,
+}
+
+type ProviderRow = (String, String, String, String, Option<String>, String);
+
+impl Db {
+    /// Adds a provider. `id` is made by the caller, because the secret is sealed for it.
+    pub async fn add_provider(
+        &self,
+        by: &UserAuth,
+        new: &StoredProvider,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let scope = by.scope();
+        let rules = write_json(&new.rules, "provider rules")?;
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.client_id,
+            &new.sealed_secret, &rules, now)?;
+        let what = Happened { action: "provider.add", target: &new.issuer, detail: &rules };
+        append(&mut tx, scope, what, now).await?;
+        tx.commit().await
+    }
+
+    /// The organization's providers.
+    pub async fn providers(&self, scope: &TenantScope) -> Result<Vec<StoredProvider>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        run!(&mut tx, all: ProviderRow, LIST, &scope.org_id)?.into_iter().map(provider).collect()
+    }
+
+    /// Removes a provider; whoever is signed in by it no longer is. `false` if there is none.
+    pub async fn remove_provider(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
+        let scope = by.scope();
+        let mut tx = self.write_tx().await?;
+        append(&mut tx, scope, Happened { action: "provider.remove", target: id, detail: "" }, now).await?;
+        run!(&mut tx, execute FORGET_SESSIONS, &scope.org_id, id)?;
+        run!(&mut tx, execute FORGET_CERTIFICATES, &scope.org_id, id, now)?;
+        run!(&mut tx, execute FORGET_TOKENS, &scope.org_id, id)?;
+        if run!(&mut tx, execute REMOVE, &scope.org_id, id)? == 0 {
+            return Ok(false);
+        }
+        if run!(&mut tx, all: ProviderRow, LIST, &scope.org_id)?.is_empty() {
+            // With nobody left to vouch, forcing it would lock everybody out.
+            run!(&mut tx, execute FORCE, &scope.org_id, false)?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The ids and names of an organization's providers, for whoever wants to sign in.
+    pub async fn providers_of(&self, slug: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        run!(&mut tx, all: (String, String), OF_ORG, slug)
+    }
+
+    /// A provider somebody wants to sign in by.
+    pub async fn sign_in_provider(&self, id: &str) -> Result<Option<SignInProvider>, StoreError> {
+        type Row = (String, String, String, String, Option<String>, String, String, String);
+        let mut tx = self.read_tx().await?;
+        let Some((id, name, issuer, client_id, secret, rules, org_id, slug)) =
+            run!(&mut tx, optional: Row, BY_ID, id)?
+        else {
+            return Ok(None);
+        };
+        let scope = TenantScope { org_id, slug, actor: format!("provider:{name}") };
+        Ok(Some(SignInProvider { scope, provider: provider((id, name, issuer, client_id, secret, rules))? }))
+    }
+
+    /// Whether only providers open the organization's console.
+    pub async fn forces_sso(&self, scope: &TenantScope) -> Result<bool, StoreError> {
+        let mut tx = self.read_tx().await?;
+        forces_sso(&mut tx, &scope.org_id).await
+    }
+
+    /// Sets that. `false`, and nothing is set, if there is no provider to sign in by.
+    pub async fn force_sso(&self, by: &UserAuth, force: bool, now: i64) -> Result<bool, StoreError> {
+        let scope = by.scope();
+        let mut tx = self.write_tx().await?;
+        let detail = format!("force_sso={force}");
+        append(&mut tx, scope, Happened { action: "sign_in.policy", target: "", detail: &detail }, now)
+            .await?;
+        if force && run!(&mut tx, all: ProviderRow, LIST, &scope.org_id)?.is_empty() {
+            return Ok(false);
+        }
+        run!(&mut tx, execute FORCE, &scope.org_id, force)?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Remembers a sign-in that is under way: by the digests of its state and of the browser it began in.
+    pub async fn begin_flow(
+        &self,
+        at: &SignInProvider,
+        (state, browser): (&str, &str),
+        flow: &Flow,
+        (now, expires_at): (i64, i64),
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute OLD_FLOWS, now)?;
+        run!(&mut tx, execute FLOW, state, &at.scope.org_id, &at.provider.id, browser, &flow.nonce, &flow.verifier,
+            &flow.return_to, &flow.user_id, &flow.invite_sha256, expires_at)?;
+        tx.commit().await
+    }
+
+    /// Takes the flow a state belongs to, once. `None` unless it began in this browser.
+    pub async fn take_flow(
+        &self,
+        (state, browser): (&str, &str),
+        now: i64,
+    ) -> Result<Option<(SignInProvider, Flow)>, StoreError> {
+        type Row = (String, String, String, String, String, Option<String>, Option<String>);
+        let mut tx = self.write_tx().await?;
+        let taken = run!(&mut tx, optional: Row, TAKE_FLOW, state, now)?;
+        tx.commit().await?;
+        let Some((id, began_in, nonce, verifier, return_to, user_id, invite_sha256)) = taken else {
+            return Ok(None);
+        };
+        if !crate::secret::same_digest(&began_in, browser) {
+            return Ok(None);
+        }
+        let at = self.sign_in_provider(&id).await?;
+        Ok(at.map(|at| (at, Flow { nonce, verifier, return_to, user_id, invite_sha256 })))
+    }
+
+    /// Lets in whom the provider vouches for, as far as its rules go.
+    pub async fn sign_in(
+        &self,
+        at: &SignInProvider,
+        (proven, flow): (&Proven, &Flow),
+        now: i64,
+    ) -> Result<SignInOutcome, StoreError> {
+        let mut tx = self.write_tx().await?;
+        // First of all, because it locks the organization: two first sign-ins of one subject make one member.
+        users::next_version(&mut tx, &at.scope).await?;
+        let row = (&at.scope.org_id, &at.provider.id, &proven.subject);
+        let known = run!(&mut tx, optional: (String, String, bool), KNOWN, row.0, row.1, row.2)?;
+        let (user_id, email) = match known {
+            Some((_, _, true)) => return Ok(SignInOutcome::Disabled),
+            Some((id, email, false)) => (id, email),
+            None => match newcomer(&mut tx, at, (proven, flow), now).await? {
+                Ok(member) => member,
+                Err(refused) => return Ok(refused),
+            },
+        };
+        let scope = TenantScope { actor: format!("user:{email}"), ..at.scope.clone() };
+        sync_groups(&mut tx, (&scope, &at.provider.rules), (&user_id, &email, proven), now).await?;
+        let session = proven.session.as_deref();
+        let by = At { provider_id: &at.provider.id, subject: &proven.subject, session };
+        let new = NewSession {
+            user_id: &user_id,
+            method: Method::Provider,
+            token_id: None,
+            at: Some(by),
+            ends_by: None,
+        };
+        let secret = web_sessions::begin(&mut tx, &scope, &new, now).await?;
+        tx.commit().await?;
+        Ok(SignInOutcome::Done(secret))
+    }
+
+    /// The provider says that somebody signed out: their sessions here end, and what programs signed in by these.
+    /// `false` if it said so before.
+    pub async fn signed_out(
+        &self,
+        at: &SignInProvider,
+        (subject, session): (&str, Option<&str>),
+        (jti, expires_at): (&str, i64),
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let (org, id) = (&at.scope.org_id, &at.provider.id);
+        let mut tx = self.write_tx().await?;
+        run!(&mut tx, execute OLD_SEEN, now)?;
+        append(&mut tx, &at.scope, Happened { action: "provider.logout", target: subject, detail: jti }, now)
+            .await?;
+        if run!(&mut tx, execute SEEN, id, jti, expires_at)? == 0 {
+            return Ok(false);
+        }
+        run!(&mut tx, execute REVOKE, org, id, subject, session, now)?;
+        run!(&mut tx, execute END_TOKENS, org, id, subject, session)?;
+        run!(&mut tx, execute END_SESSIONS, org, id, subject, session)?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+pub(crate) async fn forces_sso(tx: &mut Tx, org_id: &str) -> Result<bool, StoreError> {
+    Ok(run!(tx, optional: (bool,), FORCED, org_id)?.is_some_and(|(forced,)| forced))
+}
+
+/// A subject nobody here is yet: the member who links their account, whoever was invited, or somebody new.
+async fn newcomer(
+    tx: &mut Tx,
+    at: &SignInProvider,
+    (proven, flow): (&Proven, &Flow),
+    now: i64,
+) -> Result<Result<(String, String), SignInOutcome>, StoreError> {
+    let org = &at.scope.org_id;
+    let member = match (&flow.user_id, &flow.invite_sha256) {
+        (Some(user), _) => Some(user.clone()),
+        (None, Some(invite)) => {
+            let invited = run!(tx, optional: (String,), INVITED, org, invite, now)?;
+            let Some((user,)) = invited else { return Ok(Err(SignInOutcome::NotLinked)) };
+            Some(user)
+        }
+        (None, None) => None,
+    };
+    let (user_id, email) = match member {
+        Some(user_id) => {
+            let member = run!(tx, optional: (String,), MEMBER, org, &user_id)?;
+            let Some((email,)) = member else { return Ok(Err(SignInOutcome::Disabled)) };
+            (user_id, email)
+        }
+        None => match provisioned(tx, at, proven, now).await? {
+            Ok(member) => member,
+            Err(refused) => return Ok(Err(refused)),
+        },
+    };
+    if run!(tx, execute LINK, &at.provider.id, &proven.subject, org, &user_id, now)? == 0 {
+        return Ok(Err(SignInOutcome::NotLinked));
+    }
+    let what = Happened { action: "member.link", target: &email, detail: &proven.subject };
+    append(tx, &at.scope, what, now).await?;
+    Ok(Ok((user_id, email)))
+}
+
+async fn provisioned(
+    tx: &mut Tx,
+    at: &SignInProvider,
+    proven: &Proven,
+    now: i64,
+) -> Result<Result<(String, String), SignInOutcome>, StoreError> {
+    let rules = &at.provider.rules;
+    if !rules.provision {
+        return Ok(Err(SignInOutcome::Unknown));
+    }
+    let Some(email) = &proven.email else { return Ok(Err(SignInOutcome::Domain)) };
+    if !proven.email_verified && !rules.trust_unverified_email {
+        return Ok(Err(SignInOutcome::Unverified));
+    }
+    let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+    if !rules.allowed_domains.is_empty() && !rules.allowed_domains.contains(domain) {
+        return Ok(Err(SignInOutcome::Domain));
+    }
+    if run!(tx, optional: (String,), TAKEN, &at.scope.org_id, email)?.is_some() {
+        return Ok(Err(SignInOutcome::EmailTaken));
+    }
+    let role =
+        Role::from_name(&rules.default_role).filter(|role| *role != Role::Admin).unwrap_or(Role::Member);
+    let id = users::add(tx, &at.scope, (email, role, &BTreeSet::new()), now).await?;
+    Ok(Ok((id, email.clone())))
+}
+
+/// The groups the rules name are what the provider says now; all others stay as they are.
+async fn sync_groups(
+    tx: &mut Tx,
+    (scope, rules): (&TenantScope, &ProviderRules),
+    (user_id, email, proven): (&str, &str, &Proven),
+    now: i64,
+) -> Result<(), StoreError> {
+    if rules.groups_claim.is_none() {
+        return Ok(());
+    }
+    let row = run!(tx, optional: (String,), GROUPS, &scope.org_id, user_id)?;
+    let present: BTreeSet<String> = read_json(&row.ok_or(StoreError::Decode("user"))?.0, "group list")?;
+    let managed: BTreeSet<&String> = rules.groups.values().collect();
+    let kept = present.iter().filter(|group| !managed.contains(group)).cloned();
+    let said = rules.groups.iter().filter(|(theirs, _)| proven.groups.contains(*theirs));
+    let groups: BTreeSet<String> = kept.chain(said.map(|(_, ours)| ours.clone())).collect();
+    if groups == present {
+        return Ok(());
+    }
+    let text = write_json(&groups, "group list")?;
+    run!(tx, execute SET_GROUPS, &scope.org_id, user_id, &text)?;
+    append(tx, scope, Happened { action: "user.groups", target: email, detail: &text }, now).await
+}
+
+/// An id for a new provider.
+pub fn new_provider_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+fn provider(
+    (id, name, issuer, client_id, sealed_secret, rules): ProviderRow,
+) -> Result<StoredProvider, StoreError> {
+    let rules = read_json(&rules, "provider rules")?;
+    Ok(StoredProvider { id, name, issuer, client_id, sealed_secret, rules })
+}
