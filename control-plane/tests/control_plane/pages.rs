@@ -68,7 +68,7 @@ async fn every_page_is_accessible() {
     crate::bundles::publish_first(&world, &org).await;
     let mut browser = Browser::start();
     browser.goto(&world.url("/databases")).await;
-    assert!(browser.url().await.ends_with("/sign-in"));
+    assert!(browser.url().await.ends_with("/sign-in?return_to=%2Fdatabases"));
     browser.is_accessible("sign-in").await;
     browser.goto(&org.link).await;
     browser.click("button", "Sign in").await;
