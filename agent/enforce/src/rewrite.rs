@@ -7,6 +7,7 @@
 //! constructs views cannot carry.
 
 mod copy;
+mod created;
 mod explain;
 mod function;
 mod lock;

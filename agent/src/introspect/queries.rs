@@ -124,7 +124,8 @@ SELECT d.objid::int8, d.refobjid::int8 FROM pg_depend d \
 WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objid >= 16384 GROUP BY 1, 2";
 
 /// Of functions with their owner's rights and of those a row filter may call: whether names in them mean the same
-/// whoever calls. They do not where the path does not end with the temporary schema, which is otherwise searched first.
+/// whoever calls. They do not where the path does not end with the temporary schema, which is otherwise searched first,
+/// for types even before `pg_catalog`. What a body in standard SQL calls has a path of its own to answer for.
 const FUNCTIONS: &str = concat!(
     "SELECT n.nspname::text, p.proname::text, pg_get_userbyid(p.proowner)::text, p.provolatile::text, \
      p.prosecdef, \
@@ -135,8 +136,9 @@ const FUNCTIONS: &str = concat!(
      ARRAY(SELECT coalesce(a.name, '') FROM unnest(coalesce(p.proargnames, '{}')) WITH ORDINALITY a(name, o) \
            WHERE p.proargmodes IS NULL OR (p.proargmodes::text[])[a.o] IN ('i', 'b', 'v') ORDER BY a.o), \
      CASE WHEN p.prosecdef OR (p.prokind = 'f' AND p.provolatile <> 'v' AND e.extname IS NULL AND l.lanname NOT IN ('c', 'internal')) \
-          THEN p.prosqlbody IS NOT NULL OR EXISTS (SELECT 1 FROM unnest(p.proconfig) c \
-               WHERE c ~ '^search_path=((.*, *)?\"?pg_temp\"?|\"?pg_catalog\"?|\"\"|)$') END, \
+          THEN EXISTS (SELECT 1 FROM unnest(p.proconfig) c WHERE c ~ '^search_path=(.*, *)?\"?pg_temp\"?$') \
+            OR (p.prosqlbody IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_depend b WHERE b.classid = 'pg_proc'::regclass \
+                AND b.objid = p.oid AND b.refclassid = 'pg_proc'::regclass AND b.refobjid >= 16384)) END, \
      CASE WHEN NOT l.lanpltrusted THEN l.lanname::text END \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang \
      LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \

@@ -216,7 +216,8 @@ async fn functions_that_look_for_names_where_their_caller_says_are_told_apart() 
         pinned("only_built_in", "pg_catalog"),
         pinned("nothing", "''"),
         "CREATE FUNCTION public.bound() RETURNS bool LANGUAGE sql STABLE \
-         BEGIN ATOMIC SELECT EXISTS (SELECT FROM public.orders); END;"
+         BEGIN ATOMIC SELECT EXISTS (SELECT FROM public.orders); END; \
+         CREATE FUNCTION public.calls() RETURNS bool LANGUAGE sql STABLE BEGIN ATOMIC SELECT public.callers(); END;"
             .to_owned(),
     ];
     world.superuser.batch_execute(&sql.concat()).await.unwrap();
@@ -228,7 +229,10 @@ async fn functions_that_look_for_names_where_their_caller_says_are_told_apart() 
         .map(|function| function.name.name.as_str())
         .collect();
     // `twice` of the fixture is one, too.
-    assert_eq!(steerable, ["callers", "temporary_first", "temporary_first_too", "twice"]);
+    assert_eq!(
+        steerable,
+        ["calls", "callers", "nothing", "only_built_in", "temporary_first", "temporary_first_too", "twice"]
+    );
     let known = |name: &str| {
         let found = catalog.functions.values().find(|function| function.name.name.as_str() == name);
         found.unwrap().search_path.is_some()

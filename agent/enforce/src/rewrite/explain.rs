@@ -17,9 +17,6 @@ const WITHOUT_ESTIMATES: &str =
 impl<'a> Walker<'a> {
     pub(crate) fn explain(&mut self, node: &Node) -> Result<(), Refusal> {
         self.wrapped(node)?;
-        if node.child("query").is_some_and(|query| query.is("ExecuteStmt")) {
-            self.partly_seen = self.filtered().map(|_| "a prepared statement".to_owned());
-        }
         let Some(object) = self.partly_seen.take() else { return Ok(()) };
         if node.children("options").any(|option| option.text("defname") == "analyze" && is_on(option)) {
             let message =
@@ -59,7 +56,15 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn filtered(&self) -> Option<&'a ProtectedTable> {
+    /// Notes that the statement runs what SQL's PREPARE prepared.
+    pub(crate) fn meets_prepared(&mut self) {
+        if self.filtered().is_some() {
+            self.partly_seen = Some("a prepared statement".to_owned());
+        }
+    }
+
+    /// A table of which the session does not see all rows.
+    pub(crate) fn filtered(&self) -> Option<&'a ProtectedTable> {
         self.ctx.plan.protected().values().find(|table| table.is_filtered())
     }
 

@@ -41,6 +41,11 @@ impl Walker<'_> {
         let (Some(name), schema) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
         let runs_text =
             RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if counts(name) && self.filtered().is_some() {
+            let message =
+                format!("function `{name}` is not available here: it counts rows that your row filter hides");
+            return Err(self.at(node, refuse::denied(message, Some("ask a database administrator"))));
+        }
         if runs_text && self.ctx.plan.limits().procedural != Some(true) {
             let message = format!("function `{name}` runs text as SQL, which no policy allows you");
             let hint = "write the query itself; a policy may allow it with `session: { procedural: true }`";
@@ -66,13 +71,9 @@ impl Walker<'_> {
 
     /// A function of a user schema that runs with its owner's rights must be granted by name.
     fn user_function(&self, node: &Node, schema: Option<&str>, name: &str) -> Result<(), Refusal> {
-        // A bare name is looked up when the statement runs: by then the path may be another one.
-        let class = self.class;
-        let any_schema = class.may_change_search_path() || class.transaction_control() || self.prepares;
-        let visible = |found: &str| match schema {
-            Some(schema) => found == schema,
-            None => any_schema || self.ctx.search_path.iter().any(|searched| searched.as_str() == found),
-        };
+        // A bare name is looked up when the statement runs: by then the path may be another one, by ways the agent does
+        // not see. So it counts in every schema.
+        let visible = |found: &str| schema.is_none_or(|schema| found == schema);
         let overloads = self.ctx.catalog.functions.values();
         // Functions of extensions are in the catalogue for the types of filters; by name they stay as unknown as ever.
         let mut named = overloads
@@ -100,7 +101,7 @@ impl Walker<'_> {
             "function `{}` runs with its owner's rights and is not granted to you by any policy",
             function.name
         );
-        let hint = "a policy can grant it: `functions: [schema.name]`";
+        let hint = "a policy can grant it: `functions: [schema.name]`; if another function is meant, write its schema";
         self.at(node, refuse::denied(message, Some(hint)))
     }
 
@@ -187,6 +188,12 @@ impl Walker<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a function of PostgreSQL's tells how many rows were visited.
+fn counts(name: &str) -> bool {
+    let visits = ["tuples", "blocks", "numscans", "tup_", "_xact_"].iter().any(|word| name.contains(word));
+    (name.starts_with("pg_stat_get_") && visits) || name == "pg_lock_status"
 }
 
 /// The list of kinds pg_dump forbids itself, if it is one.

@@ -48,6 +48,12 @@ pub(crate) fn meaning(ctx: &RewriteContext<'_>, schema: &str, name: &str) -> Mea
     }
 }
 
+/// Whether a view of `pg_catalog` tells how many rows were visited, by whatever statement.
+pub(crate) fn counts_visits(name: &str) -> bool {
+    let visits = ["tables", "indexes"].iter().any(|word| name.ends_with(word));
+    (name.starts_with("pg_stat_") && visits) || name.starts_with("pg_statio_") || name == "pg_locks"
+}
+
 /// Whether a schema is the session's temporary one, under either of its names.
 pub(crate) fn is_temporary(schema: &str) -> bool {
     schema == "pg_temp" || schema.starts_with("pg_temp_")

@@ -29,17 +29,22 @@ impl Walker<'_> {
                 self.wrapped(node)
             }
             "PrepareStmt" => {
-                self.prepares = true;
                 self.deferred = true;
                 self.wrapped(node)
             }
             "CreateTableAsStmt" => self.created_from_query(node),
             "ExecuteStmt" => {
                 self.class.set(StatementClass::EXECUTES);
+                self.meets_prepared();
                 self.children(node)
             }
-            "CallStmt" | "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt"
-            | "RenameStmt" | "VacuumStmt" => self.children(node),
+            "CallStmt" | "VacuumStmt" => self.children(node),
+            // Their expressions run later.
+            "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt" => {
+                self.deferred = true;
+                self.children(node)
+            }
+            "RenameStmt" => self.renamed(node),
             "LockStmt" => self.lock(node),
             "ListenStmt" if self.ctx.plan.limits().procedural != Some(true) => {
                 // Triggers send whole rows this way, and everyone who listens gets them as they are.
@@ -210,19 +215,6 @@ impl Walker<'_> {
         }
         let hint = "create it as `pg_temp.name`";
         Err(refuse::denied("permanent functions cannot be created here", Some(hint)))
-    }
-
-    fn created_type(&mut self, node: &Node) -> Result<(), Refusal> {
-        let words = node.strings("type_name").or_else(|| node.strings("domainname")).unwrap_or_default();
-        let temporary = words.len() == 2 && words.first().is_some_and(|schema| name::is_temporary(schema));
-        let typevar = node.child("typevar").is_some_and(|name| name::is_temporary(name.text("schemaname")));
-        if !temporary && !typevar {
-            let hint = "create it as `pg_temp.name`";
-            return Err(refuse::denied("permanent types cannot be created here", Some(hint)));
-        }
-        node.each_child()
-            .filter(|(field, _)| *field != "typevar")
-            .try_for_each(|(field, child)| self.field(node, field, child))
     }
 }
 

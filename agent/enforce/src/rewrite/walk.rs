@@ -32,10 +32,10 @@ pub(crate) struct Walker<'a> {
     /// Where the present statement begins and ends.
     pub(crate) statement_range: Option<(usize, usize)>,
     pub(crate) copies: BTreeSet<RelationName>,
-    /// Whether the statement is kept and run later.
-    pub(crate) prepares: bool,
     /// What it calls runs later than it does.
     pub(crate) deferred: bool,
+    /// What the statements of the text before this one do.
+    before: StatementClass,
     pub(crate) notices: BTreeSet<String>,
     pub(crate) class: StatementClass,
     /// Something in the statement of which not all rows are seen, in words.
@@ -61,8 +61,8 @@ impl<'a> Walker<'a> {
             activate: BTreeSet::new(),
             statement_range: None,
             copies: BTreeSet::new(),
-            prepares: false,
             deferred: false,
+            before: StatementClass::default(),
             notices: BTreeSet::new(),
             class: StatementClass::default(),
             partly_seen: None,
@@ -80,8 +80,8 @@ impl<'a> Walker<'a> {
         self.partly_seen = None;
         self.mixed = false;
         self.target = None;
-        self.prepares = false;
         self.deferred = false;
+        self.before = self.class;
     }
 
     pub(crate) fn edit(&mut self, start: usize, end: usize, text: impl Into<String>) {
@@ -239,8 +239,23 @@ impl<'a> Walker<'a> {
     /// The catalogue relation a node names. Names that cannot be one are settled here: a bare name the catalogue
     /// does not know is pinned to the session's own objects, so that it cannot reach a relation out of scope.
     pub(crate) fn known(&mut self, node: &Node) -> Result<Option<RelationName>, Refusal> {
-        match name::of(self.ctx, node) {
+        let meaning = name::of(self.ctx, node);
+        let searched =
+            matches!(meaning, Meaning::Known(_) | Meaning::Bare) && node.text("schemaname").is_empty();
+        if searched && self.before.may_change_search_path() {
+            let message =
+                format!("the search path changes before `{}` is looked up in it", node.text("relname"));
+            let hint = "send the change of `search_path` on its own, or write the schema's name";
+            return Err(self.at(node, refuse::unsupported(message, hint)));
+        }
+        match meaning {
             Meaning::Known(name) => Ok(Some(name)),
+            Meaning::System if name::counts_visits(node.text("relname")) && self.filtered().is_some() => {
+                let name = node.text("relname");
+                let message =
+                    format!("`{name}` is not available here: it counts rows that your row filter hides");
+                Err(self.at(node, refuse::denied(message, Some("ask a database administrator"))))
+            }
             Meaning::System | Meaning::Temporary => Ok(None),
             Meaning::Unknown(name) => Err(self.at(node, refuse::relation(self.ctx.plan, &name, None))),
             Meaning::Bare => {
@@ -262,21 +277,6 @@ impl<'a> Walker<'a> {
                 let message = format!("this is not possible on `{name}`, because you see it through a view");
                 Err(self.at(node, refuse::unsupported(message, "use select, insert, update or delete")))
             }
-        }
-    }
-
-    fn creates(&mut self, node: &Node) -> Result<(), Refusal> {
-        let schema = node.text("schemaname");
-        if node.text("relpersistence") != "t" && !name::is_temporary(schema) {
-            let hint = "create it as a temporary object: `create temp ...`";
-            return Err(self.at(node, refuse::denied("permanent objects cannot be created here", Some(hint))));
-        }
-        match name::meaning(self.ctx, "", node.text("relname")) {
-            Meaning::Known(hidden) => {
-                let message = format!("a temporary object of that name would hide `{hidden}`");
-                Err(self.at(node, refuse::denied(message, Some("choose another name"))))
-            }
-            _ => Ok(()),
         }
     }
 

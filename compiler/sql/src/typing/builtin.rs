@@ -174,6 +174,11 @@ impl Builtin {
     }
 }
 
+/// Whether some major has a type of that name in `pg_catalog`.
+pub fn is_built_in_type(name: &str) -> bool {
+    CATALOG.lines().any(|line| line.split('\t').collect::<Vec<_>>().starts_with(&["T", name]))
+}
+
 /// The fields of a line if that major has it.
 fn row(line: &'static str, major: u32) -> Option<Vec<&'static str>> {
     if line.starts_with('#') {

@@ -1,0 +1,61 @@
+//! New objects: only in `pg_temp`, and under names that hide nothing.
+//!
+//! Temporary relations and types are found before all others, by functions and triggers of the database too where those
+//! do not say where to look. So none may have the name of a relation or type the agent knows.
+
+use super::name;
+use super::walk::Walker;
+use super::{Refusal, refuse};
+use daam_sql::Node;
+use daam_sql::typing::is_built_in_type;
+
+impl Walker<'_> {
+    pub(crate) fn creates(&mut self, node: &Node) -> Result<(), Refusal> {
+        let schema = node.text("schemaname");
+        if node.text("relpersistence") != "t" && !name::is_temporary(schema) {
+            let hint = "create it as a temporary object: `create temp ...`";
+            return Err(self.at(node, refuse::denied("permanent objects cannot be created here", Some(hint))));
+        }
+        self.is_free(node, node.text("relname"))
+    }
+
+    fn is_free(&self, node: &Node, name: &str) -> Result<(), Refusal> {
+        let relations = self.ctx.catalog.relations.keys().chain(self.ctx.plan.sequences());
+        let hidden = relations.chain(self.ctx.catalog.types.keys()).find(|known| known.name.as_str() == name);
+        let hidden = match hidden {
+            Some(hidden) => hidden.to_string(),
+            None if name.starts_with("pg_") || is_built_in_type(name) => format!("pg_catalog.{name}"),
+            None => return Ok(()),
+        };
+        let message = format!("a temporary object of that name would hide `{hidden}`");
+        Err(self.at(node, refuse::denied(message, Some("choose another name"))))
+    }
+
+    /// A new name must be as free as that of a new object; columns and constraints hide nothing.
+    pub(crate) fn renamed(&mut self, node: &Node) -> Result<(), Refusal> {
+        let part = matches!(
+            node.choice("rename_type"),
+            "OBJECT_COLUMN" | "OBJECT_ATTRIBUTE" | "OBJECT_TABCONSTRAINT" | "OBJECT_DOMCONSTRAINT"
+        );
+        if !part {
+            self.is_free(node, node.text("newname"))?;
+        }
+        self.children(node)
+    }
+
+    pub(crate) fn created_type(&mut self, node: &Node) -> Result<(), Refusal> {
+        self.deferred = true;
+        let words = node.strings("type_name").or_else(|| node.strings("domainname")).unwrap_or_default();
+        let temporary = words.len() == 2 && words.first().is_some_and(|schema| name::is_temporary(schema));
+        let typevar = node.child("typevar").is_some_and(|name| name::is_temporary(name.text("schemaname")));
+        let named = node.child("typevar").map(|name| name.text("relname")).or(words.last().copied());
+        self.is_free(node, named.unwrap_or_default())?;
+        if !temporary && !typevar {
+            let hint = "create it as `pg_temp.name`";
+            return Err(refuse::denied("permanent types cannot be created here", Some(hint)));
+        }
+        node.each_child()
+            .filter(|(field, _)| *field != "typevar")
+            .try_for_each(|(field, child)| self.field(node, field, child))
+    }
+}
