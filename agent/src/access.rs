@@ -55,6 +55,11 @@ impl Requests {
         requests
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_user.values().map(Vec::len).sum()
+    }
+
     /// What the user holds beside the standing policies.
     pub fn in_force(&self, user_id: &str) -> BTreeSet<InForce> {
         self.user(user_id).iter().map(Admitted::in_force).collect()

@@ -233,7 +233,8 @@ impl Core {
             connected: self.connected.clone(),
             patterns: self.patterns.clone(),
             certificate_end: self.certificate_end.clone(),
-            audit: audit.state(),
+            upkeep: self.upkeep.clone(),
+            audit: audit.clone(),
             audit_confirmed: self.confirmed.clone(),
         }
     }

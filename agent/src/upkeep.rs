@@ -8,7 +8,9 @@ mod drift;
 use crate::introspect::{FullCatalog, IntrospectError};
 use crate::keeper::Keeper;
 use crate::upstream::UpstreamConfig;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -78,6 +80,34 @@ pub struct Upkeep {
     keeper: Arc<Keeper>,
     turn: Mutex<()>,
     drift: Mutex<Drift>,
+    reach: Reach,
+}
+
+/// Whether the database answers.
+#[derive(Debug, Default)]
+struct Reach {
+    failing: AtomicBool,
+    /// Since when an answer is outstanding.
+    asked: std::sync::Mutex<Option<Instant>>,
+}
+
+/// An answer that takes longer is none.
+const SILENCE: Duration = Duration::from_secs(15);
+
+impl Reach {
+    fn ask(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn answered<T>(&self, answer: &Result<T, UpkeepError>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.failing.store(answer.is_err(), Ordering::Relaxed);
+    }
+
+    fn is_there(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.failing.load(Ordering::Relaxed) && asked.is_none_or(|asked| asked.elapsed() < SILENCE)
+    }
 }
 
 /// The standing connection of the cheap query and its last answer.
@@ -90,7 +120,7 @@ struct Drift {
 impl Upkeep {
     /// For one database.
     pub fn new(upstream: UpstreamConfig, keeper: Arc<Keeper>) -> Self {
-        Self { upstream, keeper, turn: Mutex::new(()), drift: Mutex::default() }
+        Self { upstream, keeper, turn: Mutex::new(()), drift: Mutex::default(), reach: Reach::default() }
     }
 
     /// Introspects and publishes; true if something in scope changed.
@@ -102,7 +132,10 @@ impl Upkeep {
 
     /// Introspects if a definition has changed since the last call; true if something in scope is different now.
     pub async fn refresh_if_changed(&self) -> Result<bool, UpkeepError> {
-        let now = self.fingerprint().await?;
+        self.reach.ask();
+        let now = self.fingerprint().await;
+        self.reach.answered(&now);
+        let now = now?;
         if self.drift.lock().await.seen.as_ref() == Some(&now) {
             return Ok(false);
         }
@@ -110,6 +143,11 @@ impl Upkeep {
         let changed = self.refresh().await?;
         self.drift.lock().await.seen = Some(now);
         Ok(changed)
+    }
+
+    /// Whether the database answered when it was asked last, a few seconds ago at most.
+    pub fn reaches_database(&self) -> bool {
+        self.reach.is_there()
     }
 
     async fn fingerprint(&self) -> Result<String, UpkeepError> {

@@ -17,6 +17,7 @@ mod configuration;
 mod drift;
 mod fuzz;
 mod guide;
+mod health;
 mod introspection;
 mod lifecycle;
 mod migrations;

@@ -53,3 +53,14 @@ async fn sessions_know_what_everyone_can_reach_outside_the_scope_and_the_report_
     let everything = full.within(&Scope::Absent);
     assert_eq!(everything.known(), everything.catalog());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_scope_is_reported_with_its_columns_types_and_comments() {
+    let world = World::start().await;
+    let report = world.full().await.within(&scope(&["public.users"])).report().to_string();
+    for inside in
+        ["users", "people", "email", "where to write", "character varying(40)", "mood", "shop_owner"]
+    {
+        assert!(report.contains(inside), "{inside} is not in {report}");
+    }
+}
