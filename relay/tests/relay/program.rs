@@ -47,9 +47,14 @@ pub(crate) fn answer(mut stream: TcpStream, status: &str, body: &str) -> String 
 }
 
 pub(crate) fn start(directory: &Path, control_plane: &str) -> Child {
+    start_with(directory, control_plane, &[])
+}
+
+fn start_with(directory: &Path, control_plane: &str, more: &[&str]) -> Child {
     std::fs::write(directory.join("token"), "enrol-me\n").unwrap();
     Command::new(env!("CARGO_BIN_EXE_daam-relay"))
         .args(["serve", "--listen", "127.0.0.1:0", "--control-plane", control_plane, "--exit-on-stdin-close"])
+        .args(more)
         .arg("--enrolment-token-file")
         .arg(directory.join("token"))
         .arg("--state-dir")
@@ -109,4 +114,39 @@ fn a_refused_token_ends_it() {
     answer(control_plane.accept().unwrap().0, "401 Unauthorized", said);
     assert_eq!(ended(&mut child).code(), Some(1));
     assert!(!directory.path().join("ready.json").exists());
+}
+
+/// One answer over HTTP, head and body.
+fn fetch(at: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(at).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[test]
+fn it_tells_monitoring_how_it_is_and_on_sigterm_takes_leave_before_it_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = daam_identity::ticket::TicketSigner::generate().unwrap().public_base64();
+    let control_plane = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", control_plane.local_addr().unwrap());
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut child = start_with(directory.path(), &url, &["--metrics", &metrics, "--drain", "5"]);
+    let enrolled = format!(
+        r#"{{"id":"r-1","org":"acme","certificate_pem":null,"ca_pem":"","link_token":"link-me","ticket_key":"{key}"}}"#
+    );
+    answer(control_plane.accept().unwrap().0, "200 OK", &enrolled);
+    answer(control_plane.accept().unwrap().0, "204 No Content", "");
+    wait_for("health", || fetch(&metrics, "/healthz").filter(|text| text.starts_with("HTTP/1.1 200")));
+    let numbers = fetch(&metrics, "/metrics").unwrap();
+    for line in ["daam_relay_sessions 0", "daam_relay_leaving 0", "# TYPE daam_relay_bytes_total counter"] {
+        assert!(numbers.lines().any(|known| known == line), "{line}: {numbers}");
+    }
+    assert!(!numbers.contains("acme"), "{numbers}");
+    let process = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    // A load balancer sees it before it is gone.
+    wait_for("farewell", || fetch(&metrics, "/healthz").filter(|text| text.contains("leaving")));
+    assert!(ended(&mut child).success());
 }

@@ -128,3 +128,30 @@ async fn a_self_signed_certificate_names_nobody() {
     own = Papers { cert_pem: certificate.pem(), key_pem: key.serialize_pem().into(), ..own };
     assert!(matches!(dial(plan(&ca, &own, &listener)).await, Err(DialError::Credentials(_))));
 }
+
+/// Valid from in an hour.
+fn tomorrow(ca: &daam_identity::CertificateAuthority, principal: &Principal) -> crate::world::Papers {
+    let (key_pem, csr_pem) = daam_identity::make_csr().unwrap();
+    let issued =
+        ca.issue(&csr_pem, principal, crate::world::now() + 3600, crate::world::now() + 7200).unwrap();
+    crate::world::Papers { cert_pem: issued.pem.clone(), key_pem, issued }
+}
+
+#[tokio::test]
+async fn an_agent_whose_certificate_is_not_valid_yet_is_refused_with_a_word_about_clocks() {
+    let ca = authority();
+    let agents = tomorrow(&ca, &Principal::Agent(agent()));
+    let listener = crate::world::listener_with(agents, ca.cert_pem()).await;
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let said = refusal(plan(&ca, &own, &listener)).await;
+    assert!(said.contains("not valid yet") && said.contains("clock"), "{said}");
+}
+
+#[tokio::test]
+async fn a_user_whose_certificate_is_not_valid_yet_is_refused_by_the_agent() {
+    let ca = authority();
+    let listener = listener(&ca).await;
+    let own = tomorrow(&ca, &Principal::User(ada()));
+    let said = refusal(plan(&ca, &own, &listener)).await;
+    assert!(said.contains("certificate"), "{said}");
+}
