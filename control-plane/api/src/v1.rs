@@ -36,6 +36,12 @@
 //! | GET `/v1/ca` | | the CA, PEM | any token |
 //! | GET `/healthz` | | | anyone |
 
+mod sign_in;
+
+pub use sign_in::{
+    DeviceSignIn, FetchSignIn, NewDeviceSignIn, NewProvider, Provider, ProviderRules, SignInPolicy, SignedIn,
+};
+
 use crate::link::RelayOffer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -396,123 +402,4 @@ pub struct Problem {
     pub detail: Option<String>,
     /// HTTP status.
     pub status: u16,
-}
-
-/// An OpenID Connect provider of the organization.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewProvider {
-    /// As the sign-in page names it.
-    pub name: String,
-    /// Its issuer, as its discovery document says it.
-    pub issuer: String,
-    /// Our client id there.
-    pub client_id: String,
-    /// Our client secret there; absent for a public client.
-    pub client_secret: Option<String>,
-    /// Whom it may bring in, and as what.
-    #[serde(default)]
-    pub rules: ProviderRules,
-}
-
-/// Whom a provider may bring in, and as what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProviderRules {
-    /// Whether somebody it vouches for becomes a member by signing in.
-    pub provision: bool,
-    /// Only addresses in these domains become members; empty = any.
-    pub allowed_domains: BTreeSet<String>,
-    /// Their role: `member`, `approver` or `auditor`.
-    pub default_role: String,
-    /// The claim that holds groups; absent = groups are not its business.
-    pub groups_claim: Option<String>,
-    /// Its groups and what they are called here. Groups named here are what the provider says at every sign-in.
-    pub groups: BTreeMap<String, String>,
-    /// Believe its e-mail addresses although it does not say that it verified them.
-    pub trust_unverified_email: bool,
-}
-
-impl Default for ProviderRules {
-    fn default() -> Self {
-        Self {
-            provision: false,
-            allowed_domains: BTreeSet::new(),
-            default_role: "member".to_owned(),
-            groups_claim: None,
-            groups: BTreeMap::new(),
-            trust_unverified_email: false,
-        }
-    }
-}
-
-/// A provider as listed, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Provider {
-    /// Id, for removing it.
-    pub id: String,
-    /// As the sign-in page names it.
-    pub name: String,
-    /// Its issuer.
-    pub issuer: String,
-    /// Our client id there.
-    pub client_id: String,
-    /// Whom it may bring in, and as what.
-    pub rules: ProviderRules,
-    /// To be registered there: where it sends people back to.
-    pub redirect_uri: String,
-    /// To be registered there: where it says that somebody signed out.
-    pub backchannel_logout_uri: String,
-}
-
-/// Whether people sign in by the organization's providers alone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignInPolicy {
-    /// No invite and no token opens the console; the operator's recovery link still does.
-    pub force_sso: bool,
-}
-
-/// A program asks for a sign-in by way of a browser.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewDeviceSignIn {
-    /// The machine, as the person will recognize it.
-    pub device: String,
-}
-
-/// What the person does next.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct DeviceSignIn {
-    /// The program's secret for fetching the outcome.
-    pub device_code: String,
-    /// What the person compares or types.
-    pub user_code: String,
-    /// Where.
-    pub verification_uri: String,
-    /// Where, with the code filled in.
-    pub verification_uri_complete: String,
-    /// Seconds between two attempts to fetch.
-    pub interval: u64,
-    /// RFC 3339.
-    pub expires_at: String,
-}
-
-/// Fetches a sign-in that was approved.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FetchSignIn {
-    /// The device code, or the code that came back to the program.
-    pub code: String,
-    /// The PKCE verifier; absent for a device code.
-    pub verifier: Option<String>,
-}
-
-/// A sign-in of a program.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct SignedIn {
-    /// An API token that ends with the sign-in.
-    pub token: String,
-    /// RFC 3339.
-    pub expires_at: String,
 }
