@@ -19,6 +19,15 @@ pub fn masked_columns(
     if !protected().any(|(_, table)| table.columns.iter().any(|column| column.mask.is_some())) {
         return BTreeSet::new();
     }
+    daam_sql::with_depth(sql, || named(sql, plan, tables)).unwrap_or_default()
+}
+
+fn named(
+    sql: &str,
+    plan: &SessionPlan,
+    tables: &BTreeSet<RelationName>,
+) -> BTreeSet<(RelationName, Identifier)> {
+    let protected = || tables.iter().filter_map(|name| Some((name, plan.protected().get(name)?)));
     // A text that cannot be read was refused long before.
     let statements = daam_sql::parse(sql).unwrap_or_default();
     let mut said = Said::default();

@@ -6,17 +6,20 @@
 //! ([`filter`]) and its types ([`typing`]), quoting ([`quote`]), the tokens of a text ([`token`]) and
 //! the text without its literals ([`normal`]).
 //!
-//! Limit: a statement nested deeper than the decoder's 100 levels (48 chained `||`, for example) is refused with
-//! [`tree::ParseError::TooDeep`].
+//! Limit: a statement nested deeper than 100 levels (48 chained `||`, for example), or 6,000 for whoever is prepared
+//! for it ([`with_depth`]; 2,900 chained `||`), is refused with [`tree::ParseError::TooDeep`].
 
+mod depth;
 pub mod filter;
 mod grammar;
 pub mod normal;
 pub mod place;
 pub mod quote;
+mod room;
 pub mod token;
 pub mod tree;
 pub mod typing;
 
 pub use filter::{Bound, Filter, FilterError, Refusal, SubjectValue};
+pub use room::{with_depth, with_room};
 pub use tree::{Node, ParseError, parse};

@@ -24,7 +24,7 @@ pub fn of_error(text: &str, error: &ParseError) -> Option<usize> {
     if !message.contains(NEAR) {
         return None;
     }
-    tree::with_room(|| first_wrong(text, &token::scan(text).ok()?)).flatten()
+    crate::with_room(|| first_wrong(text, &token::scan(text).ok()?)).flatten()
 }
 
 fn first_wrong(text: &str, tokens: &Tokens) -> Option<usize> {

@@ -2,12 +2,16 @@
 //!
 //! Every node knows its kind (`SelectStmt`, `RangeVar`, …) and holds its fields by name, whatever they are; a walk
 //! over [`Node::each_child`] therefore visits everything. Refused: text the parser refuses, text nested deeper
-//! than the decoder follows, and anything the table of messages does not know.
+//! than there is room for, and anything the table of messages does not know.
+//!
+//! A tree costs stack to read, to climb and to let go, a level at a time. Whoever is prepared for a deep one works inside
+//! [`with_depth`](crate::with_depth); everybody else gets 100 levels, which any thread can climb.
 
+use crate::depth;
 use crate::grammar::GRAMMAR;
+use crate::room;
 use crate::token;
 use prost::Message as _;
-use std::cell::Cell;
 
 /// Why there is no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +22,7 @@ pub enum ParseError {
     /// A NUL character.
     #[error("the text contains a NUL character")]
     Nul,
-    /// Deeper than the decoder follows.
+    /// Deeper than there is room for.
     #[error(
         "the statement is nested too deeply; split it, or use `concat`, `any(array[...])` or a join instead"
     )]
@@ -58,49 +62,41 @@ enum Value {
     Text(String),
 }
 
-/// Stack of the thread that parses. The decoder's frames are large (unoptimised, 40 nested subqueries overflow
-/// 2 MB), and it stops at 100 levels, so this is ample; pages that are not touched cost nothing.
-const STACK: usize = 32 << 20;
-
 /// The statements of a text, each a `RawStmt`.
 ///
 /// Runs on a thread of its own, so that neither a deep statement nor a fault in the parser takes the process down.
 pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
-    if HAS_ROOM.get() {
-        let parsed = std::panic::catch_unwind(|| parse_here(text));
-        return parsed.unwrap_or_else(|_| Err(ParseError::Unknown("the parser failed".to_owned())));
+    if !depth::fits(text) {
+        return Err(ParseError::TooDeep);
     }
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || parse_here(text));
-        match thread.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(ParseError::Unknown("the parser failed".to_owned())),
-            Err(_) => Err(ParseError::Unknown("no thread to parse on".to_owned())),
-        }
-    })
+    room::with_room_for(text, |levels| parse_here(text, levels))
+        .unwrap_or_else(|| Err(ParseError::Unknown("the parser failed".to_owned())))
 }
 
-thread_local! {
-    /// Whether this thread was started with room for the parser.
-    static HAS_ROOM: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs something that parses many texts, on one thread with room for all of them; nothing if it fell over.
-pub fn with_room<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || {
-            HAS_ROOM.set(true);
-            work()
-        });
-        thread.ok()?.join().ok()
-    })
-}
-
-fn parse_here(text: &str) -> Result<Vec<Node>, ParseError> {
+fn parse_here(text: &str, levels: usize) -> Result<Vec<Node>, ParseError> {
     let parsed = pg_query::parse(text, 0).map_err(refusal)?;
     let bytes = parsed.protobuf.encode_to_vec();
-    let root = decode("ParseResult", &bytes)?;
+    let root = decode("ParseResult", &bytes, levels)?;
     Ok(root.into_children("stmts"))
+}
+
+/// How many levels the tree of a text has, if it has one.
+#[cfg(test)]
+pub(crate) fn levels(text: &str) -> Option<usize> {
+    crate::with_depth(text, || {
+        // Found by halving: a limit one lower refuses it.
+        let (mut refused, mut read) = (0, depth::MOST);
+        parse_here(text, read).ok()?;
+        while refused + 1 < read {
+            let middle = usize::midpoint(refused, read);
+            match parse_here(text, middle) {
+                Ok(_) => read = middle,
+                Err(_) => refused = middle,
+            }
+        }
+        Some(read)
+    })
+    .flatten()
 }
 
 fn refusal(error: pg_query::Error) -> ParseError {
@@ -110,8 +106,6 @@ fn refusal(error: pg_query::Error) -> ParseError {
         pg_query::Error::Parse(message) if message.contains("nested too deeply") => ParseError::TooDeep,
         pg_query::Error::Parse(message) => ParseError::Syntax(message),
         pg_query::Error::Conversion(_) => ParseError::Nul,
-        // The decoder's only failure on bytes the parser itself wrote is its nesting limit.
-        pg_query::Error::Decode(_) => ParseError::TooDeep,
         other => ParseError::Unknown(other.to_string()),
     }
 }
@@ -212,8 +206,9 @@ impl Node {
     }
 }
 
-/// Reads one message. The recursion is bounded: the bytes come from a tree that was itself decoded with a limit.
-fn decode(kind: &'static str, mut bytes: &[u8]) -> Result<Node, ParseError> {
+/// Reads one message of at most so many levels.
+fn decode(kind: &'static str, mut bytes: &[u8], levels: usize) -> Result<Node, ParseError> {
+    let inside = levels.checked_sub(1).ok_or(ParseError::TooDeep)?;
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
@@ -221,7 +216,8 @@ fn decode(kind: &'static str, mut bytes: &[u8]) -> Result<Node, ParseError> {
         let field = GRAMMAR.field(kind, number).ok_or_else(|| unknown(kind, &number.to_string()))?;
         let value = match key & 7 {
             0 => scalar(field.kind, varint(&mut bytes)?).ok_or_else(|| unknown(kind, field.name))?,
-            2 => nested(field.kind, block(&mut bytes)?).unwrap_or_else(|| Err(unknown(kind, field.name)))?,
+            2 => nested(field.kind, block(&mut bytes)?, inside)
+                .unwrap_or_else(|| Err(unknown(kind, field.name)))?,
             _ => return Err(unknown(kind, field.name)),
         };
         fields.push((field.name, value));
@@ -241,11 +237,11 @@ fn scalar(kind: &str, raw: u64) -> Option<Value> {
     known.then(|| Value::Number(raw.cast_signed()))
 }
 
-fn nested(kind: &str, bytes: &[u8]) -> Option<Result<Value, ParseError>> {
+fn nested(kind: &str, bytes: &[u8], levels: usize) -> Option<Result<Value, ParseError>> {
     if kind == "string" {
         return String::from_utf8(bytes.to_vec()).ok().map(|text| Ok(Value::Text(text)));
     }
-    GRAMMAR.message(kind).map(|message| decode(message, bytes).map(Value::Node))
+    GRAMMAR.message(kind).map(|message| decode(message, bytes, levels).map(Value::Node))
 }
 
 fn varint(bytes: &mut &[u8]) -> Result<u64, ParseError> {
@@ -329,6 +325,48 @@ mod tests {
             {
                 let sql = format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth));
                 assert_eq!(parse(&sql).unwrap_err(), ParseError::TooDeep, "{depth} {open}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_is_prepared_for_depth_reads_a_thousand_links_and_no_hundred_thousand() {
+        let count = |sql: &str| {
+            crate::with_depth(sql, || {
+                let statements = parse(sql)?;
+                let (mut open, mut seen) = (statements.iter().collect::<Vec<_>>(), 0);
+                while let Some(node) = open.pop() {
+                    seen += 1;
+                    open.extend(node.each_child().map(|(_, child)| child));
+                }
+                Ok(seen)
+            })
+            .unwrap()
+        };
+        for (open, close) in
+            [(" || 'x'", ""), (" + 1", ""), (" OR a", ""), (" UNION ALL SELECT 1", ""), ("::text", "")]
+        {
+            for times in [1_000, 100_000] {
+                let sql = format!("SELECT 1{}{}", open.repeat(times), close.repeat(times));
+                let read = count(&sql);
+                match times {
+                    1_000 => assert!(read.clone().unwrap() > 1_000, "{open}: {read:?}"),
+                    _ if open == " OR a" => assert!(read.is_ok()),
+                    _ => assert_eq!(read, Err(ParseError::TooDeep), "{open}"),
+                }
+            }
+        }
+        for open in ["NOT ", "- ", "f(", "(SELECT ", "1 IN(", "a[", "CASE WHEN ", "ARRAY["] {
+            for times in [1_000, 100_000] {
+                let close = match open {
+                    "NOT " | "- " => "",
+                    "a[" | "ARRAY[" => "]",
+                    "CASE WHEN " => " THEN 1 END",
+                    _ => ")",
+                };
+                let sql = format!("SELECT {}1{}", open.repeat(times), close.repeat(times));
+                let read = count(&sql);
+                assert!(times == 1_000 || read == Err(ParseError::TooDeep), "{open}: {read:?}");
             }
         }
     }

@@ -6,7 +6,7 @@
 use crate::parallel;
 use daam_sql::Filter;
 use daam_sql::filter::FilterError;
-use daam_sql::tree::with_room;
+use daam_sql::with_room;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
