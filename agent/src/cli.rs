@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::doctor;
 use crate::output;
-use crate::quiesce::{Ask, quiesce};
+use crate::quiesce::{Ask, Ended, quiesce};
 use crate::run::{self, RunOptions};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::error::Error;
@@ -253,10 +253,23 @@ async fn quiesced(args: QuiesceArgs) -> Result<u8, Failure> {
     let QuiesceArgs { wait, patience, end_sessions, tables, command, .. } = args;
     let ask = Ask { tables, wait, patience, end_sessions };
     let ended = quiesce(&agent.state_dir, &ask, &command).await?;
-    if !ended.held_to_the_end {
-        output::complain("warning: the agent went away while the command ran; its sessions ended with it");
+    match ended.hold {
+        Ended::Released => Ok(ended.status),
+        Ended::StillHeld(reason) => {
+            output::complain(&format!(
+                "error: the command has ended with status {}, and its tables stay held: the agent cannot read the \
+                 schema ({reason}); sessions may use them again as soon as it can, nothing needs to be repeated",
+                ended.status
+            ));
+            Ok(if ended.status == 0 { FAILED } else { ended.status })
+        }
+        Ended::Lost => {
+            output::complain(
+                "warning: the agent went away while the command ran; its sessions ended with it",
+            );
+            Ok(ended.status)
+        }
     }
-    Ok(ended.status)
 }
 
 /// The day it is, for the lock.

@@ -15,7 +15,7 @@ mod look;
 mod service;
 mod wire;
 
-pub use client::{QuiesceError, Quiesced, quiesce};
+pub use client::{Ended, QuiesceError, Quiesced, quiesce};
 pub use hold::{Held, Hold, Holds, Seat};
 pub use service::Service;
 pub use wire::Ask;

@@ -43,13 +43,24 @@ pub enum QuiesceError {
     },
 }
 
+/// How a hold ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Sessions use the tables again, and know them as they are.
+    Released,
+    /// It has not: the agent cannot read the schema, for this reason.
+    StillHeld(String),
+    /// The agent went away while the command ran.
+    Lost,
+}
+
 /// What became of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quiesced {
     /// Its exit status; 128 and the signal's number if one ended it.
     pub status: u8,
-    /// Whether the tables were held to its end.
-    pub held_to_the_end: bool,
+    /// What became of the hold.
+    pub hold: Ended,
 }
 
 /// Holds the tables, runs the command, lets go.
@@ -65,7 +76,7 @@ pub async fn quiesce(state_dir: &Path, ask: &Ask, command: &[OsString]) -> Resul
             tracing::info!(tables = tables.join(", "), "held");
         }
         Some(Ok(Answer::Refused { reason })) => return Err(QuiesceError::Refused(reason)),
-        Some(Ok(Answer::Released) | Err(_)) | None => {
+        Some(Ok(Answer::Released | Answer::StillHeld { .. }) | Err(_)) | None => {
             return Err(QuiesceError::Lost(io::ErrorKind::UnexpectedEof.into()));
         }
     }
@@ -73,10 +84,14 @@ pub async fn quiesce(state_dir: &Path, ask: &Ask, command: &[OsString]) -> Resul
     let said = async {
         write.write_all(&line(&Over::Done)?).await?;
         let answer = lines.next_line().await?;
-        io::Result::Ok(matches!(answer.as_deref().map(serde_json::from_str), Some(Ok(Answer::Released))))
+        io::Result::Ok(match answer.as_deref().map(serde_json::from_str) {
+            Some(Ok(Answer::Released)) => Ended::Released,
+            Some(Ok(Answer::StillHeld { reason })) => Ended::StillHeld(reason),
+            _ => Ended::Lost,
+        })
     };
-    let held_to_the_end = said.await.unwrap_or(false);
-    Ok(Quiesced { status: code(status), held_to_the_end })
+    let hold = said.await.unwrap_or(Ended::Lost);
+    Ok(Quiesced { status: code(status), hold })
 }
 
 async fn run(command: &[OsString]) -> Result<ExitStatus, QuiesceError> {

@@ -26,6 +26,9 @@ use tokio::time::Instant;
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How long sessions that are ended may take.
 const ENDING: Duration = Duration::from_secs(10);
+/// How long the schema may be unreadable after the migration before the command is told, and how often it is tried.
+const READING: Duration = Duration::from_secs(5);
+const READ_AGAIN: Duration = Duration::from_millis(250);
 /// What a session that is ended for a migration is told.
 const ENDED: &str = "the session was ended for a migration of a table it uses";
 
@@ -109,15 +112,30 @@ impl Service {
             return say(write, &Answer::Refused { reason }).await;
         }
         say(write, &Answer::Held { tables: tables.iter().map(ToString::to_string).collect() }).await?;
-        let over = next_line(lines).await?;
-        // Sessions must know the tables as they are now before they use them again.
-        if let Err(error) = self.upkeep.refresh().await {
-            tracing::warn!(error = cause::chain(&error), "introspection after a migration failed");
+        // A command that was killed says nothing; what it has changed until then counts all the same.
+        let over = next_line(lines).await.unwrap_or(None);
+        let wants_answer = over.is_some_and(|line| serde_json::from_str::<Over>(&line).is_ok());
+        self.release(hold, &ask, wants_answer.then_some(write)).await
+    }
+
+    /// Lets sessions use the tables again once they know them as they are now. While the schema cannot be read, nobody
+    /// can say what a column shows: the tables stay held, and the command is told.
+    async fn release(&self, hold: Hold, ask: &Ask, mut write: Option<&mut OwnedWriteHalf>) -> io::Result<()> {
+        let patience = Instant::now().checked_add(READING);
+        while let Err(error) = self.upkeep.refresh().await {
+            let reason = cause::chain(&error);
+            tracing::warn!(error = reason, tables = ?ask.tables, "tables stay held: the schema cannot be read");
+            let late = patience.is_none_or(|patience| Instant::now() >= patience);
+            if let Some(write) = write.take_if(|_| late) {
+                let told = say(write, &Answer::StillHeld { reason }).await;
+                tracing::debug!(?told, "the command was told that its tables stay held");
+            }
+            tokio::time::sleep(READ_AGAIN).await;
         }
         drop(hold);
         tracing::info!(tables = ?ask.tables, "sessions may use the tables again");
-        match over.map(|line| serde_json::from_str::<Over>(&line)) {
-            Some(_) => say(write, &Answer::Released).await,
+        match write {
+            Some(write) => say(write, &Answer::Released).await,
             None => Ok(()),
         }
     }

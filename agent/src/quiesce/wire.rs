@@ -34,6 +34,11 @@ pub(super) enum Answer {
         /// Why, and what would help.
         reason: String,
     },
+    /// The agent could not read the schema after the migration, and goes on trying. Until then nobody may use the tables.
+    StillHeld {
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// The hold is over; sessions know the tables as they are now.
     Released,
 }

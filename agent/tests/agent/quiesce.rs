@@ -174,3 +174,26 @@ async fn without_an_agent_the_command_does_not_run() {
     assert!(!dir.join("ran").exists());
     scene.program.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_stay_held_until_the_agent_knows_them_as_they_are() {
+    let scene = Scene::open().await;
+    let session = scene.session().await;
+    // The names change places, so that whoever goes by the old ones shows the wrong column.
+    let sql = "ALTER TABLE users RENAME COLUMN email TO name_; ALTER TABLE users RENAME COLUMN name TO email; \
+               ALTER TABLE users RENAME COLUMN name_ TO name; ALTER ROLE agent CONNECTION LIMIT 0";
+    let line = format!(
+        "daam-agent quiesce --config /etc/daam-agent/config.yaml --patience 200ms public.users -- psql \"$DSN\" -qc \"{sql}\""
+    );
+    let (code, text) = scene.run(&line).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("stay held") && text.contains("too many connections"), "{text}");
+    let refused = session.client.query_one("SELECT name FROM users LIMIT 1", &[]).await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::LOCK_NOT_AVAILABLE), "{refused}");
+    scene.world.superuser.batch_execute("ALTER ROLE agent CONNECTION LIMIT -1").await.unwrap();
+    eventually("the tables are released", async || scene.held().await == 0).await;
+    let row = session.client.query_one("SELECT name, email FROM users WHERE id = 1", &[]).await.unwrap();
+    // What is called `email` is masked, and is somebody's name now.
+    assert_ne!(row.get::<_, String>("email"), "Jane");
+    scene.program.stop().await;
+}
