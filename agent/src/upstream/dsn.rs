@@ -42,7 +42,7 @@ pub enum DsnError {
     #[error("unknown sslmode `{0}`; use disable, prefer, require, verify-ca or verify-full")]
     SslMode(String),
     /// Something needed is not there, or there twice.
-    #[error("the DSN must name exactly one {0}")]
+    #[error("the DSN must name exactly one {0}{hint}", hint = of_one(.0))]
     Exactly(&'static str),
     /// TLS over a Unix socket.
     #[error("sslmode `{0}` cannot be had over a Unix socket")]
@@ -59,6 +59,16 @@ pub enum DsnError {
     /// The authority's certificates are not certificates.
     #[error("sslrootcert `{}` holds no usable certificate", .0.display())]
     NoRootCert(PathBuf),
+}
+
+/// Several servers are an answer to failing over that is not given here: a standby is not where sessions' roles are.
+fn of_one(what: &str) -> &'static str {
+    match what {
+        "host" | "port" => {
+            "; for failover give it the one address under which whichever server is the primary can be reached"
+        }
+        _ => "",
+    }
 }
 
 /// Where the database is and who the agent is there.

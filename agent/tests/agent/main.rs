@@ -33,5 +33,6 @@ mod rotation;
 mod scope;
 mod scope_live;
 mod traced_views;
+mod upstream;
 mod whole;
 mod world;

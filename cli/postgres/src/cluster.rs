@@ -64,6 +64,7 @@ pub struct Cluster {
     remove: bool,
     port: u16,
     password: String,
+    binaries: Binaries,
 }
 
 impl Cluster {
@@ -98,9 +99,77 @@ impl Cluster {
             let _ = std::fs::remove_dir_all(dir);
         }
         let (password, port, keeper) = built?;
-        let mut cluster = Self { keeper, dir: dir.to_owned(), remove, port, password };
+        let mut cluster =
+            Self { keeper, dir: dir.to_owned(), remove, port, password, binaries: binaries.clone() };
         cluster.wait_until_ready()?;
         Ok(cluster)
+    }
+
+    /// Stops the server as an administrator does who does not wait for its clients.
+    pub fn stop(&mut self) -> Result<(), PostgresError> {
+        drop(self.keeper.stdin.take());
+        self.keeper.wait().map_err(PostgresError::io("wait for the server"))?;
+        Ok(())
+    }
+
+    /// Starts a stopped server again, where it was.
+    pub fn resume(&mut self) -> Result<(), PostgresError> {
+        let account = Account::unprivileged()?;
+        self.keeper = start(&self.dir, &self.binaries, account, self.port)?;
+        self.wait_until_ready()
+    }
+
+    /// Makes a copy that follows this server, in a temporary directory; it is not running.
+    /// [`Cluster::fail_over`] goes on with it.
+    pub fn standby(&self) -> Result<Standby, PostgresError> {
+        let account = Account::unprivileged()?;
+        let mut random = [0_u8; 8];
+        fill(&mut random)?;
+        let dir = std::env::temp_dir().join(format!("daam-pg-{}", hex(&random)));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(PostgresError::io("create the cluster directory"))?;
+        Account::own(account, &dir)?;
+        let standby = Standby { dir };
+        let mut command = Command::new(self.binaries.dir.join("pg_basebackup"));
+        command
+            .current_dir(&standby.dir)
+            .args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "-D"])
+            .arg(standby.dir.join("data"))
+            .arg("-d")
+            .arg(self.superuser_dsn("postgres"))
+            .stdin(Stdio::null());
+        Account::apply(account, &mut command);
+        let output = command.output().map_err(PostgresError::io("run pg_basebackup"))?;
+        if output.status.success() {
+            return Ok(standby);
+        }
+        Err(PostgresError::Initdb(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+
+    /// Goes on with the data of a standby instead of its own, promoted, where it was.
+    pub fn fail_over(&mut self, standby: &Standby) -> Result<(), PostgresError> {
+        self.stop()?;
+        let own = self.dir.join("data");
+        std::fs::rename(&own, self.dir.join("lost")).map_err(PostgresError::io("move the data away"))?;
+        std::fs::rename(standby.dir.join("data"), &own).map_err(PostgresError::io("move the data"))?;
+        // Without the signal it would not be promoted but be the primary at once, on the same timeline.
+        let conf = own.join("postgresql.auto.conf");
+        let text = std::fs::read_to_string(&conf).unwrap_or_default();
+        let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with("primary_conninfo")).collect();
+        std::fs::write(&conf, kept.join("\n") + "\n").map_err(PostgresError::io("write the settings"))?;
+        let account = Account::unprivileged()?;
+        self.keeper = start(&self.dir, &self.binaries, account, self.port)?;
+        self.wait_for(&["ready", "standby"])?;
+        let mut command = Command::new(self.binaries.dir.join("pg_ctl"));
+        command.current_dir(&self.dir).args(["promote", "-w", "-D"]).arg(&own).stdin(Stdio::null());
+        Account::apply(account, &mut command);
+        let output = command.output().map_err(PostgresError::io("run pg_ctl"))?;
+        if output.status.success() {
+            return self.wait_until_ready();
+        }
+        Err(PostgresError::NotStarted(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 
     /// The TCP port on 127.0.0.1.
@@ -129,9 +198,13 @@ impl Cluster {
     }
 
     fn wait_until_ready(&mut self) -> Result<(), PostgresError> {
+        self.wait_for(&["ready"])
+    }
+
+    fn wait_for(&mut self, wanted: &[&str]) -> Result<(), PostgresError> {
         for _ in 0..READY_POLLS {
             let status = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap_or_default();
-            if status.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+            if status.lines().nth(7).is_some_and(|line| wanted.contains(&line.trim())) {
                 return Ok(());
             }
             if self.keeper.try_wait().map_err(PostgresError::io("watch the server"))?.is_some() {
@@ -142,6 +215,18 @@ impl Cluster {
         let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(5).collect();
         Err(PostgresError::NotStarted(tail.into_iter().rev().collect::<Vec<_>>().join("; ")))
+    }
+}
+
+/// A copy of a server that follows it, not running.
+#[derive(Debug)]
+pub struct Standby {
+    dir: PathBuf,
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

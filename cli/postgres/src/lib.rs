@@ -11,4 +11,4 @@ mod cluster;
 
 pub use account::Account;
 pub use binaries::{Binaries, find_binaries};
-pub use cluster::{Cluster, PostgresError};
+pub use cluster::{Cluster, PostgresError, Standby};
