@@ -10,21 +10,29 @@
 
 mod checked;
 mod core;
+mod errand;
+mod extended;
+mod failure;
 mod granted;
 mod held;
+mod interrupt;
 mod limits;
 mod live;
 mod login;
 mod maintenance;
+mod names;
 mod note;
 mod path;
+mod prepared;
 mod replies;
 mod requests;
 mod session;
 mod settings;
+mod statement;
 mod told;
 mod trail;
 mod views;
+mod wires;
 mod withhold;
 
 use crate::context::ProxyContext;

@@ -7,8 +7,8 @@
 //!
 //! What remains visible, because PostgreSQL shows it to everyone or must act on it: names, comments, defaults and
 //! constraint texts in the catalogues; whether a unique or referenced value exists; and row counts that
-//! `EXPLAIN ANALYZE` prints for a row filter. A statement nested deeper than 100 parse-tree levels is refused
-//! (SQLSTATE 54001).
+//! `EXPLAIN ANALYZE` prints for a row filter. A statement nested deeper than 6,000 parse-tree levels (2,900
+//! chained `||`) is refused (SQLSTATE 54001).
 
 pub mod edit;
 mod mask;
@@ -19,9 +19,9 @@ pub mod touched;
 
 pub use edit::EditMap;
 pub use plan::{
-    Access, DirectTable, HashKey, Objects, PlanError, ProtectedTable, SessionPlan, ViewKind, activate_call,
-    copy_call, plan, release_call,
+    Access, DirectTable, HashKey, Objects, PlanError, ProtectedTable, RelationObject, SessionPlan, ViewKind,
+    activate_call, copy_call, plan, release_call,
 };
-pub use rewrite::{Refusal, RewriteContext, Rewritten, StatementClass, rewrite};
+pub use rewrite::{Effect, Refusal, RewriteContext, Rewritten, StatementClass, rewrite};
 pub use told::{ServerError, renamed, told};
 pub use touched::masked_columns;

@@ -19,7 +19,7 @@ mod write_back;
 
 pub use access::{Access, DirectTable};
 pub(crate) use copy_in::{columns as copied_columns, is_possible as can_be_copied_into};
-pub use objects::Objects;
+pub use objects::{Objects, RelationObject};
 pub use table::{ProtectedColumn, ProtectedTable, ViewKind};
 pub(crate) use views::{masked_name, qualified as qualified_view, view_name};
 pub(crate) use write_back::refusal as write_back_refusal;

@@ -8,6 +8,7 @@
 
 mod copy;
 mod created;
+mod effect;
 mod explain;
 mod function;
 mod lock;
@@ -18,11 +19,14 @@ mod statement;
 mod target;
 mod walk;
 
+pub use effect::Effect;
+
 use crate::edit::{Edit, EditMap};
 use crate::plan::SessionPlan;
 use daam_catalog::{Catalog, Identifier, RelationName};
 use daam_sql::token;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use walk::Walker;
 
 /// Columns every table has and no view does.
@@ -115,10 +119,14 @@ pub struct Rewritten {
     pub activate: BTreeSet<RelationName>,
     /// Tables that are copied into: what that goes through must exist, too (`copy_call`).
     pub copies: BTreeSet<RelationName>,
+    /// Statements that have to run before it, in its transaction.
+    pub before: Vec<String>,
     /// What the client should be told.
     pub notices: Vec<String>,
     /// What it does to the session.
     pub class: StatementClass,
+    /// What each statement of the text to send does to names and transactions.
+    pub effects: Arc<[Effect]>,
 }
 
 /// A text that must not be sent.
@@ -140,7 +148,9 @@ pub struct Refusal {
 ///
 /// The result is checked by reading it once more: nothing in it may need rewriting.
 pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
-    checked(sql, ctx).map_err(|refusal| refuse::completed(refusal, ctx.plan))
+    daam_sql::with_depth(sql, || checked(sql, ctx))
+        .unwrap_or_else(|| Err(refuse::confused("reading it failed")))
+        .map_err(|refusal| refuse::completed(refusal, ctx.plan))
 }
 
 fn checked(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
@@ -148,19 +158,24 @@ fn checked(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
     let activate = first.activated(ctx);
     let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
     let text = edits.apply(sql).ok_or_else(|| refuse::confused("a name does not end where it should"))?;
+    let mut effects = first.effects;
     if !edits.is_empty() {
         let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;
         if !second.edits.is_empty() || !second.activate.is_empty() {
             return Err(refuse::confused("a protected table is left in it"));
         }
+        // One statement may have become two.
+        effects = second.effects;
     }
     Ok(Rewritten {
         sql: text,
         edits,
         activate,
         copies: first.copies,
+        before: first.before,
         notices: first.notices,
         class: first.class,
+        effects,
     })
 }
 
@@ -169,8 +184,10 @@ struct Pass {
     edits: Vec<Edit>,
     activate: BTreeSet<RelationName>,
     copies: BTreeSet<RelationName>,
+    before: Vec<String>,
     notices: Vec<String>,
     class: StatementClass,
+    effects: Arc<[Effect]>,
 }
 
 impl Pass {
@@ -185,17 +202,19 @@ fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
     let statements = daam_sql::parse(sql).map_err(|error| refuse::unreadable(sql, &error))?;
     let tokens = token::scan(sql).map_err(|error| refuse::unreadable(sql, &error))?;
     let mut walker = Walker::new(sql, &tokens, ctx);
-    for statement in &statements {
-        walker.top(statement)?;
-    }
     if statements.len() > 1 {
         walker.class.set(StatementClass::MULTI);
+    }
+    for statement in &statements {
+        walker.top(statement)?;
     }
     Ok(Pass {
         edits: walker.edits,
         activate: walker.activate,
         copies: walker.copies,
+        before: walker.ahead,
         notices: walker.notices.into_iter().collect(),
         class: walker.class,
+        effects: statements.iter().map(Effect::of).collect(),
     })
 }

@@ -52,3 +52,5 @@ pub const UNDEFINED_COLUMN: &str = "42703";
 pub const UNDEFINED_SCHEMA: &str = "3F000";
 /// The function does not exist.
 pub const UNDEFINED_FUNCTION: &str = "42883";
+/// No prepared statement of that name.
+pub const INVALID_SQL_STATEMENT_NAME: &str = "26000";

@@ -8,9 +8,8 @@ use daam_catalog::{
     NameError, Parameters, Privilege, Relation, RelationKind, RelationName, RowClass, SearchPath,
     ServerVersion, ViewOptions, Volatility,
 };
-use daam_enforce::Objects;
+use daam_enforce::{Objects, RelationObject};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use tokio_postgres::Row;
 
 /// Relations by oid while the pieces come together; `numbers` maps attribute numbers to column positions.
@@ -20,7 +19,7 @@ struct Work {
     numbers: BTreeMap<(i64, i32), usize>,
     owned_sequences: BTreeSet<RelationName>,
     /// The numbers of a relation and its columns.
-    objects: BTreeMap<i64, String>,
+    objects: BTreeMap<i64, Vec<(i32, String)>>,
 }
 
 pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
@@ -109,9 +108,7 @@ impl Work {
         };
         let number: i32 = get(row, 12, WHAT)?;
         self.numbers.insert((oid, number), relation.columns.len());
-        let object = self.objects.entry(oid).or_insert_with(|| oid.to_string());
-        // With its name: a privilege stays with the column that another one takes the name of.
-        let _ = write!(object, ",{number}:{:?}", get::<String>(row, 1, WHAT)?);
+        self.objects.entry(oid).or_default().push((number, get(row, 1, WHAT)?));
         let data_type = DataType { sql: get(row, 2, WHAT)?, class };
         relation.columns.push(Column {
             not_null: get(row, 7, WHAT)?,
@@ -125,10 +122,10 @@ impl Work {
     }
 
     /// Every relation with its numbers.
-    fn objects(&self) -> impl Iterator<Item = (RelationName, String)> {
+    fn objects(&self) -> impl Iterator<Item = (RelationName, RelationObject)> {
         self.relations.iter().map(|(oid, relation)| {
-            let object = self.objects.get(oid).cloned();
-            (relation.name.clone(), object.unwrap_or_else(|| oid.to_string()))
+            let columns = self.objects.get(oid).cloned().unwrap_or_default();
+            (relation.name.clone(), RelationObject { oid: u32::try_from(*oid).unwrap_or(0), columns })
         })
     }
 

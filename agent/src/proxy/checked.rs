@@ -22,6 +22,8 @@ pub(super) struct Checked {
     pub(super) generation: u64,
     /// Masked columns it names, for the audit.
     pub(super) masked: Vec<String>,
+    /// It may change how much the client wants to be told.
+    pub(super) sets_told: bool,
     /// The text without its literals, once somebody asked.
     normal: OnceLock<String>,
 }
@@ -84,6 +86,7 @@ impl Checker {
             original: text.to_owned(),
             rewritten,
             generation: self.generation,
+            sets_told: super::settings::contains_ignoring_case(text.as_bytes(), super::path::TOLD.as_bytes()),
             masked: masked.iter().map(|(table, column)| format!("{table}.{column}")).collect(),
             normal: OnceLock::new(),
         });

@@ -6,20 +6,22 @@
 
 use super::checked::{Checker, Rules};
 use super::held::Quiet;
+use super::interrupt::Interruption;
 use super::limits::Clocks;
-use super::note::{Names, Note, Purpose};
+use super::names::Names;
+use super::note::Note;
 use super::path::SearchPath;
+use super::statement::{Meter, Statement};
 use super::trail::Trail;
 use super::views::Views;
+use super::wires::Wires;
 use crate::access::InForce;
 use crate::state::Ceiling;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use daam_catalog::{Catalog, RelationName};
 use daam_enforce::SessionPlan;
 use daam_pgwire::pipeline::{OutOfStep, Pipeline, Request, Sent};
-use daam_pgwire::{
-    DecodeError, FrameBuffer, FrameError, Report, TransactionStatus, backend, frontend, sqlstate,
-};
+use daam_pgwire::{DecodeError, FrameError, Report, TransactionStatus, backend, sqlstate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -88,19 +90,6 @@ impl End {
     }
 }
 
-/// Bytes on their way.
-#[derive(Debug, Default)]
-pub(super) struct Wires {
-    pub(super) inbox: FrameBuffer,
-    pub(super) to_client: BytesMut,
-    pub(super) from_upstream: FrameBuffer,
-    pub(super) to_upstream: BytesMut,
-    /// How much of the last bulk message has not arrived yet.
-    pub(super) bulk_open: usize,
-    /// The client has the beginning of that message, and must get the rest.
-    pub(super) passing: bool,
-}
-
 /// What must be done before the next statement outside a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Maintenance {
@@ -116,18 +105,6 @@ impl Maintenance {
     pub(super) fn is_due(&self) -> bool {
         self.widen.is_some() || self.reinstall || self.close_cursors
     }
-}
-
-/// The policy took something away while the session was in the middle of something.
-#[derive(Debug)]
-pub(super) struct Interruption {
-    pub(super) reason: String,
-    /// What runs is being cancelled, and nothing of it reaches the client; later only the failed transaction is left.
-    pub(super) muted: bool,
-    /// Rows were withheld.
-    pub(super) withheld: bool,
-    /// What runs may be a block that catches its cancelling and goes on.
-    pub(super) stubborn: bool,
 }
 
 /// COPY FROM STDIN.
@@ -153,7 +130,9 @@ pub(super) struct Policy {
 pub(super) struct Core {
     pub(super) wires: Wires,
     pub(super) pipeline: Pipeline<Note>,
-    pub(super) names: Names,
+    pub(super) names: Names<Arc<Statement>>,
+    /// What they hold.
+    pub(super) meter: Meter,
     pub(super) views: Views,
     pub(super) checker: Checker,
     pub(super) policy: Policy,
@@ -184,6 +163,8 @@ pub(super) struct Rest {
     pub(super) activation_error: Option<Report>,
     /// A statement met definitions that are not those known here.
     pub(super) drifted: bool,
+    /// Statements of SQL's PREPARE that were taken away.
+    pub(super) withdrawn: super::prepared::Withdrawn,
     /// Protected tables the client has been told about.
     pub(super) introduced: BTreeSet<RelationName>,
     /// Statements since the counter was last asked.
@@ -200,6 +181,7 @@ impl Core {
             wires: Wires::default(),
             pipeline: Pipeline::new(),
             names: Names::default(),
+            meter: Meter::default(),
             views: Views::default(),
             checker: Checker::new(),
             policy,
@@ -217,6 +199,7 @@ impl Core {
                 withhold: super::withhold::Withhold::default(),
                 activation_error: None,
                 drifted: false,
+                withdrawn: super::prepared::Withdrawn::new(),
                 introduced: BTreeSet::new(),
                 statements: 0,
                 requests: BTreeSet::new(),
@@ -227,8 +210,12 @@ impl Core {
 
     /// Sends a request, unless the server would ignore it.
     pub(super) fn send(&mut self, request: Request, note: Note, message: &[u8]) {
+        let step = note.step;
         if self.pipeline.sent(request, note) == Sent::Expected {
             self.wires.to_upstream.extend_from_slice(message);
+            self.wires.flushed = false;
+        } else if let Some(step) = step {
+            self.names.withdraw(step);
         }
     }
 
@@ -255,7 +242,7 @@ impl Core {
         {
             return false;
         }
-        if self.is_stalled() {
+        if self.is_stalled() || self.wires.waiting {
             return false;
         }
         let full = self.trail.is_full()
@@ -289,126 +276,6 @@ impl Core {
         self.checker.next_generation();
     }
 
-    /// Sees to it that the views of these tables exist before what is sent next.
-    pub(super) fn activate(&mut self, needed: &BTreeSet<RelationName>) {
-        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
-        if failed || self.pipeline.skipping() || needed.is_empty() {
-            return;
-        }
-        let held = self.held_views();
-        let free = needed.iter().filter(|name| !held.contains(*name)).cloned().collect();
-        let missing = self.views.request(&free);
-        if missing.is_empty() {
-            return;
-        }
-        let call = daam_enforce::activate_call(&missing);
-        self.set_up(&call, Purpose::Activate(Arc::new(missing)));
-    }
-
-    /// Sees to it that what `COPY … FROM` into these tables goes through exists.
-    pub(super) fn activate_copies(&mut self, tables: &BTreeSet<RelationName>) {
-        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
-        if !failed && !self.pipeline.skipping() && !tables.is_empty() {
-            let call = daam_enforce::copy_call(tables);
-            self.set_up(&call, Purpose::Activate(Arc::default()));
-        }
-    }
-
-    /// Calls a function of the session's before what is sent next.
-    fn set_up(&mut self, call: &str, purpose: Purpose) {
-        if self.pipeline.batch_open() {
-            self.send_within_batch(call, purpose);
-        } else if self.is_at_rest() && self.reads_only_by_default() {
-            let sql = format!("SET TRANSACTION READ WRITE; {call}");
-            self.send(Request::Query, Note::of(purpose), &frontend::query(&sql));
-        } else {
-            self.send(Request::Query, Note::of(purpose), &frontend::query(call));
-        }
-    }
-
-    /// Transactions cannot create views unless told otherwise.
-    pub(super) fn reads_only_by_default(&self) -> bool {
-        self.rest.parameters.get("default_transaction_read_only").is_some_and(|value| value == "on")
-    }
-
-    /// Asks for the schemas in the search path.
-    pub(super) fn ask_path(&mut self) {
-        self.path.ask();
-        if self.pipeline.batch_open() {
-            self.send_within_batch(super::path::QUESTION, Purpose::Path);
-            self.wires.to_upstream.extend_from_slice(&frontend::flush());
-        } else {
-            let note = Note::of(Purpose::Path);
-            self.send(Request::Query, note, &frontend::query(super::path::QUESTION));
-        }
-    }
-
-    /// Runs a statement of ours between messages of the client's batch, leaving its names alone.
-    fn send_within_batch(&mut self, sql: &str, purpose: Purpose) {
-        const NAME: &[u8] = b"daam: between the messages of a client";
-        let statement = frontend::close(frontend::Target::Statement(NAME));
-        let portal = frontend::close(frontend::Target::Portal(NAME));
-        let quiet = || Note::of(Purpose::Quiet);
-        self.send(Request::Close, quiet(), &statement);
-        self.send(Request::Parse, quiet(), &frontend::parse_statement(NAME, sql, b""));
-        self.send(Request::Bind, quiet(), &frontend::bind(NAME, NAME));
-        self.send(Request::Execute, Note::of(purpose), &frontend::execute(NAME));
-        self.send(Request::Close, quiet(), &portal);
-        self.send(Request::Close, quiet(), &statement);
-    }
-
-    /// Drops the session's views; call only at rest.
-    pub(super) fn release(&mut self) {
-        let tables = self.views.take();
-        if tables.is_empty() {
-            return;
-        }
-        let mut sql = daam_enforce::release_call(&tables);
-        if self.reads_only_by_default() {
-            sql.insert_str(0, "SET TRANSACTION READ WRITE; ");
-        }
-        self.send(Request::Query, Note::of(Purpose::Quiet), &frontend::query(&sql));
-    }
-
-    /// The policy took something away: what is in the middle of something must not go on.
-    /// Returns whether something runs that must be cancelled.
-    pub(super) fn interrupt(&mut self, reason: String, stubborn: bool) -> bool {
-        if self.is_at_rest() {
-            return false;
-        }
-        self.interruption = Some(Interruption { reason, muted: true, withheld: false, stubborn });
-        let runs = self.pipeline.in_flight() > 0;
-        self.settle_interruption();
-        runs
-    }
-
-    /// Once nothing runs any more, fails the transaction that is left.
-    pub(super) fn settle_interruption(&mut self) {
-        let Some(interruption) = &mut self.interruption else { return };
-        if !interruption.muted || self.pipeline.in_flight() > 0 {
-            return;
-        }
-        interruption.muted = false;
-        if self.pipeline.skipping() {
-            return;
-        }
-        if self.pipeline.batch_open() {
-            let report = Arc::new(failed_transaction(&interruption.reason));
-            let message = frontend::parse_statement(b"daam", REFUSED, b"");
-            self.send(Request::Parse, Note::of(Purpose::Refused(report)), &message);
-            self.wires.to_upstream.extend_from_slice(&frontend::flush());
-            return;
-        }
-        match self.pipeline.status() {
-            TransactionStatus::Idle => self.interruption = None,
-            TransactionStatus::Failed => {}
-            TransactionStatus::Open => {
-                let note = Note::of(Purpose::Quiet);
-                self.send(Request::Query, note, &frontend::query(REFUSED));
-            }
-        }
-    }
-
     /// The client's statements since the last call.
     pub(super) fn counted(&mut self) -> u64 {
         std::mem::take(&mut self.rest.statements)
@@ -432,14 +299,6 @@ impl Core {
         self.tell_client(&message);
         Ok(())
     }
-}
-
-/// What a statement in a transaction gets that the policy has failed.
-pub(super) fn failed_transaction(reason: &str) -> Report {
-    let text = "current transaction is aborted, commands ignored until end of transaction block";
-    Report::error(sqlstate::IN_FAILED_TRANSACTION, text)
-        .detail(reason.to_owned())
-        .hint("end the transaction and begin again under the policy now in force".to_owned())
 }
 
 /// The one place that asks for the time on behalf of the core.

@@ -1,6 +1,7 @@
 //! Tables that are held for a migration, as one session sees them: no view of theirs is made, those that stand go with
 //! the transaction, and a statement that needs one waits for a while and is refused then.
 
+use super::checked::Checked;
 use super::core::{Core, now};
 use crate::duration::words;
 use crate::quiesce::Held;
@@ -100,7 +101,15 @@ impl Core {
     pub(super) fn next_message(&mut self) -> Result<Next, super::core::End> {
         let (frame, until) = match self.quiet.stalled.take() {
             Some(stalled) => (stalled.frame, Some(stalled.until)),
-            None => match self.wires.inbox.take().map_err(super::core::End::bad_frame)? {
+            None => match self.wires.next().map_err(super::core::End::bad_frame)? {
+                Some(frame) if self.depends_on_answers(&frame) => {
+                    self.wires.put_back = Some(frame);
+                    self.wires.waiting = true;
+                    if self.pipeline.batch_open() {
+                        self.flush();
+                    }
+                    return Ok(Next::None);
+                }
                 Some(frame) => (frame, None),
                 None => return Ok(Next::None),
             },
@@ -126,18 +135,27 @@ impl Core {
         let text = match frontend::parse(frame) {
             Ok(Message::Query(sql)) => self.check(sql).ok(),
             Ok(Message::Parse(parse)) => self.check(parse.sql).ok(),
-            Ok(Message::Bind(bind)) => self.names.statement(bind.statement).map(|it| it.text.clone()),
-            Ok(Message::Describe(Target::Statement(name))) => {
-                self.names.statement(name).map(|it| it.text.clone())
-            }
-            Ok(Message::Describe(Target::Portal(name))) => self.names.portal(name).map(|it| it.text.clone()),
-            Ok(Message::Execute(execute)) => self.names.portal(execute.portal).map(|it| it.text.clone()),
-            _ => None,
+            Ok(message) => self.text_behind(&message),
+            Err(_) => None,
         };
         // What EXECUTE reads is not known here: it goes on without the held views, and fails if it needs one.
         let Some(text) = text.filter(|text| !text.rewritten.class.executes()) else { return BTreeSet::new() };
         let missing = text.rewritten.activate.iter().filter(|name| held.contains(*name));
         missing.filter(|name| !self.views.is_there(name)).cloned().collect()
+    }
+
+    /// The text behind the name in a message.
+    fn text_behind(&self, message: &Message<'_>) -> Option<Arc<Checked>> {
+        let known = match message {
+            Message::Bind(bind) => self.names.statement(bind.statement).known().map(|held| held.statement),
+            Message::Describe(Target::Statement(name)) => {
+                self.names.statement(name).known().map(|held| held.statement)
+            }
+            Message::Describe(Target::Portal(name)) => self.names.portal(name).known(),
+            Message::Execute(execute) => self.names.portal(execute.portal).known(),
+            _ => None,
+        };
+        known.map(|statement| Arc::clone(&statement.text))
     }
 
     /// Refuses a message that has waited long enough.
@@ -152,14 +170,7 @@ impl Core {
                 self.refuse_parse(parse.name, report);
             }
             message => {
-                let known = match message {
-                    Message::Bind(bind) => self.names.statement(bind.statement),
-                    Message::Execute(execute) => self.names.portal(execute.portal),
-                    Message::Describe(Target::Portal(name)) => self.names.portal(name),
-                    Message::Describe(Target::Statement(name)) => self.names.statement(name),
-                    _ => None,
-                };
-                let text = known.map(|known| Arc::clone(&known.text));
+                let text = self.text_behind(&message);
                 let sql = text.as_ref().map_or("", |text| text.original.as_str());
                 self.trail.refused(Via::Execute, sql.as_bytes(), &report);
                 self.refuse_parse(b"daam", report);

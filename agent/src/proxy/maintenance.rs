@@ -127,6 +127,7 @@ async fn exchange_once(
     upstream: &mut Line<Box<dyn Duplex>>,
     sql: &str,
 ) -> Result<Vec<Vec<u8>>, Failed> {
+    core.names.unnamed_gone();
     core.wires.to_upstream.extend_from_slice(&frontend::query(sql));
     upstream.send(&mut core.wires.to_upstream).await.map_err(|_| lost())?;
     let mut rows = Vec::new();

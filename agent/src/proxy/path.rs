@@ -1,13 +1,18 @@
-//! The session's search path, as names of schemas: unqualified names are looked up in them.
+//! The session's search path, as names of schemas: unqualified names are looked up in them. And how much the client wants
+//! to be told, which the server does not report either.
 //!
 //! It is read from the server after any statement that may have changed it, and after the transaction of such a
 //! statement has ended.
 
 use daam_catalog::Identifier;
 
-/// Asks for the schemas in order, without the implicit ones.
-pub(super) const QUESTION: &str = "SELECT s.n FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) \
+/// Asks for what the client wants to be told, and the schemas in order, without the implicit ones.
+pub(super) const QUESTION: &str = "SELECT s.n FROM pg_catalog.unnest(pg_catalog.array_prepend( \
+     pg_catalog.current_setting('client_min_messages')::pg_catalog.name, pg_catalog.current_schemas(false))) \
      WITH ORDINALITY AS s(n, o) ORDER BY s.o";
+
+/// The setting that says how much the client wants to be told.
+pub(super) const TOLD: &str = "client_min_messages";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Knowledge {
@@ -24,7 +29,9 @@ enum Knowledge {
 #[derive(Debug, Default)]
 pub(super) struct SearchPath {
     schemas: Vec<Identifier>,
-    answer: Vec<Identifier>,
+    answer: Option<Vec<Identifier>>,
+    /// The client does not want to be told what is only worth a notice.
+    quiet: bool,
     knowledge: Knowledge,
     /// Something in the open transaction may have changed it, so its end may change it back.
     touched: bool,
@@ -72,13 +79,23 @@ impl SearchPath {
 
     pub(super) fn ask(&mut self) {
         self.knowledge = Knowledge::Asked;
-        self.answer.clear();
+        self.answer = None;
     }
 
-    /// One schema of the answer. A name we could not hold cannot be one of a granted relation.
+    /// One row of the answer: the setting, then schemas. A name we could not hold cannot be one of a granted relation.
     pub(super) fn row(&mut self, name: &[u8]) {
+        let Some(schemas) = &mut self.answer else {
+            self.quiet = matches!(name, b"warning" | b"error" | b"fatal" | b"panic");
+            self.answer = Some(Vec::new());
+            return;
+        };
         let name = std::str::from_utf8(name).ok().and_then(|name| Identifier::stored(name).ok());
-        self.answer.extend(name);
+        schemas.extend(name);
+    }
+
+    /// Whether the client wants to be told what is only worth a notice.
+    pub(super) fn hears_notices(&self) -> bool {
+        !self.quiet
     }
 
     pub(super) fn failed(&mut self) {
@@ -88,8 +105,9 @@ impl SearchPath {
     /// The answer is complete; whether it differs from what was known.
     pub(super) fn answered(&mut self) -> bool {
         self.knowledge = Knowledge::Known;
-        let changed = self.schemas != self.answer;
-        self.schemas = std::mem::take(&mut self.answer);
+        let answer = self.answer.take().unwrap_or_default();
+        let changed = self.schemas != answer;
+        self.schemas = answer;
         changed
     }
 }

@@ -153,7 +153,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
     /// Hands the audit what there is to report; without an audit the session cannot go on.
     fn report(&mut self) -> Result<(), End> {
         let audit = &self.ctx.audit;
-        if !self.core.wires.inbox.is_empty() {
+        if self.core.wires.has_input() {
             audit.check().map_err(super::login::unaudited)?;
         }
         audit.offer(self.core.trail.pending()).map_err(super::login::unaudited)

@@ -123,8 +123,14 @@ fn mentions(text: &str, limits: &SessionLimits) -> bool {
         .any(|word| contains_ignoring_case(text.as_bytes(), word.as_bytes()))
 }
 
-fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+pub(super) fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
+    let Some(first) = word.first().map(u8::to_ascii_lowercase) else { return true };
+    let mut begins = text.iter().enumerate().filter(|(_, byte)| byte.to_ascii_lowercase() == first);
+    begins.any(|(at, _)| {
+        text.get(at..)
+            .and_then(|rest| rest.get(..word.len()))
+            .is_some_and(|part| part.eq_ignore_ascii_case(word))
+    })
 }
 
 fn words(text: &str) -> Vec<String> {

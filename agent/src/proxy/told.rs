@@ -29,6 +29,9 @@ impl Core {
             Report::notice(&told).detail(plan.named_policies()).hint(hint.to_owned())
         });
         self.rest.introduced.extend(new);
+        if !self.path.hears_notices() {
+            return;
+        }
         let others = text.rewritten.notices.iter().map(|notice| Report::notice(notice));
         for notice in introduction.into_iter().chain(others).collect::<Vec<_>>() {
             self.tell_client(&notice.to_notice());

@@ -194,3 +194,54 @@ async fn a_statement_that_meets_a_change_is_told_so_and_the_agent_looks_again() 
     stage.look_again().await;
     assert!(one(&client, "SELECT email FROM users").await.unwrap().contains('*'));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_change_places_never_show_what_is_masked() {
+    let set = policies(vec![grant("public.users", &ALL)], &[("public.users.email", Mask::Email)]);
+    let stage = Stage::with_linger(set, std::time::Duration::ZERO).await;
+    let (before, repeatable) = (stage.client().await, stage.client().await);
+    // Its snapshot is older than the change.
+    repeatable.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders").await.ok();
+    repeatable.batch_execute("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    dba(
+        &stage,
+        "ALTER TABLE users RENAME COLUMN email TO x; ALTER TABLE users RENAME COLUMN name TO email; \
+         ALTER TABLE users RENAME COLUMN x TO name",
+    )
+    .await;
+    let after = stage.client().await;
+    for client in [&before, &repeatable, &after] {
+        for sql in ["SELECT name FROM users", "UPDATE users SET region = 'eu' RETURNING name"] {
+            let told = client.simple_query(sql).await;
+            assert_eq!(code(told), "42703", "{sql}");
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+    }
+    stage.look_again().await;
+    // What is called so now is what the policy means.
+    assert_ne!(one(&before, "SELECT email FROM users WHERE id = 1").await.unwrap(), "Jane");
+    assert_ne!(one(&after, "SELECT email FROM users WHERE id = 1").await.unwrap(), "Jane");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_granted_column_by_column_is_locked_by_every_protocol_as_it_is_without_the_agent() {
+    let stage = Stage::new(by_pattern()).await;
+    let client = stage.client().await;
+    let locked = "SELECT l.mode::text FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                  WHERE l.relation = 'orders'::regclass AND starts_with(a.usename::text, 'daam_s_')";
+    for prepared in [true, false] {
+        client.batch_execute("BEGIN").await.unwrap();
+        let lock = "LOCK TABLE orders IN ACCESS SHARE MODE";
+        if prepared {
+            let statement = client.prepare(lock).await.unwrap();
+            client.execute(&statement, &[]).await.unwrap();
+        } else {
+            let told = client.simple_query(lock).await.unwrap();
+            assert_eq!(told.len(), 1, "one statement, one answer: {told:?}");
+        }
+        assert_eq!(stage.world.strings(locked).await, ["AccessShareLock"], "{prepared}");
+        client.batch_execute("COMMIT").await.unwrap();
+        assert!(stage.world.strings(locked).await.is_empty());
+        assert_eq!(code(client.simple_query(lock).await), "25P01");
+    }
+}

@@ -10,6 +10,8 @@ mod live;
 mod login;
 mod matrix;
 mod messages;
+mod names;
+mod prepared;
 mod protocol;
 pub(crate) mod requested;
 pub(crate) mod stage;

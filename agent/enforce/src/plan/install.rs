@@ -84,6 +84,7 @@ fn activate_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
             for statement in statements {
                 let _ = writeln!(branches, "        EXECUTE {};", quote::literal(&statement));
             }
+            branches.push_str(&unchanged(table));
             // A view of the customer's may not be updatable; then it can be read and not written.
             let handler = if table.kind == RelationKind::View && kind != ViewKind::Read {
                 " EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state THEN NULL;"
@@ -100,6 +101,32 @@ fn activate_body(tables: &BTreeMap<RelationName, ProtectedTable>) -> String {
     body(&branches)
 }
 
+/// Fails unless every name still stands for the column it stood for when the plan was made: a view is written by names,
+/// and shows another column unmasked where two have changed places. The new view keeps them as they are meanwhile.
+/// Identities are read as they are now, whatever the snapshot of the transaction is.
+fn unchanged(table: &ProtectedTable) -> String {
+    let mut checks = String::new();
+    for (name, object) in table.objects.iter().filter(|(_, object)| !object.columns.is_empty()) {
+        let columns: Vec<String> = object
+            .columns
+            .iter()
+            .map(|(number, column)| format!("({number}, {})", quote::literal(column)))
+            .collect();
+        let _ = writeln!(
+            checks,
+            "        IF EXISTS (SELECT FROM (VALUES {}) AS known(number, name) WHERE \
+             (pg_catalog.pg_identify_object_as_address(1259::pg_catalog.oid, {}::pg_catalog.oid, known.number))\
+             .object_names IS DISTINCT FROM ARRAY[{}, {}, known.name::pg_catalog.text]) THEN \
+             RAISE undefined_column USING MESSAGE = 'columns have changed their names'; END IF;",
+            columns.join(", "),
+            object.oid,
+            quote::literal(name.schema.as_str()),
+            quote::literal(name.name.as_str()),
+        );
+    }
+    checks
+}
+
 /// What `COPY … FROM` goes through, under a key of its own.
 fn copy_branch(name: &RelationName, table: &ProtectedTable) -> String {
     let mut branch = format!("    WHEN {} THEN\n", quote::literal(&copy_in::key(name)));
@@ -108,6 +135,7 @@ fn copy_branch(name: &RelationName, table: &ProtectedTable) -> String {
     for statement in copy_in::definitions(table) {
         let _ = writeln!(branch, "        EXECUTE {};", quote::literal(&statement));
     }
+    branch.push_str(&unchanged(table));
     branch.push_str(&copy_in::defaults(table));
     branch.push_str("      END IF;\n");
     branch

@@ -1,6 +1,6 @@
 //! A protected relation: its columns as the session sees them and the rows each verb reaches.
 
-use super::PlanError;
+use super::{PlanError, RelationObject};
 use daam_catalog::{
     Catalog, DataType, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
 };
@@ -66,6 +66,8 @@ pub struct ProtectedTable {
     pub(crate) sequences: BTreeSet<RelationName>,
     /// The columns by which a stored row is found again, if there are any.
     pub(crate) key: Vec<Identifier>,
+    /// What it and the relations of its conditions were when the plan was made.
+    pub(crate) objects: BTreeMap<RelationName, RelationObject>,
 }
 
 impl ProtectedTable {
@@ -154,6 +156,7 @@ pub(super) fn protect(
         has_children: catalog.relations.values().any(|other| other.parents.contains(&relation.name)),
         sequences: relation.columns.iter().filter_map(|column| column.sequence.clone()).collect(),
         key: super::write_back::key(relation),
+        objects: BTreeMap::new(),
     };
     // Of inherited tables a key says nothing about the children; of partitions it does.
     if table.has_children && relation.kind == RelationKind::Table {

@@ -1,7 +1,8 @@
 //! LOCK TABLE … IN ACCESS SHARE MODE: what a dump begins with.
 //!
 //! PostgreSQL wants the right to read the whole table for it. Where the session has it column by column, a cursor that
-//! reads no row takes the same lock until the same end. Where the session has it through a view, the view is locked, and
+//! reads no row takes the same lock until the same end: before the statement, which then locks a catalogue that everybody
+//! may lock this way, or between others of one text in its place. Where the session has it through a view, the view is locked, and
 //! with it PostgreSQL locks the table behind it.
 
 use super::name::{self, Meaning, NameAt};
@@ -44,13 +45,19 @@ impl Walker<'_> {
         if !by_column {
             return Ok(false);
         }
+        let cursor = format!("DECLARE {CURSOR} CURSOR FOR {}", reads.join(" UNION ALL "));
+        let close = format!("CLOSE {CURSOR}");
+        if !self.class.multi() {
+            self.ahead.extend([cursor, close]);
+            for relation in node.children("relations") {
+                let (start, end) = self.named_at(relation)?;
+                self.edit(start, end, "pg_catalog.pg_class");
+            }
+            return Ok(true);
+        }
         let lost = || refuse::confused("a statement is not where it should be");
         let (start, end) = self.statement_range.ok_or_else(lost)?;
-        self.edit(
-            start,
-            end,
-            format!("DECLARE {CURSOR} CURSOR FOR {}; CLOSE {CURSOR}", reads.join(" UNION ALL ")),
-        );
+        self.edit(start, end, format!("{cursor}; {close}"));
         Ok(true)
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Walker<'a> {
     /// Where the present statement begins and ends.
     pub(crate) statement_range: Option<(usize, usize)>,
     pub(crate) copies: BTreeSet<RelationName>,
+    /// What has to run ahead of it, in its transaction.
+    pub(crate) ahead: Vec<String>,
     /// What it calls runs later than it does.
     pub(crate) deferred: bool,
     /// What the statements of the text before this one do.
@@ -61,6 +63,7 @@ impl<'a> Walker<'a> {
             activate: BTreeSet::new(),
             statement_range: None,
             copies: BTreeSet::new(),
+            ahead: Vec::new(),
             deferred: false,
             before: StatementClass::default(),
             notices: BTreeSet::new(),

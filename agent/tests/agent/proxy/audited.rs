@@ -13,13 +13,13 @@ use std::pin::pin;
 use std::time::Duration;
 use tempfile::TempDir;
 
-struct Audited {
-    stage: Stage,
+pub(super) struct Audited {
+    pub(super) stage: Stage,
     dir: TempDir,
 }
 
 impl Audited {
-    async fn new(settings: AuditSettings) -> Self {
+    pub(super) async fn new(settings: AuditSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tag = AuditTag { agent: "a1".into(), database: "shop".into() };
         let audit = Audit::start(dir.path().join("audit"), &settings, &tag).unwrap();
@@ -32,7 +32,7 @@ impl Audited {
     }
 
     /// Every record, once nothing more is to come.
-    async fn records(&self) -> Vec<Record> {
+    pub(super) async fn records(&self) -> Vec<Record> {
         eventually("the sessions are gone", async || self.stage.ctx.sessions.count() == 0).await;
         eventually("the roles are gone", async || self.stage.world.roles().await.is_empty()).await;
         self.stage.ctx.audit.stop().await;

@@ -252,9 +252,7 @@ async fn a_mask_reaches_whatever_the_session_is_in_the_middle_of() {
         new_stage(open()).await,
         async |stage| stage.publish(masked()),
         |amid| match amid {
-            Amid::Nothing | Amid::Prepared => "masked; ; masked",
-            // It was prepared on the table itself.
-            Amid::PreparedInSql => "42501; ; masked",
+            Amid::Nothing | Amid::Prepared | Amid::PreparedInSql => "masked; ; masked",
             Amid::Statement | Amid::StatementOfABatch | Amid::Copy => "57014; masked; ; masked",
             Amid::Transaction | Amid::UntouchedTransaction | Amid::Cursor | Amid::Portal => {
                 "25P02 failed; ; masked"
@@ -274,9 +272,7 @@ async fn a_withdrawn_grant_reaches_whatever_the_session_is_in_the_middle_of() {
 
 fn withdrawn(amid: Amid) -> &'static str {
     match amid {
-        Amid::Nothing | Amid::Prepared => "42501; ; 42501",
-        // What SQL's EXECUTE runs reads a view that is gone.
-        Amid::PreparedInSql => "42P01; ; 42501",
+        Amid::Nothing | Amid::Prepared | Amid::PreparedInSql => "42501; ; 42501",
         Amid::Statement | Amid::StatementOfABatch | Amid::Copy => "57014; 42501; ; 42501",
         // The statement is refused for what it is; its transaction has failed all the same.
         Amid::Transaction | Amid::UntouchedTransaction => "42501 failed; ; 42501",
@@ -361,9 +357,7 @@ async fn a_wider_policy_waits_for_whatever_the_session_is_in_the_middle_of() {
     for (amid, mut raw) in sessions {
         let seen = outcome(amid, &mut raw).await;
         let expected = match amid {
-            Amid::Nothing | Amid::Prepared => "raw; ; raw",
-            // It was prepared on a view that is not needed any more.
-            Amid::PreparedInSql => "42P01; ; raw",
+            Amid::Nothing | Amid::Prepared | Amid::PreparedInSql => "raw; ; raw",
             Amid::Transaction | Amid::Cursor | Amid::UntouchedTransaction | Amid::Portal => {
                 "masked open; ; raw"
             }

@@ -178,3 +178,30 @@ async fn the_first_touch_of_a_table_tells_what_is_masked_and_filtered_and_no_lat
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_want_notices_gets_none() {
+    let stage = Stage::new(writing()).await;
+    let mut raw = stage.raw().await;
+    let compares = "SELECT 1 FROM users WHERE email = 'x'";
+    for (sql, wanted) in [
+        ("SELECT 1", true),
+        ("SET client_min_messages = warning", false),
+        ("RESET client_min_messages", true),
+        ("BEGIN; SET LOCAL client_min_messages TO 'ERROR'", false),
+        ("COMMIT", true),
+        ("SELECT set_config('client_min_messages', 'error', false)", false),
+        ("BEGIN; SET client_min_messages = debug1", true),
+        ("ROLLBACK", false),
+        ("DISCARD ALL", true),
+    ] {
+        answer(&mut raw, sql).await;
+        let (errors, notices) = answer(&mut raw, compares).await;
+        assert!(errors.is_empty(), "{sql}");
+        let ours = notices.iter().filter(|notice| notice.message.contains("email")).count();
+        assert_eq!(ours > 0, wanted, "after `{sql}`: {}", notices.len());
+    }
+    let quiet =
+        stage.try_client("dbname=shop user=jane options='-c client_min_messages=warning'").await.unwrap();
+    assert_eq!(super::stage::one(&quiet, compares).await.unwrap(), "no row");
+}
