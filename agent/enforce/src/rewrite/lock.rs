@@ -50,8 +50,8 @@ impl Walker<'_> {
         if !self.class.multi() {
             self.ahead.extend([cursor, close]);
             for relation in node.children("relations") {
-                let (start, end) = self.named_at(relation)?;
-                self.edit(start, end, "pg_catalog.pg_class");
+                let at = self.named_at(relation)?;
+                self.edit(at.start, at.end, "pg_catalog.pg_class");
             }
             return Ok(true);
         }
