@@ -24,11 +24,7 @@ impl Walker<'_> {
                 self.walk(node, "", "")
             }
             "ExplainStmt" => self.explain(node),
-            "DeclareCursorStmt" => {
-                self.deferred = true;
-                self.wrapped(node)
-            }
-            "PrepareStmt" => {
+            "DeclareCursorStmt" | "PrepareStmt" => {
                 self.deferred = true;
                 self.wrapped(node)
             }
