@@ -15,6 +15,7 @@ pub mod page;
 mod pattern;
 mod request;
 mod silence;
+mod steered;
 mod unused;
 
 pub use document::*;
@@ -27,6 +28,7 @@ pub use opening::*;
 pub use pattern::*;
 pub use request::*;
 pub use silence::*;
+pub use steered::*;
 pub use unused::{NOT_RULES, NotARule};
 
 use daam_diagnostic::{Applicability, Diagnostic, Location, RuleCode, Severity};
@@ -160,6 +162,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         PATTERN_RULES,
         MASK_RULES,
         FILTER_RULES,
+        STEERED_RULES,
         GRANT_RULES,
         EXPOSURE_RULES,
         REQUEST_RULES,

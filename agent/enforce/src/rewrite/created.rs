@@ -20,8 +20,12 @@ impl Walker<'_> {
     }
 
     fn is_free(&self, node: &Node, name: &str) -> Result<(), Refusal> {
-        let relations = self.ctx.catalog.relations.keys().chain(self.ctx.plan.sequences());
-        let hidden = relations.chain(self.ctx.catalog.types.keys()).find(|known| known.name.as_str() == name);
+        let catalog = self.ctx.catalog;
+        let columns = catalog.relations.values().flat_map(|relation| &relation.columns);
+        let sequences = columns.filter_map(|column| column.sequence.as_ref());
+        let known = catalog.relations.keys().chain(catalog.types.keys()).chain(sequences);
+        let mut known = known.chain(self.ctx.plan.sequences());
+        let hidden = known.find(|known| known.name.as_str() == name);
         let hidden = match hidden {
             Some(hidden) => hidden.to_string(),
             None if name.starts_with("pg_") || is_built_in_type(name) => format!("pg_catalog.{name}"),

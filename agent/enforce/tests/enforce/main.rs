@@ -1,6 +1,8 @@
 //! The plan and the rewriter, as text and against a real PostgreSQL.
 
 #[cfg(test)]
+mod behind;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod identity;

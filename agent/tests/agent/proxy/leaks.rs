@@ -1,6 +1,6 @@
 //! What must not come out, though PostgreSQL itself would let it.
 
-use super::stage::{Raw, Stage, code, masked, message, one, open};
+use super::stage::{Raw, Stage, code, masked, message, one, open, writing};
 use crate::world::eventually;
 use daam_model::Mask;
 use daam_model::SessionLimits;
@@ -220,4 +220,16 @@ async fn operators_of_ones_own_are_not_shown_the_common_values_of_masked_columns
         }
     }
     assert!(judged >= 12, "most of the views are there: {judged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_words_about_its_own_work_count_no_hidden_rows() {
+    for (set, heard_of) in [(masked(), true), (writing(), false)] {
+        let stage = Stage::new(set).await;
+        let mut raw = stage.raw().await;
+        heard(&mut raw, "SET debug_print_plan = on").await;
+        heard(&mut raw, "SET client_min_messages = log").await;
+        let said = heard(&mut raw, "SELECT count(*) FROM orders WHERE total > 1").await;
+        assert_eq!(said.contains("plan_rows"), heard_of, "{said}");
+    }
 }

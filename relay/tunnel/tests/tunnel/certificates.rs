@@ -130,18 +130,18 @@ async fn a_self_signed_certificate_names_nobody() {
 }
 
 /// Valid from in an hour.
-fn tomorrow(ca: &daam_identity::CertificateAuthority, principal: &Principal) -> crate::world::Papers {
+fn tomorrow(ca: &CertificateAuthority, principal: &Principal) -> Papers {
     let (key_pem, csr_pem) = daam_identity::make_csr().unwrap();
     let issued =
-        ca.issue(&csr_pem, principal, crate::world::now() + 3600, crate::world::now() + 7200).unwrap();
-    crate::world::Papers { cert_pem: issued.pem.clone(), key_pem, issued }
+        ca.issue(&csr_pem, principal, now() + 3600, now() + 7200).unwrap();
+    Papers { cert_pem: issued.pem.clone(), key_pem, issued }
 }
 
 #[tokio::test]
 async fn an_agent_whose_certificate_is_not_valid_yet_is_refused_with_a_word_about_clocks() {
     let ca = authority();
     let agents = tomorrow(&ca, &Principal::Agent(agent()));
-    let listener = crate::world::listener_with(agents, ca.cert_pem()).await;
+    let listener = listener_with(agents, ca.cert_pem()).await;
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let said = refusal(plan(&ca, &own, &listener)).await;
     assert!(said.contains("not valid yet") && said.contains("clock"), "{said}");
