@@ -231,7 +231,7 @@ async fn functions_that_look_for_names_where_their_caller_says_are_told_apart() 
     // `twice` of the fixture is one, too.
     assert_eq!(
         steerable,
-        ["calls", "callers", "nothing", "only_built_in", "temporary_first", "temporary_first_too", "twice"]
+        ["callers", "calls", "nothing", "only_built_in", "temporary_first", "temporary_first_too", "twice"]
     );
     let known = |name: &str| {
         let found = catalog.functions.values().find(|function| function.name.name.as_str() == name);

@@ -5,7 +5,7 @@ use daam_catalog::{Catalog, FunctionKind, Identifier, RelationName, SearchPath};
 
 const VIEWS: &str = "
 CREATE FUNCTION public.peek() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT email FROM public.users LIMIT 1';
-CREATE FUNCTION public.peek_pinned() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+CREATE FUNCTION public.peek_pinned() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   AS 'SELECT email FROM public.users LIMIT 1';
 CREATE FUNCTION public.standard(bigint) RETURNS text LANGUAGE sql STABLE
   BEGIN ATOMIC SELECT email FROM public.users WHERE id = $1; END;

@@ -51,7 +51,8 @@ fn a_control_plane_that_does_not_answer_is_named() {
 #[test]
 fn login_without_a_terminal_and_without_a_token_asks_for_a_file() {
     let home = tempfile::tempdir().unwrap();
-    let outcome = daam(home.path(), &["login", "--control-plane", "https://daam.example"]).unwrap();
+    let outcome =
+        daam(home.path(), &["login", "--ask-token", "--control-plane", "https://daam.example"]).unwrap();
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.err.contains("--token-file"), "{}", outcome.err);
 }

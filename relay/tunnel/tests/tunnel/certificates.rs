@@ -132,8 +132,7 @@ async fn a_self_signed_certificate_names_nobody() {
 /// Valid from in an hour.
 fn tomorrow(ca: &CertificateAuthority, principal: &Principal) -> Papers {
     let (key_pem, csr_pem) = daam_identity::make_csr().unwrap();
-    let issued =
-        ca.issue(&csr_pem, principal, now() + 3600, now() + 7200).unwrap();
+    let issued = ca.issue(&csr_pem, principal, now() + 3600, now() + 7200).unwrap();
     Papers { cert_pem: issued.pem.clone(), key_pem, issued }
 }
 
