@@ -1,7 +1,7 @@
 //! Access that people asked for and others approved: what of it is in force, for whom and until when.
 //!
 //! The control plane says who asked and who approved; the signed bundle says what may be asked for, by whom, for how long
-//! and who decides. [`judge`] holds the one against the other and the directory, and only it makes an [`Admitted`]. Times
+//! and who decides. [`judge()`] holds the one against the other and the directory, and only it makes an [`Admitted`]. Times
 //! are kept here, by a [`Ledger`], against two clocks. Whatever is missing, unknown or too much refuses a grant whole.
 
 mod asked;
