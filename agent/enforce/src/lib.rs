@@ -6,8 +6,8 @@
 //! Pure: SQL text in, SQL text out; no connection, clock or environment.
 //!
 //! What remains visible, because PostgreSQL shows it to everyone or must act on it: names, comments, defaults and
-//! constraint texts in the catalogues; whether a unique or referenced value exists; and row counts that
-//! `EXPLAIN ANALYZE` prints for a row filter. A statement nested deeper than 6,000 parse-tree levels (2,900
+//! constraint texts in the catalogues; whether a unique or referenced value exists; and which plan the planner
+//! chose. A statement nested deeper than 6,000 parse-tree levels (2,900
 //! chained `||`) is refused (SQLSTATE 54001).
 
 pub mod edit;

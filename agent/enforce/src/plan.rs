@@ -192,6 +192,11 @@ impl SessionPlan {
         &self.functions
     }
 
+    /// Whether there is a table of which the session does not see all rows.
+    pub fn hides_rows(&self) -> bool {
+        self.protected.values().any(ProtectedTable::is_filtered)
+    }
+
     /// Sequences that may be read: those behind columns that are read as they are, all rows of them.
     pub fn sequences(&self) -> &BTreeSet<RelationName> {
         &self.sequences

@@ -4,7 +4,6 @@ use super::core::{Core, End, now};
 use super::names::Outcome;
 use super::note::{Note, Purpose};
 use super::withhold::Verdict;
-use daam_enforce::ProtectedTable;
 use daam_pgwire::frame::Piece;
 use daam_pgwire::pipeline::{OutOfStep, Reply};
 use daam_pgwire::{Frame, Report, TransactionStatus, backend, sqlstate};
@@ -169,7 +168,7 @@ impl Core {
         // What the server says of its own work, such as the plans of `debug_print_plan`, counts rows that are not seen.
         let of_the_server =
             report.get(b'V').is_some_and(|severity| severity == b"LOG" || severity.starts_with(b"DEBUG"));
-        if of_the_server && self.policy.plan.protected().values().any(ProtectedTable::is_filtered) {
+        if of_the_server && self.policy.plan.hides_rows() {
             return Ok(());
         }
         let nested = self.may_write_behind();

@@ -10,7 +10,7 @@
 //! Columns that are not copied get their defaults from the view, where they are put when it is created; an identity
 //! column takes what is copied, as it does in any COPY.
 
-use super::table::{ProtectedTable, ViewKind};
+use super::table::{ProtectedColumn, ProtectedTable, ViewKind};
 use super::views;
 use daam_catalog::{Identifier, RelationKind, RelationName};
 use daam_model::Verb;
@@ -28,9 +28,13 @@ pub(crate) fn is_possible(table: &ProtectedTable) -> bool {
 
 /// The columns that can be copied in.
 pub(crate) fn columns(table: &ProtectedTable) -> Vec<&Identifier> {
+    copied(table).map(|column| &column.name).collect()
+}
+
+fn copied(table: &ProtectedTable) -> impl Iterator<Item = &ProtectedColumn> {
     let granted = table.verbs.get(&Verb::Insert);
-    let stored = table.columns.iter().filter(|column| !column.computed).map(|column| &column.name);
-    stored.filter(|name| granted.is_some_and(|granted| granted.contains(*name))).collect()
+    let stored = table.columns.iter().filter(|column| !column.computed);
+    stored.filter(move |column| granted.is_some_and(|granted| granted.contains(&column.name)))
 }
 
 /// The statements that make the view and its trigger.
@@ -40,11 +44,9 @@ pub(super) fn definitions(table: &ProtectedTable) -> Vec<String> {
     let target = views::qualified(table.view_for(Verb::Insert), &table.name);
     let columns: Vec<String> = columns(table).into_iter().map(Identifier::quoted).collect();
     // Of the table only the types: what does not name it cannot show it, in the planner's estimates either.
-    let empty = self::columns(table)
-        .into_iter()
-        .filter_map(|name| table.columns.iter().find(|column| &column.name == name));
-    let empty: Vec<String> =
-        empty.map(|column| format!("NULL::{} AS {}", column.data_type.sql, column.name.quoted())).collect();
+    let empty: Vec<String> = copied(table)
+        .map(|column| format!("NULL::{} AS {}", column.data_type.sql, column.name.quoted()))
+        .collect();
     let new: Vec<String> = columns.iter().map(|name| format!("NEW.{name}")).collect();
     let list = columns.join(", ");
     let body = format!(

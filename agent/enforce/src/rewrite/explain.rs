@@ -14,7 +14,7 @@ use daam_sql::Node;
 const WITHOUT_ESTIMATES: &str =
     "the plan is shown without estimates: they would tell of rows your row filter hides";
 
-impl<'a> Walker<'a> {
+impl Walker<'_> {
     pub(crate) fn explain(&mut self, node: &Node) -> Result<(), Refusal> {
         self.wrapped(node)?;
         let Some(object) = self.partly_seen.take() else { return Ok(()) };
@@ -49,7 +49,7 @@ impl<'a> Walker<'a> {
             |table: &&ProtectedTable| kinds.iter().any(|kind| view_name(*kind, &table.name) == own);
         match self.ctx.plan.protected().values().find(stands_for) {
             Some(table) => self.meets(table),
-            None if self.filtered().is_some() => {
+            None if self.ctx.plan.hides_rows() => {
                 self.partly_seen = Some(format!("`{own}`, which may read a table with a row filter"));
             }
             None => {}
@@ -58,14 +58,9 @@ impl<'a> Walker<'a> {
 
     /// Notes that the statement runs what SQL's PREPARE prepared.
     pub(crate) fn meets_prepared(&mut self) {
-        if self.filtered().is_some() {
+        if self.ctx.plan.hides_rows() {
             self.partly_seen = Some("a prepared statement".to_owned());
         }
-    }
-
-    /// A table of which the session does not see all rows.
-    pub(crate) fn filtered(&self) -> Option<&'a ProtectedTable> {
-        self.ctx.plan.protected().values().find(|table| table.is_filtered())
     }
 
     fn without_costs(&mut self, node: &Node) -> Result<(), Refusal> {

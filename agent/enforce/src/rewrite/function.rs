@@ -41,10 +41,8 @@ impl Walker<'_> {
         let (Some(name), schema) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
         let runs_text =
             RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if counts(name) && self.filtered().is_some() {
-            let message =
-                format!("function `{name}` is not available here: it counts rows that your row filter hides");
-            return Err(self.at(node, refuse::denied(message, Some("ask a database administrator"))));
+        if counts(name) && self.ctx.plan.hides_rows() {
+            return Err(self.at(node, refuse::counting(&format!("function `{name}`"))));
         }
         if runs_text && self.ctx.plan.limits().procedural != Some(true) {
             let message = format!("function `{name}` runs text as SQL, which no policy allows you");

@@ -25,6 +25,12 @@ pub(crate) fn unsupported(message: impl Into<String>, hint: &str) -> Refusal {
     Refusal { sqlstate: "0A000", ..denied(message, Some(hint)) }
 }
 
+/// What tells how many rows were visited, hidden ones too.
+pub(crate) fn counting(what: &str) -> Refusal {
+    let message = format!("{what} is not available here: it counts rows that your row filter hides");
+    denied(message, Some("ask a database administrator"))
+}
+
 /// A text the parser does not take.
 pub(crate) fn unreadable(sql: &str, error: &ParseError) -> Refusal {
     let before = daam_sql::place::of_error(sql, error).and_then(|byte| sql.get(..byte));

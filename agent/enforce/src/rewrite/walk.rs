@@ -253,11 +253,8 @@ impl<'a> Walker<'a> {
         }
         match meaning {
             Meaning::Known(name) => Ok(Some(name)),
-            Meaning::System if name::counts_visits(node.text("relname")) && self.filtered().is_some() => {
-                let name = node.text("relname");
-                let message =
-                    format!("`{name}` is not available here: it counts rows that your row filter hides");
-                Err(self.at(node, refuse::denied(message, Some("ask a database administrator"))))
+            Meaning::System if name::counts_visits(node.text("relname")) && self.ctx.plan.hides_rows() => {
+                Err(self.at(node, refuse::counting(&format!("`{}`", node.text("relname")))))
             }
             Meaning::System | Meaning::Temporary => Ok(None),
             Meaning::Unknown(name) => Err(self.at(node, refuse::relation(self.ctx.plan, &name, None))),
