@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{connect, console, databases, dev, doctor, login, lsp, output, policy, status};
+use crate::{audit, connect, console, databases, dev, doctor, login, lsp, output, policy, status};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,6 +57,9 @@ enum Command {
     /// The keys whose signatures agents accept.
     #[command(subcommand)]
     Trust(policy::TrustCommand),
+    /// The organization's audit: search it, take it out, check that nobody changed it.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Serve an editor: findings, hovers, completion and quick fixes for policies.
     Lsp(lsp::LspArgs),
     /// A sandbox on this machine: control plane, relay, agent, PostgreSQL and your policies.
@@ -115,6 +118,7 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Policy(command) => policy::run(command).await,
         Command::Schema(command) => policy::run_schema(command).await,
         Command::Trust(command) => policy::run_trust(&command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Lsp(args) => lsp::run(&args).await,
         Command::Dev(command) => dev::run(command).await.map(ExitCode::from),
     }

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::time::Duration;
 
+mod audit;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The control plane, seen with one token.

@@ -7,6 +7,7 @@
 //! as anybody through the real path.
 //! Deliberately absent: understanding of SQL, and decisions about access; both belong to the agent.
 
+pub mod audit;
 pub mod browser;
 pub mod client;
 pub mod command;

@@ -8,6 +8,7 @@ use crate::oidc::Outbound;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ pub struct App {
     bootstrap: Mutex<Option<BootstrapToken>>,
     base: OnceLock<Base>,
     outbound: Outbound,
+    checkpoint_file: Option<PathBuf>,
     stop: CancellationToken,
 }
 
@@ -29,16 +31,22 @@ impl App {
         (db, vault): (Db, Vault),
         clock: Clock,
         bootstrap: Option<BootstrapToken>,
-        outbound: Outbound,
+        (outbound, checkpoint_file): (Outbound, Option<PathBuf>),
     ) -> Self {
         let bootstrap = Mutex::new(bootstrap);
         let stop = CancellationToken::new();
-        Self { db, vault, clock, hub: Hub::default(), bootstrap, base: OnceLock::new(), outbound, stop }
+        let (hub, base) = (Hub::default(), OnceLock::new());
+        Self { db, vault, clock, hub, bootstrap, base, outbound, checkpoint_file, stop }
     }
 
     /// Asks addresses that tenants name.
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.outbound
+    }
+
+    /// Where checkpoints of the audit are added for somebody else to keep.
+    pub(crate) fn checkpoint_file(&self) -> Option<&Path> {
+        self.checkpoint_file.as_deref()
     }
 
     /// Where people reach us. Said once, when it is known where we listen.

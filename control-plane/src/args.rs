@@ -109,6 +109,9 @@ pub struct Serve {
     /// Let organizations name identity providers inside the network this runs in.
     #[arg(long)]
     pub allow_private_providers: bool,
+    /// Add every signed checkpoint of the audit to this file, for somebody else to keep.
+    #[arg(long, value_name = "FILE")]
+    pub audit_checkpoints: Option<PathBuf>,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -140,7 +143,8 @@ impl Serve {
             _ => Transport::Loopback,
         };
         let private_providers = self.allow_private_providers;
-        Config { private_providers, ..self.data.config(self.listen, transport) }
+        let checkpoint_file = self.audit_checkpoints.clone();
+        Config { private_providers, checkpoint_file, ..self.data.config(self.listen, transport) }
     }
 }
 
@@ -154,6 +158,7 @@ impl Data {
             transport,
             public_url: self.public_url.clone(),
             private_providers: false,
+            checkpoint_file: None,
             clock: Clock::system(),
         }
     }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::Who;
 use crate::problem::Refusal;
-use crate::routes::{Route, SMALL, Surface, audit as audit_routes};
+use crate::routes::{Route, SMALL, Surface, audit as audit_routes, evidence as evidence_routes};
 use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -69,6 +69,8 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET", "/agents/{id}", Who::Overseer, get(agents::show)),
         route("GET", "/connections", Who::Overseer, get(agents::connections)),
         route("GET", "/audit", Who::Overseer, get(audit::show)),
+        route("GET", "/audit/log", Who::Overseer, get(evidence_routes::log)),
+        route("POST", "/audit/retention", Who::Admin, post(audit::keep)),
         route("GET", "/audit/export", Who::Overseer, get(audit_routes::export)),
         route("GET", "/members", Who::Overseer, get(members::list)),
         route("POST", "/members/invite", Who::Admin, post(members::invite)),

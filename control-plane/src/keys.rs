@@ -1,4 +1,4 @@
-//! An organization's CA, ticket key and freshness key: made once, sealed in the store, opened only to sign.
+//! An organization's CA, ticket key, freshness key and audit key: made once, sealed in the store, opened only to sign.
 
 use crate::app::App;
 use crate::problem::Refusal;
@@ -26,9 +26,9 @@ pub enum KeyError {
     /// The ticket key.
     #[error("the ticket key failed")]
     Ticket(#[from] TicketError),
-    /// The freshness key.
-    #[error("the freshness key failed")]
-    Freshness(#[from] daam_bundle::KeyError),
+    /// A signing key.
+    #[error("a signing key failed")]
+    Signing(#[from] daam_bundle::KeyError),
     /// Sealing.
     #[error("a key could not be sealed or opened")]
     Vault(#[from] VaultError),
@@ -77,6 +77,20 @@ pub(crate) async fn freshness(app: &App, scope: &TenantScope) -> Result<SigningK
             .await?;
     }
     let stored = app.db().freshness_key(scope).await?.ok_or(StoreError::Decode("freshness key"))?;
+    Ok(SigningKey::from_pem(&app.vault().open(&place, &stored.sealed)?)?)
+}
+
+/// The key that signs checkpoints of the audit; made when it is first needed.
+pub(crate) async fn audit(app: &App, scope: &TenantScope) -> Result<SigningKey, KeyError> {
+    let place = format!("{}/audit", scope.org());
+    if app.db().audit_key(scope).await?.is_none() {
+        let key = SigningKey::generate()?;
+        let sealed = app.vault().seal(&place, &key.to_pem()?)?;
+        app.db()
+            .add_audit_key(scope, &OrgKey { public: key.public().to_base64(), sealed }, app.now())
+            .await?;
+    }
+    let stored = app.db().audit_key(scope).await?.ok_or(StoreError::Decode("audit key"))?;
     Ok(SigningKey::from_pem(&app.vault().open(&place, &stored.sealed)?)?)
 }
 

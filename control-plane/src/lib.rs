@@ -20,6 +20,7 @@ mod body;
 mod bootstrap_token;
 mod clock;
 mod console;
+mod evidence;
 mod keys;
 mod name;
 mod oidc;

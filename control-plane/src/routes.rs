@@ -22,6 +22,7 @@ mod certificates;
 mod connect;
 mod databases;
 mod enrolment;
+pub(crate) mod evidence;
 pub(crate) mod invites;
 pub(crate) mod providers;
 pub(crate) mod relays;
@@ -115,6 +116,12 @@ fn api() -> Vec<Route> {
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/audit", Who::Overseer, get(audit::search)),
         route("GET", "/v1/audit/export", Who::Overseer, get(audit::export)),
+        route("GET", "/v1/audit/log", Who::Overseer, get(evidence::log)),
+        route("GET", "/v1/audit/checkpoints", Who::Overseer, get(evidence::checkpoints)),
+        route("POST", "/v1/audit/checkpoints", Who::Overseer, post(evidence::make)),
+        route("GET", "/v1/audit/key", Who::Overseer, get(evidence::key)),
+        route("GET", "/v1/audit/retention", Who::Overseer, get(evidence::retention)),
+        route("PUT", "/v1/audit/retention", Who::Admin, put(evidence::keep)),
         route("GET", "/v1/agents", Who::Overseer, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agents/{id}/audit", Who::Overseer, get(agents::audit)),

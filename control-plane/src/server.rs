@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::base::Base;
 use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
+use crate::evidence;
 use crate::oidc::Outbound;
 use crate::problem::Refusal;
 use crate::routes::{self, router};
@@ -62,6 +63,8 @@ pub struct Config {
     pub public_url: Option<Base>,
     /// Whether identity providers may be inside the operator's own network.
     pub private_providers: bool,
+    /// Where signed checkpoints of the audit are added, one per line.
+    pub checkpoint_file: Option<PathBuf>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -119,6 +122,7 @@ pub struct Server {
     app: Arc<App>,
     task: AbortOnDropHandle<()>,
     listening: AbortOnDropHandle<()>,
+    looking_after: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -147,7 +151,8 @@ impl Server {
             }
         };
         let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
-        Ok(Self { address, app, task, listening })
+        let looking_after = AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app))));
+        Ok(Self { address, app, task, listening, looking_after })
     }
 
     /// Where it listens.
@@ -178,6 +183,7 @@ impl Server {
         }
         drop(self.task);
         drop(self.listening);
+        drop(self.looking_after);
         drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
     }
 }
@@ -253,5 +259,6 @@ async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
     }
     let outbound =
         Outbound::new(config.private_providers).map_err(|error| StartError::Outbound(Box::new(error)))?;
+    let outbound = (outbound, config.checkpoint_file.clone());
     Ok(App::new((db, vault), config.clock.clone(), bootstrap, outbound))
 }

@@ -2,7 +2,7 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["login"],
     &["databases"],
@@ -12,6 +12,10 @@ const COMMANDS: [&[&str]; 19] = [
     &["status"],
     &["doctor"],
     &["lsp"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["audit", "key"],
+    &["audit", "search"],
     &["dev", "up"],
     &["dev", "psql"],
     &["dev", "run"],

@@ -27,6 +27,10 @@
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
 //! | GET `/v1/audit?text=&action=&since=&until=&before=&limit=` | | [`AuditEntry`] list | admin, auditor |
 //! | GET `/v1/audit/export?format=csv\|jsonl` | | the same as a file | admin, auditor |
+//! | GET `/v1/audit/log` | | the whole log as evidence, JSON lines | admin, auditor |
+//! | GET/POST `/v1/audit/checkpoints` | | signed checkpoints / the latest, made now | admin, auditor |
+//! | GET `/v1/audit/key` | | [`AuditKey`] | admin, auditor |
+//! | GET/PUT `/v1/audit/retention` | [`AuditRetention`] | the same | admin, auditor / admin |
 //! | GET `/v1/agents` | | [`Agent`] list | admin, auditor |
 //! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
@@ -36,8 +40,10 @@
 //! | GET `/v1/ca` | | the CA, PEM | any token |
 //! | GET `/healthz` | | | anyone |
 
+mod audit;
 mod sign_in;
 
+pub use audit::{AuditKey, AuditRetention};
 pub use sign_in::{
     DeviceSignIn, FetchSignIn, NewDeviceSignIn, NewProvider, Provider, ProviderRules, SignInPolicy, SignedIn,
 };

@@ -2,39 +2,18 @@
 //! an edited, reordered or removed entry shows. Entries name things, never secrets or rows.
 
 use crate::db::{Db, Tx, run, statements};
-use crate::secret::hex;
 use crate::{StoreError, TenantScope, UserAuth};
-use sha2::{Digest as _, Sha256};
-
-const DOMAIN: &[u8] = b"daam audit v1";
+pub use daam_ledger::Entry as AuditEntry;
+use daam_ledger::Hash;
 
 statements! {
     NEXT = "UPDATE organizations SET audit_seq = audit_seq + 1 WHERE id = $1 RETURNING audit_seq, audit_head";
     ADVANCE = "UPDATE organizations SET audit_head = $2 WHERE id = $1";
     INSERT = "INSERT INTO audit (org_id, seq, at, actor, action, target, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    LIST = "SELECT seq, at, actor, action, target, detail, hash FROM audit WHERE org_id = $1 ORDER BY seq";
     SEARCH = "SELECT seq, at, actor, action, target, detail FROM audit WHERE org_id = $1 AND seq < $2 \
               AND (CAST($3 AS TEXT) IS NULL OR LOWER(actor || ' ' || action || ' ' || target || ' ' || detail) LIKE $3 ESCAPE '!') \
               AND (CAST($4 AS TEXT) IS NULL OR action LIKE $4 ESCAPE '!') \
               AND at >= $5 AND at <= $6 ORDER BY seq DESC LIMIT $7";
-    HEAD = "SELECT audit_head FROM organizations WHERE id = $1";
-}
-
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// 1, 2, 3 … per organization.
-    pub seq: i64,
-    /// Unix seconds.
-    pub at: i64,
-    /// Who.
-    pub actor: String,
-    /// Did what, e.g. `user.put`.
-    pub action: String,
-    /// To what.
-    pub target: String,
-    /// With what; may be empty.
-    pub detail: String,
 }
 
 /// What to look for; everything, unless narrowed.
@@ -77,7 +56,7 @@ pub(crate) async fn append(
         target: what.target.to_owned(),
         detail: what.detail.to_owned(),
     };
-    let hash = chain(&before, &scope.org_id, &entry);
+    let hash = entry.hash(hash_of(&before)?, &scope.org_id).to_string();
     run!(tx, execute ADVANCE, &scope.org_id, &hash)?;
     run!(tx, execute INSERT, &scope.org_id, seq, now, &entry.actor, &entry.action, &entry.target, &entry.detail, &hash)?;
     Ok(())
@@ -109,25 +88,6 @@ impl Db {
         append(&mut tx, by.scope(), happened, now).await?;
         tx.commit().await
     }
-
-    /// The whole audit of an organization, and whether its chain is whole.
-    pub async fn audit(&self, scope: &TenantScope) -> Result<(Vec<AuditEntry>, bool), StoreError> {
-        let mut tx = self.read_tx().await?;
-        let rows =
-            run!(&mut tx, all: (i64, i64, String, String, String, String, String), LIST, &scope.org_id)?;
-        let head = run!(&mut tx, optional: (String,), HEAD, &scope.org_id)?;
-        let mut before = String::new();
-        let mut whole = true;
-        let mut entries = Vec::with_capacity(rows.len());
-        for (wanted, (seq, at, actor, action, target, detail, hash)) in (1_i64..).zip(rows) {
-            let entry = AuditEntry { seq, at, actor, action, target, detail };
-            whole &= seq == wanted && chain(&before, &scope.org_id, &entry) == hash;
-            before = hash;
-            entries.push(entry);
-        }
-        whole &= head.is_some_and(|(head,)| head == before);
-        Ok((entries, whole))
-    }
 }
 
 /// A text that stands for itself in LIKE.
@@ -141,16 +101,10 @@ fn literal(text: &str) -> String {
     })
 }
 
-/// Every field is length-prefixed, so that no two entries encode alike.
-fn chain(before: &str, org_id: &str, entry: &AuditEntry) -> String {
-    let mut hash = Sha256::new();
-    hash.update(DOMAIN);
-    let seq = entry.seq.to_string();
-    let at = entry.at.to_string();
-    for field in [before, org_id, &seq, &at, &entry.actor, &entry.action, &entry.target, &entry.detail] {
-        hash.update(field.len().to_string().as_bytes());
-        hash.update(b":");
-        hash.update(field.as_bytes());
+/// As stored: the beginning is an empty text.
+fn hash_of(text: &str) -> Result<Option<Hash>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
     }
-    hex(&hash.finalize())
+    Hash::parse(text).map(Some).ok_or(StoreError::Decode("audit hash"))
 }

@@ -14,6 +14,7 @@ mod certificates;
 mod db;
 mod enrolment;
 mod error;
+mod evidence;
 mod identity;
 mod members;
 mod observations;
@@ -37,6 +38,7 @@ pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
 pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
+pub use evidence::{Checkpointed, DueOrganization, LogPart};
 pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
@@ -59,6 +61,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         bundles::ALL,
         certificates::ALL,
         enrolment::ALL,
+        evidence::ALL,
         identity::ALL,
         members::ALL,
         observations::ALL,

@@ -110,7 +110,13 @@ pub(crate) async fn every_page_keeps_tenants_apart(world: World) {
         };
         let own = matches!(
             route.path,
-            "/tokens" | "/members/invite" | "/device" | "/program" | "/providers" | "/providers/policy"
+            "/audit/retention"
+                | "/tokens"
+                | "/members/invite"
+                | "/device"
+                | "/program"
+                | "/providers"
+                | "/providers/policy"
         );
         let named = route.path.contains('{') || route.path == "/switch";
         match answer.status.as_u16() {

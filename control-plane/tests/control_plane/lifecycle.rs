@@ -71,6 +71,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         transport: Transport::Loopback,
         public_url: None,
         private_providers: false,
+        checkpoint_file: None,
 
         clock: daam_control_plane::Clock::system(),
     };

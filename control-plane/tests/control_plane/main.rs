@@ -14,6 +14,7 @@ mod certificates;
 mod connect;
 mod console;
 mod enrolment;
+mod evidence;
 mod lifecycle;
 mod link;
 mod members;
@@ -84,6 +85,7 @@ contract![
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
     link::a_removed_agent_is_out_at_once,
+    evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
     audit::what_an_agent_recorded_is_stored_once_and_confirmed,
     audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,

@@ -154,6 +154,10 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/identity-providers"
             | "/v1/audit"
             | "/v1/audit/export"
+            | "/v1/audit/log"
+            | "/v1/audit/checkpoints"
+            | "/v1/audit/key"
+            | "/v1/audit/retention"
             | "/v1/agents"
             | "/v1/agents/{id}/audit"
             | "/v1/relays"
@@ -161,10 +165,18 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/ca"
             | "/v1/whoami",
         ) => Foreign::Silent,
-        ("PUT", "/v1/users/{email}" | "/v1/trust" | "/v1/relay/address" | "/v1/sign-in-policy")
+        (
+            "PUT",
+            "/v1/audit/retention"
+            | "/v1/users/{email}"
+            | "/v1/trust"
+            | "/v1/relay/address"
+            | "/v1/sign-in-policy",
+        )
         | (
             "POST",
             "/v1/tokens"
+            | "/v1/audit/checkpoints"
             | "/v1/invites"
             | "/v1/console-link"
             | "/v1/identity-providers"

@@ -89,6 +89,7 @@ impl World {
             transport: Transport::Loopback,
             public_url: None,
             private_providers,
+            checkpoint_file: None,
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();

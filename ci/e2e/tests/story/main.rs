@@ -8,6 +8,7 @@ mod bypass;
 mod bypass_live;
 mod connecting;
 mod documents;
+mod evidence;
 mod live_policy;
 mod masking;
 mod misfortune;

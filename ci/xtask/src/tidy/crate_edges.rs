@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 20] = [
+const OURS: [(&str, &[&str]); 21] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
@@ -21,7 +21,8 @@ const OURS: [(&str, &[&str]); 20] = [
     ("daam-bundle", &["daam-model", "daam-catalog"]),
     ("daam-enforce", &["daam-model", "daam-catalog", "daam-sql"]),
     ("daam-compiler", &["daam-diagnostic", "daam-catalog", "daam-sql", "daam-model", "daam-bundle"]),
-    ("daam-store", &["daam-api"]),
+    ("daam-ledger", &["daam-bundle"]),
+    ("daam-store", &["daam-api", "daam-ledger"]),
     ("daam-relay", &["daam-tunnel", "daam-identity", "daam-api"]),
     (
         "daam-control-plane",
@@ -33,6 +34,7 @@ const OURS: [(&str, &[&str]); 20] = [
             "daam-compiler",
             "daam-identity",
             "daam-audit",
+            "daam-ledger",
             "daam-store",
             "daam-api",
         ],
@@ -66,6 +68,7 @@ const OURS: [(&str, &[&str]); 20] = [
             "daam-pgwire",
             "daam-tunnel",
             "daam-identity",
+            "daam-ledger",
             "daam-api",
             "daam-postgres",
         ],
@@ -86,7 +89,7 @@ const CONFINED: [(&str, &[&str]); 7] = [
 ];
 
 /// Packages that may not even depend on a runtime or a network stack.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "daam-diagnostic",
     "daam-catalog",
     "daam-sql",
@@ -97,6 +100,7 @@ const PURE: [&str; 11] = [
     "daam-pgwire",
     "daam-audit",
     "daam-identity",
+    "daam-ledger",
     "daam-api",
 ];
 const IO: [&str; 7] = ["tokio", "quinn", "sqlx", "axum", "reqwest", "tokio-postgres", "tokio-tungstenite"];

@@ -5,7 +5,7 @@ use crate::tree::SourceFile;
 use std::path::Path;
 
 /// Folders of the pure crates.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "compiler/diagnostic/src",
     "compiler/catalog/src",
     "compiler/sql/src",
@@ -16,6 +16,7 @@ const PURE: [&str; 11] = [
     "agent/audit/src",
     "agent/enforce/src",
     "control-plane/identity/src",
+    "control-plane/ledger/src",
     "control-plane/api/src",
 ];
 

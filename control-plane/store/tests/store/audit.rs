@@ -1,7 +1,10 @@
 //! The audit.
 
 use crate::engine::{NOW, admin, agent, put, sqlite};
-use daam_store::Db;
+use daam_bundle::SigningKey;
+use daam_ledger::{Fault, Found, Signed, Verifier};
+use daam_store::{Checkpointed, Db, TenantScope};
+use std::path::Path;
 
 pub(crate) async fn every_change_is_in_the_audit_and_the_chain_is_whole(db: Db) {
     let ana = admin(&db, "calm-otter").await;
@@ -16,20 +19,156 @@ pub(crate) async fn every_change_is_in_the_audit_and_the_chain_is_whole(db: Db) 
     assert_eq!(entries[1].target, "bo@x.org");
 }
 
-#[tokio::test]
-async fn an_edited_or_missing_entry_shows() {
-    for tampering in [
-        "UPDATE audit SET target = 'eve@x.org' WHERE seq = 2",
-        "DELETE FROM audit WHERE seq = 2",
-        "DELETE FROM audit WHERE seq = 3",
-    ] {
-        let (db, dir) = sqlite().await;
-        let ana = admin(&db, "calm-otter").await;
-        put(&db, &ana, "bo@x.org", false).await;
-        put(&db, &ana, "cy@x.org", false).await;
-        assert!(db.audit(ana.scope()).await.unwrap().1);
-        let file = sqlx::SqlitePool::connect(dir.path().join("daam.db").to_str().unwrap()).await.unwrap();
-        sqlx::query(tampering).execute(&file).await.unwrap();
-        assert!(!db.audit(ana.scope()).await.unwrap().1, "{tampering}");
+/// Signs what there is.
+async fn signed(db: &Db, scope: &TenantScope, key: &SigningKey, at: i64) -> Checkpointed {
+    let trusted = |signed: &Signed| signed.verify(&key.public()).is_ok();
+    db.checkpoint(scope, trusted, |tip| tip.checkpoint(scope.org(), at).sign(key), at).await.unwrap()
+}
+
+async fn checkpoint(db: &Db, scope: &TenantScope, key: &SigningKey, at: i64) -> Signed {
+    match signed(db, scope, key, at).await {
+        Checkpointed::Signed(signed) => signed,
+        other => panic!("not signed: {other:?}"),
     }
+}
+
+/// The log as somebody else reads it.
+async fn verify(
+    db: &Db,
+    scope: &TenantScope,
+    key: &SigningKey,
+    kept: impl IntoIterator<Item = Signed>,
+) -> Result<Found, Fault> {
+    let mut verifier = Verifier::new(key.public(), kept);
+    let mut after = None;
+    loop {
+        let part = db.audit_log(scope, after).await.unwrap();
+        for line in part.lines {
+            verifier.read(line.write().trim_end())?;
+        }
+        match part.next {
+            Some(seq) => after = Some(seq),
+            None => return verifier.finish(),
+        }
+    }
+}
+
+pub(crate) async fn a_log_verifies_by_its_checkpoints_also_after_old_entries_went(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let eve = admin(&db, "sly-fox").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    assert_eq!(verify(&db, scope, &key, []).await, Err(Fault::Unsigned));
+    // More than one part of a log has.
+    for index in 0..600 {
+        db.keep_audit(&ana, Some(40), NOW + index).await.unwrap();
+    }
+    let first = checkpoint(&db, scope, &key, NOW + 600).await;
+    assert_eq!(first.unverified().size, 601);
+    assert!(matches!(signed(&db, scope, &key, NOW).await, Checkpointed::Present(same) if same == first));
+    let day = 86_400;
+    put(&db, &ana, "bo@x.org", false).await;
+    db.keep_audit(&ana, Some(50), NOW + day).await.unwrap();
+    let second = checkpoint(&db, scope, &key, NOW + day).await;
+    let found = verify(&db, scope, &key, [first.clone(), second.clone()]).await.unwrap();
+    assert_eq!((found.first, found.last, found.signed), (1, 603, 603));
+    assert_eq!(db.checkpoints(scope, None, 10).await.unwrap(), [second.clone(), first.clone()]);
+    assert_eq!(db.checkpoints(scope, Some(603), 10).await.unwrap().first(), Some(&first));
+    // A tenant has its own.
+    assert!(db.checkpoints(eve.scope(), None, 10).await.unwrap().is_empty());
+    let theirs = db.audit_log(eve.scope(), None).await.unwrap().lines;
+    assert_eq!(theirs.len(), 2, "{theirs:?}");
+
+    // What is older than the first checkpoint goes; later entries stay, because no checkpoint stands before them.
+    assert_eq!(db.cut_audit(scope, NOW, NOW + day).await.unwrap(), None, "nothing is old enough");
+    assert_eq!(db.cut_audit(scope, NOW + 700, NOW + day).await.unwrap(), Some(601));
+    assert_eq!(db.cut_audit(scope, NOW + 700, NOW + day).await.unwrap(), None);
+    let found = verify(&db, scope, &key, [first.clone(), second.clone()]).await.unwrap();
+    assert_eq!((found.first, found.last, found.signed), (602, 604, 603));
+    assert!(db.audit(scope).await.unwrap().1);
+    let third = checkpoint(&db, scope, &key, NOW + day).await;
+    assert_eq!(verify(&db, scope, &key, [second, third]).await.unwrap().signed, 604);
+    assert_eq!(db.audit(eve.scope()).await.unwrap().0.len(), 1, "another organization's stay");
+}
+
+/// Four entries; the first two signed by one checkpoint, all by another.
+async fn tampered(statements: &[&str]) -> (Result<Found, Fault>, Result<Found, Fault>, Checkpointed) {
+    let (db, dir) = sqlite().await;
+    let ana = admin(&db, "calm-otter").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    put(&db, &ana, "bo@x.org", false).await;
+    let first = checkpoint(&db, scope, &key, NOW).await;
+    put(&db, &ana, "cy@x.org", false).await;
+    put(&db, &ana, "di@x.org", false).await;
+    let second = checkpoint(&db, scope, &key, NOW).await;
+    assert_eq!(verify(&db, scope, &key, [first.clone()]).await.unwrap().signed, 4);
+    run(&dir.path().join("daam.db"), statements).await;
+    let alone = verify(&db, scope, &key, []).await;
+    let kept = verify(&db, scope, &key, [first, second]).await;
+    (alone, kept, signed(&db, scope, &key, NOW + 1).await)
+}
+
+async fn run(file: &Path, statements: &[&str]) {
+    let pool = sqlx::SqlitePool::connect(file.to_str().unwrap()).await.unwrap();
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn an_edited_reordered_or_missing_entry_shows() {
+    let swap = [
+        "UPDATE audit SET seq = 99 WHERE seq = 2",
+        "UPDATE audit SET seq = 2 WHERE seq = 3",
+        "UPDATE audit SET seq = 3 WHERE seq = 99",
+    ];
+    let cases: [(&[&str], Fault); 7] = [
+        (&["UPDATE audit SET target = 'eve@x.org' WHERE seq = 2"], Fault::Changed { seq: 2 }),
+        (&["UPDATE audit SET at = at - 1 WHERE seq = 4"], Fault::Changed { seq: 4 }),
+        (&["UPDATE audit SET hash = 'nonsense' WHERE seq = 3"], Fault::Changed { seq: 3 }),
+        (&swap, Fault::Changed { seq: 2 }),
+        (&["DELETE FROM audit WHERE seq = 3"], Fault::Missing { from: 3, to: 3 }),
+        (&["DELETE FROM audit WHERE seq = 1"], Fault::Missing { from: 1, to: 1 }),
+        (&["DELETE FROM audit WHERE seq = 4"], Fault::Truncated { last: 3, signed: 4 }),
+    ];
+    for (statements, fault) in cases {
+        let (alone, kept, _) = tampered(statements).await;
+        assert_eq!((alone.unwrap_err(), kept.unwrap_err()), (fault.clone(), fault), "{statements:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_short_with_all_its_traces_shows_to_whoever_kept_a_checkpoint() {
+    let (alone, kept, next) = tampered(&[
+        "DELETE FROM audit WHERE seq > 2",
+        "DELETE FROM audit_checkpoints WHERE size > 2",
+        "UPDATE organizations SET audit_seq = 2, audit_head = (SELECT hash FROM audit WHERE seq = 2)",
+    ])
+    .await;
+    assert!(alone.is_ok());
+    assert_eq!(kept, Err(Fault::Truncated { last: 2, signed: 4 }));
+    assert!(matches!(next, Checkpointed::Present(_)), "{next:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_not_signed() {
+    // Cut short after the last checkpoint, where only the counter beside the log knows.
+    let (db, dir) = sqlite().await;
+    let ana = admin(&db, "calm-otter").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    checkpoint(&db, scope, &key, NOW).await;
+    put(&db, &ana, "bo@x.org", false).await;
+    put(&db, &ana, "cy@x.org", false).await;
+    let file = dir.path().join("daam.db");
+    run(&file, &["DELETE FROM audit WHERE seq = 3"]).await;
+    let refused = signed(&db, scope, &key, NOW).await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Short { last: 2, counted: 3 })), "{refused:?}");
+    assert!(!db.audit(scope).await.unwrap().1);
+    // A checkpoint somebody put there is no place to go on from.
+    let other = SigningKey::generate().unwrap();
+    let refused = signed(&db, scope, &other, NOW).await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Cut { size: 1 })), "{refused:?}");
+    // Entries that are gone without a checkpoint in their place.
+    run(&file, &["UPDATE organizations SET audit_cut = 2", "DELETE FROM audit WHERE seq = 1"]).await;
+    assert!(verify(&db, scope, &key, []).await.is_err());
 }

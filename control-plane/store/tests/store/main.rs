@@ -82,4 +82,5 @@ contract![
     agent_audit::a_record_that_does_not_follow_is_refused_and_a_gap_stays_visible,
     agent_audit::a_new_chain_takes_over_and_tenants_see_their_own,
     audit::every_change_is_in_the_audit_and_the_chain_is_whole,
+    audit::a_log_verifies_by_its_checkpoints_also_after_old_entries_went,
 ];

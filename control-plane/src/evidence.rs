@@ -1,0 +1,75 @@
+//! Looks after the audit: has what was written signed, carries checkpoints off this database, and removes what is no
+//! longer kept. A log that is not whole is not signed, and said so in ours.
+
+use crate::app::App;
+use crate::keys::{self, KeyError};
+use daam_ledger::Signed;
+use daam_store::{Checkpointed, StoreError, TenantScope};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an entry may be without a signature over it.
+const EVERY: Duration = Duration::from_secs(300);
+const DAY_SECONDS: i64 = 86_400;
+
+/// Has everything signed that nobody signed yet.
+pub(crate) async fn checkpoint(app: &App, scope: &TenantScope) -> Result<Checkpointed, KeyError> {
+    let key = keys::audit(app, scope).await?;
+    let (public, now, org) = (key.public(), app.now(), scope.org());
+    let trusted = |signed: &Signed| signed.verify(&public).is_ok();
+    let made = app.db().checkpoint(scope, trusted, |tip| tip.checkpoint(org, now).sign(&key), now).await?;
+    match &made {
+        Checkpointed::Signed(signed) => carry_off(app, signed),
+        Checkpointed::Broken(fault) => {
+            tracing::error!(org, %fault, "the audit of an organization is not whole; it is not signed");
+        }
+        Checkpointed::Present(_) | Checkpointed::Empty => {}
+    }
+    Ok(made)
+}
+
+/// Until the server stops.
+pub(crate) async fn look_after(app: Arc<App>) {
+    let mut tick = tokio::time::interval(EVERY);
+    loop {
+        tokio::select! {
+            () = app.stop().cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = all(&app).await {
+            tracing::warn!(%error, "could not look after the audit; trying again");
+        }
+    }
+}
+
+async fn all(app: &App) -> Result<(), StoreError> {
+    for due in app.db().audits_due().await? {
+        let org = due.scope.org();
+        if let Err(error) = checkpoint(app, &due.scope).await {
+            tracing::warn!(org, %error, "could not sign an audit; trying again");
+        }
+        let Some(days) = due.keep_days else { continue };
+        let older_than = app.now().saturating_sub(days.saturating_mul(DAY_SECONDS));
+        if let Some(size) = app.db().cut_audit(&due.scope, older_than, app.now()).await? {
+            tracing::info!(org, size, "removed audit entries that are no longer kept");
+        }
+    }
+    Ok(())
+}
+
+/// Into a file that somebody else keeps, if there is one.
+fn carry_off(app: &App, signed: &Signed) {
+    let Some(file) = app.checkpoint_file() else { return };
+    if let Err(error) = add_line(file, signed) {
+        tracing::error!(file = %file.display(), %error, "could not carry off a checkpoint of the audit");
+    }
+}
+
+fn add_line(file: &Path, signed: &Signed) -> io::Result<()> {
+    let mut line = serde_json::to_vec(signed)?;
+    line.push(b'\n');
+    // One write, so that two servers do not mix their lines.
+    std::fs::OpenOptions::new().create(true).append(true).open(file)?.write_all(&line)
+}
