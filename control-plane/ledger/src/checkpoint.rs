@@ -118,7 +118,7 @@ mod tests {
         let signed = checkpoint().sign(&key);
         assert_eq!(signed.verify(&key.public()), Ok(&checkpoint()));
         let other = Hash::over(&[b"y"]);
-        let changes: [fn(&mut Checkpoint, Hash); 6] = [
+        let ways: [fn(&mut Checkpoint, Hash); 6] = [
             |c, _| c.org.push('s'),
             |c, _| c.org_id.push('1'),
             |c, _| c.size = 2,
@@ -126,10 +126,10 @@ mod tests {
             |c, _| c.head = None,
             |c, _| c.at += 1,
         ];
-        for change in changes {
-            let mut changed = signed.clone();
-            change(&mut changed.checkpoint, other);
-            assert!(changed.verify(&key.public()).is_err());
+        for change in ways {
+            let mut forged = signed.clone();
+            change(&mut forged.checkpoint, other);
+            assert!(forged.verify(&key.public()).is_err());
         }
         assert!(signed.verify(&SigningKey::generate().unwrap().public()).is_err());
         let mut odd = checkpoint();
