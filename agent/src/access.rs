@@ -4,7 +4,6 @@
 //! and who decides. [`judge()`] holds the one against the other and the directory, and only it makes an [`Admitted`]. Times
 //! are kept here, by a [`Ledger`], against two clocks. Whatever is missing, unknown or too much refuses a grant whole.
 
-mod asked;
 mod clock;
 mod judge;
 mod ledger;

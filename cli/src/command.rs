@@ -1,7 +1,7 @@
 //! The command line: what is asked for, and the exit code.
 
 use crate::error::{CliError, Doing as _, Exit};
-use crate::{audit, connect, console, databases, dev, doctor, login, lsp, output, policy, status};
+use crate::{audit, connect, console, databases, dev, doctor, login, lsp, output, policy, request, status};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,6 +48,15 @@ enum Command {
     Status(status::StatusArgs),
     /// Try every way to a database and say what to do where one fails.
     Doctor(doctor::DoctorArgs),
+    /// Ask for access that is not held by default.
+    #[command(subcommand)]
+    Request(request::RequestCommand),
+    /// List requests: yours, those that wait for you, or everybody's.
+    Requests(request::RequestsArgs),
+    /// Approve somebody's request.
+    Approve(request::ApproveArgs),
+    /// Deny somebody's request.
+    Deny(request::DenyArgs),
     /// Check, test, build, sign and publish policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -115,6 +124,10 @@ async fn obey(command: Command) -> Result<ExitCode, CliError> {
         Command::Run(args) => connect::run(args).await.map(ExitCode::from),
         Command::Status(args) => status::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(args).await.map(ExitCode::from),
+        Command::Request(command) => request::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Requests(args) => request::list(&args).await.map(|()| ExitCode::SUCCESS),
+        Command::Approve(args) => request::approve(&args).await.map(|()| ExitCode::SUCCESS),
+        Command::Deny(args) => request::deny(&args).await.map(|()| ExitCode::SUCCESS),
         Command::Policy(command) => policy::run(command).await,
         Command::Schema(command) => policy::run_schema(command).await,
         Command::Trust(command) => policy::run_trust(&command).await,

@@ -3,6 +3,10 @@
 //! A refusal is passed on in the control plane's own words. Plain HTTP is accepted only towards loopback: the
 //! bearer token would otherwise travel in the open.
 
+mod requests;
+
+pub use requests::Show;
+
 use crate::error::{CliError, Doing as _, Exit};
 use daam_api::v1;
 use reqwest::{Method, RequestBuilder, Url};

@@ -27,6 +27,7 @@ pub mod lsp;
 pub mod output;
 pub mod policy;
 pub mod remedy;
+pub mod request;
 pub mod status;
 
 pub use command::main;

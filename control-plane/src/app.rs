@@ -4,12 +4,14 @@ use crate::base::Base;
 use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
 use crate::hub::Hub;
+use crate::mail::Mailer;
 use crate::oidc::Outbound;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// The running control plane.
@@ -23,6 +25,8 @@ pub struct App {
     base: OnceLock<Base>,
     outbound: Outbound,
     checkpoint_file: Option<PathBuf>,
+    mailer: Option<Mailer>,
+    outbox: Notify,
     stop: CancellationToken,
 }
 
@@ -31,12 +35,21 @@ impl App {
         (db, vault): (Db, Vault),
         clock: Clock,
         bootstrap: Option<BootstrapToken>,
-        (outbound, checkpoint_file): (Outbound, Option<PathBuf>),
+        (outbound, mailer, checkpoint_file): (Outbound, Option<Mailer>, Option<PathBuf>),
     ) -> Self {
-        let bootstrap = Mutex::new(bootstrap);
-        let stop = CancellationToken::new();
-        let (hub, base) = (Hub::default(), OnceLock::new());
-        Self { db, vault, clock, hub, bootstrap, base, outbound, checkpoint_file, stop }
+        Self {
+            db,
+            vault,
+            clock,
+            hub: Hub::default(),
+            bootstrap: Mutex::new(bootstrap),
+            base: OnceLock::new(),
+            outbound,
+            mailer,
+            outbox: Notify::new(),
+            checkpoint_file,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// Asks addresses that tenants name.
@@ -47,6 +60,16 @@ impl App {
     /// Where checkpoints of the audit are added for somebody else to keep.
     pub(crate) fn checkpoint_file(&self) -> Option<&Path> {
         self.checkpoint_file.as_deref()
+    }
+
+    /// Writes letters, if the operator named a mail server.
+    pub(crate) fn mailer(&self) -> Option<&Mailer> {
+        self.mailer.as_ref()
+    }
+
+    /// Told when there may be something to deliver.
+    pub(crate) fn outbox(&self) -> &Notify {
+        &self.outbox
     }
 
     /// Where people reach us. Said once, when it is known where we listen.

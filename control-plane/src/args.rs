@@ -2,6 +2,7 @@
 
 use crate::base::Base;
 use crate::clock::Clock;
+use crate::mail::MailConfig;
 use crate::server::{Config, Transport};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -106,12 +107,19 @@ pub struct Serve {
     /// Listen in plain HTTP on an address others can reach, because a proxy in front does TLS.
     #[arg(long, conflicts_with = "tls_cert")]
     pub behind_tls_proxy: bool,
-    /// Let organizations name identity providers inside the network this runs in.
+    /// Let organizations name identity providers and webhooks inside the network this runs in.
     #[arg(long)]
     pub allow_private_providers: bool,
     /// Add every signed checkpoint of the audit to this file, for somebody else to keep.
     #[arg(long, value_name = "FILE")]
     pub audit_checkpoints: Option<PathBuf>,
+    /// Mail server for letters about access requests: `smtps://user:password@host` or
+    /// `smtp://user:password@host?tls=required`.
+    #[arg(long, value_name = "URL", env = "DAAM_SMTP_URL", hide_env_values = true, requires = "smtp_from")]
+    pub smtp_url: Option<String>,
+    /// Who letters come from.
+    #[arg(long, value_name = "ADDRESS", env = "DAAM_SMTP_FROM", requires = "smtp_url")]
+    pub smtp_from: Option<String>,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -144,7 +152,10 @@ impl Serve {
         };
         let private_providers = self.allow_private_providers;
         let checkpoint_file = self.audit_checkpoints.clone();
-        Config { private_providers, checkpoint_file, ..self.data.config(self.listen, transport) }
+        let mail = self.smtp_url.as_ref().zip(self.smtp_from.as_ref());
+        let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
+        let config = self.data.config(self.listen, transport);
+        Config { private_providers, mail, checkpoint_file, ..config }
     }
 }
 
@@ -159,6 +170,7 @@ impl Data {
             public_url: self.public_url.clone(),
             private_providers: false,
             checkpoint_file: None,
+            mail: None,
             clock: Clock::system(),
         }
     }

@@ -29,10 +29,12 @@ mod overview;
 mod path;
 mod programs;
 mod providers;
+mod requests;
 mod session;
 mod shell;
 mod sso;
 mod tokens;
+mod webhooks;
 
 pub(crate) use session::guard;
 
@@ -62,6 +64,17 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET", "/databases", Who::User, get(databases::list)),
         route("GET", "/databases/{db}", Who::User, get(databases::show)),
         route("GET", "/databases/{db}/policies/{policy}", Who::User, get(databases::policy)),
+        route("GET", "/requests", Who::User, get(requests::list)),
+        route("POST", "/requests", Who::User, post(requests::ask)),
+        route("POST", "/requests/tables", Who::User, post(requests::ask_tables)),
+        route("GET", "/requests/{id}", Who::User, get(requests::show)),
+        route("POST", "/requests/{id}/approve", Who::User, post(requests::approve)),
+        route("POST", "/requests/{id}/deny", Who::User, post(requests::deny)),
+        route("POST", "/requests/{id}/end", Who::User, post(requests::end)),
+        route("POST", "/requests/{id}/extend", Who::User, post(requests::extend)),
+        route("GET", "/webhooks", Who::Overseer, get(webhooks::list)),
+        route("POST", "/webhooks", Who::Admin, post(webhooks::create)),
+        route("POST", "/webhooks/{id}/remove", Who::Admin, post(webhooks::remove)),
         route("GET", "/tokens", Who::User, get(tokens::list)),
         route("POST", "/tokens", Who::User, post(tokens::create)),
         route("POST", "/tokens/{id}/delete", Who::User, post(tokens::remove)),

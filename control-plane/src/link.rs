@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+mod access;
 mod audit;
 mod observe;
 mod push;
@@ -200,6 +201,9 @@ impl Link {
             FromAgent::AuditBatch { chain, records } => {
                 let held = audit::store(&self.app, &self.agent, &chain, records).await?;
                 self.say(&held).await
+            }
+            FromAgent::AccessStatus { version, grants } => {
+                access::store(&self.app, &self.agent, version, grants).await
             }
             message => observe::store(&self.app, &self.agent, message).await,
         }

@@ -26,10 +26,12 @@ pub(crate) mod evidence;
 pub(crate) mod invites;
 pub(crate) mod providers;
 pub(crate) mod relays;
+mod requests;
 mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 /// Bodies of most routes.
 pub(crate) const SMALL: usize = 64 * 1024;
@@ -113,6 +115,17 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/databases/{db}/bundle", Who::Reader, get(bundles::show)),
         route("GET", "/v1/databases/{db}/schema", Who::Overseer, get(databases::schema)),
         route("GET", "/v1/databases", Who::User, get(databases::list)),
+        route("GET", "/v1/databases/{db}/requestable", Who::User, get(requests::requestable)),
+        route("POST", "/v1/requests", Who::User, post(requests::create)),
+        route("GET", "/v1/requests", Who::User, get(requests::list)),
+        route("GET", "/v1/requests/{id}", Who::User, get(requests::show)),
+        route("POST", "/v1/requests/{id}/approve", Who::User, post(requests::approve)),
+        route("POST", "/v1/requests/{id}/deny", Who::User, post(requests::deny)),
+        route("POST", "/v1/requests/{id}/end", Who::User, post(requests::end)),
+        route("POST", "/v1/requests/{id}/extend", Who::User, post(requests::extend)),
+        route("POST", "/v1/webhooks", Who::Admin, post(webhooks::create)),
+        route("GET", "/v1/webhooks", Who::Overseer, get(webhooks::list)),
+        route("DELETE", "/v1/webhooks/{id}", Who::Admin, delete(webhooks::remove)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/audit", Who::Overseer, get(audit::search)),
         route("GET", "/v1/audit/export", Who::Overseer, get(audit::export)),

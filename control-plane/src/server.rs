@@ -5,7 +5,9 @@ use crate::app::App;
 use crate::base::Base;
 use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
+use crate::delivery;
 use crate::evidence;
+use crate::mail::{MailConfig, MailError, Mailer};
 use crate::oidc::Outbound;
 use crate::problem::Refusal;
 use crate::routes::{self, router};
@@ -65,6 +67,8 @@ pub struct Config {
     pub private_providers: bool,
     /// Where signed checkpoints of the audit are added, one per line.
     pub checkpoint_file: Option<PathBuf>,
+    /// The mail server, if letters are to be sent.
+    pub mail: Option<MailConfig>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -110,6 +114,9 @@ pub enum StartError {
     /// No way to ask identity providers.
     #[error("could not set up the client that asks identity providers")]
     Outbound(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The mail server.
+    #[error("could not set up mail")]
+    Mail(#[from] MailError),
     /// An organization could not be created.
     #[error("could not create the organization: {0}")]
     Create(String),
@@ -123,6 +130,7 @@ pub struct Server {
     task: AbortOnDropHandle<()>,
     listening: AbortOnDropHandle<()>,
     looking_after: AbortOnDropHandle<()>,
+    delivering: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -152,7 +160,8 @@ impl Server {
         };
         let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
         let looking_after = AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app))));
-        Ok(Self { address, app, task, listening, looking_after })
+        let delivering = AbortOnDropHandle::new(tokio::spawn(delivery::run(Arc::clone(&app))));
+        Ok(Self { address, app, task, listening, looking_after, delivering })
     }
 
     /// Where it listens.
@@ -184,6 +193,9 @@ impl Server {
         drop(self.task);
         drop(self.listening);
         drop(self.looking_after);
+        // Whatever is on its way is claimed and comes again.
+        drop(tokio::time::timeout(DRAIN, &mut self.delivering).await);
+        drop(self.delivering);
         drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
     }
 }
@@ -259,6 +271,7 @@ async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
     }
     let outbound =
         Outbound::new(config.private_providers).map_err(|error| StartError::Outbound(Box::new(error)))?;
-    let outbound = (outbound, config.checkpoint_file.clone());
-    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outbound))
+    let mailer = config.mail.as_ref().map(Mailer::new).transpose()?;
+    let outward = (outbound, mailer, config.checkpoint_file.clone());
+    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward))
 }

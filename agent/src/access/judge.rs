@@ -1,8 +1,9 @@
 //! Whether the signed bundle and the directory admit a grant. Pure, and asked again whenever one of them changes.
 
-use super::{InForce, What, asked};
+use super::{InForce, What};
 use crate::directory::Directory;
 use daam_api::link::{AccessAsked, AccessGrant, AskedRelation};
+use daam_bundle::asked_relation;
 use daam_catalog::Catalog;
 use daam_model::{Excess, PolicySet, RequestTerms, Subject, Subjects};
 
@@ -158,7 +159,11 @@ fn ad_hoc(
     let ceiling = facts.policies.ceilings.iter().find(|ceiling| ceiling.name == name);
     let ceiling = ceiling.ok_or_else(|| Refused::NoCeiling(name.to_owned()))?;
     decided(grant, &Wanted { name, who: &ceiling.who, terms: &ceiling.terms }, subject, facts)?;
-    let asked = relations.iter().map(asked::relation).collect::<Result<Vec<_>, _>>()?;
+    let asked = relations
+        .iter()
+        .map(asked_relation)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Refused::Unusable(error.to_string()))?;
     let made = format!("{name} (request {})", grant.id);
     Ok(What::AdHoc(Box::new(ceiling.within(&made, &asked, facts.catalog, facts.policies)?)))
 }

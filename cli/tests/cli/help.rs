@@ -2,7 +2,7 @@
 
 use crate::command::daam;
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["login"],
     &["databases"],
@@ -16,6 +16,16 @@ const COMMANDS: [&[&str]; 23] = [
     &["audit", "export"],
     &["audit", "key"],
     &["audit", "search"],
+    &["request"],
+    &["request", "options"],
+    &["request", "policy"],
+    &["request", "tables"],
+    &["request", "show"],
+    &["request", "extend"],
+    &["request", "end"],
+    &["requests"],
+    &["approve"],
+    &["deny"],
     &["dev", "up"],
     &["dev", "psql"],
     &["dev", "run"],

@@ -12,6 +12,7 @@
 //! the trust path (the verified bytes are the bytes that are parsed and stored), algorithms chosen by the
 //! bundle, and any IO or clock: bytes and time come in as arguments.
 
+mod asked;
 pub mod build;
 pub mod content;
 mod digest;
@@ -27,6 +28,7 @@ pub mod statement;
 pub mod trust;
 pub mod verify;
 
+pub use asked::{AskedError, asked_relation};
 pub use build::{BuildError, StatementInput, UnsignedBundle, build};
 pub use content::{ContentError, decode_content, decode_mask, encode_content, fingerprint};
 pub use freshness::{Attested, Freshness, FreshnessRefused, Standing, VerifiedFreshness, verify_freshness};

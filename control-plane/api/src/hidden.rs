@@ -3,6 +3,7 @@
 use crate::link::RelayOffer;
 use crate::v1::{
     Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, SignedIn, TokenCreated,
+    WebhookCreated,
 };
 use std::fmt::{Debug, Formatter, Result};
 
@@ -24,6 +25,12 @@ impl Debug for LinkCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { id, link: _, expires_at } = self;
         f.debug_struct("LinkCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for WebhookCreated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("WebhookCreated").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,16 @@
 //! | GET `/v1/databases/{db}/schema` | | snapshot JSON | admin, auditor |
 //! | GET `/v1/databases` | | [`Database`] list | user |
 //! | POST `/v1/databases/{db}/connect` | | [`ConnectOffer`] | user |
+//! | GET `/v1/databases/{db}/requestable` | | [`Requestable`] list | user |
+//! | POST `/v1/requests` | [`NewAccessRequest`] | [`AccessRequest`] | user |
+//! | GET `/v1/requests?show=mine\|waiting\|all&before=&limit=` | | [`AccessRequest`] list | user; `all` for admin, auditor, approver |
+//! | GET `/v1/requests/{id}` | | [`AccessRequest`] | who asked, who decides, admin, auditor, approver |
+//! | POST `/v1/requests/{id}/approve`, `…/deny` | [`AccessWord`] | [`AccessRequest`] | who decides |
+//! | POST `/v1/requests/{id}/end` | [`AccessWord`] | [`AccessRequest`] | who asked, who decides, admin |
+//! | POST `/v1/requests/{id}/extend` | [`AccessExtension`] | [`AccessRequest`] | who asked |
+//! | POST `/v1/webhooks` | [`NewWebhook`] | [`WebhookCreated`] | admin |
+//! | GET `/v1/webhooks` | | [`Webhook`] list | admin, auditor |
+//! | DELETE `/v1/webhooks/{id}` | | | admin |
 //! | GET `/v1/audit?text=&action=&since=&until=&before=&limit=` | | [`AuditEntry`] list | admin, auditor |
 //! | GET `/v1/audit/export?format=csv\|jsonl` | | the same as a file | admin, auditor |
 //! | GET `/v1/audit/log` | | the whole log as evidence, JSON lines | admin, auditor |
@@ -41,9 +51,14 @@
 //! | GET `/healthz` | | | anyone |
 
 mod audit;
+mod requests;
 mod sign_in;
 
 pub use audit::{AuditKey, AuditRetention};
+pub use requests::{
+    AccessEvent, AccessExtension, AccessRequest, AccessWord, AgentReport, Needed, NewAccessRequest,
+    NewWebhook, NotAsked, PendingExtension, Requestable, Webhook, WebhookCreated,
+};
 pub use sign_in::{
     DeviceSignIn, FetchSignIn, NewDeviceSignIn, NewProvider, Provider, ProviderRules, SignInPolicy, SignedIn,
 };

@@ -47,14 +47,14 @@ impl Shell {
     }
 
     pub(super) fn items(&self) -> Vec<Item> {
-        let everyone = [("/", "Overview"), ("/databases", "Databases")];
+        let everyone = [("/", "Overview"), ("/databases", "Databases"), ("/requests", "Requests")];
         let overseers = [
             ("/agents", "Agents"),
             ("/connections", "Connections"),
             ("/audit", "Audit"),
             ("/members", "Members"),
             ("/providers", "Identity providers"),
-            ("/providers", "Identity providers"),
+            ("/webhooks", "Webhooks"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];
         let shown = overseers.into_iter().filter(|_| self.oversees());

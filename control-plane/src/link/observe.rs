@@ -16,8 +16,8 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
     match message {
         FromAgent::Hello { .. } => Err(unfit("`hello` comes once")),
         FromAgent::AuditBatch { .. } => Err(unfit("`audit_batch` is not taken here")),
-        // Nobody can ask for access here yet, so no agent holds any.
-        FromAgent::Heartbeat {} | FromAgent::AccessStatus { .. } => Ok(()),
+        FromAgent::AccessStatus { .. } => Err(unfit("`access_status` is not taken here")),
+        FromAgent::Heartbeat {} => Ok(()),
         FromAgent::SchemaReport { snapshot } => {
             daam_catalog::snapshot::from_json(&snapshot)
                 .map_err(|error| unfit(&format!("`schema_report`: {error}")))?;

@@ -31,6 +31,7 @@ pub(crate) struct Pushed {
     freshness: Option<(String, i64)>,
     directory: Option<u64>,
     revoked: BTreeSet<String>,
+    access: Option<u64>,
     relays: Option<(Vec<String>, i64)>,
 }
 
@@ -43,6 +44,7 @@ impl Pushed {
         news.extend(self.trust(app, agent).await?);
         news.extend(self.bundle(app, agent).await?);
         news.extend(self.freshness(app, agent).await?);
+        news.extend(self.access(app, agent).await?);
         news.extend(self.relays(app, agent).await?);
         Ok(news)
     }
@@ -114,6 +116,19 @@ impl Pushed {
         let Some(bundle) = app.db().bundle(agent.scope(), agent.database()).await? else { return Ok(None) };
         self.bundle = head;
         Ok(Some(ToAgent::PolicyUpdate { serial: bundle.serial, bundle: STANDARD.encode(bundle.bytes) }))
+    }
+
+    /// The whole list, so that whatever was lost on the way takes nothing with it. An agent that never was told anything
+    /// is not told that it is nothing.
+    async fn access(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {
+        let (scope, database) = (agent.scope(), agent.database());
+        let version = app.db().access_version(scope, database).await?;
+        if version == self.access.unwrap_or(0) {
+            return Ok(None);
+        }
+        let (version, grants) = app.db().access_grants(scope, database, app.now()).await?;
+        self.access = Some(version);
+        Ok(Some(ToAgent::AccessUpdate { version, grants }))
     }
 
     async fn relays(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {

@@ -2,7 +2,9 @@
 //! through us: only public addresses, over TLS, without following redirects, with an end to size and time.
 
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use reqwest::StatusCode;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use std::error::Error;
 use std::future::Future;
@@ -52,6 +54,20 @@ impl Outbound {
         let here = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
         let safe = url.scheme() == "https" || (url.scheme() == "http" && here && self.private);
         safe && (self.private || (!here && ip.is_none_or(is_public)))
+    }
+
+    /// Posts without reading the answer.
+    pub(crate) async fn post(
+        &self,
+        url: &reqwest::Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<StatusCode, OutboundError> {
+        if !self.may_ask(url) {
+            return Err(OutboundError::Address);
+        }
+        let sent = self.http.post(url.clone()).headers(headers).body(body).send().await;
+        Ok(sent.map_err(reqwest::Error::without_url)?.status())
     }
 
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {

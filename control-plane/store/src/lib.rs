@@ -19,8 +19,10 @@ mod identity;
 mod members;
 mod observations;
 mod organizations;
+mod outbox;
 mod programs;
 mod relays;
+mod requests;
 mod scope;
 mod secret;
 mod tokens;
@@ -43,7 +45,10 @@ pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, 
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
+pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
 pub use programs::{Fetched, ProgramRequest};
+pub use requests::write::{Change, NewRequest, Waiting, new_request_id};
+pub use requests::{AccessRequest, Act, Decision, Event, Extension, Report, Standing};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
 pub use tokens::{ListedToken, TokenOwner};
@@ -66,8 +71,12 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         members::ALL,
         observations::ALL,
         organizations::ALL,
+        outbox::ALL,
         programs::ALL,
         relays::ALL,
+        requests::ALL,
+        requests::reports::ALL,
+        requests::write::ALL,
         tokens::ALL,
         trust::ALL,
         users::ALL,

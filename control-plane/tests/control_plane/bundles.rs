@@ -22,6 +22,16 @@ pub(crate) fn bundle(org: &str, database: &str, serial: u64, key: Option<&Signin
         origin: Origin { file: "policies/all.yaml".to_owned(), line: 1 },
     };
     let set = PolicySet { database: database.to_owned(), policies: vec![policy], ..PolicySet::default() };
+    signed(org, (serial, NOW), key, &set)
+}
+
+/// A bundle of these policies.
+pub(crate) fn signed(
+    org: &str,
+    (serial, now): (u64, i64),
+    key: Option<&SigningKey>,
+    set: &PolicySet,
+) -> Vec<u8> {
     let input = StatementInput {
         org: org.to_owned(),
         epoch: 1,
@@ -29,9 +39,9 @@ pub(crate) fn bundle(org: &str, database: &str, serial: u64, key: Option<&Signin
         prev: None,
         effects_sha256: "0".repeat(64),
         lock_sha256: "0".repeat(64),
-        issued_at: NOW - 10,
-        not_before: NOW - 10,
-        expires_at: NOW + 86_400,
+        issued_at: now - 10,
+        not_before: now - 10,
+        expires_at: now + 86_400,
         requires: Vec::new(),
         min_agent: "0.0.0".to_owned(),
         compiler: "test".to_owned(),
@@ -39,7 +49,7 @@ pub(crate) fn bundle(org: &str, database: &str, serial: u64, key: Option<&Signin
         rollback_of: None,
         trust_version: 1,
     };
-    let mut unsigned = build(&set, input).unwrap();
+    let mut unsigned = build(set, input).unwrap();
     if let Some(key) = key {
         unsigned.sign(key).unwrap();
     }

@@ -72,6 +72,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         public_url: None,
         private_providers: false,
         checkpoint_file: None,
+        mail: None,
 
         clock: daam_control_plane::Clock::system(),
     };

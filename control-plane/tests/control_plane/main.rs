@@ -18,9 +18,11 @@ mod evidence;
 mod lifecycle;
 mod link;
 mod members;
+mod notices;
 mod pages;
 mod people;
 mod process;
+mod requests;
 mod rotation;
 mod routes;
 mod sso;
@@ -88,5 +90,10 @@ contract![
     evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
     audit::what_an_agent_recorded_is_stored_once_and_confirmed,
     audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,
+    requests::a_request_is_approved_by_others_held_extended_and_ended,
+    requests::an_agent_that_comes_back_is_told_everything_that_is_not_over,
+    requests::only_what_the_bundle_declares_can_be_asked_for_and_approved,
+    requests::requests_are_seen_by_those_they_concern,
+    requests::an_approval_at_one_server_reaches_the_agent_of_another,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
 ];

@@ -86,6 +86,8 @@ async fn every_page_is_accessible() {
         "/audit",
         "/members",
         "/providers",
+        "/requests",
+        "/webhooks",
         "/tokens",
         "/account",
     ] {

@@ -1,6 +1,7 @@
 //! A running control plane with one organization, its admin, and a clock that moves when told.
 
 use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, LinkCreated, TokenCreated};
+use daam_control_plane::mail::MailConfig;
 use daam_control_plane::{Clock, Config, Server, Transport};
 use daam_postgres::Cluster;
 use reqwest::header::HeaderMap;
@@ -68,15 +69,24 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn start(database_url: Option<String>) -> Self {
-        Self::with(database_url, false).await
+        Self::with(database_url, (false, None)).await
     }
 
     /// Identity providers on this machine are asked.
     pub(crate) async fn reaching_private_providers() -> Self {
-        Self::with(None, true).await
+        Self::with(None, (true, None)).await
     }
 
-    async fn with(database_url: Option<String>, private_providers: bool) -> Self {
+    /// Letters go to this server.
+    pub(crate) async fn with_mail(url: &str) -> Self {
+        let mail = MailConfig { url: url.to_owned(), from: "daam@example.com".to_owned() };
+        Self::with(None, (false, Some(mail))).await
+    }
+
+    async fn with(
+        database_url: Option<String>,
+        (private_providers, mail): (bool, Option<MailConfig>),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // A real provider's tokens are of today.
         let began = if private_providers { Clock::system().now() } else { NOW };
@@ -90,6 +100,7 @@ impl World {
             public_url: None,
             private_providers,
             checkpoint_file: None,
+            mail,
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();

@@ -12,6 +12,7 @@ mod evidence;
 mod live_policy;
 mod masking;
 mod misfortune;
+mod requests;
 mod roaming;
 mod shop;
 mod signing_in;

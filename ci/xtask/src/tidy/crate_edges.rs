@@ -18,7 +18,7 @@ const OURS: [(&str, &[&str]); 21] = [
     ("daam-tunnel", &["daam-identity"]),
     ("daam-model", &["daam-catalog"]),
     ("daam-sql", &["daam-catalog"]),
-    ("daam-bundle", &["daam-model", "daam-catalog"]),
+    ("daam-bundle", &["daam-model", "daam-catalog", "daam-api"]),
     ("daam-enforce", &["daam-model", "daam-catalog", "daam-sql"]),
     ("daam-compiler", &["daam-diagnostic", "daam-catalog", "daam-sql", "daam-model", "daam-bundle"]),
     ("daam-ledger", &["daam-bundle"]),

@@ -17,6 +17,7 @@ mod members;
 mod observations;
 mod organization;
 mod people;
+mod requests;
 mod statements;
 mod tenants;
 mod tokens;
@@ -81,6 +82,11 @@ contract![
     agent_audit::a_chain_is_continued_whatever_comes_twice,
     agent_audit::a_record_that_does_not_follow_is_refused_and_a_gap_stays_visible,
     agent_audit::a_new_chain_takes_over_and_tenants_see_their_own,
+    requests::a_decision_is_made_once_on_what_was_read,
+    requests::an_extension_is_granted_by_those_who_approved_it,
+    requests::what_waits_is_bounded_and_lists_go_on_where_they_ended,
+    requests::agents_say_what_became_of_it_and_only_of_their_own,
+    requests::a_notice_is_delivered_once_however_many_servers_try,
     audit::every_change_is_in_the_audit_and_the_chain_is_whole,
     audit::a_log_verifies_by_its_checkpoints_also_after_old_entries_went,
 ];
