@@ -221,14 +221,14 @@ pub async fn run(command: RequestCommand) -> Result<(), CliError> {
         }
         RequestCommand::Tables(args) => tables(&plane, args).await,
         RequestCommand::Show(args) => {
-            let request = plane.access_request(&args.id).await?;
-            if args.json { json(&request) } else { told(&card(&request)) }
+            let request = plane.access_request(&args.id).await;
+            if args.json { json(&request?) } else { told(request) }
         }
         RequestCommand::Extend(args) => {
-            let asked = plane.extend(&args.id, args.duration.as_secs(), &args.reason).await?;
-            if args.wait { wait::until_extended(&plane, asked).await } else { told(&card(&asked)) }
+            let asked = plane.extend(&args.id, args.duration.as_secs(), &args.reason).await;
+            if args.wait { wait::until_extended(&plane, asked?).await } else { told(asked) }
         }
-        RequestCommand::End(args) => told(&card(&plane.end_request(&args.id, &args.reason).await?)),
+        RequestCommand::End(args) => told(plane.end_request(&args.id, &args.reason).await),
     }
 }
 
@@ -237,11 +237,11 @@ pub async fn list(args: &RequestsArgs) -> Result<(), CliError> {
     let plane = Login::load(&Home::find()?)?.control_plane()?;
     let waiting = plane.requests(Show::Waiting, MOST_LISTED).await?;
     if args.waiting {
-        return if args.json {
-            json(&waiting)
-        } else {
-            listed(&waiting, Listed::Others, "nothing waits for you")
-        };
+        if args.json {
+            return json(&waiting);
+        }
+        listed(&waiting, Listed::Others, "nothing waits for you");
+        return Ok(());
     }
     let (show, kind) = if args.all { (Show::All, Listed::Others) } else { (Show::Mine, Listed::Own) };
     let requests = plane.requests(show, MOST_LISTED).await?;
@@ -252,7 +252,7 @@ pub async fn list(args: &RequestsArgs) -> Result<(), CliError> {
         &requests,
         kind,
         "there are no requests; `daam request options DATABASE` lists what you can ask for",
-    )?;
+    );
     if !args.all && !waiting.is_empty() {
         output::progress(format!("{} wait(s) for your word; see `daam requests --waiting`", waiting.len()));
     }
@@ -262,13 +262,13 @@ pub async fn list(args: &RequestsArgs) -> Result<(), CliError> {
 /// Obeys `daam approve`.
 pub async fn approve(args: &ApproveArgs) -> Result<(), CliError> {
     let plane = Login::load(&Home::find()?)?.control_plane()?;
-    told(&card(&plane.approve(&args.id, &args.reason).await?))
+    told(plane.approve(&args.id, &args.reason).await)
 }
 
 /// Obeys `daam deny`.
 pub async fn deny(args: &DenyArgs) -> Result<(), CliError> {
     let plane = Login::load(&Home::find()?)?.control_plane()?;
-    told(&card(&plane.deny(&args.id, &args.reason).await?))
+    told(plane.deny(&args.id, &args.reason).await)
 }
 
 async fn options(plane: &ControlPlane, args: &OptionsArgs) -> Result<(), CliError> {
@@ -353,23 +353,22 @@ async fn ask(
     };
     let asked = plane.ask(&request).await?;
     if !terms.wait {
-        return if terms.json { json(&asked) } else { told(&card(&asked)) };
+        return if terms.json { json(&asked) } else { told(Ok(asked)) };
     }
     let held = wait::until_held(plane, asked).await?;
     if terms.json { json(&held) } else { Ok(()) }
 }
 
-fn listed(requests: &[AccessRequest], kind: Listed, nothing: &str) -> Result<(), CliError> {
+fn listed(requests: &[AccessRequest], kind: Listed, nothing: &str) {
     if requests.is_empty() {
         output::progress(nothing);
-        return Ok(());
+    } else {
+        output::text_out(&table(requests, kind));
     }
-    told(&table(requests, kind))
 }
 
-fn told(text: &str) -> Result<(), CliError> {
-    output::text_out(text);
-    Ok(())
+fn told(answer: Result<AccessRequest, CliError>) -> Result<(), CliError> {
+    answer.map(|request| output::text_out(&card(&request)))
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<(), CliError> {

@@ -155,7 +155,7 @@ impl Serve {
         let mail = self.smtp_url.as_ref().zip(self.smtp_from.as_ref());
         let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
         let config = self.data.config(self.listen, transport);
-        Config { private_providers, mail, checkpoint_file, ..config }
+        Config { private_providers, checkpoint_file, mail, ..config }
     }
 }
 

@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use reqwest::Url;
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -106,9 +106,10 @@ fn letter(told: &Told) -> (String, String) {
     let mut text = format!("{subject}, in the organization {}.\n\n{}\n", data.organization, data.url);
     if todo {
         let request = &data.request;
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\nThere is the reason, and what it would give. Decide there, or with\n\n  daam approve {request}\n  daam deny {request} --reason …\n"
-        ));
+        );
     }
     (subject, text)
 }

@@ -73,6 +73,7 @@ impl fmt::Debug for Route {
 /// Every route.
 pub fn table() -> Vec<Route> {
     let mut table = api();
+    table.extend(access_requests());
     table.extend(console::table());
     table
 }
@@ -115,17 +116,6 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/databases/{db}/bundle", Who::Reader, get(bundles::show)),
         route("GET", "/v1/databases/{db}/schema", Who::Overseer, get(databases::schema)),
         route("GET", "/v1/databases", Who::User, get(databases::list)),
-        route("GET", "/v1/databases/{db}/requestable", Who::User, get(requests::requestable)),
-        route("POST", "/v1/requests", Who::User, post(requests::create)),
-        route("GET", "/v1/requests", Who::User, get(requests::list)),
-        route("GET", "/v1/requests/{id}", Who::User, get(requests::show)),
-        route("POST", "/v1/requests/{id}/approve", Who::User, post(requests::approve)),
-        route("POST", "/v1/requests/{id}/deny", Who::User, post(requests::deny)),
-        route("POST", "/v1/requests/{id}/end", Who::User, post(requests::end)),
-        route("POST", "/v1/requests/{id}/extend", Who::User, post(requests::extend)),
-        route("POST", "/v1/webhooks", Who::Admin, post(webhooks::create)),
-        route("GET", "/v1/webhooks", Who::Overseer, get(webhooks::list)),
-        route("DELETE", "/v1/webhooks/{id}", Who::Admin, delete(webhooks::remove)),
         route("POST", "/v1/databases/{db}/connect", Who::User, post(connect::offer)),
         route("GET", "/v1/audit", Who::Overseer, get(audit::search)),
         route("GET", "/v1/audit/export", Who::Overseer, get(audit::export)),
@@ -142,6 +132,24 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/relays", Who::Overseer, get(relays::list)),
         route("DELETE", "/v1/relays/{id}", Who::Admin, delete(relays::remove)),
         route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
+    ]
+}
+
+fn access_requests() -> Vec<Route> {
+    let (surface, body_limit) = (Surface::Api, SMALL);
+    let route = |method, path, who, handler| Route { method, path, who, surface, body_limit, handler };
+    vec![
+        route("GET", "/v1/databases/{db}/requestable", Who::User, get(requests::requestable)),
+        route("POST", "/v1/requests", Who::User, post(requests::create)),
+        route("GET", "/v1/requests", Who::User, get(requests::list)),
+        route("GET", "/v1/requests/{id}", Who::User, get(requests::show)),
+        route("POST", "/v1/requests/{id}/approve", Who::User, post(requests::approve)),
+        route("POST", "/v1/requests/{id}/deny", Who::User, post(requests::deny)),
+        route("POST", "/v1/requests/{id}/end", Who::User, post(requests::end)),
+        route("POST", "/v1/requests/{id}/extend", Who::User, post(requests::extend)),
+        route("POST", "/v1/webhooks", Who::Admin, post(webhooks::create)),
+        route("GET", "/v1/webhooks", Who::Overseer, get(webhooks::list)),
+        route("DELETE", "/v1/webhooks/{id}", Who::Admin, delete(webhooks::remove)),
     ]
 }
 

@@ -42,14 +42,14 @@ struct Choice {
 
 #[derive(Template)]
 #[template(path = "request.html")]
-struct Request {
+struct RequestPage {
     shell: Shell,
     request: AccessRequest,
     gives: Vec<String>,
     needed: Option<String>,
 }
 
-impl Request {
+impl RequestPage {
     fn can(&self, act: &str) -> bool {
         self.request.can.contains(act)
     }
@@ -73,9 +73,10 @@ pub(super) async fn list(
     let waiting = requests::list(&app, user, Show::Waiting, (None, MOST)).await?;
     let mine =
         requests::list(&app, user, Show::Mine, (before.as_deref().filter(|_| !sees_all), MOST)).await?;
-    let all = match sees_all {
-        true => Some(requests::list(&app, user, Show::All, (before.as_deref(), MOST)).await?),
-        false => None,
+    let all = if sees_all {
+        Some(requests::list(&app, user, Show::All, (before.as_deref(), MOST)).await?)
+    } else {
+        None
     };
     let longest = all.as_ref().unwrap_or(&mine);
     let full = longest.len() == usize::try_from(MOST).unwrap_or(usize::MAX);
@@ -128,7 +129,7 @@ pub(super) async fn show(
         let groups = needed.groups.iter().cloned().collect::<Vec<_>>().join(" or ");
         format!("{} of {} approvals, by members of {groups}", needed.given, needed.approvals)
     });
-    page(&Request { shell: Shell::of(&session, "/requests"), request, gives, needed })
+    page(&RequestPage { shell: Shell::of(&session, "/requests"), request, gives, needed })
 }
 
 /// The form.

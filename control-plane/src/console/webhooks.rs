@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "webhooks.html")]
-struct Webhooks {
+struct WebhooksPage {
     shell: Shell,
     webhooks: Vec<Webhook>,
     secret: Option<String>,
@@ -41,7 +41,7 @@ async fn shown(
 ) -> Result<Response, Refusal> {
     let webhooks = app.db().webhooks(scope).await?;
     let mail = app.mailer().is_some();
-    page(&Webhooks { shell: Shell::of(session, "/webhooks"), webhooks, secret, mail })
+    page(&WebhooksPage { shell: Shell::of(session, "/webhooks"), webhooks, secret, mail })
 }
 
 /// The form.

@@ -6,7 +6,7 @@
 //! always possible.
 
 use super::declared::{Declared, Terms};
-use super::refusal::Not;
+use super::refusal::Refused;
 use daam_api::link::AccessAsked;
 use daam_bundle::asked_relation;
 use daam_catalog::Catalog;
@@ -80,8 +80,8 @@ pub(super) struct Asked<'a> {
 }
 
 /// Reads a beginning.
-pub(super) fn start(text: &str) -> Result<i64, Not> {
-    OffsetDateTime::parse(text, &Rfc3339).map(OffsetDateTime::unix_timestamp).map_err(|_| Not::Start)
+pub(super) fn start(text: &str) -> Result<i64, Refused> {
+    OffsetDateTime::parse(text, &Rfc3339).map(OffsetDateTime::unix_timestamp).map_err(|_| Refused::Start)
 }
 
 /// Where it is now. Nothing has to happen for time to pass.
@@ -157,21 +157,21 @@ pub(super) fn may_ask<'a>(
     user_id: &str,
     asked: &Asked<'_>,
     now: i64,
-) -> Result<(&'a str, i64), Not> {
-    let terms = declared.terms(asked.what).ok_or_else(|| Not::Undeclared(name_of(asked.what)))?;
+) -> Result<(&'a str, i64), Refused> {
+    let terms = declared.terms(asked.what).ok_or_else(|| Refused::Undeclared(name_of(asked.what)))?;
     if !declared.may_ask(user_id, terms) {
-        return Err(Not::MayNotAsk(terms.name.to_owned()));
+        return Err(Refused::MayNotAsk(terms.name.to_owned()));
     }
     let seconds = duration(asked.seconds, 0, terms)?;
     reason(asked.reason, terms.asked.reason_required)?;
     if asked.wanted_start.is_some_and(|start| {
         start < now.saturating_sub(JUST_NOW_SECONDS) || start > now.saturating_add(AHEAD_SECONDS)
     }) {
-        return Err(Not::Start);
+        return Err(Refused::Start);
     }
     if let (AccessAsked::AdHoc { relations, .. }, Some(ceiling)) = (asked.what, terms.ceiling) {
         let relations = relations.iter().map(asked_relation).collect::<Result<Vec<_>, _>>()?;
-        let catalog = asked.catalog.ok_or(Not::NoCatalog)?;
+        let catalog = asked.catalog.ok_or(Refused::NoCatalog)?;
         ceiling.within(terms.name, &relations, catalog, declared.set())?;
     }
     Ok((terms.name, seconds))
@@ -184,7 +184,7 @@ pub(super) fn decide(
     actor: Actor<'_>,
     doing: &Doing,
     now: i64,
-) -> Result<Change, Not> {
+) -> Result<Change, Refused> {
     let case = Case { declared, request, actor, now };
     reason(&doing.reason, doing.act == Act::Deny)?;
     let (standing, told) = match doing.act {
@@ -206,33 +206,34 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn closed(&self) -> Not {
-        Not::Closed(state(self.request, self.now))
+    fn closed(&self) -> Refused {
+        Refused::Closed(state(self.request, self.now))
     }
 
     /// The terms, if it is theirs to decide and there is something to decide.
-    fn deciding(&self) -> Result<Terms<'_>, Not> {
+    fn deciding(&self) -> Result<Terms<'_>, Refused> {
         let Self { declared, request, actor, now } = self;
-        let terms = declared.terms(&request.asked).ok_or_else(|| Not::Undeclared(request.name.clone()))?;
+        let terms =
+            declared.terms(&request.asked).ok_or_else(|| Refused::Undeclared(request.name.clone()))?;
         if actor.user_id == request.user_id {
-            return Err(Not::Own(terms.asked.approvers.clone()));
+            return Err(Refused::Own(terms.asked.approvers.clone()));
         }
         if !declared.may_decide(actor.user_id, &request.user_id, terms) {
-            return Err(Not::NoApprover(terms.asked.approvers.clone()));
+            return Err(Refused::NoApprover(terms.asked.approvers.clone()));
         }
         if is_open(request, *now) { Ok(terms) } else { Err(self.closed()) }
     }
 
-    fn approve(&self) -> Result<(Standing, bool), Not> {
+    fn approve(&self) -> Result<(Standing, bool), Refused> {
         let terms = self.deciding()?;
         let Self { declared, request, actor, now } = self;
         let before = &request.standing;
         if request.approved_by(before.round).any(|id| id == actor.user_id) {
-            return Err(Not::Twice);
+            return Err(Refused::Twice);
         }
         // All of it may have changed since it was asked for.
         if !declared.may_ask(&request.user_id, terms) {
-            return Err(Not::MayNotAskAnyMore(terms.name.to_owned()));
+            return Err(Refused::MayNotAskAnyMore(terms.name.to_owned()));
         }
         let held = match (before.starts_at, &before.extension) {
             (Some(start), Some(extension)) => extension.ends_at.saturating_sub(start),
@@ -264,7 +265,7 @@ impl Case<'_> {
         Ok((after, true))
     }
 
-    fn deny(&self) -> Result<(Standing, bool), Not> {
+    fn deny(&self) -> Result<(Standing, bool), Refused> {
         self.deciding()?;
         let before = self.request.standing.clone();
         Ok(match before.decision {
@@ -274,26 +275,27 @@ impl Case<'_> {
         })
     }
 
-    fn extend(&self, doing: &Doing) -> Result<(Standing, bool), Not> {
+    fn extend(&self, doing: &Doing) -> Result<(Standing, bool), Refused> {
         let Self { declared, request, actor, now } = self;
         let before = &request.standing;
         if actor.user_id != request.user_id {
-            return Err(Not::NotYours);
+            return Err(Refused::NotYours);
         }
         let (Decision::Approved, Some(start), Some(end)) =
             (before.decision, before.starts_at, before.ends_at)
         else {
-            return Err(Not::NotHeld);
+            return Err(Refused::NotHeld);
         };
         if is_over(request, *now) {
             return Err(self.closed());
         }
         if before.extension.is_some() {
-            return Err(Not::ExtendedAlready);
+            return Err(Refused::ExtendedAlready);
         }
-        let terms = declared.terms(&request.asked).ok_or_else(|| Not::Undeclared(request.name.clone()))?;
+        let terms =
+            declared.terms(&request.asked).ok_or_else(|| Refused::Undeclared(request.name.clone()))?;
         if !declared.may_ask(actor.user_id, terms) {
-            return Err(Not::MayNotAsk(terms.name.to_owned()));
+            return Err(Refused::MayNotAsk(terms.name.to_owned()));
         }
         reason(&doing.reason, terms.asked.reason_required)?;
         let held = duration(doing.seconds, end.saturating_sub(start), terms)?;
@@ -304,13 +306,13 @@ impl Case<'_> {
     }
 
     /// Withdraws it, or ends it early.
-    fn end(&self) -> Result<(Standing, bool), Not> {
+    fn end(&self) -> Result<(Standing, bool), Refused> {
         let Self { declared, request, actor, now } = self;
         let decides = declared
             .terms(&request.asked)
             .is_some_and(|terms| declared.may_decide(actor.user_id, &request.user_id, terms));
         if actor.user_id != request.user_id && actor.role != Role::Admin && !decides {
-            return Err(Not::NotYoursToEnd);
+            return Err(Refused::NotYoursToEnd);
         }
         let before = request.standing.clone();
         match state(request, *now) {
@@ -324,22 +326,22 @@ impl Case<'_> {
 }
 
 /// `more` on top of what is held already, if that may be.
-fn duration(more: u64, held: i64, terms: Terms<'_>) -> Result<i64, Not> {
+fn duration(more: u64, held: i64, terms: Terms<'_>) -> Result<i64, Refused> {
     let most = i64::try_from(terms.asked.max_duration.as_secs()).unwrap_or(i64::MAX).min(LONGEST_SECONDS);
     let more = i64::try_from(more).unwrap_or(i64::MAX);
     let all = more.saturating_add(held);
     if more > 0 && all <= most {
         return Ok(all);
     }
-    Err(Not::Duration { name: terms.name.to_owned(), most, left: most.saturating_sub(held).max(0) })
+    Err(Refused::Duration { name: terms.name.to_owned(), most, left: most.saturating_sub(held).max(0) })
 }
 
-fn reason(text: &str, required: bool) -> Result<(), Not> {
+fn reason(text: &str, required: bool) -> Result<(), Refused> {
     if required && text.trim().is_empty() {
-        return Err(Not::NoReason);
+        return Err(Refused::NoReason);
     }
     if text.len() > LONGEST_REASON || text.chars().any(char::is_control) {
-        return Err(Not::Reason);
+        return Err(Refused::Reason);
     }
     Ok(())
 }

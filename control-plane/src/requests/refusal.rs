@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Not {
+pub(super) enum Refused {
     /// The bundle does not declare it requestable, or no longer.
     Undeclared(String),
     /// They are not among those who may ask.
@@ -48,75 +48,75 @@ pub(super) enum Not {
     ExtendedAlready,
 }
 
-impl From<AskedError> for Not {
+impl From<AskedError> for Refused {
     fn from(error: AskedError) -> Self {
         Self::Unreadable(error)
     }
 }
 
-impl From<Excess> for Not {
+impl From<Excess> for Refused {
     fn from(excess: Excess) -> Self {
         Self::Above(excess)
     }
 }
 
-impl From<Not> for Refusal {
-    fn from(not: Not) -> Self {
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
         let forbidden = |code, title: &str| Self::new(StatusCode::FORBIDDEN, code, title);
-        match not {
-            Not::Undeclared(name) => Self::conflict(
+        match refused {
+            Refused::Undeclared(name) => Self::conflict(
                 "request.undeclared",
                 format!("the published bundle declares nothing requestable by the name `{name}`"),
             )
             .allowed("what `daam request options DATABASE` lists"),
-            Not::MayNotAsk(name) => {
+            Refused::MayNotAsk(name) => {
                 forbidden("request.may-not-ask", &format!("you are not among those who may ask for `{name}`"))
                     .allowed("what `daam request options DATABASE` lists")
             }
-            Not::MayNotAskAnyMore(name) => {
+            Refused::MayNotAskAnyMore(name) => {
                 let title = format!("who asked is no longer among those who may ask for `{name}`");
                 Self::conflict("request.may-not-ask", title).allowed("denying it")
             }
-            Not::Duration { name, most, left: 0 } => Self::bad(
+            Refused::Duration { name, most, left: 0 } => Self::bad(
                 "request.duration",
                 format!("`{name}` may be held for {} in all, and that is used up", span(most)),
             )
             .allowed("a new request once this one has ended"),
-            Not::Duration { name, most, left } => {
+            Refused::Duration { name, most, left } => {
                 Self::bad("request.duration", format!("`{name}` may be held for at most {}", span(most)))
                     .allowed(format!("1 second to {}", span(left)))
             }
-            Not::NoReason => Self::bad("request.reason", "a reason is required")
+            Refused::NoReason => Self::bad("request.reason", "a reason is required")
                 .allowed("a sentence that whoever decides understands, with `--reason`"),
-            Not::Reason => Self::bad("request.reason", "the reason cannot be kept as it is")
+            Refused::Reason => Self::bad("request.reason", "the reason cannot be kept as it is")
                 .allowed("at most 1000 bytes in one line"),
-            Not::Start => Self::bad("request.start", "the beginning is not one that can be asked for")
+            Refused::Start => Self::bad("request.start", "the beginning is not one that can be asked for")
                 .allowed("a time such as `2027-01-31T08:00:00Z`, from now to 30 days ahead"),
-            Not::NoCatalog => Self::conflict("request.no-schema", "no agent has reported the tables yet")
+            Refused::NoCatalog => Self::conflict("request.no-schema", "no agent has reported the tables yet")
                 .allowed("this once the database's agent has connected"),
-            Not::Unreadable(error) => Self::bad("request.asked", error.to_string()),
-            Not::Above(excess) => Self::bad("request.above-ceiling", excess.to_string()),
-            Not::Own(groups) => {
+            Refused::Unreadable(error) => Self::bad("request.asked", error.to_string()),
+            Refused::Above(excess) => Self::bad("request.above-ceiling", excess.to_string()),
+            Refused::Own(groups) => {
                 forbidden("request.own", "you asked for this yourself, so somebody else has to decide")
                     .allowed(members(&groups))
             }
-            Not::NoApprover(groups) => {
+            Refused::NoApprover(groups) => {
                 forbidden("request.not-approver", "you are not among those who decide about this")
                     .allowed(members(&groups))
             }
-            Not::Twice => Self::conflict("request.twice", "you have approved this already")
+            Refused::Twice => Self::conflict("request.twice", "you have approved this already")
                 .allowed("the approval of somebody else, if more are needed"),
-            Not::Closed(state) => {
+            Refused::Closed(state) => {
                 Self::conflict("request.closed", format!("the request is {} already", state.name()))
                     .allowed("a new request")
             }
-            Not::NotYours => forbidden("request.not-yours", "only who asked can ask for more time")
+            Refused::NotYours => forbidden("request.not-yours", "only who asked can ask for more time")
                 .allowed("a request of your own"),
-            Not::NotYoursToEnd => forbidden("request.not-yours", "this is not yours to end")
+            Refused::NotYoursToEnd => forbidden("request.not-yours", "this is not yours to end")
                 .allowed("who asked, who decides about it, or an admin"),
-            Not::NotHeld => Self::conflict("request.not-held", "there is nothing to extend yet")
+            Refused::NotHeld => Self::conflict("request.not-held", "there is nothing to extend yet")
                 .allowed("this once the request is approved"),
-            Not::ExtendedAlready => Self::conflict("request.extended", "more time is asked for already")
+            Refused::ExtendedAlready => Self::conflict("request.extended", "more time is asked for already")
                 .allowed("this once that is decided"),
         }
     }

@@ -1,6 +1,8 @@
+//! The state machine, by hand and by chance.
+
 use super::decide::{Actor, Asked, Doing, State, can, decide, may_ask, sees, state, waits_for};
 use super::declared::Declared;
-use super::refusal::{Not, span};
+use super::refusal::{Refused, span};
 use daam_api::link::{AccessAsked, AskedRelation};
 use daam_api::v1::User;
 use daam_catalog::Catalog;
@@ -126,7 +128,13 @@ fn made(request: &mut AccessRequest, by: &str, change: Change, at: i64) {
     request.revision += 1;
 }
 
-fn acted(declared: &Declared, request: &mut AccessRequest, by: &str, act: Act, at: i64) -> Result<(), Not> {
+fn acted(
+    declared: &Declared,
+    request: &mut AccessRequest,
+    by: &str,
+    act: Act,
+    at: i64,
+) -> Result<(), Refused> {
     let change = decide(declared, request, who(by), &doing(act), at)?;
     made(request, by, change, at);
     Ok(())
@@ -137,21 +145,21 @@ fn it_takes_as_many_others_as_the_bundle_says() {
     let declared = declared(2);
     let mut request = request();
     let groups = BTreeSet::from(["dba".to_owned()]);
-    assert_eq!(acted(&declared, &mut request, "eli", Act::Approve, NOW), Err(Not::Own(groups.clone())));
+    assert_eq!(acted(&declared, &mut request, "eli", Act::Approve, NOW), Err(Refused::Own(groups.clone())));
     for stranger in ["fay", "cy", "root", "nobody"] {
         let refused = acted(&declared, &mut request, stranger, Act::Approve, NOW);
-        assert_eq!(refused, Err(Not::NoApprover(groups.clone())), "{stranger}");
+        assert_eq!(refused, Err(Refused::NoApprover(groups.clone())), "{stranger}");
     }
     acted(&declared, &mut request, "ana", Act::Approve, NOW).unwrap();
     assert_eq!(state(&request, NOW), State::Pending);
-    assert_eq!(acted(&declared, &mut request, "ana", Act::Approve, NOW), Err(Not::Twice));
+    assert_eq!(acted(&declared, &mut request, "ana", Act::Approve, NOW), Err(Refused::Twice));
     acted(&declared, &mut request, "bo", Act::Approve, NOW + 10).unwrap();
     assert_eq!(state(&request, NOW + 10), State::Approved);
     assert_eq!(
         (request.standing.starts_at, request.standing.ends_at),
         (Some(NOW + 10), Some(NOW + 10 + HOUR))
     );
-    assert_eq!(acted(&declared, &mut request, "bo", Act::Deny, NOW), Err(Not::Closed(State::Approved)));
+    assert_eq!(acted(&declared, &mut request, "bo", Act::Deny, NOW), Err(Refused::Closed(State::Approved)));
 }
 
 #[test]
@@ -171,15 +179,15 @@ fn what_the_bundle_no_longer_declares_cannot_be_approved_but_ended() {
     let mut request = request();
     assert_eq!(
         acted(&nothing, &mut request, "ana", Act::Approve, NOW),
-        Err(Not::Undeclared("oncall".to_owned()))
+        Err(Refused::Undeclared("oncall".to_owned()))
     );
     let mut shorter = policies(1);
     if let Some(terms) = &mut shorter.policies[1].request {
         terms.max_duration = Duration::from_secs(60);
     }
     let refused = acted(&Declared::new(shorter, &people()), &mut request, "ana", Act::Approve, NOW);
-    assert!(matches!(refused, Err(Not::Duration { most: 60, .. })), "{refused:?}");
-    assert_eq!(acted(&nothing, &mut request, "fay", Act::End, NOW), Err(Not::NotYoursToEnd));
+    assert!(matches!(refused, Err(Refused::Duration { most: 60, .. })), "{refused:?}");
+    assert_eq!(acted(&nothing, &mut request, "fay", Act::End, NOW), Err(Refused::NotYoursToEnd));
     acted(&nothing, &mut request, "eli", Act::End, NOW).unwrap();
     assert_eq!(state(&request, NOW), State::Revoked);
 }
@@ -213,15 +221,15 @@ fn time_passes_by_itself() {
 fn more_time_is_approved_like_the_request_and_never_beyond_the_bundles() {
     let declared = declared(1);
     let mut request = request();
-    assert_eq!(acted(&declared, &mut request, "eli", Act::Extend, NOW), Err(Not::NotHeld));
+    assert_eq!(acted(&declared, &mut request, "eli", Act::Extend, NOW), Err(Refused::NotHeld));
     acted(&declared, &mut request, "ana", Act::Approve, NOW).unwrap();
-    assert_eq!(acted(&declared, &mut request, "ana", Act::Extend, NOW), Err(Not::NotYours));
+    assert_eq!(acted(&declared, &mut request, "ana", Act::Extend, NOW), Err(Refused::NotYours));
     let long = Doing { seconds: 3601, ..doing(Act::Extend) };
     let refused = decide(&declared, &request, who("eli"), &long, NOW);
-    assert!(matches!(refused, Err(Not::Duration { left: HOUR, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Refused::Duration { left: HOUR, .. })), "{refused:?}");
     acted(&declared, &mut request, "eli", Act::Extend, NOW + 60).unwrap();
     assert_eq!(request.standing.ends_at, Some(NOW + HOUR), "asking gives nothing");
-    assert_eq!(acted(&declared, &mut request, "eli", Act::Extend, NOW + 60), Err(Not::ExtendedAlready));
+    assert_eq!(acted(&declared, &mut request, "eli", Act::Extend, NOW + 60), Err(Refused::ExtendedAlready));
     assert!(waits_for(&declared, &request, who("ana"), NOW + 60), "her first word was for something else");
     assert!(!waits_for(&declared, &request, who("eli"), NOW + 60));
     acted(&declared, &mut request, "bo", Act::Deny, NOW + 60).unwrap();
@@ -232,7 +240,10 @@ fn more_time_is_approved_like_the_request_and_never_beyond_the_bundles() {
     assert_eq!((standing.starts_at, standing.ends_at), (Some(NOW), Some(NOW + HOUR + 600)));
     assert_eq!(request.approved_by(standing.approved_round.unwrap()).collect::<Vec<_>>(), ["ana"]);
     let over = NOW + HOUR + 600;
-    assert_eq!(acted(&declared, &mut request, "eli", Act::Extend, over), Err(Not::Closed(State::Expired)));
+    assert_eq!(
+        acted(&declared, &mut request, "eli", Act::Extend, over),
+        Err(Refused::Closed(State::Expired))
+    );
 }
 
 #[test]
@@ -263,20 +274,20 @@ fn only_what_is_declared_can_be_asked_for_by_those_it_is_for() {
     };
     assert_eq!(ask("eli", &oncall(), 3600, None, "x"), Ok(("oncall".to_owned(), HOUR)));
     let standing = AccessAsked::Policy { policy_id: "standing".to_owned() };
-    assert_eq!(ask("eli", &standing, 60, None, "x"), Err(Not::Undeclared("standing".to_owned())));
-    assert_eq!(ask("fay", &oncall(), 60, None, "x"), Err(Not::MayNotAsk("oncall".to_owned())));
+    assert_eq!(ask("eli", &standing, 60, None, "x"), Err(Refused::Undeclared("standing".to_owned())));
+    assert_eq!(ask("fay", &oncall(), 60, None, "x"), Err(Refused::MayNotAsk("oncall".to_owned())));
     for seconds in [0, 7201, u64::MAX] {
-        assert!(matches!(ask("eli", &oncall(), seconds, None, "x"), Err(Not::Duration { .. })));
+        assert!(matches!(ask("eli", &oncall(), seconds, None, "x"), Err(Refused::Duration { .. })));
     }
-    assert_eq!(ask("eli", &oncall(), 60, None, "  "), Err(Not::NoReason));
-    assert_eq!(ask("eli", &oncall(), 60, None, "a\nb"), Err(Not::Reason));
-    assert_eq!(ask("eli", &oncall(), 60, Some(NOW - 3600), "x"), Err(Not::Start));
-    assert_eq!(ask("eli", &oncall(), 60, Some(i64::MAX), "x"), Err(Not::Start));
+    assert_eq!(ask("eli", &oncall(), 60, None, "  "), Err(Refused::NoReason));
+    assert_eq!(ask("eli", &oncall(), 60, None, "a\nb"), Err(Refused::Reason));
+    assert_eq!(ask("eli", &oncall(), 60, Some(NOW - 3600), "x"), Err(Refused::Start));
+    assert_eq!(ask("eli", &oncall(), 60, Some(i64::MAX), "x"), Err(Refused::Start));
     let table = AskedRelation::parse("public.orders:select").unwrap();
     let ad_hoc = AccessAsked::AdHoc { ceiling_id: "ad-hoc".to_owned(), relations: vec![table] };
-    assert!(matches!(ask("eli", &ad_hoc, 60, None, "x"), Err(Not::Above(_))));
+    assert!(matches!(ask("eli", &ad_hoc, 60, None, "x"), Err(Refused::Above(_))));
     let asked = Asked { what: &ad_hoc, seconds: 60, wanted_start: None, reason: "x", catalog: None };
-    assert_eq!(may_ask(&declared, "eli", &asked, NOW), Err(Not::NoCatalog));
+    assert_eq!(may_ask(&declared, "eli", &asked, NOW), Err(Refused::NoCatalog));
 }
 
 #[test]

@@ -164,8 +164,8 @@ pub(crate) async fn a_request_is_approved_by_others_held_extended_and_ended(worl
         found.len()
     };
     assert_eq!((waiting(&shop.bo).await, waiting(&shop.cy).await, waiting(&shop.eli).await), (0, 1, 0));
-    let word = json!({ "reason": "pairing" });
-    let second: AccessRequest = act(&world, &shop.cy, (id, "approve"), &word).await.json(200);
+    let pairing = json!({ "reason": "pairing" });
+    let second: AccessRequest = act(&world, &shop.cy, (id, "approve"), &pairing).await.json(200);
     assert_eq!(second.state, "approved");
 
     let (version, grants) = list(&mut peer).await;
@@ -187,7 +187,7 @@ pub(crate) async fn a_request_is_approved_by_others_held_extended_and_ended(worl
     assert_eq!((grants[0].starts_at, grants[0].ends_at), (NOW, NOW + 7200), "the same grant, longer");
     act(&world, &shop.eli, (id, "extend"), &more).await.refused(400, "request.duration");
 
-    let ended: AccessRequest = act(&world, &shop.org.token, (id, "end"), &word).await.json(200);
+    let ended: AccessRequest = act(&world, &shop.org.token, (id, "end"), &pairing).await.json(200);
     assert_eq!((ended.state.as_str(), ended.can.len()), ("revoked", 0));
     assert_eq!(list(&mut peer).await.1, []);
     act(&world, &shop.eli, (id, "end"), &empty).await.refused(409, "request.closed");

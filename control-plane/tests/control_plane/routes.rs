@@ -133,22 +133,27 @@ enum Foreign {
     Own,
 }
 
+/// Of what came with requests and providers.
+fn foreign_request(route: &Route) -> Option<Foreign> {
+    Some(match (route.method, route.path) {
+        ("GET", "/v1/databases/{db}/requestable") => Foreign::Missing("database.unknown"),
+        ("DELETE", "/v1/identity-providers/{id}") => Foreign::Missing("provider.unknown"),
+        ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
+        ("GET", "/v1/requests" | "/v1/webhooks") => Foreign::Silent,
+        ("POST", "/v1/requests" | "/v1/webhooks") => Foreign::Own,
+        (_, path) if path.starts_with("/v1/requests/") => Foreign::Missing("request.unknown"),
+        _ => return None,
+    })
+}
+
 fn foreign(route: &Route) -> Foreign {
+    if let Some(answer) = foreign_request(route) {
+        return answer;
+    }
     match (route.method, route.path) {
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
-        ("GET", "/v1/databases/{db}/requestable") => Foreign::Missing("database.unknown"),
-        ("GET", "/v1/requests/{id}")
-        | (
-            "POST",
-            "/v1/requests/{id}/approve"
-            | "/v1/requests/{id}/deny"
-            | "/v1/requests/{id}/end"
-            | "/v1/requests/{id}/extend",
-        ) => Foreign::Missing("request.unknown"),
-        ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
         ("DELETE", "/v1/invites/{id}") => Foreign::Missing("invite.unknown"),
-        ("DELETE", "/v1/identity-providers/{id}") => Foreign::Missing("provider.unknown"),
         ("DELETE", "/v1/relays/{id}") => Foreign::Missing("relay.unknown"),
         ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
         ("GET", "/v1/databases/{db}/schema") => Foreign::Missing("schema.unknown"),
@@ -171,8 +176,6 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/agents"
             | "/v1/agents/{id}/audit"
             | "/v1/relays"
-            | "/v1/requests"
-            | "/v1/webhooks"
             | "/v1/databases"
             | "/v1/ca"
             | "/v1/whoami",
@@ -191,8 +194,6 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/audit/checkpoints"
             | "/v1/invites"
             | "/v1/console-link"
-            | "/v1/requests"
-            | "/v1/webhooks"
             | "/v1/identity-providers"
             | "/v1/identity-providers/{id}/backchannel-logout"
             | "/v1/sign-in/device"

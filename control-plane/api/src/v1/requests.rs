@@ -3,6 +3,7 @@
 use crate::link::{AccessAsked, AskedRelation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// Asks for access.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -238,14 +239,12 @@ impl AskedRelation {
             .collect();
         let mut text = format!("{}.{}:{}", self.schema, self.name, verbs.join(","));
         for (column, mask) in &self.masks {
-            text.push_str(&format!(
-                " {column} masked as {}",
-                mask.as_str().map_or_else(|| mask.to_string(), str::to_owned)
-            ));
+            let mask = mask.as_str().map_or_else(|| mask.to_string(), str::to_owned);
+            let _ = write!(text, " {column} masked as {mask}");
         }
         for rows in &self.rows {
             let values = rows.any_of.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            text.push_str(&format!(" where {} is one of {values}", rows.column));
+            let _ = write!(text, " where {} is one of {values}", rows.column);
         }
         text
     }
