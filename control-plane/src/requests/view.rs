@@ -75,7 +75,15 @@ fn note(request: &AccessRequest, state: State) -> Option<String> {
             None => None,
         },
         State::Denied => last(Act::Deny).map(|event| format!("{}: {}", event.email, event.reason)),
-        State::Revoked => last(Act::End).map(|event| format!("ended by {}", event.email)),
+        State::Revoked => {
+            let by = last(Act::End).map_or_else(String::new, |event| format!("ended by {}", event.email));
+            let behind =
+                request.reports.iter().find(|report| matches!(report.state.as_str(), "active" | "waiting"));
+            Some(match behind {
+                None => by,
+                Some(report) => format!("{by}; agent {} has not said yet that it is over", report.agent),
+            })
+        }
         State::Expired if request.standing.ends_at.is_none() => Some("nobody decided in time".to_owned()),
         State::Pending | State::Active | State::Expired => None,
     }

@@ -35,7 +35,7 @@ statements! {
               ORDER BY e.request_id, e.place";
     REPORTS = "SELECT p.request_id, a.name, p.state, p.reason, p.at FROM access_reports p \
                JOIN agents a ON a.id = p.agent_id AND a.org_id = p.org_id \
-               WHERE p.org_id = $1 AND p.request_id >= $2 AND p.request_id <= $3 ORDER BY p.request_id, a.name, a.id";
+               WHERE p.org_id = $1 AND a.removed_at IS NULL AND p.request_id >= $2 AND p.request_id <= $3 ORDER BY p.request_id, a.name, a.id";
     VERSION = "SELECT access_version FROM databases WHERE org_id = $1 AND name = $2";
 }
 

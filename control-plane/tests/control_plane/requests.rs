@@ -137,7 +137,7 @@ async fn report(peer: &mut Peer, version: u64, id: &str, (state, reason): (&str,
     peer.say(&FromAgent::AccessStatus { version, grants: vec![AccessState { id, state, reason }] }).await;
 }
 
-pub(crate) async fn a_request_is_approved_by_others_held_extended_and_ended(world: World) {
+pub(crate) async fn a_request_is_approved_by_others_and_reaches_the_agent(world: World) {
     let shop = Shop::open(&world).await;
     let mut peer = Peer::greeted(&world, &shop.agent).await;
     let options: Vec<Requestable> = world.get("/v1/databases/shop/requestable", &shop.eli).await.json(200);
@@ -174,6 +174,19 @@ pub(crate) async fn a_request_is_approved_by_others_held_extended_and_ended(worl
     assert_eq!(grants[0].reason, "INC-1: orders stuck");
     report(&mut peer, version, id, ("active", None)).await;
     world.until("it is active", async || seen(&world, &shop.eli, id).await.state == "active").await;
+}
+
+pub(crate) async fn what_is_held_is_extended_and_ended_and_the_agent_says_so(world: World) {
+    let shop = Shop::open(&world).await;
+    let mut peer = Peer::greeted(&world, &shop.agent).await;
+    let asked = ask(&world, &shop.eli, &oncall()).await;
+    let (id, empty) = (asked.id.as_str(), json!({}));
+    for token in [&shop.bo, &shop.cy] {
+        act(&world, token, (id, "approve"), &empty).await.ok(200);
+    }
+    let (version, _) = list(&mut peer).await;
+    report(&mut peer, version, id, ("active", None)).await;
+    world.until("it is active", async || seen(&world, &shop.eli, id).await.state == "active").await;
 
     let more = json!({ "seconds": 3600, "reason": "not done" });
     act(&world, &shop.bo, (id, "extend"), &more).await.refused(403, "request.not-yours");
@@ -187,9 +200,16 @@ pub(crate) async fn a_request_is_approved_by_others_held_extended_and_ended(worl
     assert_eq!((grants[0].starts_at, grants[0].ends_at), (NOW, NOW + 7200), "the same grant, longer");
     act(&world, &shop.eli, (id, "extend"), &more).await.refused(400, "request.duration");
 
-    let ended: AccessRequest = act(&world, &shop.org.token, (id, "end"), &pairing).await.json(200);
+    let ended: AccessRequest = act(&world, &shop.org.token, (id, "end"), &empty).await.json(200);
     assert_eq!((ended.state.as_str(), ended.can.len()), ("revoked", 0));
-    assert_eq!(list(&mut peer).await.1, []);
+    assert!(ended.note.unwrap().ends_with("agent one has not said yet that it is over"));
+    let (version, grants) = list(&mut peer).await;
+    assert_eq!(grants, []);
+    peer.say(&FromAgent::AccessStatus { version, grants: vec![] }).await;
+    let note = async || seen(&world, &shop.eli, id).await.note;
+    world
+        .until("it is over there", async || note().await.as_deref() == Some("ended by ana@example.com"))
+        .await;
     act(&world, &shop.eli, (id, "end"), &empty).await.refused(409, "request.closed");
     let acts: Vec<&str> = ended.history.iter().map(|event| event.act.as_str()).collect();
     assert_eq!(acts, ["approve", "approve", "extend", "approve", "approve", "end"]);

@@ -204,8 +204,9 @@ fn tables_that_no_policy_names_are_asked_for_within_a_ceiling() {
     let ask = ["request", "tables", "shop", "--for", "10m", "--reason", "INC-3", "--json", "--on"];
     let (_, said) = sam.refused(&[&ask[..], &["public.salaries:select,update"]].concat());
     assert!(said.contains("above the ceiling"), "{said}");
-    let (_, said) =
-        sam.refused(&[&ask[..], &["public.salaries", "--mask", "public.salaries.monthly=hash"]].concat());
+    let (_, said) = sam.refused(
+        &[&ask[..], &["public.salaries", "--mask", "public.salaries.monthly={\"round\":1}"]].concat(),
+    );
     assert!(said.contains("shows more than the ceiling"), "{said}");
     let asked = sam.json(&[&ask[..], &["public.salaries"]].concat());
     ada.run(&["approve", asked.get("id").unwrap().as_str().unwrap()]);

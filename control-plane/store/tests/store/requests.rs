@@ -155,10 +155,20 @@ pub(crate) async fn agents_say_what_became_of_it_and_only_of_their_own(db: Db) {
     let (entries, whole) = db.audit(ana.scope()).await.unwrap();
     let actions: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert!(whole && actions.ends_with(&["request.ask", "request.refused", "request.active"]), "{actions:?}");
+    // What it says is all of it: what it no longer names is over there.
+    assert!(db.access_reported(&till, (0, &[]), NOW).await.is_ok());
+    assert!(!db.access_reported(&foreign, (0, &[]), NOW).await.unwrap());
+    let state = async || db.access_request(ana.scope(), &id).await.unwrap().unwrap().reports[0].state.clone();
+    assert_eq!(state().await, "active");
+    assert!(db.access_reported(&shop, (0, &[]), NOW).await.unwrap());
+    assert_eq!(state().await, "ended");
     // Restored from a backup: the agent holds a later list than ours.
     assert!(db.access_reported(&shop, (40, &[]), NOW).await.unwrap());
     assert_eq!(db.access_version(ana.scope(), "shop").await.unwrap(), 41);
     assert_eq!(db.access_version(eve.scope(), "shop").await.unwrap(), 0);
+    assert!(db.remove_agent(ana.scope(), "one", NOW).await.unwrap());
+    let left = db.access_request(ana.scope(), &id).await.unwrap().unwrap().reports;
+    assert_eq!(left, [], "whoever is gone has nothing in force");
     for (held, ours) in [(41, 41), (3_000_000, 41), (i64::MAX.unsigned_abs(), 41)] {
         db.access_reported(&shop, (held, &[]), NOW).await.unwrap();
         assert_eq!(db.access_version(ana.scope(), "shop").await.unwrap(), ours, "{held}");
