@@ -44,7 +44,8 @@ macro_rules! contract {
             let server = world::Postgres::start();
             $(
                 let url = server.database(stringify!($case)).await;
-                $module::$case(world::World::start(Some(url)).await).await;
+                // On the heap: all of them together do not fit a test's stack.
+                Box::pin(async { $module::$case(world::World::start(Some(url)).await).await }).await;
             )*
         }
     };
