@@ -159,10 +159,14 @@ impl Paths {
         self.ours = addresses;
     }
 
-    /// This computer moved to another network: every proof is void.
+    /// This computer moved to another network: every proof is void, what relays said is not.
     pub fn moved(&mut self, now: Duration) {
         for path in self.ways.values_mut() {
+            let said = Some(path.hint()).filter(|hint| matches!(hint, Hint::Gone | Hint::Leaving));
             path.again(now);
+            if let Some(hint) = said {
+                path.told(hint, now);
+            }
         }
         self.announced.clear();
         self.traffic = now;

@@ -1,6 +1,7 @@
 //! Path selection under a virtual clock: very many networks that break, mend, lie and lose.
 //!
-//! `DAAM_SCHEDULES=1000000` tries that many; each has its number, which a failure prints.
+//! `DAAM_SCHEDULES=1000000` tries that many; each has its number, which a failure prints. Those that once found
+//! something are always among them.
 
 use daam_tunnel::path::probe::{KEY_BYTES, ProbeKey, ProbeKind, Side};
 use daam_tunnel::path::report::PathNote;
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 const SCHEDULES: u64 = 4_000;
+/// A relay that said it was leaving, stays up and is the best there is.
+const FOUND_SOMETHING: [u64; 1] = [13_184];
 const LENGTH: u64 = 15_000;
 /// When everything stays as it is, long enough for every bar to end.
 const CALM: u64 = 400_000;
@@ -48,6 +51,8 @@ struct Way {
     loss_percent: u64,
     manner: Manner,
     offered: bool,
+    /// Its relay said that it goes away, and has not come back since.
+    leaving: bool,
     proven: bool,
 }
 
@@ -63,6 +68,10 @@ enum Manner {
 impl Way {
     fn is_impostor(&self) -> bool {
         self.manner == Manner::Impostor
+    }
+
+    fn carries(&self) -> bool {
+        self.up && self.offered
     }
 }
 
@@ -118,6 +127,7 @@ impl World {
                     _ => Manner::Honest,
                 },
                 offered: false,
+                leaving: false,
                 proven: false,
             };
             ways.insert(key, way);
@@ -163,6 +173,11 @@ impl World {
     fn offer(&mut self, key: PathKey) {
         self.paths.offer(key, Duration::ZERO);
         self.ways.get_mut(&key).unwrap().offered = true;
+    }
+
+    fn set(&mut self, key: PathKey, up: bool, now: u64) {
+        let way = self.ways.get_mut(&key).unwrap();
+        (way.up, way.since) = (up, now);
     }
 
     fn push(&mut self, at: u64, event: Event) {
@@ -254,11 +269,24 @@ impl World {
         self.faults += 1;
         match self.random.below(10) {
             0 => self.paths.failing(key, ms(now)),
-            1 => self.paths.leaving(key, ms(now)),
+            1 => {
+                self.paths.leaving(key, ms(now));
+                // Who takes leave carries us still, but nobody takes leave who was never there.
+                if self.paths.report(ms(now)).iter().any(|note| note.key == key) {
+                    let way = self.ways.get_mut(&key).unwrap();
+                    way.since = if way.offered { way.since } else { now };
+                    (way.offered, way.leaving) = (true, true);
+                }
+            }
             2 => {
                 self.paths.offer(key, ms(now));
                 let way = self.ways.get_mut(&key).unwrap();
-                (way.offered, way.since) = (true, now);
+                (way.offered, way.leaving, way.since) = (true, false, now);
+            }
+            4 => {
+                self.paths.withdraw(key, ms(now));
+                let way = self.ways.get_mut(&key).unwrap();
+                (way.offered, way.since) = (false, now);
             }
             3 => {
                 self.paths.moved(ms(now));
@@ -283,13 +311,13 @@ impl World {
         let silence =
             if way.manner == Manner::Noisy { 5_000 + 300 } else { (3 * way.round_trip + 250).max(900) };
         let late = silence.max(6 * way.round_trip) + BOUND + 2 * self.slowest + 2 * 250;
-        if way.up || now.saturating_sub(way.since) <= late || now.saturating_sub(self.switched) <= late {
+        if way.carries() || now.saturating_sub(way.since) <= late || now.saturating_sub(self.switched) <= late
+        {
             return;
         }
         let living = self.ways.iter().find(|(key, other)| {
             **key != active
-                && other.up
-                && other.offered
+                && other.carries()
                 && !other.is_impostor()
                 && other.loss_percent == 0
                 && now.saturating_sub(other.since) > late
@@ -320,12 +348,18 @@ fn one(number: u64) {
         world.calm = true;
         world.run(now + 60_000, now);
         let active = world.paths.active();
-        let best =
-            world.ways.iter().find(|(_, way)| way.up && way.offered && !way.is_impostor() && !world.lossy);
+        let best = world
+            .ways
+            .iter()
+            .find(|(_, way)| way.carries() && !way.leaving && !way.is_impostor() && !world.lossy);
         if let Some((best, _)) = best
             && best.kind() != PathKind::Direct
         {
-            assert!(active.kind() <= best.kind(), "schedule {number}: {active:?} instead of {best:?}");
+            assert!(
+                active.kind() <= best.kind(),
+                "schedule {number}: {active:?} instead of {best:?}\n{:#?}",
+                world.paths.report(ms(now + 60_000))
+            );
         }
     }
 }
@@ -338,7 +372,48 @@ fn whatever_the_network_does_a_living_path_is_found_and_only_a_proven_one() {
         for thread in 0..threads {
             scope.spawn(move || (thread..count).step_by(usize::try_from(threads).unwrap()).for_each(one));
         }
+        FOUND_SOMETHING.into_iter().for_each(one);
     });
+}
+
+/// Until it is bound again, nobody goes back to it however good it looks; it is better than nothing.
+#[test]
+fn a_relay_that_is_leaving_is_left_and_not_returned_to_until_it_is_there_again() {
+    let mut world = World::new(0);
+    let clean = Way {
+        up: true,
+        since: 0,
+        round_trip: 10,
+        loss_percent: 0,
+        manner: Manner::Honest,
+        offered: true,
+        leaving: false,
+        proven: true,
+    };
+    world.ways.values_mut().for_each(|way| *way = Way { offered: false, ..clean });
+    let (best, worse) = (PathKey::Relay(1), PathKey::RelayTcp(0));
+    world.ways.insert(best, clean);
+    world.ways.insert(worse, Way { round_trip: 190, ..clean });
+    world.queue.clear();
+    world.paths = Paths::new(PathPreference::Auto, best, Duration::ZERO);
+    world.paths.offer(worse, Duration::ZERO);
+    let now = world.run(5_000, 0);
+    world.paths.leaving(best, ms(now));
+    let now = world.run(now + 2_000, now);
+    assert_eq!(world.paths.active(), worse);
+    // A change of network says nothing about what a relay is about to do.
+    world.paths.moved(ms(now));
+    let now = world.run(now + 300_000, now);
+    assert_eq!(world.paths.active(), worse);
+    world.set(worse, false, now);
+    let now = world.run(now + 5_000, now);
+    assert_eq!(world.paths.active(), best);
+    world.set(worse, true, now);
+    let now = world.run(now + 300_000, now);
+    assert_eq!(world.paths.active(), worse);
+    world.paths.offer(best, ms(now));
+    world.run(now + 5_000, now);
+    assert_eq!(world.paths.active(), best);
 }
 
 /// Direct works for three seconds, fails for three, and so on for an hour, beside a relay that always works.
@@ -353,6 +428,7 @@ fn a_path_that_comes_and_goes_is_trusted_ever_more_slowly() {
         loss_percent: 0,
         manner: Manner::Honest,
         offered: true,
+        leaving: false,
         proven: true,
     };
     world.ways.values_mut().for_each(|way| *way = Way { offered: false, ..clean });
@@ -363,9 +439,7 @@ fn a_path_that_comes_and_goes_is_trusted_ever_more_slowly() {
     world.paths.offer(direct(1), Duration::ZERO);
     let mut now = 0;
     for phase in 0..1200_u64 {
-        let way = world.ways.get_mut(&direct(1)).unwrap();
-        way.up = phase.is_multiple_of(2);
-        way.since = now;
+        world.set(direct(1), phase.is_multiple_of(2), now);
         now = world.run((phase + 1) * 3_000, now);
     }
     assert!(world.free + world.forced <= 120, "{} + {} changes in an hour", world.free, world.forced);
