@@ -5,7 +5,7 @@ use crate::credentials::{IdentityStore, Login};
 use crate::error::{CliError, Doing as _, Exit};
 use crate::home::Home;
 use crate::link::{Link, LinkConfig};
-use crate::local::{Endpoint, Listen};
+use crate::local::{Endpoint, Listen, Tool};
 use crate::output;
 use crate::status;
 use clap::{Args, ValueEnum};
@@ -70,14 +70,18 @@ impl Way {
   daam connect shop --tcp          # for clients that cannot use a Unix socket
   daam connect shop --tcp=15432    # on a fixed port
   daam connect shop --path relay-tcp
+  daam connect shop --tcp --print jdbc
 
 The session goes on when the network changes, a relay dies or a better way appears; what is used now is printed here
-and by `daam status`. It ends when your sign-in does.")]
+and by `daam status`. Your certificate is renewed while it runs; it ends when your sign-in does.")]
 pub struct ConnectArgs {
     /// The database, as `daam databases` lists it.
     database: String,
     #[command(flatten)]
     way: Way,
+    /// Print the address as this tool wants it told, instead of a URL.
+    #[arg(long, value_enum, value_name = "TOOL", default_value_t = Tool::Url)]
+    print: Tool,
 }
 
 /// Options of `daam psql`.
@@ -116,9 +120,10 @@ pub struct RunArgs {
 /// Opens the endpoint, prints its address, stays until interrupted.
 pub async fn connect(args: ConnectArgs) -> Result<(), CliError> {
     let (endpoint, link) = endpoint(&args.database, &args.way).await?;
+    let told = endpoint.address().told_to(args.print)?;
     // Reach the agent now, so that a refusal is seen here and not by the first client.
     let path = link.tunnel().await?.path();
-    output::line(endpoint.address().url());
+    output::line(told);
     output::progress(format!("connected ({path}); press Ctrl-C to end"));
     let shown = status::serve(&Home::find()?, "connect", &link);
     let mut terminate = signal(SignalKind::terminate()).doing("watch for signals")?;
@@ -139,7 +144,10 @@ async fn keep(link: &Link) -> CliError {
     loop {
         let tunnel = match link.tunnel().await {
             Ok(tunnel) => tunnel,
-            Err(error) if error.is_final() => return error,
+            Err(error) if error.is_final() => {
+                output::progress("your sign-in has ended, and this session with it");
+                return error;
+            }
             Err(error) => {
                 output::progress(format!("{}; trying again in {} s", error.sentence(), wait.as_secs()));
                 tokio::time::sleep(wait).await;

@@ -134,14 +134,22 @@ impl IdentityStore {
     /// A new certificate, whatever is stored.
     pub async fn renew(&mut self, plane: &ControlPlane, device: &str) -> Result<Identity, CliError> {
         let identity = Identity::request(plane, device).await?;
+        self.keep(&identity)?;
+        Ok(identity)
+    }
+
+    /// Keeps a new certificate in the place of the old one.
+    pub fn keep(&mut self, identity: &Identity) -> Result<(), CliError> {
         match self {
             Self::File(path) => {
-                let text = serde_json::to_string_pretty(&identity).doing("write the certificate")?;
-                write_private(path, text)?;
+                let text = serde_json::to_string_pretty(identity).doing("write the certificate")?;
+                write_private(path, text)
             }
-            Self::Memory(slot) => *slot = Some(identity.clone()),
+            Self::Memory(slot) => {
+                *slot = Some(identity.clone());
+                Ok(())
+            }
         }
-        Ok(identity)
     }
 }
 

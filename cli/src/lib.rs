@@ -28,6 +28,7 @@ pub mod output;
 pub mod policy;
 pub mod remedy;
 pub mod request;
+pub mod renewal;
 pub mod status;
 
 pub use command::main;

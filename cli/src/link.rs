@@ -47,13 +47,15 @@ pub struct Link {
 #[derive(Debug)]
 struct State {
     identities: IdentityStore,
+    /// The certificate the tunnel stands on.
+    certificate: Option<String>,
     tunnel: Option<Arc<Tunnel>>,
 }
 
 impl Link {
     /// Makes nothing yet.
     pub fn new(config: LinkConfig, identities: IdentityStore) -> Self {
-        Self { config, state: Mutex::new(State { identities, tunnel: None }) }
+        Self { config, state: Mutex::new(State { identities, certificate: None, tunnel: None }) }
     }
 
     /// The database at the other end.
@@ -70,6 +72,7 @@ impl Link {
             return Ok(Arc::clone(tunnel));
         }
         let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
+        let certificate = identity.certificate_pem.clone();
         let plan = self.plan(identity).await?;
         let tunnel = daam_tunnel::dial(plan)
             .await
@@ -80,6 +83,7 @@ impl Link {
             })?;
         let tunnel = Arc::new(tunnel);
         state.tunnel = Some(Arc::clone(&tunnel));
+        state.certificate = Some(certificate);
         Ok(tunnel)
     }
 
@@ -108,6 +112,33 @@ impl Link {
     /// The present tunnel, if there is one and nobody is making another.
     pub fn current(&self) -> Option<Arc<Tunnel>> {
         self.state.try_lock().ok()?.tunnel.clone()
+    }
+
+    /// The certificate the session stands on, PEM.
+    pub async fn certificate(&self) -> Option<String> {
+        self.state.lock().await.certificate.clone()
+    }
+
+    /// Gets a new certificate and makes the session stand on it.
+    pub async fn renew(&self) -> Result<(), CliError> {
+        let Some(tunnel) = self.state.lock().await.tunnel.clone() else { return Ok(()) };
+        // Nobody who wants to open a session waits for this.
+        let identity = Identity::request(&self.config.plane, &self.config.device).await?;
+        tunnel
+            .renew(&identity.certificate_pem, &identity.key_pem, &identity.ca_pem)
+            .await
+            .doing("renew the session's certificate")?;
+        let mut state = self.state.lock().await;
+        state.certificate = Some(identity.certificate_pem.clone());
+        state.identities.keep(&identity)
+    }
+
+    /// Gets new tickets for the session's relays.
+    pub async fn renew_tickets(&self) -> Result<(), CliError> {
+        let Some(tunnel) = self.current() else { return Ok(()) };
+        let offer = self.checked(self.config.plane.connect(&self.config.database).await?)?;
+        tunnel.renew_tickets(relays(&offer).await);
+        Ok(())
     }
 
     /// Ends the tunnel, if there is one, so that the agent hears of it.

@@ -9,6 +9,8 @@ pub mod boundary;
 pub mod connection;
 pub mod endpoint;
 pub mod greeting;
+pub mod strings;
 
 pub use address::Address;
 pub use endpoint::{Endpoint, Listen};
+pub use strings::Tool;

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mail::Mailer;
 use crate::oidc::Outbound;
+use crate::traffic::Traffic;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,6 +25,7 @@ pub struct App {
     bootstrap: Mutex<Option<BootstrapToken>>,
     base: OnceLock<Base>,
     outbound: Outbound,
+    traffic: Traffic,
     checkpoint_file: Option<PathBuf>,
     mailer: Option<Mailer>,
     outbox: Notify,
@@ -36,6 +38,7 @@ impl App {
         clock: Clock,
         bootstrap: Option<BootstrapToken>,
         (outbound, mailer, checkpoint_file): (Outbound, Option<Mailer>, Option<PathBuf>),
+        traffic: Traffic,
     ) -> Self {
         Self {
             db,
@@ -45,6 +48,7 @@ impl App {
             bootstrap: Mutex::new(bootstrap),
             base: OnceLock::new(),
             outbound,
+            traffic,
             mailer,
             outbox: Notify::new(),
             checkpoint_file,
@@ -70,6 +74,11 @@ impl App {
     /// Told when there may be something to deliver.
     pub(crate) fn outbox(&self) -> &Notify {
         &self.outbox
+    }
+
+    /// How much a relay carries for whom.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Where people reach us. Said once, when it is known where we listen.

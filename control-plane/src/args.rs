@@ -4,6 +4,7 @@ use crate::base::Base;
 use crate::clock::Clock;
 use crate::mail::MailConfig;
 use crate::server::{Config, Transport};
+use crate::traffic::{Traffic, TrafficArgs};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ Examples:
   Several behind a proxy that does TLS, over one PostgreSQL (copy keys.key to each data directory):
     daam-control-plane serve --listen 0.0.0.0:8080 --behind-tls-proxy --data-dir /var/lib/daam \\
         --public-url https://daam.example.com --database-url postgres://daam@db.internal/daam
+
+  With relays that carry at most 20 MB/s for each developer and 200 MB/s for each agent:
+    daam-control-plane serve --data-dir /var/lib/daam --client-rate 20000000 --agent-rate 200000000
 
   A further organization:
     daam-control-plane create-organization --data-dir ./control-plane --name \"Acme\" --admin-email ana@acme.example
@@ -120,6 +124,9 @@ pub struct Serve {
     /// Who letters come from.
     #[arg(long, value_name = "ADDRESS", env = "DAAM_SMTP_FROM", requires = "smtp_url")]
     pub smtp_from: Option<String>,
+    /// How much relays carry for whom.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -155,7 +162,7 @@ impl Serve {
         let mail = self.smtp_url.as_ref().zip(self.smtp_from.as_ref());
         let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
         let config = self.data.config(self.listen, transport);
-        Config { private_providers, checkpoint_file, mail, ..config }
+        Config { private_providers, checkpoint_file, mail, traffic: self.traffic.into(), ..config }
     }
 }
 
@@ -171,6 +178,7 @@ impl Data {
             private_providers: false,
             checkpoint_file: None,
             mail: None,
+            traffic: Traffic::default(),
             clock: Clock::system(),
         }
     }

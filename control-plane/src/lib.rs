@@ -30,6 +30,7 @@ mod requests;
 mod serve;
 mod slug;
 mod tls;
+pub mod traffic;
 mod vault;
 
 pub use app::App;

@@ -245,7 +245,7 @@ fn decode(received: Option<Result<Message, axum::Error>>) -> Result<Option<FromA
     }
 }
 
-/// One ticket per relay.
+/// One ticket per relay, each for that relay alone.
 pub(crate) fn relay_offers(
     signer: &TicketSigner,
     addresses: Vec<String>,
@@ -254,7 +254,8 @@ pub(crate) fn relay_offers(
     addresses
         .into_iter()
         .map(|address| {
-            let ticket = signer.issue(grant).map_err(|error| Refusal::internal("issue a ticket", &error))?;
+            let grant = TicketGrant { relay: address.clone(), ..grant.clone() };
+            let ticket = signer.issue(&grant).map_err(|error| Refusal::internal("issue a ticket", &error))?;
             Ok(RelayOffer { address, ticket })
         })
         .collect()

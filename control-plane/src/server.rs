@@ -13,6 +13,7 @@ use crate::problem::Refusal;
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
 use crate::tls::{TlsError, TlsListener, server_config};
+use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
 use daam_api::v1::{Bootstrap, Bootstrapped};
@@ -69,6 +70,8 @@ pub struct Config {
     pub checkpoint_file: Option<PathBuf>,
     /// The mail server, if letters are to be sent.
     pub mail: Option<MailConfig>,
+    /// How much a relay carries for whom.
+    pub traffic: Traffic,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -273,5 +276,5 @@ async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
         Outbound::new(config.private_providers).map_err(|error| StartError::Outbound(Box::new(error)))?;
     let mailer = config.mail.as_ref().map(Mailer::new).transpose()?;
     let outward = (outbound, mailer, config.checkpoint_file.clone());
-    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward))
+    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward, config.traffic))
 }

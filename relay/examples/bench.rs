@@ -5,7 +5,7 @@
 //! comparing within one run only.
 
 use anyhow::Context;
-use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner, TicketVerifier};
+use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner, TicketVerifier, TrafficClass};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal, make_csr};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
@@ -25,6 +25,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+/// What the relay here calls itself.
+const RELAY: &str = "relay.test:443";
 const QUESTION: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
@@ -184,8 +186,15 @@ impl World {
     }
 
     fn targets(&self, role: TicketRole) -> anyhow::Result<Vec<RelayTarget>> {
-        let grant =
-            TicketGrant { org: "acme".to_owned(), role, agent_id: "bench".to_owned(), expires: now() + 3600 };
+        let grant = TicketGrant {
+            org: "acme".to_owned(),
+            role,
+            agent_id: "bench".to_owned(),
+            relay: RELAY.to_owned(),
+            // The rate limit of a session is not what is measured.
+            class: TrafficClass { bytes_per_second: 10_000_000_000, sessions: 20_000 },
+            expires: now() + 3600,
+        };
         Ok(vec![RelayTarget::new(self.relay, "localhost:443", self.signer.issue(&grant)?)])
     }
 
@@ -310,9 +319,8 @@ async fn relay(
     tokio::spawn(async move { daam_relay::tcp::accept(listener, files, &Limits::default(), events).await });
     let (leave, leaving) = watch::channel(false);
     let beside = Beside::new(beside, watch::Sender::default(), leaving, Duration::ZERO);
-    // The rate limit of a session is not what is measured.
-    let limits = Limits { session_bytes_per_second: 10_000_000_000, ..Limits::default() };
-    let verifier = TicketVerifier::from_base64(&signer.public_base64())?;
+    let limits = Limits { ticket_bytes_per_second: 10_000_000_000, ..Limits::default() };
+    let verifier = TicketVerifier::from_base64(&signer.public_base64(), RELAY)?;
     tokio::spawn(socket.forward_with(Forwarder::new("acme", verifier, [5; 32], limits), beside));
     Ok((at, leave))
 }

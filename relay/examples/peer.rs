@@ -70,6 +70,9 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
+/// What every relay here calls itself.
+const RELAY: &str = "relay.test:443";
+
 fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
@@ -77,7 +80,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 }
 
 async fn relay(config: Relay) -> anyhow::Result<()> {
-    let verifier = TicketVerifier::from_base64(&config.ticket_key)?;
+    let verifier = TicketVerifier::from_base64(&config.ticket_key, RELAY)?;
     let socket = RelaySocket::bind(config.listen)?;
     let (events, beside) = mpsc::channel(256);
     let (_leave, leaving) = watch::channel(false);

@@ -1,15 +1,15 @@
 //! What the relay decides, as a state machine without sockets or clocks: a packet comes in, an action goes out.
 //!
-//! Order of checks for a BIND: global answer rate, cookie (address proven), the network's rate, the ticket's
-//! signature and expiry, the holder's proof, the organization — only then is anything remembered. A DATA packet
-//! goes to the other end of the session it names, if it came from one of the two ends; isolation between
-//! tenants follows, because a session's two ends are named by one ticket.
+//! Order of checks for a BIND: global answer rate, cookie (address proven), the provider's and the network's rate,
+//! the ticket's signature, relay and expiry, the holder's proof, the organization — only then is anything remembered.
+//! A DATA packet goes to the other end of the session it names, if it came from one of the two ends and both tickets
+//! still have bytes to spend; isolation between tenants follows, because a session's two ends are named by one ticket.
 
 use crate::cookie::{Asker, CookieJar};
 use crate::limits::{Bucket, Limits};
-use daam_identity::ticket::{HeldGrant, TicketError, TicketRole, TicketVerifier};
+use daam_identity::ticket::{HeldGrant, TicketError, TicketGrant, TicketRole, TicketVerifier};
 use daam_tunnel::wire::{self, Answer, Bind, BindRefusal, ToRelay, challenge_bytes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -26,7 +26,12 @@ pub struct Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Peer {
     /// A UDP address.
-    Udp(SocketAddr),
+    Udp {
+        /// Its address.
+        addr: SocketAddr,
+        /// Which of the relay's sockets it talks to, counted from 0: answers must come from there.
+        door: u8,
+    },
     /// A TCP connection, by the number it got when it was accepted.
     Tcp {
         /// Never used twice.
@@ -40,14 +45,14 @@ impl Peer {
     /// The address it is seen at.
     pub fn addr(self) -> SocketAddr {
         match self {
-            Self::Udp(addr) | Self::Tcp { addr, .. } => addr,
+            Self::Udp { addr, .. } | Self::Tcp { addr, .. } => addr,
         }
     }
 }
 
 impl From<SocketAddr> for Peer {
     fn from(addr: SocketAddr) -> Self {
-        Self::Udp(addr)
+        Self::Udp { addr, door: 0 }
     }
 }
 
@@ -87,6 +92,25 @@ struct Agent {
     peer: Peer,
     heard: Duration,
     expires_unix: i64,
+    sessions: usize,
+    purse: Purse,
+}
+
+/// What may still be sent with a ticket.
+#[derive(Debug, Clone, Copy)]
+struct Purse {
+    bytes: Bucket,
+    rate: u64,
+}
+
+impl Purse {
+    fn new(rate: u64, now: Duration) -> Self {
+        Self { bytes: Bucket::new(rate, now), rate }
+    }
+
+    fn pay(&mut self, bytes: u64, now: Duration) -> bool {
+        self.bytes.take(bytes, self.rate, now)
+    }
 }
 
 #[derive(Debug)]
@@ -97,7 +121,6 @@ struct Session {
     instance: u64,
     heard: Duration,
     ends: Duration,
-    bytes: Bucket,
 }
 
 /// See the module.
@@ -110,7 +133,10 @@ pub struct Forwarder {
     agents: HashMap<u32, Agent>,
     agent_numbers: HashMap<AgentKey, u32>,
     sessions: HashMap<u32, Session>,
+    /// By holder; as many as sessions at most.
+    purses: HashMap<[u8; 32], Purse>,
     networks: HashMap<IpAddr, Bucket>,
+    providers: HashMap<IpAddr, Bucket>,
     challenges: Bucket,
     answers: Bucket,
     drawings: u64,
@@ -131,7 +157,9 @@ impl Forwarder {
             agents: HashMap::new(),
             agent_numbers: HashMap::new(),
             sessions: HashMap::new(),
+            purses: HashMap::new(),
             networks: HashMap::new(),
+            providers: HashMap::new(),
             drawings: 0,
             counters: Counters::default(),
             leaving: false,
@@ -182,8 +210,11 @@ impl Forwarder {
         self.sessions.retain(|_, session| {
             agents.contains_key(&session.agent) && session_lives(session, idle, now.monotonic)
         });
-        let rate = self.limits.binds_per_second;
+        let used: HashSet<[u8; 32]> = self.sessions.values().map(|session| session.holder).collect();
+        self.purses.retain(|holder, _| used.contains(holder));
+        let (rate, of_provider) = (self.limits.binds_per_second, self.limits.provider_binds_per_second);
         self.networks.retain(|_, bucket| !bucket.is_full(rate, now.monotonic));
+        self.providers.retain(|_, bucket| !bucket.is_full(of_provider, now.monotonic));
     }
 
     fn data(&mut self, number: u32, length: usize, from: Peer, now: Now) -> Action {
@@ -196,18 +227,19 @@ impl Forwarder {
         let to = match ends {
             Some((session, agent)) if from == session.client => {
                 session.heard = now.monotonic;
-                Some((session, agent.peer))
+                Some((session.holder, agent.peer, &mut agent.purse))
             }
             Some((session, agent)) if from == agent.peer => {
                 agent.heard = now.monotonic;
-                let client = session.client;
-                Some((session, client))
+                Some((session.holder, session.client, &mut agent.purse))
             }
             _ => None,
         };
-        let Some((session, to)) = to else { return self.unknown(number, now) };
+        let Some((holder, to, agents)) = to else { return self.unknown(number, now) };
         let bytes = u64::try_from(length).unwrap_or(u64::MAX);
-        if !session.bytes.take(bytes, self.limits.session_bytes_per_second, now.monotonic) {
+        // The client's own first: who sends too much takes nothing from others of the agent.
+        let own = self.purses.get_mut(&holder).is_some_and(|purse| purse.pay(bytes, now.monotonic));
+        if !own || !agents.pay(bytes, now.monotonic) {
             self.counters.limited += 1;
             return Action::Drop;
         }
@@ -290,7 +322,7 @@ impl Forwarder {
         let grant = held.grant();
         let key = AgentKey { org: grant.org.clone(), agent_id: grant.agent_id.clone() };
         match grant.role {
-            TicketRole::Agent => self.bind_agent(key, grant.expires, from, now),
+            TicketRole::Agent => self.bind_agent(key, grant, from, now),
             TicketRole::Client => self.bind_client(&key, held, bind, (from, now)),
         }
     }
@@ -298,7 +330,7 @@ impl Forwarder {
     fn bind_agent(
         &mut self,
         key: AgentKey,
-        expires_unix: i64,
+        grant: &TicketGrant,
         peer: Peer,
         now: Now,
     ) -> Result<u32, BindRefusal> {
@@ -308,7 +340,17 @@ impl Forwarder {
             None => self.free_number(0),
         };
         self.agent_numbers.insert(key.clone(), number);
-        self.agents.insert(number, Agent { key, peer, heard: now.monotonic, expires_unix });
+        let rate = grant.class.bytes_per_second.min(self.limits.agent_bytes_per_second);
+        let known = self.agents.get(&number).map(|agent| agent.purse).filter(|purse| purse.rate == rate);
+        let agent = Agent {
+            key,
+            peer,
+            heard: now.monotonic,
+            expires_unix: grant.expires,
+            sessions: self.limits.sessions_per_agent.min(count(grant.class.sessions)),
+            purse: known.unwrap_or_else(|| Purse::new(rate, now.monotonic)),
+        };
+        self.agents.insert(number, agent);
         Ok(number)
     }
 
@@ -338,8 +380,8 @@ impl Forwarder {
             |session: &&Session| network_of(session.client.addr().ip()) == network_of(from.addr().ip());
         let neighbours = self.sessions.values().filter(near).count();
         if self.sessions.len() >= self.limits.sessions
-            || tickets >= self.limits.sessions_per_ticket
-            || agents >= self.limits.sessions_per_agent
+            || tickets >= self.limits.sessions_per_ticket.min(count(held.grant().class.sessions))
+            || agents >= agent.sessions
             || neighbours >= self.limits.sessions_per_network
         {
             return Err(BindRefusal::Busy);
@@ -351,8 +393,9 @@ impl Forwarder {
             instance: bind.instance,
             heard: now.monotonic,
             ends: now.monotonic + self.limits.session_life,
-            bytes: Bucket::new(self.limits.session_bytes_per_second, now.monotonic),
         };
+        let rate = held.grant().class.bytes_per_second.min(self.limits.ticket_bytes_per_second);
+        self.purses.entry(*held.holder()).or_insert_with(|| Purse::new(rate, now.monotonic));
         let chosen = self.free_number(bind.wanted);
         self.sessions.insert(chosen, session);
         Ok(chosen)
@@ -369,18 +412,10 @@ impl Forwarder {
     }
 
     fn network_may_bind(&mut self, ip: IpAddr, now: Duration) -> bool {
-        let rate = self.limits.binds_per_second;
-        let network = network_of(ip);
-        if let Some(bucket) = self.networks.get_mut(&network) {
-            return bucket.take(1, rate, now);
-        }
-        if self.networks.len() >= self.limits.networks {
-            return false;
-        }
-        let mut bucket = Bucket::new(rate, now);
-        let allowed = bucket.take(1, rate, now);
-        self.networks.insert(network, bucket);
-        allowed
+        let (most, limits) = (self.limits.networks, &self.limits);
+        // Who owns very many networks is stopped before the table of networks is touched.
+        may(&mut self.providers, provider_of(ip), (limits.provider_binds_per_second, most), now)
+            && may(&mut self.networks, network_of(ip), (limits.binds_per_second, most), now)
     }
 
     fn unknown(&mut self, session: u32, now: Now) -> Action {
@@ -397,6 +432,17 @@ impl Forwarder {
             Action::Drop
         }
     }
+}
+
+fn may(table: &mut HashMap<IpAddr, Bucket>, who: IpAddr, (rate, most): (u64, usize), now: Duration) -> bool {
+    if !table.contains_key(&who) && table.len() >= most {
+        return false;
+    }
+    table.entry(who).or_insert_with(|| Bucket::new(rate, now)).take(1, rate, now)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn agent_lives(agent: &Agent, idle: Duration, now: Now) -> bool {
@@ -417,6 +463,20 @@ pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
         IpAddr::V6(ip) => {
             let [a, b, c, ..] = ip.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// IPv4 /16 and IPv6 /32: what one provider typically has, and can number at will.
+pub(crate) fn provider_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, 0, 0))
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0))
         }
     }
 }

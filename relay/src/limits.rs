@@ -9,9 +9,9 @@ pub struct Limits {
     pub agents: usize,
     /// Sessions at once.
     pub sessions: usize,
-    /// Sessions of one agent.
+    /// Sessions of one agent, whatever its ticket says.
     pub sessions_per_agent: usize,
-    /// Sessions of one ticket.
+    /// Sessions of one client's ticket, whatever it says.
     pub sessions_per_ticket: usize,
     /// Client sessions from one network, so that one member cannot take all of an agent's.
     pub sessions_per_network: usize,
@@ -21,14 +21,24 @@ pub struct Limits {
     pub connections: usize,
     /// TCP connections from one network.
     pub connections_per_network: usize,
+    /// TCP connections from one provider, which may own very many networks.
+    pub connections_per_provider: usize,
+    /// How long a TCP connection may be bound to nothing.
+    pub unbound: Duration,
+    /// Packets taken from a TCP connection before it is bound.
+    pub unbound_packets: u32,
     /// BINDs per second from one network, after it proved its address.
     pub binds_per_second: u64,
+    /// The same from one provider, so that one that owns many networks cannot fill what is remembered of them.
+    pub provider_binds_per_second: u64,
     /// Answers about unknown sessions per second, to everyone together.
     pub answers_per_second: u64,
     /// Challenges per second, to everyone together: each costs two hashes and is smaller than the question.
     pub challenges_per_second: u64,
-    /// Bytes per second of one session, both directions together.
-    pub session_bytes_per_second: u64,
+    /// Bytes per second of one client's ticket, both directions and all its sessions, whatever it says.
+    pub ticket_bytes_per_second: u64,
+    /// Bytes per second of all sessions of one agent, whatever its ticket says.
+    pub agent_bytes_per_second: u64,
     /// Silence after which a binding or session is forgotten.
     pub idle: Duration,
     /// Longest life of a session: a certificate's and a little.
@@ -46,10 +56,15 @@ impl Default for Limits {
             networks: 8_192,
             connections: 8_192,
             connections_per_network: 512,
+            connections_per_provider: 2_048,
+            unbound: Duration::from_secs(10),
+            unbound_packets: 64,
             binds_per_second: 20,
+            provider_binds_per_second: 320,
             answers_per_second: 5_000,
             challenges_per_second: 50_000,
-            session_bytes_per_second: 128_000_000,
+            ticket_bytes_per_second: 1_000_000_000,
+            agent_bytes_per_second: 10_000_000_000,
             idle: Duration::from_secs(60),
             session_life: Duration::from_secs(13 * 3600),
         }

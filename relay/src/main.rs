@@ -23,6 +23,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// How often the control plane is told our address again, so that one restored from a backup learns it.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(300);
+/// Less would not carry a handshake.
+const LEAST_RATE: u64 = 100_000;
 /// Packets from TCP peers waiting to be forwarded.
 const TCP_EVENTS: usize = 1024;
 
@@ -38,7 +40,7 @@ struct Arguments {
 enum Command {
     /// Enrol if needed, then forward until stopped.
     #[command(after_help = "Examples:
-  daam-relay serve --listen 0.0.0.0:443 --advertise relay.example.com:443 --control-plane https://daam.example.com \\
+  daam-relay serve --listen 0.0.0.0:443 --also-udp 0.0.0.0:3478 --advertise relay.example.com:443 --control-plane https://daam.example.com \\
     --enrolment-token-file token --state-dir /var/lib/daam-relay \\
     --tls-cert fullchain.pem --tls-key privkey.pem --metrics 127.0.0.1:9464
 
@@ -52,6 +54,10 @@ struct Serve {
     /// UDP address to forward on; TCP, too, if there is a certificate.
     #[arg(long)]
     listen: SocketAddr,
+    /// A second UDP address; peers of a relay announced on port 443 also try port 3478, where networks that block the
+    /// first (because HTTP/3 uses it) often let a call through.
+    #[arg(long, value_name = "ADDR")]
+    also_udp: Option<SocketAddr>,
     /// TLS certificate chain (PEM) for peers that only get through by TCP; read again when it changes.
     #[arg(long, requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -76,6 +82,14 @@ struct Serve {
     /// Directory for what enrolment gave.
     #[arg(long)]
     state_dir: PathBuf,
+    /// Carry at most so many bytes per second for one tunnel, whatever its ticket says.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().ticket_bytes_per_second,
+        value_parser = clap::value_parser!(u64).range(LEAST_RATE..))]
+    client_rate: u64,
+    /// Carry at most so many bytes per second for one agent, whatever its ticket says.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().agent_bytes_per_second,
+        value_parser = clap::value_parser!(u64).range(LEAST_RATE..))]
+    agent_rate: u64,
     /// A name for people.
     #[arg(long, default_value = "relay")]
     name: String,
@@ -126,21 +140,24 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
 
 async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Result<()> {
     let control = ControlPlane::new(&arguments.control_plane)?;
-    let socket = RelaySocket::bind(arguments.listen)
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let (socket, tcp_socket) = bind(&arguments)?;
     let local = socket.local_addr().context("no listening address")?.to_string();
     let enrolment =
         control.enrolment(&arguments.name, &arguments.enrolment_token_file, &arguments.state_dir).await?;
-    let verifier = TicketVerifier::from_base64(&enrolment.ticket_key)?;
+    let advertised = arguments.advertise.clone().unwrap_or_else(|| local.clone());
+    let verifier = TicketVerifier::from_base64(&enrolment.ticket_key, &advertised)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("no randomness from the operating system")?;
-    let limits = Limits::default();
+    let limits = Limits {
+        ticket_bytes_per_second: arguments.client_rate,
+        agent_bytes_per_second: arguments.agent_rate,
+        ..Limits::default()
+    };
     let forwarder = Forwarder::new(&enrolment.org, verifier, secret, limits.clone());
     let (events, beside) = mpsc::channel(TCP_EVENTS);
     let (snapshots, seen) = watch::channel(Snapshot::default());
     let beside = Beside::new(beside, snapshots, leaving, Duration::from_secs(arguments.drain));
-    let _beside = [tcp(&arguments, &limits, events).await?, metrics(&arguments, seen).await?];
-    let advertised = arguments.advertise.unwrap_or_else(|| local.clone());
+    let _beside = [tcp(&arguments, tcp_socket, &limits, events)?, metrics(&arguments, seen).await?];
     let ready = async {
         control.announce(&enrolment, &advertised).await.with_context(|| {
             let state = arguments.state_dir.display();
@@ -167,17 +184,38 @@ async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Resu
     }
 }
 
+/// UDP and, if there is a certificate, TCP on the same port.
+fn bind(arguments: &Serve) -> anyhow::Result<(RelaySocket, Option<std::net::TcpListener>)> {
+    let at = |addr: SocketAddr| format!("cannot listen on {addr}");
+    let (mut udp, mut tcp) = (arguments.listen, None);
+    if arguments.tls_cert.is_some() {
+        let listener = std::net::TcpListener::bind(arguments.listen)
+            .with_context(|| format!("{} for TCP", at(arguments.listen)))?;
+        udp = listener.local_addr().context("no listening address")?;
+        tcp = Some(listener);
+    }
+    let socket = RelaySocket::bind(udp).with_context(|| at(udp))?;
+    let socket = match arguments.also_udp {
+        Some(second) => socket.also(second).with_context(|| at(second))?,
+        None => socket,
+    };
+    Ok((socket, tcp))
+}
+
 /// Takes peers over TCP, if there is a certificate.
-async fn tcp(
+fn tcp(
     arguments: &Serve,
+    listener: Option<std::net::TcpListener>,
     limits: &Limits,
     events: mpsc::Sender<TcpEvent>,
 ) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
-    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else { return Ok(None) };
+    let (Some(certificate), Some(key), Some(listener)) = (&arguments.tls_cert, &arguments.tls_key, listener)
+    else {
+        return Ok(None);
+    };
     let files = Arc::new(TlsFiles::open(certificate, key)?);
-    let listener = tokio::net::TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} for TCP", arguments.listen))?;
+    listener.set_nonblocking(true).context("cannot listen for TCP")?;
+    let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen for TCP")?;
     let limits = limits.clone();
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::select! {

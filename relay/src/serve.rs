@@ -4,6 +4,8 @@
 //! batch again (GSO). When the socket is full, packets are dropped: a relay never queues and never waits.
 
 use crate::forward::{Action, Counters, Forwarder, Now, Peer};
+use crate::tcp::Outlet;
+use daam_tunnel::wire::{Answer, FromRelay};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -25,8 +27,14 @@ const FAREWELL_EVERY: Duration = Duration::from_millis(400);
 /// Peers hear the farewell, ask the other relay, and move.
 const LEAST_LEAVE: Duration = Duration::from_millis(1500);
 
-/// The relay's socket.
+/// The relay's UDP sockets: one, or two where a network may block the first one's port.
 pub struct RelaySocket {
+    first: Door,
+    second: Option<Door>,
+}
+
+struct Door {
+    number: u8,
     io: UdpSocket,
     state: UdpSocketState,
     ipv6: bool,
@@ -41,19 +49,22 @@ impl std::fmt::Debug for RelaySocket {
 impl RelaySocket {
     /// Binds. Must be called inside a tokio runtime.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
-        let socket = std::net::UdpSocket::bind(addr)?;
-        let state = UdpSocketState::new((&socket).into())?;
-        // Best effort: the system's limit may be lower.
-        state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
-        state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
-        socket.set_nonblocking(true)?;
-        let ipv6 = socket.local_addr()?.is_ipv6();
-        Ok(Self { io: UdpSocket::from_std(socket)?, state, ipv6 })
+        Ok(Self { first: Door::bind(addr, 0)?, second: None })
+    }
+
+    /// Binds a second socket for the same peers and sessions.
+    pub fn also(self, addr: SocketAddr) -> io::Result<Self> {
+        Ok(Self { second: Some(Door::bind(addr, 1)?), ..self })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.local_addr()
+        self.first.io.local_addr()
+    }
+
+    /// Where it listens, too.
+    pub fn second_addr(&self) -> Option<SocketAddr> {
+        self.second.as_ref()?.io.local_addr().ok()
     }
 
     /// Forwards until dropped. Returns only if the socket itself fails.
@@ -70,9 +81,12 @@ impl RelaySocket {
         let mut leaving = Leaving::default();
         loop {
             tokio::select! {
-                ready = self.io.readable() => {
+                ready = self.first.io.readable() => {
                     ready?;
-                    self.receive(&mut storage, &mut forwarder, (now(started), &beside.outlets));
+                    self.receive(&self.first, &mut storage, &mut forwarder, (now(started), &beside.outlets));
+                }
+                Some(door) = readable(self.second.as_ref()) => {
+                    self.receive(door?, &mut storage, &mut forwarder, (now(started), &beside.outlets));
                 }
                 Some(event) = beside.events.recv() => {
                     self.tcp_event(event, &mut forwarder, (now(started), &mut beside.outlets));
@@ -120,21 +134,30 @@ impl RelaySocket {
             TcpEvent::Closed(connection) => {
                 outlets.remove(&connection);
             }
-            TcpEvent::Packet(peer, packet) => match forwarder.handle(&packet, peer, now) {
-                Action::Forward(to) => self.send_to(to, &packet, outlets),
-                Action::Reply(bytes) => self.send_to(peer, &bytes, outlets),
-                Action::Drop => {}
-            },
+            TcpEvent::Packet(peer @ Peer::Tcp { connection, .. }, packet) => {
+                let action = forwarder.handle(&packet, peer, now);
+                if serves(&action)
+                    && let Some(outlet) = outlets.get(&connection)
+                {
+                    outlet.served();
+                }
+                match action {
+                    Action::Forward(to) => self.send_to(to, &packet, outlets),
+                    Action::Reply(bytes) => self.send_to(peer, &bytes, outlets),
+                    Action::Drop => {}
+                }
+            }
+            TcpEvent::Packet(Peer::Udp { .. }, _) => {}
         }
     }
 
     fn send_to(&self, peer: Peer, packet: &[u8], outlets: &Outlets) {
         match peer {
-            Peer::Udp(addr) => self.send(addr, packet, None, None),
+            Peer::Udp { addr, door } => self.send((door, addr), packet, None, None),
             Peer::Tcp { connection, .. } => {
                 // Full means that the peer is slower than the session: a relay drops, and QUIC slows down.
                 if let Some(outlet) = outlets.get(&connection)
-                    && outlet.try_send(packet.to_vec()).is_err()
+                    && !outlet.send(packet)
                 {
                     tracing::trace!(connection, "packet dropped");
                 }
@@ -142,46 +165,47 @@ impl RelaySocket {
         }
     }
 
-    fn receive(&self, storage: &mut [u8], forwarder: &mut Forwarder, context: (Now, &Outlets)) {
+    fn receive(&self, door: &Door, storage: &mut [u8], forwarder: &mut Forwarder, context: (Now, &Outlets)) {
         let mut metas = [RecvMeta::default(); BATCHES];
         let mut chunks = storage.chunks_mut(BATCH_BYTES);
         let mut buffers: [IoSliceMut<'_>; BATCHES] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        let received = self
+        let received = door
             .io
-            .try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut buffers, &mut metas));
+            .try_io(Interest::READABLE, || door.state.recv((&door.io).into(), &mut buffers, &mut metas));
         // "Would block" is the usual end; other errors concern one packet (such as an ICMP answer).
         let Ok(count) = received else { return };
         for (buffer, meta) in buffers.iter().zip(&metas).take(count) {
             let batch = buffer.get(..meta.len).unwrap_or_default();
-            self.pass_on(batch, meta, forwarder, context);
+            self.pass_on((door.number, batch), meta, forwarder, context);
         }
     }
 
     fn pass_on(
         &self,
-        batch: &[u8],
+        (door, batch): (u8, &[u8]),
         meta: &RecvMeta,
         forwarder: &mut Forwarder,
         (now, outlets): (Now, &Outlets),
     ) {
         let stride = meta.stride.max(1);
         let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+        let peer = Peer::Udp { addr: from, door };
         let mut run = Run { to: None, start: 0, end: 0 };
         let mut start = 0;
         while start < batch.len() {
             let end = start.saturating_add(stride).min(batch.len());
             let packet = batch.get(start..end).unwrap_or_default();
-            match forwarder.handle(packet, from, now) {
+            match forwarder.handle(packet, peer, now) {
                 Action::Forward(to @ Peer::Tcp { .. }) => {
                     self.send_run(batch, &run, meta);
                     run.to = None;
                     self.send_to(to, packet, outlets);
                 }
-                Action::Forward(Peer::Udp(to)) => {
-                    if run.to != Some(to) {
+                Action::Forward(Peer::Udp { addr, door }) => {
+                    if run.to != Some((door, addr)) {
                         self.send_run(batch, &run, meta);
-                        run = Run { to: Some(to), start, end };
+                        run = Run { to: Some((door, addr)), start, end };
                     }
                     run.end = end;
                 }
@@ -189,7 +213,7 @@ impl RelaySocket {
                     self.send_run(batch, &run, meta);
                     run.to = None;
                     if let Action::Reply(bytes) = other {
-                        self.send(from, &bytes, None, None);
+                        self.send((door, from), &bytes, None, None);
                     }
                 }
             }
@@ -200,29 +224,55 @@ impl RelaySocket {
 
     fn send_run(&self, batch: &[u8], run: &Run, meta: &RecvMeta) {
         let (Some(to), Some(bytes)) = (run.to, batch.get(run.start..run.end)) else { return };
-        let segments = self.state.max_gso_segments().max(1);
+        let segments = self.door(to.0).state.max_gso_segments().max(1);
         for part in bytes.chunks(meta.stride.max(1).saturating_mul(segments)) {
             let segment = (part.len() > meta.stride).then_some(meta.stride);
             self.send(to, part, segment, meta.ecn);
         }
     }
 
+    fn door(&self, number: u8) -> &Door {
+        self.second.as_ref().filter(|second| second.number == number).unwrap_or(&self.first)
+    }
+
     fn send(
         &self,
-        to: SocketAddr,
+        (number, to): (u8, SocketAddr),
         bytes: &[u8],
         segment: Option<usize>,
         ecn: Option<quinn_udp::EcnCodepoint>,
     ) {
+        let door = self.door(number);
         let destination = match to.ip() {
-            std::net::IpAddr::V4(ip) if self.ipv6 => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
+            std::net::IpAddr::V4(ip) if door.ipv6 => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
         let transmit = Transmit { destination, ecn, contents: bytes, segment_size: segment, src_ip: None };
-        let sent = self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
+        let sent = door.io.try_io(Interest::WRITABLE, || door.state.try_send((&door.io).into(), &transmit));
         if let Err(error) = sent {
             tracing::trace!(%to, %error, "packet dropped");
         }
+    }
+}
+
+impl Door {
+    fn bind(addr: SocketAddr, number: u8) -> io::Result<Self> {
+        let socket = std::net::UdpSocket::bind(addr)?;
+        let state = UdpSocketState::new((&socket).into())?;
+        // Best effort: the system's limit may be lower.
+        state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
+        state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES).unwrap_or_default();
+        socket.set_nonblocking(true)?;
+        let ipv6 = socket.local_addr()?.is_ipv6();
+        Ok(Self { number, io: UdpSocket::from_std(socket)?, state, ipv6 })
+    }
+}
+
+/// `None` for ever if there is no such door.
+async fn readable(door: Option<&Door>) -> Option<io::Result<&Door>> {
+    match door {
+        Some(door) => Some(door.io.readable().await.map(|()| door)),
+        None => std::future::pending().await,
     }
 }
 
@@ -257,13 +307,13 @@ impl Beside {
 }
 
 /// By connection, where its packets go.
-type Outlets = HashMap<u64, mpsc::Sender<Vec<u8>>>;
+type Outlets = HashMap<u64, Outlet>;
 
 /// From a TCP connection.
 #[derive(Debug)]
 pub enum TcpEvent {
     /// A connection of this number takes packets here.
-    Opened(u64, mpsc::Sender<Vec<u8>>),
+    Opened(u64, Outlet),
     /// It sent a packet.
     Packet(Peer, Vec<u8>),
     /// It ended.
@@ -285,6 +335,18 @@ pub struct Snapshot {
     pub leaving: bool,
     /// When this was true.
     pub at: Option<Instant>,
+}
+
+/// Whether a peer is bound, by what the forwarder did with its packet.
+fn serves(action: &Action) -> bool {
+    match action {
+        Action::Forward(_) => true,
+        Action::Reply(bytes) => matches!(
+            FromRelay::read(bytes),
+            Some(FromRelay::Alive { .. } | FromRelay::Answer(Answer::Bound { .. }))
+        ),
+        Action::Drop => false,
+    }
 }
 
 /// How far the leave-taking is.
@@ -318,7 +380,7 @@ async fn leave(wanted: &mut watch::Receiver<bool>, already: bool) {
 
 /// Neighbouring packets of a batch that go to one place.
 struct Run {
-    to: Option<SocketAddr>,
+    to: Option<(u8, SocketAddr)>,
     start: usize,
     end: usize,
 }

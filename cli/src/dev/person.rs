@@ -3,10 +3,11 @@
 
 use super::plane::admin;
 use super::project::attribute_types;
-use super::state::{Facts, StateDir};
+use super::state::{Facts, RELAY_CERTIFICATE, StateDir};
 use crate::control_plane::ControlPlane;
 use crate::credentials::IdentityStore;
 use crate::error::{CliError, Doing as _};
+use crate::home::read_if_present;
 use crate::link::{Link, LinkConfig};
 use crate::login::new_device;
 use clap::Args;
@@ -72,7 +73,10 @@ impl Person {
             database: facts.database.clone(),
             device: new_device(),
             prefer,
-            tcp: TcpSettings::default(),
+            tcp: TcpSettings {
+                roots_pem: read_if_present(&state.path(RELAY_CERTIFICATE))?,
+                ..TcpSettings::default()
+            },
         };
         Ok(Link::new(config, IdentityStore::Memory(None)))
     }

@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 const POINTER: &str = "sandbox";
 const LOCK: &str = "lock";
 const FACTS: &str = "sandbox.json";
+/// The certificate of the sandbox's relay, which its people's sessions believe.
+pub const RELAY_CERTIFICATE: &str = "relay-cert.pem";
 /// What a sandbox may have put there; anything else in the directory is somebody's file.
-const OURS: [&str; 15] = [
+const OURS: [&str; 17] = [
     LOCK,
     FACTS,
     "logs",
@@ -29,6 +31,8 @@ const OURS: [&str; 15] = [
     "agent",
     "control-plane",
     "relay",
+    RELAY_CERTIFICATE,
+    "relay-key.pem",
     "ready",
     "schema",
     "enrolment",

@@ -4,7 +4,7 @@ use super::children::Child;
 use super::fabric;
 use super::plane;
 use super::project::{self, ProjectFacts};
-use super::state::{Facts, OwnedState, StateDir};
+use super::state::{Facts, OwnedState, RELAY_CERTIFICATE, StateDir};
 use super::upstream::{self, Upstream};
 use crate::control_plane::ControlPlane;
 use crate::error::{CliError, Doing as _};
@@ -280,11 +280,18 @@ async fn start_relay(
     running: &mut Running,
 ) -> Result<String, CliError> {
     let token = plane::enrolment(state, admin, "relay", None).await?;
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
+        .doing("make a certificate for the relay")?;
+    let (certificate, key) = (state.path(RELAY_CERTIFICATE), state.path("relay-key.pem"));
+    write_private(&certificate, made.cert.pem())?;
+    write_private(&key, made.signing_key.serialize_pem())?;
     let mut arguments = words(
         &["serve", "--listen", "127.0.0.1:0", "--control-plane", url, "--state-dir"],
         &state.path("relay"),
     );
     arguments.extend([OsString::from("--enrolment-token-file"), token.into()]);
+    arguments.extend([OsString::from("--tls-cert"), certificate.into()]);
+    arguments.extend([OsString::from("--tls-key"), key.into()]);
     let relay = running.relay.insert(Child::start("relay", state, &arguments)?);
     Ok(relay.ready::<Announced>().await?.address)
 }

@@ -41,6 +41,7 @@ pub struct Endpoint {
     address: Address,
     _directory: Option<TempDir>,
     clients: AbortOnDropHandle<()>,
+    _renewing: AbortOnDropHandle<()>,
     closing: CancellationToken,
 }
 
@@ -49,6 +50,7 @@ impl Endpoint {
     pub async fn open(listen: Listen, user: &str, link: Arc<Link>) -> Result<Self, CliError> {
         let (user, database) = (user.to_owned(), link.database().to_owned());
         let closing = CancellationToken::new();
+        let renewing = AbortOnDropHandle::new(tokio::spawn(crate::renewal::keep(Arc::clone(&link))));
         match listen {
             Listen::Socket => {
                 // `TempDir` makes the directory 0700; that is what stands between the socket and other users.
@@ -65,6 +67,7 @@ impl Endpoint {
                     address: Address { host, port: SOCKET_PORT, user, database },
                     _directory: Some(directory),
                     clients: AbortOnDropHandle::new(clients),
+                    _renewing: renewing,
                     closing,
                 })
             }
@@ -80,6 +83,7 @@ impl Endpoint {
                     address: Address { host: Host::Loopback(password), port, user, database },
                     _directory: None,
                     clients: AbortOnDropHandle::new(clients),
+                    _renewing: renewing,
                     closing,
                 })
             }

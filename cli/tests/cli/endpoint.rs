@@ -1,6 +1,8 @@
 //! The local endpoint's manners: what it answers before a session, who gets in, what a broken tunnel looks like.
 
 use anyhow::{Context as _, bail};
+use daam::local::Tool;
+use daam::local::address::{Address, Host};
 use daam::local::connection::{Ended, join};
 use daam::local::endpoint::random_password;
 use daam::local::greeting::{Greeting, GreetingError, greet};
@@ -51,6 +53,40 @@ async fn the_printed_password_opens_a_tcp_endpoint() {
     drop(client);
     connection.await.unwrap();
     served.await.unwrap().unwrap();
+}
+
+/// A real shell reads it, a real psql connects with it and says as whom.
+#[tokio::test]
+async fn what_is_printed_for_psql_survives_shell_and_libpq_whatever_the_names_are() {
+    let odd = r#"o'b"r;i=en\ & $(co) co@acme.test"#;
+    let (password, verifier) = random_password().unwrap();
+    let (port, served) = gate(Some(verifier)).await.unwrap();
+    let address =
+        Address { host: Host::Loopback(password), port, user: odd.to_owned(), database: "s'h op".to_owned() };
+    let line = format!("{} -X -c '\\conninfo'", address.told_to(Tool::Psql).unwrap());
+    let output = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("\"s'h op\"") && said.contains(odd), "{said}");
+    served.await.unwrap().unwrap();
+}
+
+/// The same names through a driver's own reader of URLs.
+#[tokio::test]
+async fn the_printed_url_survives_a_drivers_reader() {
+    let odd = r#"o'b"r;i=en\ & co@acme.test"#;
+    let address = Address {
+        host: Host::Loopback("p/w?&%".to_owned()),
+        port: 15432,
+        user: odd.to_owned(),
+        database: "s'h/op?".to_owned(),
+    };
+    for tool in [Tool::Url, Tool::Prisma] {
+        let read: tokio_postgres::Config = address.told_to(tool).unwrap().parse().unwrap();
+        assert_eq!(read.get_user(), Some(odd));
+        assert_eq!(read.get_password(), Some(&b"p/w?&%"[..]));
+        assert_eq!(read.get_dbname(), Some("s'h/op?"));
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 //!
 //! What the control plane hands out is a *held* ticket: `payload.signature.secret`. Only `payload.signature`
 //! ever crosses the wire; with the secret the holder signs the relay's challenge, so a ticket read off the
-//! network is worthless. Refused: unknown fields, unknown versions, other spellings, expired tickets.
+//! network is worthless. Each ticket names the one relay it is for, so that a relay in bad hands cannot pass its
+//! visitors' proofs on to another and stand there in their place. It also says how much may be sent with it.
+//! Refused: unknown fields, unknown versions, other spellings, other relays' and expired tickets.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// The ticket format written and read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest ticket read, in bytes.
 pub const MAX_TICKET_BYTES: usize = 1000;
 const TICKET_CONTEXT: &[u8] = b"daam-relay-ticket-v1\0";
@@ -29,6 +31,25 @@ pub enum TicketRole {
     Client,
 }
 
+/// How much a ticket's holder may have a relay carry. A relay may allow less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TrafficClass {
+    /// Bytes per second, both directions and all sessions together.
+    pub bytes_per_second: u64,
+    /// Sessions at once.
+    pub sessions: u32,
+}
+
+impl TrafficClass {
+    /// Unless an operator says otherwise.
+    pub fn usual(role: TicketRole) -> Self {
+        match role {
+            TicketRole::Agent => Self { bytes_per_second: 1_000_000_000, sessions: 2_048 },
+            TicketRole::Client => Self { bytes_per_second: 128_000_000, sessions: 16 },
+        }
+    }
+}
+
 /// What a ticket grants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TicketGrant {
@@ -38,6 +59,10 @@ pub struct TicketGrant {
     pub role: TicketRole,
     /// The agent itself, or the agent to be reached.
     pub agent_id: String,
+    /// At which relay, as it announced itself: `host:port`.
+    pub relay: String,
+    /// How much.
+    pub class: TrafficClass,
     /// Last second of validity, Unix time.
     pub expires: i64,
 }
@@ -51,6 +76,9 @@ pub enum TicketError {
     /// Not signed by the expected control plane.
     #[error("the relay ticket is not signed by this control plane")]
     Signature,
+    /// For another relay.
+    #[error("the relay ticket is for another relay, `{0}`")]
+    OtherRelay(String),
     /// Too old.
     #[error("the relay ticket expired {0} seconds ago")]
     Expired(i64),
@@ -72,6 +100,9 @@ struct Payload {
     org: String,
     role: TicketRole,
     agent: String,
+    relay: String,
+    rate: u64,
+    sessions: u32,
     exp: i64,
     holder: String,
 }
@@ -126,6 +157,9 @@ impl TicketSigner {
             org: grant.org.clone(),
             role: grant.role,
             agent: grant.agent_id.clone(),
+            relay: grant.relay.clone(),
+            rate: grant.class.bytes_per_second,
+            sessions: grant.class.sessions,
             exp: grant.expires,
             holder: URL_SAFE_NO_PAD.encode(holder.verifying_key().as_bytes()),
         };
@@ -194,11 +228,12 @@ impl std::fmt::Debug for HeldTicket {
 #[derive(Debug, Clone)]
 pub struct TicketVerifier {
     key: VerifyingKey,
+    relay: String,
 }
 
 impl TicketVerifier {
-    /// From the public key, standard base64.
-    pub fn from_base64(public: &str) -> Result<Self, TicketError> {
+    /// From the public key, standard base64, for the relay that announced itself as `relay`.
+    pub fn from_base64(public: &str, relay: &str) -> Result<Self, TicketError> {
         let bytes = STANDARD
             .decode(public.trim())
             .ok()
@@ -209,7 +244,7 @@ impl TicketVerifier {
         if key.is_weak() {
             return Err(TicketError::Key("it is a weak Ed25519 public key"));
         }
-        Ok(Self { key })
+        Ok(Self { key, relay: relay.to_owned() })
     }
 
     /// Checks a presented ticket (`payload.signature`) at `now`.
@@ -231,6 +266,9 @@ impl TicketVerifier {
         if payload.v != VERSION {
             return Err(TicketError::Malformed("its version is not known"));
         }
+        if payload.relay != self.relay {
+            return Err(TicketError::OtherRelay(payload.relay));
+        }
         if now_unix > payload.exp {
             return Err(TicketError::Expired(now_unix.saturating_sub(payload.exp)));
         }
@@ -241,6 +279,8 @@ impl TicketVerifier {
             org: payload.org,
             role: payload.role,
             agent_id: payload.agent,
+            relay: payload.relay,
+            class: TrafficClass { bytes_per_second: payload.rate, sessions: payload.sessions },
             expires: payload.exp,
         };
         Ok(VerifiedTicket { grant, holder, presented: presented.to_owned() })
@@ -312,19 +352,22 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: i64 = 1_790_000_000;
+    const RELAY: &str = "relay-1.example:443";
 
     fn grant() -> TicketGrant {
         TicketGrant {
             org: "acme".into(),
             role: TicketRole::Client,
             agent_id: "shop-1".into(),
+            relay: RELAY.into(),
+            class: TrafficClass { bytes_per_second: 5_000_000, sessions: 3 },
             expires: NOW + 300,
         }
     }
 
     fn pair() -> (TicketSigner, TicketVerifier) {
         let signer = TicketSigner::generate().unwrap();
-        let verifier = TicketVerifier::from_base64(&signer.public_base64()).unwrap();
+        let verifier = TicketVerifier::from_base64(&signer.public_base64(), RELAY).unwrap();
         (signer, verifier)
     }
 
@@ -358,6 +401,15 @@ mod tests {
     }
 
     #[test]
+    fn another_relays_ticket_is_refused() {
+        let (signer, verifier) = pair();
+        let other = TicketGrant { relay: "relay-2.example:443".into(), ..grant() };
+        let held = HeldTicket::parse(&signer.issue(&other).unwrap()).unwrap();
+        let refused = verifier.verify(held.presented(), NOW).unwrap_err();
+        assert_eq!(refused, TicketError::OtherRelay("relay-2.example:443".into()));
+    }
+
+    #[test]
     fn another_control_planes_ticket_is_refused() {
         let (signer, _) = pair();
         let (_, verifier) = pair();
@@ -369,9 +421,10 @@ mod tests {
     fn unknown_fields_are_refused_even_when_signed() {
         let (signer, verifier) = pair();
         for payload in [
-            r#"{"v":1,"org":"a","role":"agent","agent":"x","exp":9999999999,"holder":"","more":1}"#,
+            r#"{"v":2,"org":"a","role":"agent","agent":"x","relay":"relay-1.example:443","rate":1,"sessions":1,"exp":9999999999,"holder":"","more":1}"#,
+            r#"{"v":1,"org":"a","role":"agent","agent":"x","relay":"relay-1.example:443","rate":1,"sessions":1,"exp":9999999999,"holder":""}"#,
+            r#"{"v":2,"org":"a","role":"root","agent":"x","relay":"relay-1.example:443","rate":1,"sessions":1,"exp":9999999999,"holder":""}"#,
             r#"{"v":2,"org":"a","role":"agent","agent":"x","exp":9999999999,"holder":""}"#,
-            r#"{"v":1,"org":"a","role":"root","agent":"x","exp":9999999999,"holder":""}"#,
         ] {
             let signature = signer.key.sign(&signed_bytes(TICKET_CONTEXT, &[payload.as_bytes()]));
             let text = format!(
@@ -391,7 +444,7 @@ mod tests {
         assert_eq!(from_seed.public_base64(), signer.public_base64());
         assert_eq!(from_pem.public_base64(), signer.public_base64());
         assert!(TicketSigner::from_pem("nothing").is_err());
-        assert!(TicketVerifier::from_base64("AAAA").is_err());
+        assert!(TicketVerifier::from_base64("AAAA", RELAY).is_err());
     }
 
     proptest! {

@@ -146,6 +146,8 @@ impl Pushed {
             org: agent.scope().org().to_owned(),
             role: TicketRole::Agent,
             agent_id: agent.agent_id().to_owned(),
+            relay: String::new(),
+            class: app.traffic().agents,
             expires,
         };
         let signer = keys::ticket_signer(app, agent.scope()).await.map_err(crate::problem::Refusal::from)?;

@@ -40,6 +40,8 @@ pub(crate) async fn offer(
         org: scope.org().to_owned(),
         role: TicketRole::Client,
         agent_id: agent.id.clone(),
+        relay: String::new(),
+        class: app.traffic().clients,
         expires: app.now().saturating_add(TICKET_SECONDS),
     };
     let addresses = app.db().relay_addresses(scope, announced_after(app.now())).await?;

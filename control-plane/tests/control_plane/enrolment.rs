@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use daam_api::v1::Enrolled;
-use daam_identity::ticket::{TicketGrant, TicketRole, TicketVerifier};
+use daam_identity::ticket::{TicketGrant, TicketRole, TicketVerifier, TrafficClass};
 use daam_identity::{Principal, facts_of_pem, make_csr};
 use reqwest::Method;
 use serde_json::json;
@@ -56,13 +56,15 @@ pub(crate) async fn a_relay_enrols_once_and_can_verify_tickets(world: World) {
     let offer: daam_api::v1::ConnectOffer =
         world.call(Method::POST, "/v1/databases/shop/connect", &org.token, &json!({})).await.json(200);
     let held = daam_identity::ticket::HeldTicket::parse(&offer.relays[0].ticket).unwrap();
-    let verifier = TicketVerifier::from_base64(&relay.ticket_key.unwrap()).unwrap();
+    let verifier = TicketVerifier::from_base64(&relay.ticket_key.unwrap(), "127.0.0.1:7000").unwrap();
     let ticket = verifier.verify(held.presented(), world.now()).unwrap();
     let grant = ticket.proven_by(b"challenge", &held.prove(b"challenge")).unwrap();
     let expected = TicketGrant {
         org: org.slug.clone(),
         role: TicketRole::Client,
         agent_id: agent.id,
+        relay: "127.0.0.1:7000".into(),
+        class: TrafficClass { bytes_per_second: 7_000_000, ..TrafficClass::usual(TicketRole::Client) },
         expires: world.now() + 300,
     };
     assert_eq!(grant.grant(), &expected);

@@ -73,7 +73,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         private_providers: false,
         checkpoint_file: None,
         mail: None,
-
+        traffic: daam_control_plane::traffic::Traffic::default(),
         clock: daam_control_plane::Clock::system(),
     };
     let refused = Server::start(&config).await.unwrap_err().to_string();

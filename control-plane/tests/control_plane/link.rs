@@ -168,7 +168,7 @@ pub(crate) async fn a_new_link_gets_everything_and_changes_at_once(world: World)
     world.call(Method::PUT, "/v1/relay/address", &relay.link_token, &address).await.ok(204);
     let ToAgent::RelayUpdate { relays } = peer.hear().await else { panic!("no relay") };
     assert_eq!(relays[0].address, "127.0.0.1:7000");
-    let verifier = TicketVerifier::from_base64(&relay.ticket_key.unwrap()).unwrap();
+    let verifier = TicketVerifier::from_base64(&relay.ticket_key.unwrap(), "127.0.0.1:7000").unwrap();
     let held = HeldTicket::parse(&relays[0].ticket).unwrap();
     let ticket = verifier.verify(held.presented(), world.now()).unwrap();
     let grant = ticket.proven_by(b"c", &held.prove(b"c")).unwrap().grant().clone();

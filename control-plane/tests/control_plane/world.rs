@@ -2,7 +2,9 @@
 
 use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, LinkCreated, TokenCreated};
 use daam_control_plane::mail::MailConfig;
+use daam_control_plane::traffic::Traffic;
 use daam_control_plane::{Clock, Config, Server, Transport};
+use daam_identity::ticket::TrafficClass;
 use daam_postgres::Cluster;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -101,6 +103,10 @@ impl World {
             private_providers,
             checkpoint_file: None,
             mail,
+            traffic: Traffic {
+                clients: TrafficClass { bytes_per_second: 7_000_000, ..Traffic::default().clients },
+                ..Traffic::default()
+            },
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();

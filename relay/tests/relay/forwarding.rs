@@ -1,6 +1,9 @@
 //! Decisions under virtual time: who is bound, what is forwarded, what is forgotten.
 
-use daam_identity::ticket::{HeldTicket, TicketGrant, TicketRole, TicketSigner, TicketVerifier};
+use crate::through_relay::RELAY;
+use daam_identity::ticket::{
+    HeldTicket, TicketGrant, TicketRole, TicketSigner, TicketVerifier, TrafficClass,
+};
 use daam_relay::forward::{Action, Forwarder, Now, Peer};
 use daam_relay::limits::Limits;
 use daam_tunnel::wire::{
@@ -26,6 +29,10 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+fn grant(role: TicketRole) -> TicketGrant {
+    TicketGrant { expires: START + 300, ..crate::through_relay::grant(role, 0) }
+}
+
 impl World {
     fn new() -> Self {
         Self::with(Limits::default())
@@ -33,7 +40,7 @@ impl World {
 
     fn with(limits: Limits) -> Self {
         let signer = TicketSigner::generate().unwrap();
-        let verifier = TicketVerifier::from_base64(&signer.public_base64()).unwrap();
+        let verifier = TicketVerifier::from_base64(&signer.public_base64(), RELAY).unwrap();
         Self { signer, relay: Forwarder::new("acme", verifier, [9; 32], limits), seconds: 0 }
     }
 
@@ -51,8 +58,11 @@ impl World {
     }
 
     fn ticket(&self, org: &str, role: TicketRole, agent_id: &str) -> HeldTicket {
-        let grant = TicketGrant { org: org.into(), role, agent_id: agent_id.into(), expires: START + 300 };
-        HeldTicket::parse(&self.signer.issue(&grant).unwrap()).unwrap()
+        self.granted(&TicketGrant { org: org.into(), agent_id: agent_id.into(), ..grant(role) })
+    }
+
+    fn granted(&self, grant: &TicketGrant) -> HeldTicket {
+        HeldTicket::parse(&self.signer.issue(grant).unwrap()).unwrap()
     }
 
     fn send(&mut self, packet: &[u8], from: SocketAddr) -> Action {
@@ -199,13 +209,7 @@ fn a_session_outlives_its_ticket_while_the_agent_renews_its_own() {
     let mut world = World::new();
     world.agent();
     let session = world.client();
-    let grant = TicketGrant {
-        org: "acme".into(),
-        role: TicketRole::Agent,
-        agent_id: "shop-1".into(),
-        expires: START + 86_400,
-    };
-    let renewed = HeldTicket::parse(&world.signer.issue(&grant).unwrap()).unwrap();
+    let renewed = world.granted(&TicketGrant { expires: START + 86_400, ..grant(TicketRole::Agent) });
     world.bound(&renewed, AGENT_AT, 1);
     for _ in 0..20 {
         world.wait(30);
@@ -234,7 +238,7 @@ fn rates_and_numbers_are_bounded() {
     let limits = Limits {
         sessions_per_ticket: 2,
         binds_per_second: 4,
-        session_bytes_per_second: 3000,
+        ticket_bytes_per_second: 3000,
         answers_per_second: 50,
         challenges_per_second: 7,
         ..Limits::default()
@@ -326,4 +330,113 @@ fn a_session_over_tcp_belongs_to_its_connection() {
     // The same address over TCP is somebody else.
     let peer = Peer::Tcp { connection: 1, addr: at(CLIENT_AT) };
     assert!(!matches!(world.relay.handle(&data(session), peer, now), Action::Forward(_)));
+}
+
+#[test]
+fn another_relays_ticket_is_refused_so_that_no_relay_can_stand_in_for_its_visitors_elsewhere() {
+    let mut world = World::new();
+    for role in [TicketRole::Agent, TicketRole::Client] {
+        let elsewhere = world.granted(&TicketGrant { relay: "relay-2.test:443".into(), ..grant(role) });
+        assert_eq!(refused(world.bind_as(&elsewhere, AGENT_AT, 1)), BindRefusal::Ticket);
+    }
+    assert_eq!(world.relay.size(), (0, 0));
+}
+
+/// One ticket is one purse, however many sessions it opens; the relay's own bound holds for every ticket.
+#[test]
+fn a_ticket_carries_as_much_as_it_says_and_no_more_than_the_relay_allows() {
+    let slow = TrafficClass { bytes_per_second: 3000, sessions: 2 };
+    let mut world = World::with(Limits { ticket_bytes_per_second: 5000, ..Limits::default() });
+    world.agent();
+    let modest = world.granted(&TicketGrant { class: slow, ..grant(TicketRole::Client) });
+    let sessions = [world.bound(&modest, CLIENT_AT, 1), world.bound(&modest, CLIENT_AT, 2)];
+    assert_eq!(refused(world.bind_as(&modest, CLIENT_AT, 3)), BindRefusal::Busy);
+    let forwarded = |world: &mut World, session| {
+        let packet = data(session);
+        (0..10).filter(|_| matches!(world.send(&packet, at(CLIENT_AT)), Action::Forward(_))).count()
+    };
+    assert_eq!(forwarded(&mut world, sessions[0]) + forwarded(&mut world, sessions[1]), 2);
+    let greedy = world.client();
+    assert_eq!(forwarded(&mut world, greedy), 4, "1208 bytes each, 5000 allowed by the relay");
+    world.wait(1);
+    assert_eq!(forwarded(&mut world, sessions[1]), 2);
+    // What is left when a session ends and another begins is what was left before.
+    world.wait(61);
+    world.agent();
+    let again = world.bound(&modest, CLIENT_AT, 4);
+    assert_eq!(forwarded(&mut world, again), 2);
+    let more = world.bound(&modest, CLIENT_AT, 5);
+    assert_eq!(forwarded(&mut world, more), 0);
+}
+
+#[test]
+fn all_developers_of_an_agent_together_stay_within_its_ticket() {
+    let mut world = World::new();
+    let class = TrafficClass { bytes_per_second: 4000, sessions: 2 };
+    let agent = world.granted(&TicketGrant { class, ..grant(TicketRole::Agent) });
+    world.bound(&agent, AGENT_AT, 1);
+    let sessions = [world.client(), world.client()];
+    let third = world.ticket("acme", TicketRole::Client, "shop-1");
+    assert_eq!(refused(world.bind_as(&third, CLIENT_AT, 9)), BindRefusal::Busy);
+    let mut carried = 0;
+    for session in sessions.iter().cycle().take(20) {
+        carried += usize::from(world.send(&data(*session), at(CLIENT_AT)) != Action::Drop);
+    }
+    assert_eq!(carried, 3);
+    // Binding anew is no way to a full purse.
+    world.bound(&agent, AGENT_AT, 1);
+    assert_eq!(world.send(&data(sessions[0]), at(CLIENT_AT)), Action::Drop);
+}
+
+/// An IPv6 provider owns 65,536 networks of our counting.
+#[test]
+fn a_provider_with_very_many_networks_keeps_nobody_else_from_binding() {
+    let mut world = World::with(Limits { networks: 100, provider_binds_per_second: 64, ..Limits::default() });
+    world.agent();
+    let ticket = world.ticket("acme", TicketRole::Client, "shop-1");
+    let mut busy = 0;
+    for network in 0..400_u16 {
+        let from = format!("[2001:db8:{network:x}::1]:5000");
+        busy += usize::from(
+            refusal(&world.bind_as(&ticket, &from, u64::from(network))) == Some(BindRefusal::Busy),
+        );
+    }
+    assert!(busy >= 300, "{busy}");
+    world.client();
+}
+
+fn refusal(answer: &Answer) -> Option<BindRefusal> {
+    match answer {
+        Answer::Refused { why, .. } => Some(*why),
+        _ => None,
+    }
+}
+
+/// Both ends may have come in by different doors.
+#[test]
+fn every_peer_is_answered_by_the_door_it_came_in_by() {
+    let mut world = World::new();
+    world.agent();
+    let now = world.now();
+    let second = Peer::Udp { addr: at(CLIENT_AT), door: 1 };
+    let ticket = world.ticket("acme", TicketRole::Client, "shop-1");
+    let mut bind = Bind { instance: 1, wanted: 0, ticket: ticket.presented().into(), proof: None };
+    let answer = |action| match action {
+        Action::Reply(bytes) => FromRelay::read(&bytes),
+        other => panic!("{other:?}"),
+    };
+    let Some(FromRelay::Answer(Answer::Challenge { cookie, .. })) =
+        answer(world.relay.handle(&bind.encode(), second, now))
+    else {
+        panic!("a challenge expected");
+    };
+    bind.proof = Some(Proof { cookie, signature: ticket.prove(&challenge_bytes(&cookie, 1)) });
+    let Some(FromRelay::Answer(Answer::Bound { session, .. })) =
+        answer(world.relay.handle(&bind.encode(), second, now))
+    else {
+        panic!("bound expected");
+    };
+    assert_eq!(world.send(&data(session), at(AGENT_AT)), Action::Forward(second));
+    assert_eq!(world.relay.handle(&data(session), second, now), Action::Forward(at(AGENT_AT).into()));
+    assert_ne!(world.send(&data(session), at(CLIENT_AT)), Action::Forward(at(AGENT_AT).into()));
 }

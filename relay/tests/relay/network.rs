@@ -1,7 +1,7 @@
 //! A small internet of namespaces: a backbone with two relays, a router and a host for either end.
 
 use crate::program::wait_for;
-use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner};
+use daam_identity::ticket::{TicketRole, TicketSigner};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal, make_csr};
 use daam_postgres::Cluster;
 use std::io::{BufRead, BufReader};
@@ -358,9 +358,7 @@ impl Net {
     }
 
     fn ticket(&self, role: TicketRole) -> String {
-        let grant =
-            TicketGrant { org: "acme".into(), role, agent_id: "shop-1".into(), expires: now() + 3600 };
-        self.signer.issue(&grant).unwrap()
+        self.signer.issue(&crate::through_relay::grant(role, now() + 3600)).unwrap()
     }
 
     fn end(&self, principal: &Principal, role: TicketRole) -> serde_json::Value {

@@ -1,13 +1,16 @@
 //! Where UDP does not pass: the relay inside TLS on TCP, through real HTTP proxies, for both ends.
 
 use crate::program::say;
-use crate::through_relay::{DEADLINE, SECRET, World, contains, echoes, now};
+use crate::through_relay::{DEADLINE, RELAY, SECRET, World, contains, echoes, now};
 use daam_identity::ticket::{TicketRole, TicketVerifier};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
 use daam_relay::serve::{Beside, RelaySocket, Snapshot};
 use daam_relay::tls_files::TlsFiles;
 use daam_tunnel::{DialError, DialPlan, PathKind, PathPreference, Proxy, RelayTarget, TcpSettings, dial};
+use futures_util::{SinkExt, StreamExt};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,6 +18,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 struct Relay {
     /// TCP works here; UDP is a socket that never answers.
@@ -37,12 +43,16 @@ fn certificate(directory: &std::path::Path) -> String {
 }
 
 async fn relay(world: &World) -> Relay {
+    relay_with(world, Limits::default()).await
+}
+
+async fn relay_with(world: &World, limits: Limits) -> Relay {
     let directory = tempfile::tempdir().unwrap();
     let roots_pem = certificate(directory.path());
     let files = Arc::new(
         TlsFiles::open(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap(),
     );
-    let verifier = TicketVerifier::from_base64(&world.signer.public_base64()).unwrap();
+    let verifier = TicketVerifier::from_base64(&world.signer.public_base64(), RELAY).unwrap();
     let socket = RelaySocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let udp = socket.local_addr().unwrap();
     let (events, beside) = mpsc::channel(256);
@@ -54,7 +64,7 @@ async fn relay(world: &World) -> Relay {
     let tcp_only = listener.local_addr().unwrap();
     let silent = UdpSocket::bind(tcp_only).await.unwrap();
     let used = Arc::clone(&files);
-    tokio::spawn(async move { daam_relay::tcp::accept(listener, used, &Limits::default(), events).await });
+    tokio::spawn(async move { daam_relay::tcp::accept(listener, used, &limits, events).await });
     Relay { tcp_only, udp, files, directory, roots_pem, _silent: silent, _leave: leave }
 }
 
@@ -199,4 +209,55 @@ async fn a_real_proxy_with_a_password_is_gone_through_by_both_ends_and_reads_not
     let Err(DialError::AllFailed(failures)) = dial(wrong).await else { panic!("must not connect") };
     let said = failures.iter().map(ToString::to_string).collect::<String>();
     assert!(said.contains("the HTTP proxy `127.0.0.1") && !said.contains("wrong"), "{said}");
+}
+
+/// Somebody without a ticket, as far as the WebSocket.
+async fn stranger(relay: &Relay) -> tokio_tungstenite::WebSocketStream<TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(relay.roots_pem.as_bytes()).unwrap()).unwrap();
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    let stream = TcpStream::connect(relay.tcp_only).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    let mut request = "wss://localhost/v1/relay".into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "daam-relay-v1".parse().unwrap());
+    tokio_tungstenite::client_async(request, stream).await.unwrap().0
+}
+
+/// However lively: its place is for somebody with a ticket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tcp_connection_that_is_bound_to_nothing_is_closed_and_one_that_is_stays() {
+    let world = World::new().await;
+    let limits = Limits { unbound: Duration::from_secs(2), unbound_packets: 5, ..Limits::default() };
+    let relay = relay_with(&world, limits).await;
+    world.listener.set_relays(target(&world, relay.udp, TicketRole::Agent));
+    let way = plan(&world, relay.tcp_only, PathPreference::RelayTcp, settings(&relay, Proxy::Never));
+    let member = dial(way).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut lively = stranger(&relay).await;
+    let pinging = async {
+        while lively.send(Message::Ping(vec![1].into())).await.is_ok() {
+            // Read, too: the answer to a ping, or that there will be none.
+            let next = tokio::time::timeout(Duration::from_millis(100), lively.next()).await;
+            if matches!(next, Ok(None | Some(Err(_) | Ok(Message::Close(_))))) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, pinging).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
+    let mut chatty = stranger(&relay).await;
+    for _ in 0..5 {
+        chatty.send(Message::Binary(vec![9; 40].into())).await.unwrap();
+    }
+    let closing = async { while let Some(Ok(_)) = chatty.next().await {} };
+    tokio::time::timeout(Duration::from_millis(1500), closing).await.expect("closed before its time is up");
+    // The member's connection is older than both.
+    echoes(&member, &vec![4; 100_000]).await;
+    member.shutdown("done").await;
 }

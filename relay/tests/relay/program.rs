@@ -46,11 +46,11 @@ pub(crate) fn answer(mut stream: TcpStream, status: &str, body: &str) -> String 
     }
 }
 
-pub(crate) fn start(directory: &Path, control_plane: &str) -> Child {
+fn start(directory: &Path, control_plane: &str) -> Child {
     start_with(directory, control_plane, &[])
 }
 
-fn start_with(directory: &Path, control_plane: &str, more: &[&str]) -> Child {
+pub(crate) fn start_with(directory: &Path, control_plane: &str, more: &[&str]) -> Child {
     std::fs::write(directory.join("token"), "enrol-me\n").unwrap();
     Command::new(env!("CARGO_BIN_EXE_daam-relay"))
         .args(["serve", "--listen", "127.0.0.1:0", "--control-plane", control_plane, "--exit-on-stdin-close"])

@@ -1,7 +1,7 @@
 //! A session goes on while relays die, leave and come back; what is forced stays forced.
 
-use crate::program::{answer, say, start, wait_for};
-use crate::through_relay::{DEADLINE, World, echoes, now, start_relay};
+use crate::program::{answer, say, start_with, wait_for};
+use crate::through_relay::{DEADLINE, RELAY, World, echoes, now, start_relay};
 use daam_identity::ticket::{TicketRole, TicketVerifier};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
@@ -19,7 +19,8 @@ use tokio::time::Instant;
 fn program(signer_public: &str) -> (Child, SocketAddr, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let control_plane = TcpListener::bind("127.0.0.1:0").unwrap();
-    let child = start(directory.path(), &format!("http://{}", control_plane.local_addr().unwrap()));
+    let url = format!("http://{}", control_plane.local_addr().unwrap());
+    let child = start_with(directory.path(), &url, &["--advertise", RELAY]);
     let enrolled = format!(
         r#"{{"id":"r-1","org":"acme","certificate_pem":null,"ca_pem":"","link_token":"t","ticket_key":"{signer_public}"}}"#
     );
@@ -117,7 +118,7 @@ struct Leaver {
 }
 
 fn leaver(world: &World, at: &str) -> Leaver {
-    let verifier = TicketVerifier::from_base64(&world.signer.public_base64()).unwrap();
+    let verifier = TicketVerifier::from_base64(&world.signer.public_base64(), RELAY).unwrap();
     let socket = RelaySocket::bind(at.parse().unwrap()).unwrap();
     let at = socket.local_addr().unwrap();
     let (leave, leaving) = watch::channel(false);
@@ -189,4 +190,34 @@ async fn a_direct_session_does_not_need_any_relay_to_live() {
     echoes(&tunnel, b"still").await;
     assert_eq!(tunnel.path(), PathKind::Direct);
     again.abort();
+}
+
+/// The network lets UDP to the first port through to nobody, as those do that block HTTP/3.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_first_udp_port_is_blocked_the_second_is_found_by_both_ends() {
+    let world = World::new().await;
+    let verifier = TicketVerifier::from_base64(&world.signer.public_base64(), RELAY).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let socket = RelaySocket::bind(any).unwrap().also(any).unwrap();
+    let (first, second) = (socket.local_addr().unwrap(), socket.second_addr().unwrap());
+    tokio::spawn(socket.forward(Forwarder::new("acme", verifier, [5; 32], Limits::default())));
+    let blocked = tokio::net::UdpSocket::bind(any).await.unwrap();
+    let target = |at: SocketAddr, role| {
+        let ticket = world.ticket(role, now() + 300);
+        RelayTarget { second: Some(second), ..RelayTarget::new(at, "localhost:1", ticket) }
+    };
+    let around = blocked.local_addr().unwrap();
+    // The agent by the first door, the client by the second; then both by the second.
+    for (agents, ours) in [(first, around), (around, around)] {
+        world.listener.set_relays(vec![target(agents, TicketRole::Agent)]);
+        let relays = vec![target(ours, TicketRole::Client)];
+        let plan = DialPlan { relays, prefer: PathPreference::Relay, ..world.plan(first) };
+        let tunnel = tokio::time::timeout(DEADLINE, dial(plan)).await.unwrap().unwrap();
+        assert_eq!(tunnel.path(), PathKind::Relay);
+        echoes(&tunnel, &vec![9; 500_000]).await;
+        tunnel.shutdown("done").await;
+    }
+    let of = |announced: &str| RelayTarget::new(announced.parse().unwrap(), announced, String::new()).second;
+    assert_eq!(of("192.0.2.1:443"), Some("192.0.2.1:3478".parse().unwrap()));
+    assert_eq!(of("192.0.2.1:8443"), None, "a port nobody agreed on");
 }

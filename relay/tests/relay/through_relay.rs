@@ -1,6 +1,6 @@
 //! A real tunnel through a real relay, with a wiretap between each side and the relay.
 
-use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner, TicketVerifier};
+use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner, TicketVerifier, TrafficClass};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal, make_csr};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// What every relay here calls itself.
+pub(crate) const RELAY: &str = "relay.test:443";
 pub(crate) const SECRET: &[u8] = b"SELECT card_number FROM payments -- planted plaintext";
 
 pub(crate) fn now() -> i64 {
@@ -26,6 +28,17 @@ pub(crate) fn now() -> i64 {
 
 pub(crate) fn agent() -> AgentPrincipal {
     AgentPrincipal { org: "acme".into(), agent_id: "shop-1".into(), database: "shop".into() }
+}
+
+pub(crate) fn grant(role: TicketRole, expires: i64) -> TicketGrant {
+    TicketGrant {
+        org: "acme".into(),
+        role,
+        agent_id: "shop-1".into(),
+        relay: RELAY.into(),
+        class: TrafficClass::usual(role),
+        expires,
+    }
 }
 
 pub(crate) struct World {
@@ -37,7 +50,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn start_relay(signer: &TicketSigner, at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
-    let verifier = TicketVerifier::from_base64(&signer.public_base64()).unwrap();
+    let verifier = TicketVerifier::from_base64(&signer.public_base64(), RELAY).unwrap();
     let socket = RelaySocket::bind(at).unwrap();
     let relay = socket.local_addr().unwrap();
     let forwarder = Forwarder::new("acme", verifier, [3; 32], Limits::default());
@@ -65,13 +78,12 @@ impl World {
     }
 
     pub(crate) fn ticket(&self, role: TicketRole, expires: i64) -> String {
-        let grant = TicketGrant { org: "acme".into(), role, agent_id: "shop-1".into(), expires };
-        self.signer.issue(&grant).unwrap()
+        self.signer.issue(&grant(role, expires)).unwrap()
     }
 
     pub(crate) fn join(&self, relay: SocketAddr) {
         let ticket = self.ticket(TicketRole::Agent, now() + 3600);
-        self.listener.set_relays(vec![RelayTarget { addr: relay, host: "localhost".into(), ticket }]);
+        self.listener.set_relays(vec![RelayTarget::new(relay, "localhost:1", ticket)]);
     }
 
     pub(crate) fn plan(&self, relay: SocketAddr) -> DialPlan {
@@ -89,7 +101,7 @@ impl World {
             cert_pem,
             key_pem,
             direct: Vec::new(),
-            relays: vec![RelayTarget { addr: relay, host: "localhost".into(), ticket }],
+            relays: vec![RelayTarget::new(relay, "localhost:1", ticket)],
             prefer: PathPreference::Auto,
             tcp: TcpSettings::default(),
         }
@@ -255,8 +267,7 @@ async fn when_the_relay_in_use_dies_the_other_one_takes_over() {
     let world = World::new().await;
     // Nobody answers there yet, so the first relay is the one in use.
     let second = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let target =
-        |addr, role| RelayTarget { addr, host: "localhost".into(), ticket: world.ticket(role, now() + 300) };
+    let target = |addr, role| RelayTarget::new(addr, "localhost:1", world.ticket(role, now() + 300));
     let both = |role| vec![target(world.relay, role), target(second, role)];
     world.listener.set_relays(both(TicketRole::Agent));
     let relays = both(TicketRole::Client);

@@ -27,13 +27,17 @@ pub struct Pace {
     pub every: Duration,
     /// Between unanswered ones.
     pub retry: Duration,
+    /// Whether a newer ticket is shown at once. Else it is kept for the next time: being bound anew moves a session.
+    pub renews_at_once: bool,
 }
 
 impl Pace {
     /// Agents wait for clients, and have many.
-    pub const AGENT: Self = Self { every: Duration::from_secs(5), retry: Duration::from_secs(1) };
+    pub const AGENT: Self =
+        Self { every: Duration::from_secs(5), retry: Duration::from_secs(1), renews_at_once: true };
     /// A client's session stands still while its relay is dead, so it looks more often.
-    pub const CLIENT: Self = Self { every: Duration::from_secs(2), retry: Duration::from_millis(300) };
+    pub const CLIENT: Self =
+        Self { every: Duration::from_secs(2), retry: Duration::from_millis(300), renews_at_once: false };
 }
 
 /// What the driver has to do.
@@ -81,10 +85,12 @@ impl Binding {
         Self { ticket, pace, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now, asked: now }
     }
 
-    /// A newer ticket, used from the next BIND on. An agent's binding is made anew with it at once.
+    /// A newer ticket, used from the next BIND on, which an agent sends at once.
     pub fn renew(&mut self, ticket: HeldTicket, now: Duration) {
         self.ticket = ticket;
-        self.restart(now);
+        if self.pace.renews_at_once || !self.is_bound() {
+            self.restart(now);
+        }
     }
 
     /// When [`Binding::tick`] is due.
@@ -192,7 +198,7 @@ impl Binding {
 mod tests {
     use super::*;
     use crate::wire::{ToRelay, alive};
-    use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner};
+    use daam_identity::ticket::{TicketGrant, TicketRole, TicketSigner, TrafficClass};
 
     const T0: Duration = Duration::ZERO;
 
@@ -201,6 +207,8 @@ mod tests {
             org: "acme".into(),
             role: TicketRole::Agent,
             agent_id: "shop-1".into(),
+            relay: "relay.test:443".into(),
+            class: TrafficClass::usual(TicketRole::Agent),
             expires: 2_000_000_000,
         };
         HeldTicket::parse(&TicketSigner::generate().unwrap().issue(&grant).unwrap()).unwrap()
@@ -264,6 +272,33 @@ mod tests {
             assert_eq!(binding.handle(&alive(42), now), []);
         }
         assert!(binding.is_bound());
+    }
+
+    /// A client's ticket is older than most of its session; what counts is that it is good when it is needed.
+    #[test]
+    fn a_renewed_ticket_moves_no_bound_client_and_is_shown_when_it_has_to_bind_again() {
+        let shown = |outputs: &[Output]| match sent(outputs) {
+            ToRelay::Bind(bind) => bind.ticket,
+            other @ ToRelay::KeepAlive { .. } => panic!("a BIND expected: {other:?}"),
+        };
+        for (pace, at_once) in [(Pace::CLIENT, false), (Pace::AGENT, true)] {
+            let (old, new) = (ticket(), ticket());
+            let mut binding = Binding::new(old.clone(), pace, 7, T0);
+            assert_eq!(shown(&binding.tick(T0)), old.presented());
+            bound(&mut binding, T0);
+            binding.renew(new.clone(), T0);
+            assert_eq!(binding.is_bound(), !at_once);
+            if !at_once {
+                let unknown = Answer::Unknown { session: 42 }.encode();
+                binding.tick(binding.due());
+                assert!(matches!(
+                    binding.handle(&unknown, binding.due())[..],
+                    [Output::Lost, Output::Send(_)]
+                ));
+            }
+            let again = binding.due();
+            assert_eq!(shown(&binding.tick(again)), new.presented());
+        }
     }
 
     #[test]

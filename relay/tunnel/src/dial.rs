@@ -11,6 +11,7 @@ use crate::race::{Action, Candidate, Event, GIVE_UP, MAX_DIRECT, MAX_RELAYS, Rac
 use crate::relay_access::{AccessState, Means, RelayAccess};
 use crate::relay_link::LinkState;
 use crate::relay_tcp::TcpSettings;
+use crate::renew::Renewer;
 use crate::roam::Start;
 use crate::socket::{PathSocket, Probes, Route, Via, plain, virtual_peer};
 use crate::stream::{HEADER_BYTES, StreamKind};
@@ -322,7 +323,9 @@ impl Runner {
             (Candidate::Direct(_), Route::Direct(addr)) => PathKey::Direct(addr),
             (Candidate::Direct(_), _) => return Err(self.give_up()),
         };
+        let (tickets, fresh) = watch::channel(Vec::new());
         let start = Start {
+            tickets: fresh,
             socket: Arc::clone(&self.socket),
             key: probe_key(&connection, Side::Dialling).ok_or(DialError::NoProbeKey)?,
             connection: connection.clone(),
@@ -335,7 +338,8 @@ impl Runner {
             active: (key, route),
         };
         let relays = self.relays.iter().map(|relay| relay.addr).collect();
-        Ok(Tunnel::new(self.endpoint.clone(), connection, start, relays))
+        let renewer = Renewer { endpoint: self.endpoint.clone(), agent: self.agent.clone(), peer };
+        Ok(Tunnel::new((renewer, tickets), connection, start, relays))
     }
 
     fn give_up(&mut self) -> DialError {
@@ -428,7 +432,7 @@ async fn wait_bound(candidate: Candidate, mut state: watch::Receiver<AccessState
 }
 
 /// The TLS handshake, then the agent's word that it accepted us: until then our certificate may be refused.
-async fn establish(
+pub(crate) async fn establish(
     connecting: quinn::Connecting,
 ) -> Result<(Connection, (SendStream, RecvStream)), (&'static str, String)> {
     let connection = connecting.await.map_err(|error| ("handshake", describe(&error)))?;

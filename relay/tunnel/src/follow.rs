@@ -5,7 +5,7 @@
 use crate::notice::Notice;
 use crate::own_addresses::own_addresses;
 use crate::path::probe::{ProbeKey, ProbeKind, probe_tag};
-use crate::path::punch::Puncher;
+use crate::path::punch::{Allowances, Puncher, clients, is_here};
 use crate::roam::read_notices;
 use crate::socket::{PathSocket, Probes, Route};
 use quinn::{Connection, RecvStream, SendStream};
@@ -51,6 +51,9 @@ pub(crate) struct Followed {
     pub(crate) socket: Arc<PathSocket>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) local: SocketAddr,
+    /// How many addresses may be probed for whom.
+    pub(crate) allowances: Arc<Mutex<Allowances>>,
+    pub(crate) started: Instant,
     /// Where relays see us.
     pub(crate) observed: watch::Receiver<BTreeSet<SocketAddr>>,
 }
@@ -60,19 +63,21 @@ pub(crate) async fn follow(
     followed: Followed,
     connection: Connection,
     (mut control, incoming): (SendStream, RecvStream),
-    key: ProbeKey,
+    (key, person): (ProbeKey, String),
 ) {
-    let Followed { socket, keys, local, mut observed } = followed;
+    let Followed { socket, keys, local, allowances, started, mut observed } = followed;
     let (notices, mut told) = mpsc::channel(WAITING_NOTICES);
     let _reading = AbortOnDropHandle::new(tokio::spawn(read_notices(connection.clone(), incoming, notices)));
     keys.all().insert(key.tag(), key.clone());
-    let started = Instant::now();
+    socket.listen_for(key.tag());
     let mut puncher = Puncher::default();
     let mut theirs: Vec<SocketAddr> = Vec::new();
     let mut announced: Vec<SocketAddr> = Vec::new();
     let mut transaction = 0;
     loop {
         let seen: Vec<SocketAddr> = observed.borrow_and_update().iter().copied().collect();
+        let near = is_here(local) || seen.iter().copied().any(is_here);
+        theirs.retain(|addr| clients(*addr, near));
         let ours = own_addresses(local, seen, theirs.iter().copied());
         if ours != announced {
             announced.clone_from(&ours);
@@ -84,8 +89,11 @@ pub(crate) async fn follow(
         tokio::select! {
             _ = connection.closed() => break,
             Some(notice) = told.recv() => if let Notice::Candidates(addresses) = notice {
-                puncher.learn(&addresses, started.elapsed());
                 theirs = addresses;
+                theirs.retain(|addr| clients(*addr, near));
+                let now = started.elapsed();
+                let mut allowances = allowances.lock().unwrap_or_else(PoisonError::into_inner);
+                puncher.learn(&theirs, now, || allowances.take(&person, now));
             },
             Ok(()) = observed.changed() => {}
             () = tokio::time::sleep_until(started + due) => {
@@ -97,4 +105,5 @@ pub(crate) async fn follow(
         }
     }
     keys.all().remove(&key.tag());
+    socket.stop_listening_for(key.tag());
 }

@@ -1,10 +1,11 @@
 //! A developer's connection as the agent holds it, and the two tasks that belong to it.
 //!
 //! One reads the headers of new streams and refuses unknown ones; the other ends the connection the second its
-//! certificate runs out or is revoked.
+//! certificate, or the one that renewed it, runs out or is revoked.
 
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::PathKind;
+use crate::renew::{self, Held, Place};
 use crate::seats::Seat;
 use crate::socket::is_relayed;
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
@@ -28,14 +29,15 @@ pub(crate) type Revoked = Arc<BTreeSet<String>>;
 /// Ends the connection when its certificate runs out or is revoked.
 pub(crate) async fn guard(
     connection: Connection,
-    facts: CertificateFacts,
+    mut place: Place,
     mut revoked: watch::Receiver<Revoked>,
     _seat: Seat,
 ) {
     loop {
+        let facts = place.facts.borrow_and_update().clone();
         let left = facts.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());
         let Ok(left @ 0..) = u64::try_from(left) else {
-            let reason = b"your certificate has expired; log in again";
+            let reason = b"your sign-in has ended: your certificate has expired; log in again";
             connection.close(CloseCode::CertificateExpired.wire(), reason);
             return;
         };
@@ -48,26 +50,37 @@ pub(crate) async fn guard(
         tokio::select! {
             _ = connection.closed() => return,
             changed = revoked.changed() => if changed.is_err() { return },
+            Ok(()) = place.facts.changed() => {}
             () = tokio::time::sleep(nap) => {}
         }
     }
 }
 
 /// Reads each stream's header beside the others, so that a slow one holds up nobody.
-async fn take_streams(connection: Connection, sender: mpsc::Sender<TunnelStream>) {
+async fn take_streams(
+    connection: Connection,
+    sender: mpsc::Sender<TunnelStream>,
+    (held, user, facts): (Arc<Held>, UserPrincipal, CertificateFacts),
+) {
+    let shown = Arc::new((held, user, facts));
     while let Ok((send, mut recv)) = connection.accept_bi().await {
-        let (connection, sender) = (connection.clone(), sender.clone());
+        let (connection, sender, shown) = (connection.clone(), sender.clone(), Arc::clone(&shown));
         tokio::spawn(async move {
             let mut header = [0; HEADER_BYTES];
             let read = tokio::time::timeout(HEADER_TIMEOUT, recv.read_exact(&mut header)).await;
             if !matches!(read, Ok(Ok(()))) {
                 return;
             }
-            if StreamKind::read(&header) == Some(StreamKind::Postgres) {
+            match StreamKind::read(&header) {
                 // Fails only when the connection's owner is gone, which ends the stream too.
-                sender.send(TunnelStream::new(send, recv)).await.unwrap_or_default();
-            } else {
-                connection.close(CloseCode::Protocol.wire(), b"unknown stream header; update daam");
+                Some(StreamKind::Postgres) => {
+                    sender.send(TunnelStream::new(send, recv)).await.unwrap_or_default();
+                }
+                Some(StreamKind::Renewal) => {
+                    let (held, user, facts) = &*shown;
+                    renew::answer(held, (&connection, user, facts), (send, recv)).await;
+                }
+                _ => connection.close(CloseCode::Protocol.wire(), b"unknown stream header; update daam"),
             }
         });
     }
@@ -79,9 +92,10 @@ pub struct Incoming {
     pub user: UserPrincipal,
     /// How its packets came when it connected.
     pub path: PathKind,
-    /// Last second the certificate is valid, Unix time; the connection is closed then.
+    /// Last second the certificate it began with is valid, Unix time; the connection is closed then unless it was
+    /// renewed.
     pub not_after: i64,
-    /// Serial number, lower-case hexadecimal.
+    /// That certificate's serial number, lower-case hexadecimal.
     pub cert_serial: String,
     connection: Connection,
     streams: Mutex<mpsc::Receiver<TunnelStream>>,
@@ -99,9 +113,14 @@ impl fmt::Debug for Incoming {
 
 impl Incoming {
     /// An admitted connection; starts reading its streams' headers.
-    pub(crate) fn new(user: UserPrincipal, facts: &CertificateFacts, connection: Connection) -> Self {
+    pub(crate) fn new(
+        user: UserPrincipal,
+        facts: &CertificateFacts,
+        connection: Connection,
+        held: Arc<Held>,
+    ) -> Self {
         let (sender, streams) = mpsc::channel(WAITING_STREAMS);
-        tokio::spawn(take_streams(connection.clone(), sender));
+        tokio::spawn(take_streams(connection.clone(), sender, (held, user.clone(), facts.clone())));
         let relayed = is_relayed(connection.remote_address());
         Self {
             user,

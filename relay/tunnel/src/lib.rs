@@ -7,7 +7,8 @@
 //!
 //! Map: [`path`] which path carries a session (pure), [`race`] how to begin (pure), [`binding`] how to be known to a
 //! relay (pure), [`wire`] the packets of relays (pure), `roam` and `follow` the drivers at either end, `relay_link`,
-//! `relay_access` and [`relay_tcp`] those towards relays, `tls` who is believed, `transport` the QUIC settings.
+//! `relay_access` and [`relay_tcp`] those towards relays, `tls` who is believed, `renew` how a session
+//! outlives its certificate, `transport` the QUIC settings.
 
 pub mod binding;
 pub mod close;
@@ -22,6 +23,7 @@ pub mod race;
 mod relay_access;
 mod relay_link;
 pub mod relay_tcp;
+mod renew;
 mod roam;
 mod seats;
 mod socket;
@@ -37,6 +39,7 @@ pub use incoming::Incoming;
 pub use listen::{ListenConfig, ListenError, Listener, listen};
 pub use path::{PathKey, PathKind, PathPreference, RelayTarget};
 pub use relay_tcp::{Proxy, TcpSettings};
+pub use renew::RenewError;
 pub use stream::TunnelStream;
 pub use tls::CredentialError;
 pub use tunnel::{Tunnel, TunnelError};

@@ -13,6 +13,7 @@ use crate::path::RelayTarget;
 use crate::path::probe::Side;
 use crate::relay_access::{AccessState, Means, RelayAccess};
 use crate::relay_tcp::TcpSettings;
+use crate::renew::Held;
 use crate::seats::Seats;
 use crate::socket::{PathSocket, plain};
 use crate::stream::StreamKind;
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
@@ -101,6 +103,7 @@ struct Shared {
     org: String,
     revoked: watch::Sender<Revoked>,
     seats: Arc<Seats>,
+    held: Arc<Held>,
     followed: Followed,
 }
 
@@ -145,7 +148,15 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
         org: config.org,
         revoked: watch::Sender::default(),
         seats: Seats::new(MAX_PER_USER),
-        followed: Followed { socket: Arc::clone(&socket), keys, local: plain(local_addr), observed },
+        held: Arc::default(),
+        followed: Followed {
+            socket: Arc::clone(&socket),
+            keys,
+            local: plain(local_addr),
+            allowances: Arc::default(),
+            started: Instant::now(),
+            observed,
+        },
     });
     let (joined, relays) = watch::channel(Vec::new());
     let observing = tokio::spawn(observe(relays, seen));
@@ -319,9 +330,11 @@ async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incomin
         return Err(connection.close_reason().map_or_else(String::new, |error| lost(&error)));
     }
     let key = probe_key(&connection, Side::Listening).ok_or("TLS gave no key for probing paths")?;
-    tokio::spawn(follow(shared.followed.clone(), connection.clone(), control, key));
-    tokio::spawn(guard(connection.clone(), facts.clone(), shared.revoked.subscribe(), seat));
-    Ok(Incoming::new(user, &facts, connection))
+    let place = shared.held.keep(&connection, &user, &facts).ok_or("TLS gave no key for renewing")?;
+    let whose = (key, user.user_id.clone());
+    tokio::spawn(follow(shared.followed.clone(), connection.clone(), control, whose));
+    tokio::spawn(guard(connection.clone(), place, shared.revoked.subscribe(), seat));
+    Ok(Incoming::new(user, &facts, connection, Arc::clone(&shared.held)))
 }
 
 fn identify(

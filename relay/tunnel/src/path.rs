@@ -77,6 +77,8 @@ impl PathPreference {
 pub struct RelayTarget {
     /// The relay's UDP socket; its TCP one has the same number.
     pub addr: SocketAddr,
+    /// Where it may also take UDP.
+    pub second: Option<SocketAddr>,
     /// The name its TLS certificate is for; a proxy is given this name, too.
     pub host: String,
     /// The held ticket, as the control plane gave it.
@@ -84,10 +86,12 @@ pub struct RelayTarget {
 }
 
 impl RelayTarget {
-    /// A relay announced as `host:port` that resolved to `addr`.
+    /// A relay announced as `host:port` that resolved to `addr`. One on port 443 is also looked for on 3478: networks
+    /// that block the one because of HTTP/3 often leave the other to calls.
     pub fn new(addr: SocketAddr, announced: &str, ticket: String) -> Self {
         let host = announced.rsplit_once(':').map_or(announced, |(host, _)| host);
-        Self { addr, host: host.trim_matches(['[', ']']).to_owned(), ticket }
+        let second = (addr.port() == 443).then(|| SocketAddr::new(addr.ip(), 3478));
+        Self { addr, second, host: host.trim_matches(['[', ']']).to_owned(), ticket }
     }
 }
 

@@ -1,7 +1,9 @@
-//! One relay, reached over UDP if it answers there, else over TCP: starts the second when the first does not come up.
+//! One relay, reached over UDP if it answers there, else at its second UDP port and over TCP: what is worse is started
+//! when the better does not come up.
 
 use crate::binding::Pace;
 use crate::path::RelayTarget;
+use crate::path::punch::believable;
 use crate::relay_link::{Carrier, LinkState, RelayLink};
 use crate::relay_tcp::TcpSettings;
 use crate::socket::{PathSocket, Via};
@@ -37,9 +39,10 @@ impl AccessState {
     /// The addresses this relay sees our UDP socket at.
     pub(crate) fn observed(&self) -> Option<SocketAddr> {
         match self.udp {
-            Some((_, LinkState::Bound { observed, .. } | LinkState::Leaving { observed, .. })) => {
-                Some(observed)
-            }
+            Some((
+                Via::Udp(relay),
+                LinkState::Bound { observed, .. } | LinkState::Leaving { observed, .. },
+            )) if believable(observed, relay) => Some(observed),
             _ => None,
         }
     }
@@ -48,6 +51,7 @@ impl AccessState {
 /// Bindings kept alive until this is dropped.
 #[derive(Debug)]
 pub(crate) struct RelayAccess {
+    addr: SocketAddr,
     state: watch::Receiver<AccessState>,
     tickets: watch::Sender<String>,
     _task: AbortOnDropHandle<()>,
@@ -63,13 +67,20 @@ impl RelayAccess {
         HeldTicket::parse(&target.ticket)?;
         let (report, state) = watch::channel(AccessState::default());
         let (tickets, renewed) = watch::channel(target.ticket.clone());
-        let mut keeper = Keeper { socket: Arc::clone(socket), target, pace, settings, udp: None, tcp: None };
+        let addr = target.addr;
+        let socket = Arc::clone(socket);
+        let mut keeper = Keeper { socket, target, pace, settings, udp: None, second: None, tcp: None };
         match means {
-            Means::UdpFirst => keeper.udp = Some(keeper.link(Carrier::Udp)?),
+            Means::UdpFirst => keeper.udp = Some(keeper.link(Carrier::Udp(addr))?),
             Means::TcpOnly => keeper.tcp = Some(keeper.link(Carrier::Tcp(keeper.settings.clone()))?),
         }
         let task = AbortOnDropHandle::new(tokio::spawn(keeper.run(report, renewed)));
-        Ok(Self { state, tickets, _task: task })
+        Ok(Self { addr, state, tickets, _task: task })
+    }
+
+    /// Which relay.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Changes as the relay answers.
@@ -91,6 +102,8 @@ struct Keeper {
     pace: Pace,
     settings: TcpSettings,
     udp: Option<RelayLink>,
+    /// At the relay's second UDP port.
+    second: Option<RelayLink>,
     tcp: Option<RelayLink>,
 }
 
@@ -104,12 +117,18 @@ impl Keeper {
         let mut was_bound = false;
         loop {
             let mut udp = self.udp.as_ref().map(|link| (link.via(), link.state()));
+            let mut second = self.second.as_ref().map(|link| (link.via(), link.state()));
             let mut tcp = self.tcp.as_ref().map(|link| (link.via(), link.state()));
             let seen = |link: &mut Option<(Via, watch::Receiver<LinkState>)>| {
                 link.as_mut().map(|(via, state)| (*via, state.borrow_and_update().clone()))
             };
-            let state = AccessState { udp: seen(&mut udp), tcp: seen(&mut tcp) };
-            let bound = matches!(&state.udp, Some((_, LinkState::Bound { .. })));
+            let first = seen(&mut udp);
+            let is_bound =
+                |link: &Option<(Via, LinkState)>| matches!(link, Some((_, state)) if state.is_bound());
+            let first_bound = is_bound(&first);
+            let best = seen(&mut second).filter(|(_, state)| !first_bound && state.session().is_some());
+            let state = AccessState { udp: best.or(first), tcp: seen(&mut tcp) };
+            let bound = is_bound(&state.udp);
             // What a relay refuses over UDP it refuses over TCP.
             let refused =
                 matches!(&state.udp, Some((_, LinkState::Refused(why))) if *why != BindRefusal::Busy);
@@ -121,10 +140,12 @@ impl Keeper {
             let action = match (&self.udp, &self.tcp) {
                 (Some(_), None) if !bound && !refused => Some(changed + HEAD_START),
                 (Some(_), Some(_)) if bound => Some(changed + KEPT),
+                (Some(_), None) if first_bound && self.second.is_some() => Some(changed + KEPT),
                 _ => None,
             };
             tokio::select! {
                 () = moved(&mut udp) => {}
+                () = moved(&mut second) => {}
                 () = moved(&mut tcp) => {}
                 renewal = renewed.changed() => {
                     if renewal.is_err() {
@@ -133,21 +154,26 @@ impl Keeper {
                     let ticket = renewed.borrow_and_update().clone();
                     self.renew(ticket);
                 }
-                () = at(action) => {
-                    self.tcp = if self.tcp.is_none() {
-                        self.link(Carrier::Tcp(self.settings.clone())).ok()
-                    } else {
-                        None
-                    };
-                }
+                () = at(action) => match (bound, first_bound) {
+                    (false, _) => self.start_worse(),
+                    (true, true) => (self.second, self.tcp) = (None, None),
+                    (true, false) => self.tcp = None,
+                },
             }
+        }
+    }
+
+    fn start_worse(&mut self) {
+        self.tcp = self.link(Carrier::Tcp(self.settings.clone())).ok();
+        if let (Some(at), None) = (self.target.second, &self.second) {
+            self.second = self.link(Carrier::Udp(at)).ok();
         }
     }
 
     fn renew(&mut self, ticket: String) {
         if let Ok(held) = HeldTicket::parse(&ticket) {
             self.target.ticket = ticket;
-            for link in self.udp.iter().chain(&self.tcp) {
+            for link in self.udp.iter().chain(&self.second).chain(&self.tcp) {
                 link.renew(held.clone());
             }
         }

@@ -67,7 +67,7 @@ pub(crate) struct RelayLink {
 
 /// What a link talks over.
 pub(crate) enum Carrier {
-    Udp,
+    Udp(SocketAddr),
     Tcp(TcpSettings),
 }
 
@@ -86,7 +86,7 @@ impl RelayLink {
         let (tickets, renewed) = watch::channel(None);
         let (frames, outgoing): (Frames, _) = mpsc::channel(WAITING_FRAMES);
         let via = match carrier {
-            Carrier::Udp => socket.routes().add_udp(target.addr, control),
+            Carrier::Udp(at) => socket.routes().add_udp(at, control),
             Carrier::Tcp(_) => socket.routes().add_tcp(control, frames),
         };
         let started = Instant::now();
@@ -102,7 +102,7 @@ impl RelayLink {
         let target = target.clone();
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             match carrier {
-                Carrier::Udp => driver.over_udp().await,
+                Carrier::Udp(_) => driver.over_udp().await,
                 Carrier::Tcp(settings) => Box::pin(driver.over_tcp(&target, &settings, outgoing)).await,
             }
         }));

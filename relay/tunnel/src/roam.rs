@@ -4,9 +4,10 @@ use crate::close::CloseCode;
 use crate::notice::{NoNotice, Notice};
 use crate::own_addresses::own_addresses;
 use crate::path::probe::{ProbeKey, ProbeKind};
+use crate::path::punch::is_here;
 use crate::path::report::PathNote;
 use crate::path::select::{Action, Paths};
-use crate::path::{PathKey, PathPreference};
+use crate::path::{PathKey, PathPreference, RelayTarget};
 use crate::relay_access::{AccessState, RelayAccess};
 use crate::relay_link::LinkState;
 use crate::socket::{PathSocket, Probes, Route, Via};
@@ -32,6 +33,8 @@ pub(crate) struct Start {
     pub(crate) relays: Vec<RelayAccess>,
     pub(crate) direct: Vec<SocketAddr>,
     pub(crate) prefer: PathPreference,
+    /// Newer tickets for the relays.
+    pub(crate) tickets: watch::Receiver<Vec<RelayTarget>>,
     /// The virtual address QUIC knows the peer by, and the way its handshake took.
     pub(crate) peer: SocketAddr,
     pub(crate) active: (PathKey, Route),
@@ -47,30 +50,39 @@ struct Roaming {
     paths: Paths,
     routes: BTreeMap<PathKey, Route>,
     relays: Vec<watch::Receiver<AccessState>>,
+    tickets: watch::Receiver<Vec<RelayTarget>>,
     report: watch::Sender<Vec<PathNote>>,
+    /// Whether the agent may be on this computer: a relay or an address we were given is.
+    near: bool,
 }
 
 enum Event {
     Probe(Route, Vec<u8>),
     Notice(Notice),
     Relays,
+    Tickets,
     Tick,
     Ended,
 }
 
 /// Keeps the session on the best path that works, until the connection ends.
 pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
-    let Start { socket, connection, control, key, mut probes, relays, direct, prefer, peer, active } = start;
+    let Start { socket, connection, control, key, mut probes, relays, direct, prefer, tickets, peer, active } =
+        start;
     let (control, incoming) = control;
     let (notices, mut told) = mpsc::channel(WAITING_NOTICES);
     let reading = AbortOnDropHandle::new(tokio::spawn(read_notices(connection.clone(), incoming, notices)));
     let (outgoing, written) = mpsc::channel(WAITING_NOTICES);
     let writing = AbortOnDropHandle::new(tokio::spawn(write_notices(control, written)));
     let started = Instant::now();
+    socket.listen_for(key.tag());
+    let near = direct.iter().copied().chain(relays.iter().map(RelayAccess::addr)).any(is_here);
     let mut roaming = Roaming {
         paths: Paths::new(prefer, active.0, Duration::ZERO),
         routes: BTreeMap::from([active]),
         relays: relays.iter().map(RelayAccess::state).collect(),
+        tickets,
+        near,
         socket,
         connection,
         outgoing,
@@ -95,19 +107,34 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
             }
             Event::Notice(Notice::Moved) | Event::Tick => {}
             Event::Relays => roaming.relays_changed(),
+            Event::Tickets => roaming.renew(&relays),
             Event::Ended => break,
         }
     }
     drop((reading, writing, relays));
 }
 
-/// Reads until the stream ends; what is no notice ends the connection.
+/// Notices read at once, and how long until one more is: more wait in the stream, whose window is bounded.
+const NOTICES: u32 = 32;
+const ONE_MORE: Duration = Duration::from_millis(250);
+
+/// Reads until the stream ends, no faster than an honest peer writes; what is no notice ends the connection.
 pub(crate) async fn read_notices(
     connection: Connection,
     mut stream: RecvStream,
     notices: mpsc::Sender<Notice>,
 ) {
+    let (mut left, mut since) = (NOTICES, Instant::now());
     loop {
+        let earned = u32::try_from(since.elapsed().as_millis() / ONE_MORE.as_millis()).unwrap_or(NOTICES);
+        if earned > 0 {
+            (left, since) = (left.saturating_add(earned).min(NOTICES), Instant::now());
+        }
+        if left == 0 {
+            tokio::time::sleep(ONE_MORE).await;
+            continue;
+        }
+        left -= 1;
         match Notice::read(&mut stream).await {
             Ok(notice) => {
                 if notices.send(notice).await.is_err() {
@@ -146,6 +173,7 @@ impl Roaming {
             Some((route, packet)) = probes.recv() => Event::Probe(route, packet),
             Some(notice) = told.recv() => Event::Notice(notice),
             () = relays => Event::Relays,
+            Ok(()) = self.tickets.changed() => Event::Tickets,
             () = self.socket.news() => Event::Tick,
             () = tokio::time::sleep_until(due) => Event::Tick,
         }
@@ -153,9 +181,20 @@ impl Roaming {
 
     fn offer_direct(&mut self, addr: SocketAddr) {
         let key = PathKey::Direct(addr);
-        self.paths.offer(key, self.now());
-        self.routes.insert(key, Route::Direct(addr));
-        self.socket.routes().admit(self.peer, Route::Direct(addr));
+        if (self.near || !is_here(addr)) && self.paths.offer(key, self.now()) {
+            self.routes.insert(key, Route::Direct(addr));
+            self.socket.routes().admit(self.peer, Route::Direct(addr));
+        }
+    }
+
+    fn renew(&mut self, relays: &[RelayAccess]) {
+        for target in self.tickets.borrow_and_update().iter() {
+            for relay in relays.iter().filter(|relay| relay.addr() == target.addr) {
+                if let Err(error) = relay.renew(&target.ticket) {
+                    tracing::warn!(relay = %target.addr, %error, "the new relay ticket cannot be used");
+                }
+            }
+        }
     }
 
     fn probed(&mut self, route: Route, packet: &[u8]) {

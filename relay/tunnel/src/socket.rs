@@ -15,6 +15,7 @@ use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use routes::Routes;
 pub(crate) use routes::{Frames, Route, Via, is_relayed, plain, virtual_peer};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -49,6 +50,8 @@ pub(crate) struct PathSocket {
     routes: Mutex<Routes>,
     stash: Mutex<Stash>,
     probes: mpsc::Sender<(Route, Vec<u8>)>,
+    /// Connections whose probes are looked at: others could crowd them out.
+    tags: Mutex<BTreeSet<u64>>,
     arriving: mpsc::Sender<Packet>,
     arrived: Mutex<mpsc::Receiver<Packet>>,
     /// The TCP connection that had no room when quinn last wanted to send.
@@ -88,6 +91,7 @@ impl PathSocket {
             routes: Mutex::default(),
             stash: Mutex::default(),
             probes,
+            tags: Mutex::default(),
             arriving,
             arrived: Mutex::new(arrived),
             blocked: Mutex::default(),
@@ -103,6 +107,20 @@ impl PathSocket {
 
     fn stash(&self) -> MutexGuard<'_, Stash> {
         self.stash.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tags(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Probes that name this connection are handed over from now on.
+    pub(crate) fn listen_for(&self, tag: u64) {
+        self.tags().insert(tag);
+    }
+
+    /// Not any more.
+    pub(crate) fn stop_listening_for(&self, tag: u64) {
+        self.tags().remove(&tag);
     }
 
     /// The port every path shares.
@@ -170,7 +188,8 @@ impl PathSocket {
             let source = self.routes().source(route, self.strangers)?;
             return Some(self.wire_addr(source));
         }
-        if probe_tag(body).is_some() && self.probes.try_send((route, body.to_vec())).is_err() {
+        let ours = probe_tag(body).is_some_and(|tag| self.tags().contains(&tag));
+        if ours && self.probes.try_send((route, body.to_vec())).is_err() {
             tracing::debug!("probe dropped");
         }
         None

@@ -20,6 +20,8 @@ pub(crate) enum StreamKind {
     Control,
     /// One PostgreSQL connection.
     Postgres,
+    /// A newer certificate for another connection.
+    Renewal,
 }
 
 impl StreamKind {
@@ -30,6 +32,7 @@ impl StreamKind {
         *kind = match self {
             Self::Control => 0,
             Self::Postgres => 1,
+            Self::Renewal => 2,
         };
         header
     }
@@ -43,6 +46,7 @@ impl StreamKind {
         match kind {
             0 => Some(Self::Control),
             1 => Some(Self::Postgres),
+            2 => Some(Self::Renewal),
             _ => None,
         }
     }

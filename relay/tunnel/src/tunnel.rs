@@ -3,11 +3,13 @@
 //! Every stream is refused once the connection has ended, with the reason it ended for.
 
 use crate::close::{CloseCode, describe, reason_bytes};
-use crate::path::PathKind;
 use crate::path::report::{Condition, PathNote};
+use crate::path::{PathKind, RelayTarget};
+use crate::renew::{RenewError, Renewer};
 use crate::roam::{Start, roam};
 use crate::stream::{StreamKind, TunnelStream};
-use quinn::{Connection, Endpoint};
+use crate::tls::Credentials;
+use quinn::Connection;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,7 +29,8 @@ pub struct TunnelError {
 /// A live connection to the agent.
 #[derive(Debug)]
 pub struct Tunnel {
-    endpoint: Endpoint,
+    renewer: Renewer,
+    tickets: watch::Sender<Vec<RelayTarget>>,
     connection: Connection,
     report: watch::Receiver<Vec<PathNote>>,
     relays: Vec<SocketAddr>,
@@ -36,7 +39,7 @@ pub struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn new(
-        endpoint: Endpoint,
+        (renewer, tickets): (Renewer, watch::Sender<Vec<RelayTarget>>),
         connection: Connection,
         start: Start,
         relays: Vec<SocketAddr>,
@@ -44,7 +47,7 @@ impl Tunnel {
         let first = PathNote { key: start.active.0, rtt: None, condition: Condition::InUse };
         let (sender, report) = watch::channel(vec![first]);
         let roaming = AbortOnDropHandle::new(tokio::spawn(roam(start, sender)));
-        Self { endpoint, connection, report, relays, _roaming: roaming }
+        Self { renewer, tickets, connection, report, relays, _roaming: roaming }
     }
 
     /// Opens a stream for one PostgreSQL connection.
@@ -80,6 +83,17 @@ impl Tunnel {
         self.connection.rtt()
     }
 
+    /// Makes the session live as long as a newer certificate of the same person and device; streams notice nothing.
+    pub async fn renew(&self, cert_pem: &str, key_pem: &str, ca_pem: &str) -> Result<(), RenewError> {
+        let credentials = Credentials::read(cert_pem, key_pem, ca_pem)?;
+        self.renewer.renew(&self.connection, &credentials).await
+    }
+
+    /// Newer tickets for the session's relays, shown when one of them has to be asked again.
+    pub fn renew_tickets(&self, relays: Vec<RelayTarget>) {
+        self.tickets.send_replace(relays);
+    }
+
     /// Waits until the tunnel ends and says why.
     pub async fn closed(&self) -> String {
         describe(&self.connection.closed().await)
@@ -93,7 +107,7 @@ impl Tunnel {
     /// Ends the tunnel and waits, at most a second, until the agent was told.
     pub async fn shutdown(&self, reason: &str) {
         self.close(reason);
-        if tokio::time::timeout(GOODBYE, self.endpoint.wait_idle()).await.is_err() {
+        if tokio::time::timeout(GOODBYE, self.renewer.endpoint.wait_idle()).await.is_err() {
             tracing::debug!("the agent did not confirm the end of the tunnel");
         }
     }

@@ -21,6 +21,9 @@ const HURRY: Duration = Duration::from_millis(100);
 /// While a question waits, look whether its answer is late.
 const WATCH: Duration = Duration::from_millis(50);
 const SHORTEST_DWELL: Duration = Duration::from_secs(1);
+/// Addresses of the peer taken at once, and how long until one more is: nobody makes us a port scanner.
+const STRANGERS: u32 = 32;
+const ONE_MORE: Duration = Duration::from_secs(3);
 const LONGEST_DWELL: Duration = Duration::from_secs(60);
 
 /// What the driver has to do.
@@ -71,6 +74,7 @@ pub struct Paths {
     ours: Vec<SocketAddr>,
     announced: Vec<SocketAddr>,
     closed: Vec<PathKey>,
+    strangers: (u32, Duration),
 }
 
 impl Paths {
@@ -90,6 +94,7 @@ impl Paths {
             ours: Vec::new(),
             announced: Vec::new(),
             closed: Vec::new(),
+            strangers: (0, now),
         }
     }
 
@@ -98,20 +103,34 @@ impl Paths {
         self.active
     }
 
-    /// A path that may work: a relay bound, or an address the peer told or was seen at.
-    pub fn offer(&mut self, key: PathKey, now: Duration) {
+    /// A path that may work: a relay bound, or an address the peer told or was seen at. `false` if it is not tried.
+    pub fn offer(&mut self, key: PathKey, now: Duration) -> bool {
         if !self.prefer.allows(key.kind()) {
-            return;
+            return false;
         }
         if let PathKey::Direct(addr) = key
-            && (!plausible(addr) || (!self.ways.contains_key(&key) && !self.make_room()))
+            && !(plausible(addr)
+                && (self.ways.contains_key(&key) || (self.one_more(now) && self.make_room())))
         {
-            return;
+            return false;
         }
         let path = self.ways.entry(key).or_insert_with(|| PathState::new(now));
         if matches!(path.hint(), Hint::Gone | Hint::Leaving) {
             path.again(now);
         }
+        true
+    }
+
+    fn one_more(&mut self, now: Duration) -> bool {
+        let (taken, since) = &mut self.strangers;
+        let earned = now.saturating_sub(*since).as_millis() / ONE_MORE.as_millis();
+        if earned > 0 {
+            *taken = taken.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
+            *since = now;
+        }
+        let may = *taken < STRANGERS;
+        *taken = taken.saturating_add(u32::from(may));
+        may
     }
 
     /// The relay lost us, or refuses us.

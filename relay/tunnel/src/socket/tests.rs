@@ -115,6 +115,13 @@ async fn probes_go_aside_and_a_strangers_relay_packet_goes_nowhere() {
     let _packets = with_relay(&socket);
     let key = ProbeKey::new(Side::Dialling, &[1; KEY_BYTES]);
     let ping = key.seal(ProbeKind::Ping, 1);
+    // As many as anybody likes of those that name no connection of ours take nobody's room.
+    for n in 0..2000_u64 {
+        let (mut bytes, mut meta) = received("192.0.2.1:9", &[key.seal(ProbeKind::Ping, n).to_vec()]);
+        socket.sort(&mut bytes, &mut meta);
+    }
+    assert!(probes.try_recv().is_err());
+    socket.listen_for(key.tag());
     for (from, packet, route) in [
         ("192.0.2.1:9", ping.to_vec(), Some(Route::Direct(at("192.0.2.1:9")))),
         (RELAY, data(7, &ping), Some(Route::Relay { via: Via::Udp(at(RELAY)), session: 7 })),

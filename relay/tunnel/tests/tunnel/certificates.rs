@@ -1,6 +1,8 @@
 //! The negative matrix: every certificate that must not get anyone in.
 
-use crate::world::{Papers, ada, agent, authority, echo, listener, listener_with, now, papers, plan};
+use crate::world::{
+    DEADLINE, Papers, ada, agent, authority, echo, echoes, listener, listener_with, now, papers, plan,
+};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal};
 use daam_tunnel::{DialError, DialPlan, dial};
 use rcgen::{CertificateParams, KeyPair};
@@ -153,4 +155,62 @@ async fn a_user_whose_certificate_is_not_valid_yet_is_refused_by_the_agent() {
     let own = tomorrow(&ca, &Principal::User(ada()));
     let said = refusal(plan(&ca, &own, &listener)).await;
     assert!(said.contains("certificate"), "{said}");
+}
+
+/// Waits until the clock has passed `at`, in Unix seconds.
+async fn past(at: i64) {
+    while now() <= at {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_outlives_its_first_certificate_when_it_was_renewed_and_no_longer_than_the_second() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let (first, second) = (papers(&ca, &Principal::User(ada()), 3), papers(&ca, &Principal::User(ada()), 8));
+    let tunnel = dial(plan(&ca, &first, &listener)).await.unwrap();
+    let stream = tunnel.open_stream().await.unwrap();
+    tunnel.renew(&second.cert_pem, &second.key_pem, ca.cert_pem()).await.unwrap();
+    past(first.issued.not_after + 1).await;
+    // What was open stays open, and more can be opened.
+    echoes(&tunnel, b"after the first certificate").await;
+    let (mut read, mut write) = tokio::io::split(stream);
+    tokio::io::AsyncWriteExt::write_all(&mut write, b"x").await.unwrap();
+    let mut back = [0];
+    tokio::io::AsyncReadExt::read_exact(&mut read, &mut back).await.unwrap();
+    let said = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
+    assert!(said.contains("sign-in has ended") && now() >= second.issued.not_after, "{said}");
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_by_nobody_else_and_not_by_a_revoked_certificate() {
+    let ca = authority();
+    let listener = Arc::new(listener(&ca).await);
+    echo(Arc::clone(&listener));
+    let first = papers(&ca, &Principal::User(ada()), 60);
+    let tunnel = dial(plan(&ca, &first, &listener)).await.unwrap();
+    let renewed = async |own: &Papers| {
+        tunnel.renew(&own.cert_pem, &own.key_pem, ca.cert_pem()).await.map_err(|error| error.to_string())
+    };
+    let other = daam_identity::UserPrincipal { device: "phone".into(), ..ada() };
+    let said = renewed(&papers(&ca, &Principal::User(other), 3600)).await.unwrap_err();
+    assert!(said.contains("somebody else's"), "{said}");
+    let said = renewed(&papers(&ca, &Principal::User(ada()), 30)).await.unwrap_err();
+    assert!(said.contains("does not last longer"), "{said}");
+    let revoked = papers(&ca, &Principal::User(ada()), 3600);
+    listener.set_revoked([revoked.issued.serial_hex.clone()].into());
+    let said = renewed(&revoked).await.unwrap_err();
+    assert!(said.contains("revoked"), "{said}");
+    // None of that harmed the session, and a good certificate is still taken.
+    echoes(&tunnel, b"still here").await;
+    let second = papers(&ca, &Principal::User(ada()), 3600);
+    renewed(&second).await.unwrap();
+    // From now on it stands and falls with the second.
+    listener.set_revoked([first.issued.serial_hex.clone()].into());
+    echoes(&tunnel, b"the first one is history").await;
+    listener.set_revoked([second.issued.serial_hex.clone()].into());
+    let said = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
+    assert!(said.contains("revoked"), "{said}");
 }

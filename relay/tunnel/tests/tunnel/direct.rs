@@ -90,7 +90,7 @@ async fn a_connection_ends_when_its_certificate_does() {
     let tunnel = dial(plan(&ca, &own, &listener)).await.unwrap();
     echoes(&tunnel, b"still fine").await;
     let reason = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
-    assert_eq!(reason, "your certificate has expired; log in again");
+    assert_eq!(reason, "your sign-in has ended: your certificate has expired; log in again");
 }
 
 #[tokio::test]
