@@ -18,7 +18,7 @@ const BUSY: Duration = Duration::from_secs(2);
 const RECENT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_millis(250);
 const HURRY: Duration = Duration::from_millis(100);
-/// While a question waits, look whether its answer is late.
+/// While an answer is awaited, look whether it is late.
 const WATCH: Duration = Duration::from_millis(50);
 const SHORTEST_DWELL: Duration = Duration::from_secs(1);
 /// Addresses of the peer taken at once, and how long until one more is: nobody makes us a port scanner.
@@ -160,6 +160,9 @@ impl Paths {
     /// The session carried something at `at`.
     pub fn traffic(&mut self, at: Duration) {
         self.traffic = self.traffic.max(at);
+        if let Some(path) = self.ways.get_mut(&self.active) {
+            path.carried(at);
+        }
     }
 
     /// The peer answered a probe, on this path.
@@ -224,7 +227,7 @@ impl Paths {
     pub fn due(&self, now: Duration) -> Duration {
         let probes = self.ways.iter().filter_map(|(key, path)| self.probe_at(*key, path, now));
         let mut due = probes.min().unwrap_or(now + RECENT);
-        if self.ways.get(&self.active).is_some_and(PathState::is_waiting) {
+        if self.ways.get(&self.active).is_some_and(PathState::is_waiting) || self.quiet(now) <= BUSY {
             due = due.min(now + WATCH);
         }
         due
@@ -293,6 +296,12 @@ impl Paths {
         if current.is_dead(now) {
             return others().min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
         }
+        // All that is on the way is late, and another path is not: whatever happened, it happened to this one.
+        if let Some(since) = current.lost_since(now) {
+            let better_off =
+                |(_, path): &(&PathKey, &PathState)| path.hint() == Hint::None && path.answers_since(since);
+            return others().filter(better_off).min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
+        }
         if current.hint() == Hint::Leaving {
             let staying = others().filter(|(_, path)| path.hint() == Hint::None).min_by_key(rank);
             return staying.map(|(key, _)| (*key, Why::Leaving));
@@ -346,6 +355,7 @@ impl Paths {
     fn own_pace(&self, path: &PathState, now: Duration) -> Duration {
         match self.quiet(now) {
             _ if path.is_urgent(now) => HURRY,
+            _ if is_doubted(path, now) => path.doubtful_pace(),
             _ if path.is_waiting() => HEARTBEAT,
             quiet if quiet <= BUSY => HEARTBEAT,
             quiet if quiet <= RECENT => Duration::from_secs(1),
@@ -357,7 +367,7 @@ impl Paths {
         let current = self.ways.get(&self.active);
         let asked = usize::try_from(path.sent).unwrap_or(usize::MAX);
         let gap = |n: usize| Some(PUNCHES.get(n)?.saturating_sub(*PUNCHES.get(n.checked_sub(1)?)?));
-        if current.is_none_or(|current| current.is_urgent(now)) {
+        if current.is_none_or(|current| current.is_urgent(now) || is_doubted(current, now)) {
             return HURRY;
         }
         if current.is_some_and(|current| current.is_suspect(now) || current.is_dead(now)) {
@@ -382,6 +392,10 @@ impl Paths {
             _ => Duration::from_secs(5),
         }
     }
+}
+
+fn is_doubted(path: &PathState, now: Duration) -> bool {
+    path.doubted().is_some_and(|since| since <= now)
 }
 
 /// Whether the first is worth a free change from the second.

@@ -1,7 +1,8 @@
 //! What is known of one path: what was asked and not answered, when it last proved itself, how fast it is.
 //!
 //! Any packet counts against silence for a while, because probes get lost like others; but only answered probes
-//! count for ever, so nobody who merely sends packets can keep a dead path in use.
+//! count for ever, so nobody who merely sends packets can keep a dead path in use. A path that has been answering
+//! without a gap is doubted as soon as what the session sent is not answered in time; doubt only asks more questions.
 
 use super::probe::{AuthenticProbe, ProbeKind};
 use std::collections::VecDeque;
@@ -13,6 +14,12 @@ pub const SILENCE: Duration = Duration::from_millis(900);
 pub const UNPROVEN: Duration = Duration::from_secs(5);
 const LEAST_MISSED: usize = 3;
 const MOST_REMEMBERED: usize = 32;
+/// Answers in a row without a gap, after which missing ones mean something.
+const CLEAN: u32 = 8;
+/// Questions asked in doubt that must be unanswered.
+const DOUBTS: usize = 3;
+/// What the other end may take, beside the round trip: QUIC acknowledges within 25 ms.
+const LEISURE: Duration = Duration::from_millis(50);
 /// Assumed until measured.
 const UNKNOWN_RTT: Duration = Duration::from_millis(300);
 /// A path that died is barred from being chosen freely: doubling, up to this.
@@ -37,6 +44,11 @@ pub struct PathState {
     heard: Duration,
     outstanding: VecDeque<(u64, Duration)>,
     first_missed: Option<Duration>,
+    /// When the question was asked that was answered last.
+    answered_asked: Option<Duration>,
+    clean: u32,
+    /// The session sent something then, and nothing has come since.
+    unheard: Option<Duration>,
 }
 
 /// What was said about a path, beside what it shows.
@@ -69,6 +81,9 @@ impl PathState {
             heard: now,
             outstanding: VecDeque::new(),
             first_missed: None,
+            answered_asked: None,
+            clean: 0,
+            unheard: None,
         }
     }
 
@@ -95,11 +110,13 @@ impl PathState {
             return false;
         };
         let Some((_, sent)) = self.outstanding.drain(..=at).next_back() else { return false };
+        self.clean = if at == 0 { self.clean.saturating_add(1) } else { 0 };
+        self.answered_asked = Some(sent);
         let rtt = now.saturating_sub(sent);
         self.rtt = Some(self.rtt.map_or(rtt, |known| (known * 7 + rtt) / 8));
         self.first_missed = self.outstanding.front().map(|(_, sent)| *sent);
         self.proven = Some(now);
-        self.heard = now;
+        self.heard(now);
         self.streak = self.streak.saturating_add(1);
         if self.hint == Hint::Failing {
             self.hint = Hint::None;
@@ -133,6 +150,41 @@ impl PathState {
     /// Something arrived; nobody knows yet whether it was genuine.
     pub(super) fn heard(&mut self, at: Duration) {
         self.heard = self.heard.max(at);
+        if self.unheard.is_some_and(|since| since <= self.heard) {
+            self.unheard = None;
+        }
+    }
+
+    /// The session sent something at `at`, and may expect an answer.
+    pub(super) fn carried(&mut self, at: Duration) {
+        if at > self.heard {
+            self.unheard.get_or_insert(at);
+        }
+    }
+
+    /// When an answer to what the session sent is late; `None` if nothing is awaited, or lateness would mean nothing.
+    pub(super) fn doubted(&self) -> Option<Duration> {
+        let rtt = self.rtt.filter(|_| self.clean >= CLEAN && self.hint == Hint::None)?;
+        Some(self.unheard? + rtt * 2 + LEISURE)
+    }
+
+    /// How far apart questions are in doubt.
+    pub(super) fn doubtful_pace(&self) -> Duration {
+        self.expected().clamp(Duration::from_millis(40), Duration::from_millis(100))
+    }
+
+    /// Since when it is in doubt, if that is so long ago, and so many questions since are late, that it is lost as soon as
+    /// another path answers.
+    pub(super) fn lost_since(&self, now: Duration) -> Option<Duration> {
+        let since = self.doubted().filter(|since| *since <= now)?;
+        let patience = (self.expected() * 2).max(Duration::from_millis(30));
+        let late = |(_, sent): &&(u64, Duration)| *sent >= since && now.saturating_sub(*sent) >= patience;
+        (self.outstanding.iter().filter(late).count() >= DOUBTS).then_some(since)
+    }
+
+    /// Whether it answered a question asked after `since`.
+    pub(super) fn answers_since(&self, since: Duration) -> bool {
+        self.answered_asked.is_some_and(|asked| asked >= since)
     }
 
     /// Whether a question waits for its answer.
@@ -214,5 +266,7 @@ impl PathState {
     fn forget_questions(&mut self) {
         self.outstanding.clear();
         self.first_missed = None;
+        self.clean = 0;
+        self.unheard = None;
     }
 }

@@ -4,6 +4,7 @@
 mod certificates;
 #[cfg(test)]
 mod direct;
+mod haste;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

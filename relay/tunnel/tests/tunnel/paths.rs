@@ -43,21 +43,21 @@ impl Random {
 
 /// One way through the network.
 #[derive(Clone, Copy)]
-struct Way {
-    up: bool,
+pub(crate) struct Way {
+    pub(crate) up: bool,
     /// Up since, or down since.
-    since: u64,
-    round_trip: u64,
-    loss_percent: u64,
-    manner: Manner,
-    offered: bool,
+    pub(crate) since: u64,
+    pub(crate) round_trip: u64,
+    pub(crate) loss_percent: u64,
+    pub(crate) manner: Manner,
+    pub(crate) offered: bool,
     /// Its relay said that it goes away, and has not come back since.
-    leaving: bool,
-    proven: bool,
+    pub(crate) leaving: bool,
+    pub(crate) proven: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Manner {
+pub(crate) enum Manner {
     Honest,
     /// While down, garbage arrives.
     Noisy,
@@ -82,35 +82,35 @@ enum Event {
     Change,
 }
 
-struct World {
+pub(crate) struct World {
     number: u64,
     random: Random,
-    ways: BTreeMap<PathKey, Way>,
-    paths: Paths,
+    pub(crate) ways: BTreeMap<PathKey, Way>,
+    pub(crate) paths: Paths,
     ours: ProbeKey,
     peers: ProbeKey,
     strangers: ProbeKey,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     free: usize,
-    forced: usize,
+    pub(crate) forced: usize,
     faults: usize,
-    lossy: bool,
+    pub(crate) lossy: bool,
     slowest: u64,
     calm: bool,
     switched: u64,
 }
 
-fn ms(value: u64) -> Duration {
+pub(crate) fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
 }
 
-fn direct(n: u8) -> PathKey {
+pub(crate) fn direct(n: u8) -> PathKey {
     PathKey::Direct(std::net::SocketAddr::from(([192, 0, 2, n], 4433)))
 }
 
 impl World {
-    fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         let mut random = Random(number.wrapping_mul(0x1234_5678_9abc_def1));
         let keys = [direct(1), direct(2), PathKey::Relay(0), PathKey::Relay(1), PathKey::RelayTcp(0)];
         let lossy = random.one_in(3);
@@ -175,7 +175,12 @@ impl World {
         self.ways.get_mut(&key).unwrap().offered = true;
     }
 
-    fn set(&mut self, key: PathKey, up: bool, now: u64) {
+    /// From now on nothing happens by chance but loss.
+    pub(crate) fn be_quiet(&mut self) {
+        self.queue.clear();
+    }
+
+    pub(crate) fn set(&mut self, key: PathKey, up: bool, now: u64) {
         let way = self.ways.get_mut(&key).unwrap();
         (way.up, way.since) = (up, now);
     }
@@ -185,7 +190,7 @@ impl World {
         self.queue.push(Reverse((at, self.sequence, event)));
     }
 
-    fn run(&mut self, until: u64, mut now: u64) -> u64 {
+    pub(crate) fn run(&mut self, until: u64, mut now: u64) -> u64 {
         while now < until {
             self.paths.traffic(ms(now));
             for action in self.paths.poll(ms(now)) {
