@@ -27,8 +27,8 @@ pub mod lsp;
 pub mod output;
 pub mod policy;
 pub mod remedy;
-pub mod request;
 pub mod renewal;
+pub mod request;
 pub mod status;
 
 pub use command::main;

@@ -4,6 +4,7 @@
 mod certificates;
 #[cfg(test)]
 mod direct;
+#[cfg(test)]
 mod haste;
 #[cfg(test)]
 mod hostile;
