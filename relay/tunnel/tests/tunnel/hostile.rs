@@ -1,8 +1,10 @@
-//! Clients that skip our own checks: what the agent refuses by itself.
+//! Clients that skip our own checks, and agents in bad hands: what each side refuses by itself.
 
+use crate::paths::ms;
 use crate::world::{DEADLINE, ada, agent, authority, listener, now, papers};
 use daam_identity::{CertificateAuthority, Principal};
-use daam_tunnel::Listener;
+use daam_tunnel::path::select::{Action, Paths};
+use daam_tunnel::{Listener, PathKey, PathPreference};
 use quinn::crypto::rustls::QuicClientConfig;
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,6 +12,7 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Believes anyone: the agent has to protect itself.
 #[derive(Debug)]
@@ -181,4 +184,21 @@ async fn a_certificate_of_a_home_made_ca_is_refused() {
     let (cert, key) = (leaf.pem(), leaf_key.serialize_pem());
     let said = ended(&listener, Shown { identity: Some((&cert, &key)), alpn: b"daam/1" }).await;
     assert!(said.contains("UnknownIssuer"), "{said}");
+}
+
+/// An agent in bad hands names new addresses all the time.
+#[test]
+fn a_peer_cannot_make_us_scan_its_choice_of_addresses() {
+    let mut paths = Paths::new(PathPreference::Auto, PathKey::Relay(0), Duration::ZERO);
+    let mut probed = std::collections::BTreeSet::new();
+    for now in 0..60_000_u64 {
+        let port = u16::try_from(1024 + now).unwrap_or(1024);
+        paths.offer(PathKey::Direct(std::net::SocketAddr::from(([10, 0, 0, 1], port))), ms(now));
+        for action in paths.poll(ms(now)) {
+            if let Action::Probe { to: PathKey::Direct(addr), .. } = action {
+                probed.insert(addr);
+            }
+        }
+    }
+    assert!(probed.len() <= 32 + 60 / 3, "{} addresses in a minute", probed.len());
 }

@@ -486,20 +486,3 @@ fn own_addresses_are_announced_when_they_change_and_a_peer_cannot_flood_us_with_
     let closed = paths.poll(ms(300)).iter().filter(|action| matches!(action, Action::Close(_))).count();
     assert_eq!(closed + known, 1 + 32, "what is taken at once");
 }
-
-/// An agent in bad hands names new addresses all the time.
-#[test]
-fn a_peer_cannot_make_us_scan_its_choice_of_addresses() {
-    let mut paths = Paths::new(PathPreference::Auto, PathKey::Relay(0), Duration::ZERO);
-    let mut probed = std::collections::BTreeSet::new();
-    for now in 0..60_000_u64 {
-        let port = u16::try_from(1024 + now).unwrap_or(1024);
-        paths.offer(PathKey::Direct(std::net::SocketAddr::from(([10, 0, 0, 1], port))), ms(now));
-        for action in paths.poll(ms(now)) {
-            if let Action::Probe { to: PathKey::Direct(addr), .. } = action {
-                probed.insert(addr);
-            }
-        }
-    }
-    assert!(probed.len() <= 32 + 60 / 3, "{} addresses in a minute", probed.len());
-}
