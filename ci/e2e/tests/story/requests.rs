@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 const ORDERS: &str = "select count(*) from orders";
 
 /// Somebody signed in with a home of their own.
@@ -171,7 +171,7 @@ fn access_ends_on_time_in_the_open_session_with_the_control_plane_away() {
     let (few, all) = (session.query(ORDERS).table(), fabric.upstream("select count(*) from orders").unwrap());
     let sam = Terminal::of(&fabric, "sam@acme.test", &[]);
     let ada = Terminal::of(&fabric, "ada@acme.test", &["admin"]);
-    let ask = ["request", "policy", "shop", "oncall-orders", "--reason", "INC-2", "--json", "--for", "15s"];
+    let ask = ["request", "policy", "shop", "oncall-orders", "--reason", "INC-2", "--json", "--for", "25s"];
     let asked = sam.json(&ask);
     let id = asked.get("id").unwrap().as_str().unwrap();
     ada.run(&["approve", id]);
