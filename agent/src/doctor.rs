@@ -35,11 +35,12 @@ pub struct Finding {
 pub async fn examine(upstream: &UpstreamConfig, scope: &Scope) -> Result<Vec<Finding>, UpkeepError> {
     let mut connected = upkeep::connect(upstream).await?;
     let full = FullCatalog::read(&mut connected.client).await?;
-    let own = checks::own_role(&connected.client)
-        .await
-        .map_err(|source| IntrospectError::Query { what: "agent's own role", source })?;
+    let failed = |what| move |source| IntrospectError::Query { what, source };
+    let own = checks::own_role(&connected.client).await.map_err(failed("agent's own role"))?;
+    let triggers = checks::triggers(&connected.client, scope).await.map_err(failed("triggers"))?;
     let scoped = full.within(scope);
     let mut findings = own;
+    findings.extend(triggers);
     findings.extend(checks::server(scoped.catalog().server));
     findings.extend(checks::public_relations(scoped.catalog()));
     // Functions reach across the scope: a SECURITY DEFINER function outside it can read tables inside.

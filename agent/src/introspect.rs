@@ -16,6 +16,8 @@ mod views;
 
 pub(crate) use extensions::used_types;
 
+pub(crate) use queries::STEERABLE_TRIGGERS;
+
 use daam_catalog::{Catalog, RelationName, Scope};
 use daam_enforce::Objects;
 use std::collections::BTreeSet;

@@ -12,7 +12,7 @@ pub use review::{Review, narrow, review};
 pub use violation::{Deduplication, Site, Violation};
 
 use crate::introspect::FullCatalog;
-use daam_catalog::{Catalog, FunctionName, Relation, RelationName, Scope};
+use daam_catalog::{Catalog, FunctionName, Relation, RelationName, Scope, UserType, UserTypeKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -80,19 +80,29 @@ pub(crate) fn admits_function(scope: &Scope, function: &FunctionName) -> bool {
         .is_ok_and(|name| scope.admits(&name))
 }
 
-/// Adds what is out of scope but open to PUBLIC: relations by name alone, and functions that run with their owner's
-/// rights. Other functions run with the session's rights and reach nothing that it does not.
+/// Adds what is out of scope: relations and types by name alone, so that nothing a session makes is found in their
+/// place by the database's own triggers and functions; and functions that run with their owner's rights and that
+/// everyone may call, with the operators made of them. Other functions run with the session's rights and
+/// reach nothing that it does not.
 fn guarded(inside: &Catalog, full: &FullCatalog) -> Catalog {
     let mut known = inside.clone();
-    for (name, relation) in full.catalog.relations.iter().filter(|(_, relation)| !relation.public.is_empty())
-    {
+    for (name, relation) in &full.catalog.relations {
         known.relations.entry(name.clone()).or_insert_with(|| bare(relation));
+    }
+    for name in full.catalog.types.keys() {
+        known.types.entry(name.clone()).or_insert_with(|| UserType::new(UserTypeKind::Base));
     }
     for (name, function) in &full.catalog.functions {
         if function.security_definer && function.public_execute {
             known.functions.entry(name.clone()).or_insert_with(|| function.clone());
         }
     }
+    let guarded = |function: &FunctionName| {
+        let found = full.catalog.functions.get(function);
+        found.is_some_and(|function| function.security_definer && function.public_execute)
+    };
+    let operators = full.catalog.operators.iter().filter(|operator| guarded(&operator.function));
+    known.operators.extend(operators.cloned());
     known
 }
 

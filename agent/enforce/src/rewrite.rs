@@ -13,6 +13,7 @@ mod explain;
 mod function;
 mod lock;
 mod name;
+mod operator;
 pub(crate) mod refuse;
 mod returning;
 mod statement;

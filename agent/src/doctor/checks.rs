@@ -1,7 +1,9 @@
 //! The single checks.
 
 use super::{Finding, Severity};
-use daam_catalog::{Catalog, Function, ServerVersion};
+use crate::introspect::STEERABLE_TRIGGERS;
+use daam_catalog::{Catalog, Function, RelationName, Scope, ServerVersion};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
 /// The first minor release of each major that closes known leaks of statistics and privileges.
@@ -63,6 +65,40 @@ pub(super) fn definer_functions(catalog: &Catalog) -> Vec<Finding> {
         remedy: format!("ALTER ROUTINE {} SET search_path = pg_catalog, pg_temp;", written(function)),
     });
     open.chain(steerable).collect()
+}
+
+/// Functions that triggers fire and that look for names where the session says.
+pub(super) async fn triggers(client: &Client, scope: &Scope) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let mut functions: BTreeMap<(String, String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    for row in client.query(STEERABLE_TRIGGERS, &[]).await? {
+        let (function, schema, definer): (String, String, bool) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let owner: String = row.try_get(3)?;
+        let (relation_schema, name): (Option<String>, String) = (row.try_get(4)?, row.try_get(5)?);
+        let fired_by = match relation_schema {
+            None => format!("event trigger `{name}`"),
+            Some(relation_schema) => match RelationName::stored(&relation_schema, &name) {
+                Ok(relation) if scope.admits(&relation) => relation.to_string(),
+                _ => continue,
+            },
+        };
+        functions.entry((function, schema, definer.then_some(owner))).or_default().insert(fired_by);
+    }
+    let finding = |((function, schema, owner), fired_by): (_, BTreeSet<String>)| {
+        let rights = match owner {
+            Some(owner) => format!("with the rights of `{owner}`"),
+            None => "with the rights of the session".to_owned(),
+        };
+        let fired_by = fired_by.into_iter().collect::<Vec<_>>().join(", ");
+        Finding {
+            severity: Severity::Advice,
+            what: format!(
+                "{function}, fired by {fired_by}, runs {rights} and looks for names where the session says"
+            ),
+            remedy: format!("ALTER FUNCTION {function} SET search_path = {schema}, pg_temp;"),
+        }
+    };
+    Ok(functions.into_iter().map(finding).collect())
 }
 
 fn written(function: &Function) -> String {

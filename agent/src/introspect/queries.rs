@@ -11,6 +11,18 @@ macro_rules! user_schema {
     };
 }
 
+/// Whether names in the function `p` mean the same whoever calls: the path ends with the temporary schema, which is
+/// otherwise searched first, for types even before `pg_catalog`; or the body was read when it was written. What such a
+/// body calls has a path of its own to answer for.
+macro_rules! pinned {
+    () => {
+        "EXISTS (SELECT 1 FROM pg_catalog.unnest(p.proconfig) c WHERE c ~ '^search_path=(.*, *)?\"?pg_temp\"?$') \
+         OR (p.prosqlbody IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend b \
+             WHERE b.classid = 'pg_proc'::pg_catalog.regclass AND b.objid = p.oid \
+             AND b.refclassid = 'pg_proc'::pg_catalog.regclass AND b.refobjid >= 16384))"
+    };
+}
+
 const RELATIONS: &str = concat!(
     "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text, \
      obj_description(c.oid, 'pg_class'), \
@@ -123,12 +135,12 @@ const FUNCTION_READS: &str = "\
 SELECT d.objid::int8, d.refobjid::int8 FROM pg_depend d \
 WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objid >= 16384 GROUP BY 1, 2";
 
-/// Of functions with their owner's rights and of those a row filter may call: whether names in them mean the same
-/// whoever calls. They do not where the path does not end with the temporary schema, which is otherwise searched first,
-/// for types even before `pg_catalog`. What a body in standard SQL calls has a path of its own to answer for.
+/// Functions; of those with their owner's rights and of those a row filter may call, whether their names are pinned. An
+/// aggregate made of such a function runs with those rights where it matters.
 const FUNCTIONS: &str = concat!(
     "SELECT n.nspname::text, p.proname::text, pg_get_userbyid(p.proowner)::text, p.provolatile::text, \
-     p.prosecdef, \
+     p.prosecdef OR EXISTS (SELECT 1 FROM pg_aggregate g JOIN pg_proc q ON q.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, \
+       g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn) WHERE g.aggfnoid = p.oid AND q.prosecdef), \
      EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0), \
      coalesce(format_type(nullif(p.prorettype, 0), NULL), 'void'), p.proretset, \
      ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), p.proleakproof, e.extname::text, \
@@ -136,14 +148,31 @@ const FUNCTIONS: &str = concat!(
      ARRAY(SELECT coalesce(a.name, '') FROM unnest(coalesce(p.proargnames, '{}')) WITH ORDINALITY a(name, o) \
            WHERE p.proargmodes IS NULL OR (p.proargmodes::text[])[a.o] IN ('i', 'b', 'v') ORDER BY a.o), \
      CASE WHEN p.prosecdef OR (p.prokind = 'f' AND p.provolatile <> 'v' AND e.extname IS NULL AND l.lanname NOT IN ('c', 'internal')) \
-          THEN EXISTS (SELECT 1 FROM unnest(p.proconfig) c WHERE c ~ '^search_path=(.*, *)?\"?pg_temp\"?$') \
-            OR (p.prosqlbody IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_depend b WHERE b.classid = 'pg_proc'::regclass \
-                AND b.objid = p.oid AND b.refclassid = 'pg_proc'::regclass AND b.refobjid >= 16384)) END, \
+          THEN ",
+    pinned!(),
+    " END, \
      CASE WHEN NOT l.lanpltrusted THEN l.lanname::text END \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang \
      LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
      LEFT JOIN pg_extension e ON e.oid = d.refobjid WHERE ",
     user_schema!()
+);
+
+/// What fires the functions whose names are not pinned: relations by schema and name, event triggers by name alone.
+pub(crate) const STEERABLE_TRIGGERS: &str = concat!(
+    "SELECT pg_catalog.format('%I.%I()', n.nspname, p.proname), pg_catalog.quote_ident(n.nspname), p.prosecdef, \
+     pg_catalog.pg_get_userbyid(p.proowner)::text, t.schema::text, t.name::text \
+     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+     JOIN (SELECT g.tgfoid AS function, r.nspname AS schema, c.relname AS name FROM pg_catalog.pg_trigger g \
+           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace r ON r.oid = c.relnamespace \
+           WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND r.nspname !~ '^pg_' \
+           UNION ALL SELECT e.evtfoid, NULL, e.evtname FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled <> 'D') t \
+       ON t.function = p.oid \
+     WHERE l.lanname NOT IN ('c', 'internal') AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d \
+       WHERE d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e') AND NOT (",
+    pinned!(),
+    ") ORDER BY 1, 5, 6"
 );
 
 /// Types people create: without arrays, rows of tables and multiranges, which PostgreSQL makes itself. A domain's

@@ -122,7 +122,14 @@ async fn doctor_finds_what_policies_cannot_close() {
     let world = World::start().await;
     world
         .superuser
-        .batch_execute("CREATE TABLE public.orphaned (id int); GRANT CREATE ON SCHEMA public TO PUBLIC")
+        .batch_execute(
+            "CREATE TABLE public.orphaned (id int); GRANT CREATE ON SCHEMA public TO PUBLIC; \
+             CREATE FUNCTION public.log_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log VALUES (NEW.email); RETURN NEW; END'; \
+             CREATE TRIGGER log_it BEFORE INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION public.log_it(); \
+             CREATE FUNCTION public.ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN INSERT INTO log VALUES (tg_tag); END'; \
+             REVOKE EXECUTE ON FUNCTION public.ddl() FROM PUBLIC; \
+             CREATE EVENT TRIGGER ddl ON ddl_command_end EXECUTE FUNCTION public.ddl(); ALTER EVENT TRIGGER ddl ENABLE REPLICA",
+        )
         .await
         .unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -135,6 +142,10 @@ async fn doctor_finds_what_policies_cannot_close() {
         "REVOKE EXECUTE ON ROUTINE \"public\".\"leak\"() FROM PUBLIC;",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC;",
         "GRANT ALL ON public.orphaned TO agent WITH GRANT OPTION;",
+        "public.log_it(), fired by public.users, runs with the rights of the session",
+        "ALTER FUNCTION public.log_it() SET search_path = public, pg_temp;",
+        "public.ddl(), fired by event trigger `ddl`, runs with the rights of `",
+        "ALTER FUNCTION public.ddl() SET search_path = public, pg_temp;",
     ] {
         assert!(said.contains(expected), "{expected} is missing in:\n{said}");
     }
@@ -142,7 +153,8 @@ async fn doctor_finds_what_policies_cannot_close() {
         .superuser
         .batch_execute(
             "DROP TABLE public.orphaned; REVOKE ALL ON public.notice FROM PUBLIC; \
-             REVOKE EXECUTE ON ROUTINE public.leak() FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+             REVOKE EXECUTE ON ROUTINE public.leak() FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
+             ALTER FUNCTION public.log_it() SET search_path = public, pg_temp; DROP EVENT TRIGGER ddl",
         )
         .await
         .unwrap();

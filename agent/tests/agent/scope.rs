@@ -34,7 +34,9 @@ async fn sessions_know_what_everyone_can_reach_outside_the_scope_and_the_report_
         .superuser
         .batch_execute(
             "CREATE FUNCTION hr.closed() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'; \
-             REVOKE EXECUTE ON FUNCTION hr.closed() FROM PUBLIC",
+             REVOKE EXECUTE ON FUNCTION hr.closed() FROM PUBLIC; CREATE TYPE hr.grade AS ENUM ('a', 'b'); \
+             CREATE FUNCTION hr.peek(int, int) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT max(salary) FROM hr.staff'; \
+             CREATE OPERATOR hr.#### (FUNCTION = hr.peek, LEFTARG = int, RIGHTARG = int)",
         )
         .await
         .unwrap();
@@ -42,13 +44,22 @@ async fn sessions_know_what_everyone_can_reach_outside_the_scope_and_the_report_
     let scoped = full.within(&scope(&["public.orders"]));
     let relations: Vec<String> = scoped.known().relations.keys().map(ToString::to_string).collect();
     let functions: Vec<String> = scoped.known().functions.keys().map(ToString::to_string).collect();
-    assert_eq!(relations, ["public.notice", "public.orders"]);
+    // Every name, so that no temporary object takes the place of one.
+    assert_eq!(relations.len(), full.unfiltered().relations.len(), "{relations:?}");
+    let types: Vec<String> = scoped.known().types.keys().map(ToString::to_string).collect();
+    assert!(types.contains(&"hr.grade".to_owned()), "{types:?}");
     // What runs with the caller's own rights, or nobody may call, needs no guard.
-    assert_eq!(functions, ["public.leak()"]);
-    let notice = scoped.known().relations.values().next().unwrap();
-    assert!(notice.columns.is_empty(), "nothing but its name is kept");
+    assert_eq!(functions, ["hr.peek(integer, integer)", "public.leak()"]);
+    assert_eq!(
+        scoped.known().operators.iter().map(|operator| operator.name.as_str()).collect::<Vec<_>>(),
+        ["####"]
+    );
+    let outside = scoped.known().relations.values().filter(|known| known.name.to_string() != "public.orders");
+    assert!(outside.into_iter().all(|known| known.columns.is_empty()), "nothing but names is kept");
     let report = scoped.report().to_string();
-    assert!(!report.contains("leak") && !report.contains("notice"), "{report}");
+    for hidden in ["leak", "notice", "hr", "grade", "####", "staff"] {
+        assert!(!report.contains(hidden), "{hidden} in {report}");
+    }
     assert_eq!((scoped.len(), scoped.catalog().relations.len()), (1, 1));
     let everything = full.within(&Scope::Absent);
     assert_eq!(everything.known(), everything.catalog());

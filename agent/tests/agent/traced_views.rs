@@ -18,6 +18,8 @@ CREATE FUNCTION public.alike(text, text) RETURNS boolean LANGUAGE sql STABLE SEC
 CREATE OPERATOR public.~~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = public.alike);
 CREATE PROCEDURE public.tidy() LANGUAGE sql AS 'SELECT 1';
 CREATE AGGREGATE public.total(int) (sfunc = int4pl, stype = int);
+CREATE FUNCTION public.step(text, int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT email FROM public.users LIMIT 1';
+CREATE AGGREGATE public.peeking(int) (sfunc = public.step, stype = text);
 CREATE VIEW public.by_call AS SELECT id, public.peek() AS p FROM public.orders;
 CREATE VIEW public.by_standard AS SELECT public.standard(user_id) AS s FROM public.orders;
 CREATE VIEW public.by_through AS SELECT public.through() AS t;
@@ -130,4 +132,15 @@ async fn functions_tell_how_they_are_called_and_where_they_look_for_names() {
         (FunctionKind::Procedure, FunctionKind::Aggregate)
     );
     assert_eq!((function("plain").kind, &function("plain").untrusted), (FunctionKind::Function, &None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregate_made_of_a_function_with_other_rights_has_them_too() {
+    let (_world, catalog) = catalog().await;
+    let definer = |name: &str| {
+        let mut named = catalog.functions.values().filter(|known| known.name.name.as_str() == name);
+        let found = named.next().unwrap();
+        found.security_definer && found.public_execute
+    };
+    assert!(definer("peeking") && definer("step") && !definer("total"));
 }

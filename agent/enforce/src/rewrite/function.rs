@@ -90,7 +90,7 @@ impl Walker<'_> {
     }
 
     /// Whether a function runs with its owner's rights and no policy grants it.
-    fn is_closed(&self, function: &Function) -> bool {
+    pub(crate) fn is_closed(&self, function: &Function) -> bool {
         function.security_definer && !self.ctx.plan.functions().contains(&function.name)
     }
 

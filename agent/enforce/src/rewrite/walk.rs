@@ -2,7 +2,7 @@
 
 use super::name::{self, Meaning, NameAt};
 use super::target::Target;
-use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, refuse};
+use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, operator, refuse};
 use crate::edit::Edit;
 use crate::plan::{Access, ProtectedTable, ViewKind, qualified_view};
 use daam_catalog::RelationName;
@@ -100,6 +100,9 @@ impl<'a> Walker<'a> {
 
     /// Visits a node that stands in a field of a node of kind `parent`.
     pub(crate) fn walk(&mut self, node: &Node, parent: &str, field: &str) -> Result<(), Refusal> {
+        if let Some(named) = operator::field(node.kind()) {
+            self.operator(node, named)?;
+        }
         match node.kind() {
             "RangeVar" => self.relation(node, parent, field),
             "SelectStmt" => self.select(node),

@@ -1,7 +1,7 @@
 //! Ways to run a function with its owner's rights that no policy grants, and other doors PostgreSQL leaves open.
 
 use crate::shop;
-use daam_catalog::{Catalog, Function, FunctionName};
+use daam_catalog::{Catalog, Function, FunctionName, UserOperator};
 use daam_enforce::{Refusal, RewriteContext, Rewritten, rewrite};
 
 fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
@@ -140,4 +140,45 @@ fn what_runs_later_does_not_change_the_path() {
     refused("DECLARE c CURSOR FOR SELECT set_config('search_path', 'public', false)", &["pg_catalog"]);
     with_path("SELECT set_config('search_path', '', false)", &["public"]).unwrap();
     with_path("PREPARE s AS SELECT set_config('work_mem', '4MB', false)", &["public"]).unwrap();
+}
+
+/// As [`with_path`], with operators made of functions that everyone may execute, and of one nobody may.
+fn with_operators(sql: &str) -> Result<Rewritten, Refusal> {
+    let mut catalog = shop::catalog(170_000);
+    for (function, symbol) in [("peek", "####"), ("same", "="), ("shut", "@@@@")] {
+        add(&mut catalog, "other", function, &["integer", "integer"]);
+        let made = catalog.functions.values_mut().find(|known| known.name.name.as_str() == function).unwrap();
+        made.public_execute = function != "shut";
+        catalog.operators.insert(UserOperator {
+            schema: shop::id("other"),
+            name: shop::id(symbol),
+            left: Some("integer".to_owned()),
+            right: "integer".to_owned(),
+            result: "text".to_owned(),
+            function: made.name.clone(),
+        });
+    }
+    let plan = shop::plan(&catalog);
+    rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &[shop::id("public")] })
+}
+
+#[test]
+fn an_operator_calls_no_function_that_may_not_be_called() {
+    for sql in [
+        "SELECT 1 #### 2",
+        "SELECT 1 OPERATOR(other.####) 2",
+        "SELECT id FROM notes WHERE id #### 1 IS NOT NULL",
+        "SELECT 1 #### ANY (ARRAY[1])",
+        "SELECT 1 #### ALL (SELECT id FROM notes)",
+        "SELECT id FROM notes ORDER BY id USING ####",
+        "SELECT id FROM notes WHERE id = 1",
+        "SELECT id FROM notes WHERE id IN (1)",
+    ] {
+        let refusal = with_operators(sql).expect_err(sql);
+        assert_eq!(refusal.sqlstate, "42501", "{sql}");
+        assert!(refusal.message.contains("function `other."), "{}", refusal.message);
+    }
+    // Another operator, the same symbol of another schema, one the server itself refuses.
+    with_operators("SELECT id FROM notes WHERE id OPERATOR(pg_catalog.=) 1").unwrap();
+    with_operators("SELECT 1 < 2, 1 @@@@ 2").unwrap();
 }

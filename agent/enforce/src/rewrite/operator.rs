@@ -1,0 +1,42 @@
+//! Operators made of functions that run with their owner's rights: another way to call them, and refused like the call.
+//!
+//! Which operator a symbol means depends on types only the server knows, so the symbol alone decides. Only functions
+//! that everyone may execute count; of the others the server refuses the operator, too.
+
+use super::walk::Walker;
+use super::{Refusal, refuse};
+use daam_sql::Node;
+
+/// Where a statement names an operator.
+pub(crate) fn field(kind: &str) -> Option<&'static str> {
+    match kind {
+        "A_Expr" => Some("name"),
+        "SubLink" => Some("oper_name"),
+        "SortBy" => Some("use_op"),
+        _ => None,
+    }
+}
+
+impl Walker<'_> {
+    pub(crate) fn operator(&self, node: &Node, field: &str) -> Result<(), Refusal> {
+        let parts = node.strings(field).unwrap_or_default();
+        let Some(symbol) = parts.last() else { return Ok(()) };
+        let schema = parts.iter().rev().nth(1);
+        let catalog = self.ctx.catalog;
+        let mut named = catalog.operators.iter().filter(|operator| {
+            operator.name.as_str() == *symbol
+                && schema.is_none_or(|schema| operator.schema.as_str() == *schema)
+        });
+        let closed = named.find(|operator| {
+            let function = catalog.functions.get(&operator.function);
+            function.is_some_and(|function| function.public_execute && self.is_closed(function))
+        });
+        let Some(operator) = closed else { return Ok(()) };
+        let message = format!(
+            "operator `{symbol}` calls function `{}`, which runs with its owner's rights and is not granted to you by any policy",
+            operator.function
+        );
+        let hint = "a policy can grant it: `functions: [schema.name]`; another operator of that symbol is meant with its schema: `operator(pg_catalog.=)`";
+        Err(self.at(node, refuse::denied(message, Some(hint))))
+    }
+}
