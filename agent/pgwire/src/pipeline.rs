@@ -85,6 +85,8 @@ pub struct Pipeline<T> {
     status: TransactionStatus,
     batch: Batch,
     copy_in: bool,
+    /// Something ran since the last `ReadyForQuery` that may have changed the status.
+    ran: bool,
 }
 
 /// The extended-protocol messages since the last `Sync`.
@@ -104,7 +106,13 @@ impl<T: Clone> Default for Pipeline<T> {
 impl<T: Clone> Pipeline<T> {
     /// After login: nothing in flight, no transaction.
     pub fn new() -> Self {
-        Self { queue: VecDeque::new(), status: TransactionStatus::Idle, batch: Batch::None, copy_in: false }
+        Self {
+            queue: VecDeque::new(),
+            status: TransactionStatus::Idle,
+            batch: Batch::None,
+            copy_in: false,
+            ran: false,
+        }
     }
 
     /// Registers a request in the order of sending.
@@ -115,6 +123,7 @@ impl<T: Clone> Pipeline<T> {
             (Request::Query | Request::FunctionCall, _) => self.batch = Batch::None,
             (_, _) => self.batch = Batch::Open,
         }
+        self.ran |= request == Request::Execute;
         self.queue.push_back((request, note));
         Sent::Expected
     }
@@ -159,6 +168,18 @@ impl<T: Clone> Pipeline<T> {
         self.batch != Batch::None
     }
 
+    /// Whether the transaction has failed, so that only its end is accepted: for certain, all being answered.
+    pub fn in_failed_transaction(&self) -> bool {
+        self.queue.is_empty() && !self.ran && self.status == TransactionStatus::Failed
+    }
+
+    /// Whether the server may ignore what it is sent, because something without an answer fails: a `Sync` that is nobody's
+    /// would end that too early.
+    pub fn may_skip(&self) -> bool {
+        let unended = self.queue.iter().rev().take_while(|(request, _)| *request != Request::Sync);
+        self.skipping() || unended.into_iter().any(|(request, _)| !request.ends_ready())
+    }
+
     /// Whether the server has said `ReadyForQuery` to everything.
     pub fn is_settled(&self) -> bool {
         self.queue.is_empty() && !self.batch_open()
@@ -182,6 +203,7 @@ impl<T: Clone> Pipeline<T> {
             b'Z' if request.ends_ready() => {
                 self.status = TransactionStatus::parse(body)?;
                 self.copy_in = false;
+                self.ran = self.queue.iter().any(|(request, _)| *request == Request::Execute);
                 true
             }
             b'G' if request.runs() => {

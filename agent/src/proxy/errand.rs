@@ -9,7 +9,6 @@ use super::note::{Note, Purpose};
 use super::statement::Statement;
 use daam_catalog::RelationName;
 use daam_enforce::Effect;
-use daam_pgwire::TransactionStatus;
 use daam_pgwire::frontend;
 use daam_pgwire::pipeline::Request;
 use std::collections::BTreeSet;
@@ -18,8 +17,7 @@ use std::sync::Arc;
 impl Core {
     /// Sees to it that the views of these tables exist before what is sent next.
     pub(super) fn activate(&mut self, needed: &BTreeSet<RelationName>) {
-        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
-        if failed || self.pipeline.skipping() || needed.is_empty() {
+        if self.pipeline.in_failed_transaction() || self.pipeline.skipping() || needed.is_empty() {
             return;
         }
         let held = self.held_views();
@@ -34,8 +32,7 @@ impl Core {
 
     /// Sees to it that what `COPY … FROM` into these tables goes through exists.
     pub(super) fn activate_copies(&mut self, tables: &BTreeSet<RelationName>) {
-        let failed = self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed;
-        if !failed && !self.pipeline.skipping() && !tables.is_empty() {
+        if !self.pipeline.in_failed_transaction() && !self.pipeline.skipping() && !tables.is_empty() {
             let call = daam_enforce::copy_call(tables);
             self.set_up(&call, Purpose::Activate(Arc::default()));
         }
@@ -68,14 +65,17 @@ impl Core {
     fn send_between(&mut self, sql: &str, purpose: Purpose) {
         if self.pipeline.batch_open() {
             self.send_within_batch(sql, Note::of(purpose));
-        } else if self.names.has_unnamed_portal() {
-            // A simple query would take its place.
+        } else if !self.names.has_unnamed_portal() {
+            self.send_apart(sql, purpose);
+        } else if self.pipeline.may_skip() {
+            // The client's next message ends the batch.
+            self.send_within_batch(sql, Note::of(purpose));
+        } else {
+            // A simple query would take the portal away.
             self.send_within_batch(sql, Note { apart: true, ..Note::of(purpose) });
             let step = self.names.end();
             let note = Note { apart: true, ..Note::of(Purpose::Quiet).step(step) };
             self.send(Request::Sync, note, &frontend::sync());
-        } else {
-            self.send_apart(sql, purpose);
         }
     }
 

@@ -97,6 +97,14 @@ impl Core {
         })
     }
 
+    /// The client's next message waits until something is answered.
+    pub(super) fn await_answers(&mut self) {
+        self.wires.waiting = true;
+        if self.pipeline.batch_open() {
+            self.flush();
+        }
+    }
+
     /// The next message of the client, unless it needs what is held.
     pub(super) fn next_message(&mut self) -> Result<Next, super::core::End> {
         let (frame, until) = match self.quiet.stalled.take() {
@@ -104,10 +112,7 @@ impl Core {
             None => match self.wires.next().map_err(super::core::End::bad_frame)? {
                 Some(frame) if self.depends_on_answers(&frame) => {
                     self.wires.put_back = Some(frame);
-                    self.wires.waiting = true;
-                    if self.pipeline.batch_open() {
-                        self.flush();
-                    }
+                    self.await_answers();
                     return Ok(Next::None);
                 }
                 Some(frame) => (frame, None),

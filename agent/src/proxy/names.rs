@@ -332,9 +332,10 @@ impl<S: Clone> Names<S> {
         self.pending.is_empty()
     }
 
-    /// Whether something stands, or may stand, behind the portal without a name.
+    /// Whether something stands, or may stand once all is answered, behind the portal without a name.
     pub(super) fn has_unnamed_portal(&self) -> bool {
-        self.portals.contains_key(b"".as_slice())
+        let bound = |action: &Action<S>| matches!(action, Action::Bind { portal, .. } if portal.is_empty());
+        self.lost_count || self.portals.contains_key(b"".as_slice()) || self.count(bound) > 0
     }
 }
 

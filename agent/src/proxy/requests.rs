@@ -19,6 +19,11 @@ impl Core {
         let mut moved = false;
         while self.may_take() {
             if self.needs_path() {
+                // In a transaction that has failed, the question would fail, too, and take the rest of a batch with it.
+                if self.pipeline.in_flight() > 0 {
+                    self.await_answers();
+                    break;
+                }
                 self.ask_path();
                 return Ok(true);
             }
@@ -41,7 +46,7 @@ impl Core {
         let lost = self.pipeline.skipping()
             || self.rest.skipping
             || self.pipeline.copy_in()
-            || (self.pipeline.is_settled() && self.pipeline.status() == TransactionStatus::Failed);
+            || self.pipeline.in_failed_transaction();
         text && !lost && self.path.must_ask()
     }
 

@@ -300,6 +300,8 @@ impl World {
             assert_eq!(believed, text, "what runs is not what is believed to run: {message:?}");
         }
         self.answers.push_back((step, answer));
+        let unnamed = self.server.portals.contains_key("");
+        assert!(self.names.has_unnamed_portal() || !unnamed, "it would be taken away after {message:?}");
     }
 
     fn answer(&mut self, count: usize) {
