@@ -82,7 +82,7 @@ pub(crate) fn admits_function(scope: &Scope, function: &FunctionName) -> bool {
 
 /// Adds what is out of scope: relations and types by name alone, so that nothing a session makes is found in their
 /// place by the database's own triggers and functions; and functions that run with their owner's rights and that
-/// everyone may call, with the operators made of them. Other functions run with the session's rights and
+/// everyone may call, with the operators and casts made of them. Other functions run with the session's rights and
 /// reach nothing that it does not.
 fn guarded(inside: &Catalog, full: &FullCatalog) -> Catalog {
     let mut known = inside.clone();
@@ -103,6 +103,8 @@ fn guarded(inside: &Catalog, full: &FullCatalog) -> Catalog {
     };
     let operators = full.catalog.operators.iter().filter(|operator| guarded(&operator.function));
     known.operators.extend(operators.cloned());
+    let casts = full.catalog.casts.iter().filter(|cast| cast.function.as_ref().is_some_and(guarded));
+    known.casts.extend(casts.cloned());
     known
 }
 

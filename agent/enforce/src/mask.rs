@@ -273,13 +273,15 @@ fn json_paths(json: &JsonMask, plain: bool, column: &str) -> String {
     format!("CASE WHEN {} THEN ({value})::pg_catalog.json END", is_plain(column))
 }
 
-/// Whether a `json` document can be read as `jsonb`, which does not take escapes that are no characters, nor numbers
-/// out of range.
+/// Whether a `json` document can be read as `jsonb`, which does not take escapes that are no characters, nor numbers out
+/// of range: more than 16,383 digits after the point, or exponents that give them. A long document may have no long row
+/// of digits at all, a short one cannot have too many.
 fn is_plain(document: &str) -> String {
     let source = format!("({document})::pg_catalog.text");
     format!(
         "(pg_catalog.strpos({source}, E'\\\\u') = 0 AND pg_catalog.length({source}) < 100000 \
-         AND {source} !~ '[eE][+]?[0-9]{{5}}')"
+         AND {source} !~ '(^|[[:space:]:,[])-?[0-9]+([.][0-9]+)?[eE][-+]?[0-9]{{4}}' \
+         AND (pg_catalog.length({source}) < 15000 OR {source} !~ '[0-9]{{200}}'))"
     )
 }
 

@@ -219,6 +219,7 @@ impl SessionPlan {
     pub fn refused(&self, relation: &RelationName, verb: Option<Verb>) -> Option<&RefusedReason> {
         let concerns = |reason: &RefusedReason| match reason {
             RefusedReason::VerbUnsuited(other)
+            | RefusedReason::Rules(other)
             | RefusedReason::ReadOnly(other)
             | RefusedReason::ChildRestricted(other, _) => verb.is_none_or(|verb| verb == *other),
             _ => true,

@@ -6,6 +6,7 @@
 //! grants, anything that would create or change permanent objects, roles and privileges, server files, and the
 //! constructs views cannot carry.
 
+mod cast;
 mod copy;
 mod created;
 mod effect;

@@ -117,6 +117,11 @@ impl FrameBuffer {
         self.buffer.first().copied()
     }
 
+    /// The beginning of the next message's body, as far as it is here.
+    pub fn next_body(&self) -> &[u8] {
+        self.buffer.get(5..).unwrap_or_default()
+    }
+
     /// How many bytes are waiting.
     pub fn len(&self) -> usize {
         self.buffer.len()

@@ -82,6 +82,7 @@ impl Work {
         let relation = Relation {
             public: public.iter().filter_map(|text| privilege(text)).collect(),
             triggers: get(row, 6, WHAT)?,
+            rules: get(row, 12, WHAT)?,
             row_security: get(row, 8, WHAT)?,
             size: row_class(get(row, 9, WHAT)?),
             view: ViewOptions {

@@ -32,6 +32,7 @@ struct Traced {
     reads: BTreeSet<ColumnRef>,
     scans: BTreeSet<RelationName>,
     calls: BTreeSet<FunctionName>,
+    rules: bool,
 }
 
 /// Writes it into the relations.
@@ -68,6 +69,7 @@ pub(super) fn trace(
         let mut traced = graph.trace(view, relations, functions);
         traced.scans.retain(|name| !traced.reads.iter().any(|read| read.relation == *name));
         if let Some(relation) = relations.get_mut(&view) {
+            relation.rules |= traced.rules;
             (relation.reads, relation.scans, relation.calls) = (traced.reads, traced.scans, traced.calls);
         }
     }
@@ -118,6 +120,7 @@ impl Graph {
         while let Some((node, stored)) = open.pop() {
             let stored = match node {
                 Node::Relation(oid) => {
+                    traced.rules |= relations.get(&oid).is_some_and(|one| one.rules);
                     stored
                         || relations.get(&oid).is_some_and(|one| one.kind == RelationKind::MaterializedView)
                 }

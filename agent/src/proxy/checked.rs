@@ -7,11 +7,14 @@ use daam_enforce::{Refusal, RewriteContext, Rewritten, SessionPlan, rewrite};
 use daam_pgwire::{Report, sqlstate};
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::runtime::RuntimeFlavor;
 
 /// How many texts are remembered, and how long one may be.
 const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 const LONGEST: usize = 16 * 1024;
+/// Texts that take a noticeable time to read.
+const LONG: usize = 64 * 1024;
 
 /// A text and what to send in its place.
 #[derive(Debug)]
@@ -77,10 +80,11 @@ impl Checker {
         if let Some(known) = self.known.get(text) {
             return Ok(Arc::clone(known));
         }
-        super::settings::refuse_statement(text, rules.plan.limits())?;
+        super::settings::refuse_statement(text)?;
         let context =
             RewriteContext { plan: rules.plan, catalog: rules.catalog, search_path: rules.search_path };
-        let rewritten = rewrite(text, &context).map_err(|refusal| Box::new(report(&refusal)))?;
+        let rewritten = undisturbed(text, || rewrite(text, &context));
+        let rewritten = rewritten.map_err(|refusal| Box::new(report(&refusal)))?;
         let masked = daam_enforce::masked_columns(text, rules.plan, &rewritten.activate);
         let checked = Arc::new(Checked {
             original: text.to_owned(),
@@ -94,6 +98,26 @@ impl Checker {
             self.known.put(text.to_owned(), Arc::clone(&checked));
         }
         Ok(checked)
+    }
+}
+
+/// Runs something that reads a text. A long one takes long, and a lot of memory: one at a time, and not on a thread that
+/// other sessions wait for.
+fn undisturbed<R>(text: &str, read: impl FnOnce() -> R) -> R {
+    static ONE: Mutex<()> = Mutex::new(());
+    if text.len() < LONG {
+        return read();
+    }
+    let alone = || {
+        let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = read();
+        drop(turn);
+        result
+    };
+    let runtime = tokio::runtime::Handle::try_current();
+    match runtime.map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(alone),
+        _ => alone(),
     }
 }
 

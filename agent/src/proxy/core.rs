@@ -99,11 +99,13 @@ pub(super) struct Maintenance {
     pub(super) reinstall: bool,
     /// Cursors of an older policy must be closed.
     pub(super) close_cursors: bool,
+    /// The policy says now that the session only reads.
+    pub(super) only_reads: bool,
 }
 
 impl Maintenance {
     pub(super) fn is_due(&self) -> bool {
-        self.widen.is_some() || self.reinstall || self.close_cursors
+        self.widen.is_some() || self.reinstall || self.close_cursors || self.only_reads
     }
 }
 

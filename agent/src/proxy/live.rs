@@ -78,6 +78,9 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             self.core.maintenance.reinstall = true;
             self.core.views.doubt();
         }
+        // A session that begins is given the setting when it logs in.
+        self.core.maintenance.only_reads |=
+            new.limits().read_only == Some(true) && old.limits().read_only != Some(true);
         self.core.adopt(new, catalog);
         self.core.trail.changed(change);
         Ok(())

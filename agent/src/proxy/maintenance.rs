@@ -22,6 +22,14 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         if let Some((plan, catalog)) = self.core.maintenance.widen.take() {
             self.switch(*plan, catalog).await?;
         }
+        if std::mem::take(&mut self.core.maintenance.only_reads) {
+            exchange(
+                &mut self.core,
+                &mut self.upstream,
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            )
+            .await?;
+        }
         if self.core.maintenance.close_cursors {
             self.core.maintenance.close_cursors = false;
             exchange(&mut self.core, &mut self.upstream, "CLOSE ALL").await?;

@@ -47,7 +47,25 @@ impl Core {
             || self.rest.skipping
             || self.pipeline.copy_in()
             || self.pipeline.in_failed_transaction();
-        text && !lost && self.path.must_ask()
+        text && !lost && self.path.must_ask() && !self.sets_transaction()
+    }
+
+    /// The next message is `SET TRANSACTION …`: it names nothing, and must come before any query of its transaction, the
+    /// agent's too. Of `Parse` the name of the statement comes first.
+    fn sets_transaction(&self) -> bool {
+        let body = self.wires.next_body();
+        let text = match self.wires.next_tag() {
+            Some(b'P') => {
+                body.iter().position(|byte| *byte == 0).and_then(|end| body.get(end.saturating_add(1)..))
+            }
+            _ => Some(body),
+        };
+        let text = text.unwrap_or_default();
+        let ends = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        let Some(Ok(text)) = text.get(..ends).map(std::str::from_utf8) else { return false };
+        let mut words = text.split_ascii_whitespace();
+        let mut next = |word: &str| words.next().is_some_and(|other| other.eq_ignore_ascii_case(word));
+        next("set") && next("transaction") && !text.trim_end().trim_end_matches(';').contains(';')
     }
 
     fn client_message(&mut self, frame: &Frame) -> Result<(), End> {

@@ -4,7 +4,6 @@
 //! constants, are refused at start-up, in statements, and, should they come about in any other way, by ending the
 //! session when the server reports them.
 
-use daam_model::SessionLimits;
 use daam_pgwire::startup::StartupParameters;
 use daam_pgwire::{Report, sqlstate};
 
@@ -88,8 +87,8 @@ fn refuse_value(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// Refuses the statements that would set such a value, as far as their text shows it.
-pub(super) fn refuse_statement(text: &str, limits: &SessionLimits) -> Result<(), Box<Report>> {
-    if !mentions(text, limits) {
+pub(super) fn refuse_statement(text: &str) -> Result<(), Box<Report>> {
+    if !mentions(text) {
         return Ok(());
     }
     let words: Vec<String> = words(text);
@@ -104,22 +103,13 @@ pub(super) fn refuse_statement(text: &str, limits: &SessionLimits) -> Result<(),
         )
         .into());
     }
-    let writes = words.windows(2).any(|pair| matches!(pair, [a, b] if a == "read" && b == "write"));
-    let switches = has("transaction_read_only") || has("default_transaction_read_only");
-    if limits.read_only == Some(true) && (writes || (switches && words.iter().any(|word| is_false(word)))) {
-        let report =
-            Report::error(sqlstate::INSUFFICIENT_PRIVILEGE, "the policy makes this session read-only");
-        return Err(Box::new(report.hint("leave `READ WRITE` out".to_owned())));
-    }
     Ok(())
 }
 
 /// A cheap look: most statements mention none of it.
-fn mentions(text: &str, limits: &SessionLimits) -> bool {
-    let read_only: &[&str] = if limits.read_only == Some(true) { &["read"] } else { &[] };
+fn mentions(text: &str) -> bool {
     ["client_encoding", "names", "standard_conforming_strings"]
         .iter()
-        .chain(read_only)
         .any(|word| contains_ignoring_case(text.as_bytes(), word.as_bytes()))
 }
 
@@ -196,8 +186,7 @@ mod tests {
 
     #[test]
     fn statements_that_change_how_text_is_read_are_refused() {
-        let limits = SessionLimits::default();
-        let refused = |text| refuse_statement(text, &limits).is_err();
+        let refused = |text| refuse_statement(text).is_err();
         assert!(refused("SET client_encoding TO 'SJIS'"));
         assert!(refused("set names 'big5'"));
         assert!(refused("select set_config('standard_conforming_strings', 'off', false)"));
@@ -205,8 +194,5 @@ mod tests {
         assert!(!refused("SELECT first_names FROM users"));
         assert!(!refused("SHOW standard_conforming_strings"));
         assert!(!refused("BEGIN READ WRITE"));
-        let limits = SessionLimits { read_only: Some(true), ..SessionLimits::default() };
-        assert!(refuse_statement("BEGIN READ WRITE", &limits).is_err());
-        assert!(refuse_statement("SELECT read FROM mail", &limits).is_ok());
     }
 }

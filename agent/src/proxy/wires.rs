@@ -40,4 +40,9 @@ impl Wires {
     pub(super) fn next_tag(&self) -> Option<u8> {
         self.put_back.as_ref().map(Frame::tag).or(self.inbox.next_tag())
     }
+
+    /// The beginning of its body.
+    pub(super) fn next_body(&self) -> &[u8] {
+        self.put_back.as_ref().map_or_else(|| self.inbox.next_body(), Frame::body)
+    }
 }

@@ -14,10 +14,13 @@ SELECT pg_catalog.concat_ws(' ', \
   (SELECT sum(hashtextextended(concat_ws(',', p.xmin, p.oid), 0)) FROM pg_catalog.pg_proc p \
      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND n.nspname !~ '^pg_'), \
   (SELECT sum(hashtextextended(concat_ws(',', c.xmin, c.oid), 0)) FROM pg_catalog.pg_constraint c \
-     WHERE c.oid >= 16384), \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace WHERE c.oid >= 16384 AND n.nspname !~ '^pg_'), \
   (SELECT sum(hashtextextended(concat_ws(',', r.xmin, r.oid), 0)) FROM pg_catalog.pg_rewrite r \
      JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE r.oid >= 16384 AND c.relpersistence <> 't'), \
-  (SELECT sum(hashtextextended(concat_ws(',', i.xmin, i.inhrelid, i.inhparent), 0)) FROM pg_catalog.pg_inherits i), \
+  (SELECT sum(hashtextextended(concat_ws(',', i.xmin, i.inhrelid, i.inhparent), 0)) FROM pg_catalog.pg_inherits i \
+     JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relpersistence <> 't'), \
+  (SELECT sum(hashtextextended(concat_ws(',', o.xmin, o.oid), 0)) FROM pg_catalog.pg_operator o WHERE o.oid >= 16384), \
+  (SELECT sum(hashtextextended(concat_ws(',', k.xmin, k.oid), 0)) FROM pg_catalog.pg_cast k WHERE k.oid >= 16384), \
   (SELECT sum(hashtextextended(concat_ws(',', n.xmin, n.oid), 0)) FROM pg_catalog.pg_namespace n \
      WHERE n.oid >= 16384 AND n.nspname !~ '^pg_'))";
 

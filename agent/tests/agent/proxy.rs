@@ -5,6 +5,7 @@ mod audited;
 mod bounds;
 mod desync;
 mod hostile;
+mod insider;
 mod leaks;
 mod live;
 mod login;

@@ -5,7 +5,7 @@ use daam_catalog::{
     Catalog, Column, DataType, Identifier, Relation, RelationKind, RelationName, ServerVersion, TypeClass,
 };
 use daam_sql::typing::{AttributeKind, Environment, Judgement, Universe, judge};
-use daam_sql::{Filter, SubjectValue};
+use daam_sql::{BuiltInTypes, Filter, SubjectValue};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -106,7 +106,7 @@ fn wide() -> Relation {
 
 /// With values, without any, and with hostile ones: always one condition on the server.
 fn bound(filter: &Filter) {
-    let absent = filter.bind("t", &|_| None);
+    let absent = filter.bind("t", &|_| None, &BuiltInTypes);
     assert!(absent.missing.is_empty() || absent.sql == "false", "an absent attribute opens something");
     let hostile = "x') OR true; -- \\ $$ \u{e9}'";
     for kind in 0..5 {
@@ -119,7 +119,7 @@ fn bound(filter: &Filter) {
                 _ => SubjectValue::TextArray(vec![hostile.to_owned(), String::new()]),
             })
         };
-        let bound = filter.bind("t", &value);
+        let bound = filter.bind("t", &value, &BuiltInTypes);
         assert!(bound.missing.is_empty());
         one_condition(&bound.sql);
         if filter.attributes().is_empty() {

@@ -55,6 +55,8 @@ pub enum RefusedReason {
     CallsFunction(FunctionName),
     /// The verb does not exist for that kind of relation.
     VerbUnsuited(Verb),
+    /// A rewrite rule answers for the verb, with its owner's rights.
+    Rules(Verb),
     /// A policy that applies says that sessions only read.
     ReadOnly(Verb),
     /// A partition or child is restricted for that verb, and the parent is not.
@@ -84,6 +86,12 @@ impl fmt::Display for RefusedReason {
                 f,
                 "`{}` is restricted on `{child}`, whose rows the parent would show unrestricted; write the \
                  restriction on the parent",
+                verb.as_str()
+            ),
+            Self::Rules(verb) => write!(
+                f,
+                "`{}` is rewritten by a rule (`CREATE RULE`), which reads with its owner's rights past every mask and \
+                 filter and can answer with rows; use a trigger instead",
                 verb.as_str()
             ),
             Self::ReadOnly(verb) => write!(

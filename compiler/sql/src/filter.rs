@@ -20,6 +20,7 @@ use expression::{Expression, Item, Kind, Owner};
 pub use functions::callable;
 pub(crate) use functions::is_aggregate;
 use std::collections::BTreeSet;
+pub use write::{BuiltInTypes, UserTypes};
 
 /// What kind of refusal it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,14 +240,20 @@ impl Filter {
     }
 
     /// SQL for one subject: columns are written with `table_alias`; `resolve` gives the value of an attribute.
-    pub fn bind(&self, table_alias: &str, resolve: &dyn Fn(&str) -> Option<SubjectValue>) -> Bound {
+    /// `types` knows which operators belong to types that are not PostgreSQL's own.
+    pub fn bind(
+        &self,
+        table_alias: &str,
+        resolve: &dyn Fn(&str) -> Option<SubjectValue>,
+        types: &dyn UserTypes,
+    ) -> Bound {
         let used = self.attributes();
         let missing: BTreeSet<String> =
             used.into_iter().map(|used| used.name).filter(|name| resolve(name).is_none()).collect();
         if !missing.is_empty() {
             return Bound { sql: "false".to_owned(), missing };
         }
-        Bound { sql: write::bound(&self.root, &self.items, table_alias, resolve), missing }
+        Bound { sql: write::bound(&self.root, &self.items, table_alias, resolve, types), missing }
     }
 }
 

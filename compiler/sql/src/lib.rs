@@ -20,6 +20,6 @@ pub mod token;
 pub mod tree;
 pub mod typing;
 
-pub use filter::{Bound, Filter, FilterError, Refusal, SubjectValue};
+pub use filter::{Bound, BuiltInTypes, Filter, FilterError, Refusal, SubjectValue, UserTypes};
 pub use room::{with_depth, with_room};
 pub use tree::{Node, ParseError, parse};

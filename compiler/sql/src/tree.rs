@@ -27,6 +27,11 @@ pub enum ParseError {
         "the statement is nested too deeply; split it, or use `concat`, `any(array[...])` or a join instead"
     )]
     TooDeep,
+    /// More words than are read.
+    #[error(
+        "the statement is too long: it has more than {MOST_TOKENS} words and signs; send the values as parameters, with COPY, or in several statements"
+    )]
+    TooLong,
     /// The parser produced something we have no description of.
     #[error("the statement contains a construct that is not known here (`{0}`)")]
     Unknown(String),
@@ -43,10 +48,14 @@ impl ParseError {
             Self::Syntax(_) => "42601",
             Self::Nul => "22021",
             Self::TooDeep => "54001",
+            Self::TooLong => "54000",
             Self::Unknown(_) => "0A000",
         }
     }
 }
+
+/// Tokens of a text that are read: its tree takes about a kilobyte for each.
+const MOST_TOKENS: usize = 250_000;
 
 /// A node of the tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +75,10 @@ enum Value {
 ///
 /// Runs on a thread of its own, so that neither a deep statement nor a fault in the parser takes the process down.
 pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
+    // A token takes a byte at least.
+    if text.len() > MOST_TOKENS && token::scan(text).is_ok_and(|tokens| tokens.iter().count() > MOST_TOKENS) {
+        return Err(ParseError::TooLong);
+    }
     if !depth::fits(text) {
         return Err(ParseError::TooDeep);
     }

@@ -17,7 +17,7 @@ mod settings;
 mod universe;
 
 use crate::filter::Filter;
-pub use builtin::is_built_in_type;
+pub use builtin::{is_built_in_operator, is_built_in_type};
 use daam_catalog::{Relation, RelationName};
 pub use settings::Dependence;
 use std::fmt;

@@ -8,7 +8,7 @@ use crate::effects::{self, Condition, Question, Side};
 use daam_catalog::{ColumnRef, Identifier, RelationName};
 use daam_diagnostic::Location;
 use daam_model::{AttributeValue, FilterClause, Mask, Origin, RelationAccess, RowFilter, Subject, Verb};
-use daam_sql::{Filter, SubjectValue};
+use daam_sql::{BuiltInTypes, Filter, SubjectValue};
 use std::collections::BTreeSet;
 
 /// An expectation that does not hold.
@@ -212,7 +212,7 @@ fn joined(filter: &RowFilter, subject: &Subject) -> String {
 /// The condition with the subject's values, as people would write it.
 pub(super) fn bound(text: &str, subject: &Subject) -> String {
     match Filter::parse(text) {
-        Ok(filter) => readable(&filter.bind("row", &|name| value(subject, name)).sql),
+        Ok(filter) => readable(&filter.bind("row", &|name| value(subject, name), &BuiltInTypes).sql),
         Err(_) => text.to_owned(),
     }
 }

@@ -20,7 +20,8 @@ pub(crate) const RELEASE: &str = "daam:release";
 /// same whatever the session has set, which is what the compiler took them for.
 const SETTINGS: &str = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp \
     SET standard_conforming_strings = on SET transform_null_equals = off SET \"TimeZone\" = 'UTC' \
-    SET \"DateStyle\" = 'ISO, MDY' SET \"IntervalStyle\" = 'postgres' SET client_min_messages = warning";
+    SET \"DateStyle\" = 'ISO, MDY' SET \"IntervalStyle\" = 'postgres' SET client_min_messages = warning \
+    SET array_nulls = on SET timezone_abbreviations = 'Default' SET xmloption = content SET lc_monetary = 'C'";
 
 /// What the session runs as the view owner.
 pub(crate) fn statements(tables: &BTreeMap<RelationName, ProtectedTable>, key: &HashKey) -> Vec<String> {

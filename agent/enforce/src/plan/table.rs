@@ -5,7 +5,7 @@ use daam_catalog::{
     Catalog, DataType, FunctionName, Generated, Identifier, Relation, RelationKind, RelationName,
 };
 use daam_model::{AttributeValue, EffectiveMask, Mask, RelationAccess, RowFilter, Subject, Verb};
-use daam_sql::{Filter, SubjectValue};
+use daam_sql::{Filter, SubjectValue, UserTypes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The name the base table has inside view definitions.
@@ -176,6 +176,28 @@ pub(super) fn protect(
     Ok(table)
 }
 
+/// The user types of a filter's columns.
+struct TypesOf<'a> {
+    table: &'a RelationName,
+    catalog: &'a Catalog,
+}
+
+impl UserTypes for TypesOf<'_> {
+    fn column(&self, relation: Option<&RelationName>, column: &Identifier) -> Option<String> {
+        let relation = self.catalog.relation(relation.unwrap_or(self.table))?;
+        Some(relation.column(column)?.data_type.sql.clone())
+    }
+
+    fn operator(&self, data_type: &str, symbol: &str) -> Option<Identifier> {
+        let mut own = self.catalog.operators.iter().filter(|operator| {
+            operator.name.as_str() == symbol
+                && operator.left.as_deref() == Some(data_type)
+                && operator.right == data_type
+        });
+        own.next().map(|operator| operator.schema.clone())
+    }
+}
+
 /// Any of the permissive clauses (all rows if there is none) and all of the restrictive ones.
 fn condition(
     table: &mut ProtectedTable,
@@ -199,7 +221,8 @@ fn condition(
                 let named = overloads.filter(|known| known.schema == used.schema && known.name == used.name);
                 table.filter_functions.extend(named.cloned());
             }
-            let sql = parsed.bind(ALIAS, &|name| value(subject, name));
+            let types = TypesOf { table: &table.name, catalog };
+            let sql = parsed.bind(ALIAS, &|name| value(subject, name), &types);
             if !sql.missing.is_empty() {
                 let names: Vec<String> = sql.missing.iter().map(|name| format!("`{name}`")).collect();
                 notices.insert(format!(

@@ -9,6 +9,9 @@ use super::{Refusal, refuse};
 use daam_sql::Node;
 use daam_sql::typing::is_built_in_type;
 
+/// Constraints that are indexes, and have their names.
+const INDEXED: [&str; 3] = ["CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_EXCLUSION"];
+
 impl Walker<'_> {
     pub(crate) fn creates(&mut self, node: &Node) -> Result<(), Refusal> {
         let schema = node.text("schemaname");
@@ -35,11 +38,26 @@ impl Walker<'_> {
         Err(self.at(node, refuse::denied(message, Some("choose another name"))))
     }
 
-    /// A new name must be as free as that of a new object; columns and constraints hide nothing.
+    /// Names of relations that are made beside the one a statement names: indexes, those of constraints, sequences.
+    pub(crate) fn made_beside(&self, node: &Node) -> Result<(), Refusal> {
+        let made = match node.kind() {
+            "IndexStmt" => node.text("idxname"),
+            "Constraint" if INDEXED.contains(&node.choice("contype")) => node.text("conname"),
+            "DefElem" if node.text("defname") == "sequence_name" => {
+                let names = node.child("arg").and_then(|list| list.strings("items")).unwrap_or_default();
+                let name = names.last().copied().unwrap_or_default().to_owned();
+                return self.is_free(node, &name);
+            }
+            _ => "",
+        };
+        self.is_free(node, made)
+    }
+
+    /// A new name must be as free as that of a new object; columns hide nothing, constraints may be indexes.
     pub(crate) fn renamed(&mut self, node: &Node) -> Result<(), Refusal> {
         let part = matches!(
             node.choice("rename_type"),
-            "OBJECT_COLUMN" | "OBJECT_ATTRIBUTE" | "OBJECT_TABCONSTRAINT" | "OBJECT_DOMCONSTRAINT"
+            "OBJECT_COLUMN" | "OBJECT_ATTRIBUTE" | "OBJECT_DOMCONSTRAINT"
         );
         if !part {
             self.is_free(node, node.text("newname"))?;

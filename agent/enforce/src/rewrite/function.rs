@@ -1,10 +1,12 @@
 //! Functions the proxy itself must refuse, because the server lets everyone call them.
 
+use super::statement::is_read_only;
 use super::walk::Walker;
-use super::{Refusal, StatementClass, refuse};
+use super::{Refusal, StatementClass, name, refuse};
 use daam_catalog::Function;
 use daam_catalog::pattern::is_system_schema;
 use daam_sql::{Node, quote};
+use std::collections::BTreeSet;
 
 /// Functions that run text as SQL, whole names.
 const RUN_TEXT: &[&str] = &[
@@ -32,6 +34,21 @@ const RUN_TEXT: &[&str] = &[
 /// The same, beginnings of names.
 const RUN_TEXT_PREFIXES: [&str; 2] = ["dblink", "crosstab"];
 
+/// What the parser takes for syntax, and servers of older majors for a call of a function, which can be anybody's.
+const SYNTAX: [(&str, &[&str]); 11] = [
+    ("JsonFuncExpr", &["json_exists", "json_query", "json_value"]),
+    ("JsonParseExpr", &["json"]),
+    ("JsonScalarExpr", &["json_scalar"]),
+    ("JsonSerializeExpr", &["json_serialize"]),
+    ("JsonObjectConstructor", &["json_object"]),
+    ("JsonArrayConstructor", &["json_array"]),
+    ("JsonArrayQueryConstructor", &["json_array"]),
+    ("JsonObjectAgg", &["json_objectagg"]),
+    ("JsonArrayAgg", &["json_arrayagg"]),
+    ("JsonTable", &["json_table"]),
+    ("MergeSupportFunc", &["merge_action"]),
+];
+
 /// Settings that change who the session is.
 const IDENTITY: [&str; 2] = ["role", "session_authorization"];
 
@@ -39,21 +56,18 @@ impl Walker<'_> {
     pub(crate) fn function(&mut self, node: &Node) -> Result<(), Refusal> {
         let parts = node.strings("funcname").unwrap_or_default();
         let (Some(name), schema) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
-        let runs_text =
-            RUN_TEXT.contains(name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if counts(name) && self.ctx.plan.hides_rows() {
-            return Err(self.at(node, refuse::counting(&format!("function `{name}`"))));
-        }
-        if runs_text && self.ctx.plan.limits().procedural != Some(true) {
-            let message = format!("function `{name}` runs text as SQL, which no policy allows you");
-            let hint = "write the query itself; a policy may allow it with `session: { procedural: true }`";
-            return Err(self.at(node, refuse::denied(message, Some(hint))));
-        }
+        self.reaches_text(node, name)?;
         match schema {
             None => {
                 if *name == "set_config" {
                     self.set_config(node)?;
                 }
+                self.user_function(node, None, name)
+            }
+            // Syntax to the parser, from which the schema comes; a name like any other to older servers.
+            Some(schema)
+                if is_system_schema(schema) && SYNTAX.iter().any(|(_, names)| names.contains(name)) =>
+            {
                 self.user_function(node, None, name)
             }
             Some(schema) if is_system_schema(schema) => {
@@ -101,6 +115,27 @@ impl Walker<'_> {
         );
         let hint = "a policy can grant it: `functions: [schema.name]`; if another function is meant, write its schema";
         self.at(node, refuse::denied(message, Some(hint)))
+    }
+
+    /// What PostgreSQL's own functions would run or count.
+    fn reaches_text(&self, node: &Node, name: &str) -> Result<(), Refusal> {
+        let runs_text =
+            RUN_TEXT.contains(&name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if counts(name) && self.ctx.plan.hides_rows() {
+            return Err(self.at(node, refuse::counting(&format!("function `{name}`"))));
+        }
+        if runs_text && self.ctx.plan.limits().procedural != Some(true) {
+            let message = format!("function `{name}` runs text as SQL, which no policy allows you");
+            let hint = "write the query itself; a policy may allow it with `session: { procedural: true }`";
+            return Err(self.at(node, refuse::denied(message, Some(hint))));
+        }
+        Ok(())
+    }
+
+    /// A function that is called by a bare name in other words than `name(…)`.
+    pub(crate) fn called(&self, node: &Node, name: &str) -> Result<(), Refusal> {
+        self.reaches_text(node, name)?;
+        self.user_function(node, None, name)
     }
 
     /// `row.name` may call a function of one argument, the row.
@@ -181,17 +216,68 @@ impl Walker<'_> {
         if setting == "search_path" {
             self.class.set(StatementClass::SEARCH_PATH);
         }
-        if matches!(setting, "transaction_read_only" | "default_transaction_read_only") {
+        if is_read_only(setting) {
             self.class.set(StatementClass::READ_ONLY);
+            let on = value.is_some_and(is_on);
+            if !on && self.ctx.plan.limits().read_only == Some(true) {
+                return Err(self.at(node, refuse::only_reads()));
+            }
         }
         Ok(())
     }
 }
 
-/// Whether a function of PostgreSQL's tells how many rows were visited.
+/// The names of functions a node may call without being a call.
+pub(crate) fn written_as_syntax(node: &Node) -> &'static [&'static str] {
+    SYNTAX.iter().find(|(kind, _)| *kind == node.kind()).map_or(&[], |(_, names)| names)
+}
+
+/// The names that functions in FROM clauses have in the rest of their statement.
+pub(crate) fn names_in_from(node: &Node, names: &mut BTreeSet<String>) {
+    if node.is("RangeFunction") {
+        match node.child("alias") {
+            Some(alias) => drop(names.insert(alias.text("aliasname").to_owned())),
+            None => names_called(node, names),
+        }
+    }
+    node.each_child().for_each(|(_, child)| names_in_from(child, names));
+}
+
+/// Every name of a function below.
+fn names_called(node: &Node, names: &mut BTreeSet<String>) {
+    let called = node.strings("funcname").unwrap_or_default();
+    names.extend(called.last().map(|name| (*name).to_owned()));
+    if node.is("SQLValueFunction") {
+        // Its name is that of the keyword: `current_date`, `SVFOP_CURRENT_DATE` here.
+        names.insert(
+            node.choice("op").trim_start_matches("SVFOP_").trim_end_matches("_N").to_ascii_lowercase(),
+        );
+    }
+    node.each_child().for_each(|(_, child)| names_called(child, names));
+}
+
+/// Whether a function of PostgreSQL's tells how many rows were visited: any statistic but those about connections and
+/// running commands.
 fn counts(name: &str) -> bool {
-    let visits = ["tuples", "blocks", "numscans", "tup_", "_xact_"].iter().any(|word| name.contains(word));
-    (name.starts_with("pg_stat_get_") && visits) || name == "pg_lock_status"
+    const ABOUT_BACKENDS: [&str; 14] = [
+        "activity",
+        "idset",
+        "pid",
+        "dbid",
+        "userid",
+        "start",
+        "wait_event",
+        "wait_event_type",
+        "client_addr",
+        "client_port",
+        "subxact",
+        "xact_start",
+        "activity_start",
+        "snapshot_timestamp",
+    ];
+    let Some(statistic) = name.strip_prefix("pg_stat_get_") else { return name == "pg_lock_status" };
+    let of_backend = statistic.strip_prefix("backend_").unwrap_or(statistic);
+    !(ABOUT_BACKENDS.contains(&of_backend) || name::about_the_server(statistic))
 }
 
 /// The list of kinds pg_dump forbids itself, if it is one.
@@ -200,14 +286,18 @@ fn kinds(text: &str) -> Option<Vec<&str>> {
     kinds.iter().all(|kind| matches!(*kind, "view" | "foreign-table")).then_some(kinds)
 }
 
+/// Whether a value means yes, spelt out.
+fn is_on(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
+}
+
 /// Whether the server goes on to read texts as the agent does: where a string ends must not become another matter. The
 /// value is the one the parser read, whatever escapes it was written with; none is one that is not known.
 fn is_read_alike(setting: &str, value: Option<&str>) -> bool {
     const SAFE: [&str; 9] =
         ["utf8", "unicode", "sqlascii", "latin", "iso8859", "win12", "win8", "koi8", "euc"];
     match setting {
-        "standard_conforming_strings" => value
-            .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")),
+        "standard_conforming_strings" => value.is_some_and(is_on),
         "client_encoding" => value.is_some_and(|value| {
             let letters = value.chars().filter(char::is_ascii_alphanumeric);
             let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();

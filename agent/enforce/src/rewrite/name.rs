@@ -48,10 +48,33 @@ pub(crate) fn meaning(ctx: &RewriteContext<'_>, schema: &str, name: &str) -> Mea
     }
 }
 
-/// Whether a view of `pg_catalog` tells how many rows were visited, by whatever statement.
+/// Whether a view of `pg_catalog` tells how many rows or blocks were visited, by whatever statement: every statistic
+/// that is not known to be about something else.
 pub(crate) fn counts_visits(name: &str) -> bool {
-    let visits = ["tables", "indexes"].iter().any(|word| name.ends_with(word));
-    (name.starts_with("pg_stat_") && visits) || name.starts_with("pg_statio_") || name == "pg_locks"
+    let statistic = name.strip_prefix("pg_stat_");
+    statistic.is_some_and(|statistic| !about_the_server(statistic))
+        || name.starts_with("pg_statio_")
+        || name == "pg_locks"
+}
+
+/// Statistics about connections, replication and running commands.
+pub(crate) fn about_the_server(statistic: &str) -> bool {
+    const KNOWN: [&str; 13] = [
+        "activity",
+        "archiver",
+        "gssapi",
+        "progress_info",
+        "recovery_prefetch",
+        "replication",
+        "replication_slot",
+        "replication_slots",
+        "ssl",
+        "subscription",
+        "subscription_stats",
+        "wal_receiver",
+        "wal_senders",
+    ];
+    KNOWN.contains(&statistic) || statistic.starts_with("progress_")
 }
 
 /// Whether a schema is the session's temporary one, under either of its names.

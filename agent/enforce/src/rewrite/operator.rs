@@ -1,11 +1,13 @@
 //! Operators made of functions that run with their owner's rights: another way to call them, and refused like the call.
 //!
-//! Which operator a symbol means depends on types only the server knows, so the symbol alone decides. Only functions
-//! that everyone may execute count; of the others the server refuses the operator, too.
+//! Which operator a symbol means depends on types only the server knows, so the symbol alone decides, unless PostgreSQL
+//! has operators of that symbol itself: those stay usable, since most of what they do is written without them (`IN`,
+//! `USING`, `ORDER BY`). Only functions that everyone may execute count; of the others the server refuses the operator.
 
 use super::walk::Walker;
 use super::{Refusal, refuse};
 use daam_sql::Node;
+use daam_sql::typing::is_built_in_operator;
 
 /// Where a statement names an operator.
 pub(crate) fn field(kind: &str) -> Option<&'static str> {
@@ -31,12 +33,14 @@ impl Walker<'_> {
             let function = catalog.functions.get(&operator.function);
             function.is_some_and(|function| function.public_execute && self.is_closed(function))
         });
-        let Some(operator) = closed else { return Ok(()) };
+        let Some(operator) = closed.filter(|_| schema.is_some() || !is_built_in_operator(symbol)) else {
+            return Ok(());
+        };
         let message = format!(
             "operator `{symbol}` calls function `{}`, which runs with its owner's rights and is not granted to you by any policy",
             operator.function
         );
-        let hint = "a policy can grant it: `functions: [schema.name]`; another operator of that symbol is meant with its schema: `operator(pg_catalog.=)`";
+        let hint = "a policy can grant it: `functions: [schema.name]`; or its owner revokes EXECUTE on it from PUBLIC";
         Err(self.at(node, refuse::denied(message, Some(hint))))
     }
 }

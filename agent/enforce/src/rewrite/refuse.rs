@@ -108,3 +108,8 @@ fn allowed(plan: &SessionPlan) -> String {
         _ => format!("you may use {}", names.join(", ")),
     }
 }
+
+/// Writing in a session that only reads.
+pub(crate) fn only_reads() -> Refusal {
+    denied("the policy makes this session read-only", Some("leave `READ WRITE` out"))
+}

@@ -42,11 +42,30 @@ impl Walker<'_> {
                 let name = parts.last().map_or("", |part| part.text("sval"));
                 if item.text("name").is_empty() && self.edits.len() > before && target.table.is_masked(name) {
                     let end = self.edits.last().map_or(0, |edit| edit.end);
+                    let end = self.behind_parentheses(value, parts.len()).unwrap_or(end);
                     self.edit(end, end, format!(" AS {}", quote::identifier(name)));
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Where the outermost parentheses around a column end, if there are any.
+    fn behind_parentheses(&self, column: &Node, parts: usize) -> Option<usize> {
+        let first = self.tokens.at(column.location()?)?;
+        let mut before = self.tokens.previous(first);
+        let mut after = self.tokens.next(self.tokens.end_of_name(self.sql, first, parts)?);
+        let mut end = None;
+        while let (Some(opening), Some(closing)) = (before, after) {
+            let (open, close) = (self.tokens.get(opening)?, self.tokens.get(closing)?);
+            if !open.is(self.sql, "(") || !close.is(self.sql, ")") {
+                break;
+            }
+            end = Some(close.end);
+            before = self.tokens.previous(opening);
+            after = self.tokens.next(closing);
+        }
+        end
     }
 
     /// What a bare `*` means: the target's columns and those of the other tables.

@@ -10,7 +10,7 @@ use daam_sql::Node;
 impl Walker<'_> {
     /// One statement of the text.
     pub(crate) fn top(&mut self, raw: &Node) -> Result<(), Refusal> {
-        self.begin();
+        self.begin(raw);
         self.statement_range = self.range(raw);
         match raw.child("stmt") {
             Some(statement) => self.statement(statement).map_err(|refusal| self.named(raw, refusal)),
@@ -38,6 +38,8 @@ impl Walker<'_> {
             // Their expressions run later.
             "CreateStmt" | "ViewStmt" | "CreateSeqStmt" | "IndexStmt" | "AlterTableStmt" => {
                 self.deferred = true;
+                self.in_view = node.is("ViewStmt");
+                self.made_beside(node)?;
                 self.children(node)
             }
             "RenameStmt" => self.renamed(node),
@@ -120,9 +122,7 @@ impl Walker<'_> {
 
     fn transaction(&mut self, node: &Node) -> Result<(), Refusal> {
         self.class.set(StatementClass::TRANSACTION);
-        if node.children("options").any(|option| option.text("defname") == "transaction_read_only") {
-            self.class.set(StatementClass::READ_ONLY);
-        }
+        self.modes(node, "options")?;
         match node.choice("kind") {
             "TRANS_STMT_PREPARE" | "TRANS_STMT_COMMIT_PREPARED" | "TRANS_STMT_ROLLBACK_PREPARED" => {
                 let message =
@@ -131,6 +131,21 @@ impl Walker<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The modes of a transaction. One that only reads cannot create views; where the policy asks for it, none writes.
+    fn modes(&mut self, node: &Node, field: &str) -> Result<(), Refusal> {
+        for mode in node.children(field).filter(|mode| mode.text("defname") == "transaction_read_only") {
+            self.class.set(StatementClass::READ_ONLY);
+            let on = mode
+                .child("arg")
+                .and_then(|value| value.child("ival"))
+                .is_some_and(|on| on.number("ival") != 0);
+            if !on && self.ctx.plan.limits().read_only == Some(true) {
+                return Err(self.at(node, refuse::only_reads()));
+            }
+        }
+        Ok(())
     }
 
     fn variable(&mut self, node: &Node) -> Result<(), Refusal> {
@@ -145,15 +160,16 @@ impl Walker<'_> {
             "VAR_RESET" | "VAR_SET_DEFAULT" if matches!(name.as_str(), "role" | "session_authorization") => {
                 Ok(())
             }
-            "VAR_SET_MULTI" => {
-                self.class.set(StatementClass::READ_ONLY);
-                Ok(())
-            }
+            "VAR_SET_MULTI" => self.modes(node, "args"),
             _ if name == "role" && is_none(node) => Ok(()),
             // What the session began with; the agent has seen that.
             "VAR_RESET" | "VAR_SET_DEFAULT"
                 if name == "client_encoding" || name == "standard_conforming_strings" =>
             {
+                Ok(())
+            }
+            "VAR_RESET" | "VAR_SET_DEFAULT" if is_read_only(&name) => {
+                self.class.set(StatementClass::READ_ONLY);
                 Ok(())
             }
             _ => {
@@ -212,6 +228,11 @@ impl Walker<'_> {
         let hint = "create it as `pg_temp.name`";
         Err(refuse::denied("permanent functions cannot be created here", Some(hint)))
     }
+}
+
+/// A setting that says whether transactions only read.
+pub(crate) fn is_read_only(setting: &str) -> bool {
+    matches!(setting, "transaction_read_only" | "default_transaction_read_only")
 }
 
 /// `SET ROLE NONE`.

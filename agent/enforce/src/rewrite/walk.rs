@@ -2,7 +2,7 @@
 
 use super::name::{self, Meaning, NameAt};
 use super::target::Target;
-use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, operator, refuse};
+use super::{Refusal, RewriteContext, SYSTEM_COLUMNS, StatementClass, function, operator, refuse};
 use crate::edit::Edit;
 use crate::plan::{Access, ProtectedTable, ViewKind, qualified_view};
 use daam_catalog::RelationName;
@@ -51,6 +51,10 @@ pub(crate) struct Walker<'a> {
     /// The protected relation being written, where its columns are visible.
     pub(crate) target: Option<Target<'a>>,
     compared: bool,
+    /// What is walked is the definition of a view.
+    pub(crate) in_view: bool,
+    /// Names that functions have in FROM clauses of the statement.
+    values: BTreeSet<String>,
 }
 
 impl<'a> Walker<'a> {
@@ -74,11 +78,16 @@ impl<'a> Walker<'a> {
             mixed: false,
             target: None,
             compared: false,
+            in_view: false,
+            values: BTreeSet::new(),
         }
     }
 
-    /// Forgets what belongs to the statement before.
-    pub(crate) fn begin(&mut self) {
+    /// Forgets what belongs to the statement before, and looks ahead in this one.
+    pub(crate) fn begin(&mut self, statement: &Node) {
+        self.in_view = false;
+        self.values.clear();
+        function::names_in_from(statement, &mut self.values);
         self.read.clear();
         self.partly_seen = None;
         self.mixed = false;
@@ -103,6 +112,9 @@ impl<'a> Walker<'a> {
         if let Some(named) = operator::field(node.kind()) {
             self.operator(node, named)?;
         }
+        for name in function::written_as_syntax(node) {
+            self.called(node, name)?;
+        }
         match node.kind() {
             "RangeVar" => self.relation(node, parent, field),
             "SelectStmt" => self.select(node),
@@ -112,9 +124,18 @@ impl<'a> Walker<'a> {
                 self.children(node)
             }
             "ColumnRef" => self.column(node),
+            "IndexStmt" | "Constraint" | "DefElem" => {
+                self.made_beside(node)?;
+                self.children(node)
+            }
+            "TypeName" => {
+                self.type_name(node)?;
+                self.children(node)
+            }
             "A_Indirection" => {
+                // Of a value of whatever type: PostgreSQL takes `(value).name` for `name(value)`.
                 for part in node.children("indirection").filter(|part| part.is("String")) {
-                    self.attribute(node, part.text("sval"))?;
+                    self.called(node, part.text("sval"))?;
                 }
                 self.children(node)
             }
@@ -255,9 +276,24 @@ impl<'a> Walker<'a> {
             return Err(self.at(node, refuse::unsupported(message, hint)));
         }
         match meaning {
-            Meaning::Known(name) => Ok(Some(name)),
+            Meaning::Known(name) => {
+                self.columns_cast(node, &name)?;
+                Ok(Some(name))
+            }
+            Meaning::System if self.in_view && node.text("relname") == "pg_settings" => {
+                // Through such a view settings could be changed in other words.
+                let message = "`pg_settings` cannot be read by a view here";
+                Err(self.at(node, refuse::denied(message, Some("read it in the query itself"))))
+            }
             Meaning::System if name::counts_visits(node.text("relname")) && self.ctx.plan.hides_rows() => {
                 Err(self.at(node, refuse::counting(&format!("`{}`", node.text("relname")))))
+            }
+            // An extension's relation of such a name may be on the path.
+            Meaning::System if node.text("schemaname").is_empty() => {
+                if let Some(start) = node.location() {
+                    self.edit(start, start, "pg_catalog.");
+                }
+                Ok(None)
             }
             Meaning::System | Meaning::Temporary => Ok(None),
             Meaning::Unknown(name) => Err(self.at(node, refuse::relation(self.ctx.plan, &name, None))),
@@ -316,8 +352,11 @@ impl<'a> Walker<'a> {
         let Some(parts) = node.strings("fields") else { return self.children(node) };
         let (Some(column), qualifier) = (parts.last(), parts.iter().rev().nth(1)) else { return Ok(()) };
         self.refuse_system_column(node, column, qualifier.copied())?;
-        if qualifier.is_some() {
-            self.attribute(node, column)?;
+        match qualifier {
+            // What a function in FROM gives may be no row, but a value.
+            Some(qualifier) if self.values.contains(*qualifier) => self.called(node, column)?,
+            Some(_) => self.attribute(node, column)?,
+            None => {}
         }
         if self.compared {
             self.notice(column, qualifier.copied());

@@ -1,7 +1,7 @@
 //! Ways to run a function with its owner's rights that no policy grants, and other doors PostgreSQL leaves open.
 
 use crate::shop;
-use daam_catalog::{Catalog, Function, FunctionName, UserOperator};
+use daam_catalog::{CastContext, Catalog, Function, FunctionName, UserCast, UserOperator};
 use daam_enforce::{Refusal, RewriteContext, Rewritten, rewrite};
 
 fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
@@ -25,6 +25,7 @@ fn with_path(sql: &str, path: &[&str]) -> Result<Rewritten, Refusal> {
     add(&mut catalog, "public", "leak", &["notes"]);
     add(&mut catalog, "public", "leak_any", &["anyelement"]);
     add(&mut catalog, "public", "body_of", &["integer"]);
+    add(&mut catalog, "public", "secret_of", &["text"]);
     let plan = shop::plan(&catalog);
     let path: Vec<_> = path.iter().map(|name| shop::id(name)).collect();
     rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &path })
@@ -75,6 +76,8 @@ fn settings_are_set_with_set_alone() {
     refused("UPDATE pg_settings SET setting = 'x' WHERE name = 'search_path'", &["public"]);
     refused("UPDATE pg_catalog.pg_settings SET setting = 'x'", &["public"]);
     with_path("SELECT * FROM pg_settings", &["public"]).unwrap();
+    // Through a view of one's own it would be another name.
+    refused("CREATE TEMP VIEW s AS SELECT name, setting FROM pg_settings", &["public"]);
 }
 
 #[test]
@@ -171,14 +174,131 @@ fn an_operator_calls_no_function_that_may_not_be_called() {
         "SELECT 1 #### ANY (ARRAY[1])",
         "SELECT 1 #### ALL (SELECT id FROM notes)",
         "SELECT id FROM notes ORDER BY id USING ####",
-        "SELECT id FROM notes WHERE id = 1",
-        "SELECT id FROM notes WHERE id IN (1)",
+        "SELECT 1 OPERATOR(other.=) 2",
     ] {
         let refusal = with_operators(sql).expect_err(sql);
         assert_eq!(refusal.sqlstate, "42501", "{sql}");
         assert!(refusal.message.contains("function `other."), "{}", refusal.message);
     }
-    // Another operator, the same symbol of another schema, one the server itself refuses.
-    with_operators("SELECT id FROM notes WHERE id OPERATOR(pg_catalog.=) 1").unwrap();
+    // Another operator, a symbol of PostgreSQL's own, one the server itself refuses.
+    with_operators("SELECT id FROM notes WHERE id OPERATOR(pg_catalog.=) 1 AND id = 1").unwrap();
     with_operators("SELECT 1 < 2, 1 @@@@ 2").unwrap();
+}
+
+#[test]
+fn a_value_written_like_a_row_calls_no_function() {
+    for sql in [
+        "SELECT (1).body_of",
+        "SELECT ('j'::text).body_of",
+        "SELECT ($1).secret_of FROM notes",
+        "SELECT ((SELECT id FROM notes LIMIT 1)).body_of",
+        "SELECT x.body_of FROM generate_series(1, 2) x",
+        "SELECT generate_series.body_of FROM generate_series(1, 2)",
+        "SELECT (SELECT x.body_of) FROM notes, LATERAL unnest(ARRAY[id]) x",
+        "UPDATE notes SET body = x.body_of FROM unnest(ARRAY[1]) x",
+        "SELECT ('select 1'::text).ts_stat",
+        "SELECT x.ts_stat FROM unnest(ARRAY['select 1']) x",
+        "SELECT (16384::oid).pg_stat_get_tuples_returned",
+    ] {
+        refused(sql, &["public"]);
+    }
+    with_path("SELECT n.body_of, (n).body, x.x, generate_series FROM notes n, generate_series(1, 2), unnest(ARRAY[1]) x", &["public"]).unwrap();
+}
+
+#[test]
+fn what_newer_servers_take_for_syntax_calls_no_function_on_older_ones() {
+    let mut catalog = shop::catalog(150_000);
+    for name in ["json_value", "json_exists", "json_scalar", "json_serialize", "json_array", "json_object"] {
+        add(&mut catalog, "public", name, &["jsonb", "text"]);
+    }
+    let plan = shop::plan(&catalog);
+    let path = [shop::id("public")];
+    let rewritten =
+        |sql: &str| rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &path });
+    for sql in [
+        "SELECT json_value('{}'::jsonb, 'x')",
+        "SELECT json_exists('{}'::jsonb, 'x')",
+        "SELECT json_scalar('x')",
+        "SELECT json_serialize('{}')",
+        "SELECT json_array('x', 'y')",
+        "SELECT json_array(SELECT 1)",
+        "SELECT json_object('{a,1}')",
+        "SELECT json_object('a': 1)",
+    ] {
+        assert_eq!(rewritten(sql).expect_err(sql).sqlstate, "42501", "{sql}");
+    }
+    with_path("SELECT json_value('{}'::jsonb, 'x'), json_array('x'), json_object('{a,1}')", &["public"])
+        .unwrap();
+}
+
+#[test]
+fn a_cast_calls_no_function_that_may_not_be_called() {
+    let mut catalog = shop::catalog(170_000);
+    add(&mut catalog, "other", "told", &["public.code"]);
+    add(&mut catalog, "other", "plain", &["public.other_code"]);
+    for (from, function) in [("public.code", "told"), ("public.other_code", "plain")] {
+        let made = catalog.functions.values_mut().find(|known| known.name.name.as_str() == function).unwrap();
+        made.security_definer = function == "told";
+        let cast = UserCast {
+            from: from.to_owned(),
+            to: "text".to_owned(),
+            context: CastContext::Implicit,
+            function: Some(made.name.clone()),
+        };
+        catalog.casts.insert(cast);
+    }
+    let coded = shop::table("public.coded", &[("id", "integer"), ("code", "public.code")]);
+    catalog.relations.insert(coded.name.clone(), coded);
+    let plan = shop::plan(&catalog);
+    let path = [shop::id("public")];
+    let rewritten =
+        |sql: &str| rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &path });
+    for sql in [
+        "SELECT row('a')::public.code",
+        "SELECT ('a'::code)::text",
+        "SELECT CAST('{a}' AS code[])",
+        "CREATE TEMP TABLE t (c public.code)",
+        "SELECT * FROM coded",
+        "INSERT INTO coded VALUES (1, 'x')",
+    ] {
+        let refusal = rewritten(sql).expect_err(sql);
+        assert!(
+            refusal.sqlstate == "42501" && refusal.message.contains("cast by function"),
+            "{sql}: {refusal:?}"
+        );
+    }
+    rewritten("SELECT 'a'::public.other_code, '1'::text, body::text FROM notes").unwrap();
+}
+
+#[test]
+fn counters_of_the_whole_server_count_hidden_rows_too() {
+    for sql in [
+        "SELECT tup_fetched FROM pg_stat_database",
+        "SELECT * FROM pg_catalog.pg_stat_database",
+        "SELECT * FROM pg_stat_io",
+        "SELECT * FROM pg_stat_bgwriter",
+        "SELECT pg_stat_get_db_tuples_fetched(1)",
+        "SELECT pg_stat_get_backend_io(1)",
+        "SELECT pg_catalog.pg_stat_get_numscans(1)",
+    ] {
+        refused(sql, &["public"]);
+    }
+    for sql in [
+        "SELECT * FROM pg_stat_activity",
+        "SELECT pg_stat_get_backend_pid(1), pg_stat_get_activity(1)",
+        "SELECT * FROM pg_stat_progress_analyze",
+        "SELECT * FROM pg_stat_replication, pg_stat_ssl",
+    ] {
+        with_path(sql, &["public"]).unwrap();
+    }
+}
+
+#[test]
+fn a_name_like_postgresqls_own_means_nothing_else() {
+    let rewritten =
+        with_path("SELECT pg_stat_ssl.pid, relname FROM pg_stat_ssl, pg_class c", &["public"]).unwrap();
+    assert_eq!(
+        rewritten.sql,
+        "SELECT pg_stat_ssl.pid, relname FROM pg_catalog.pg_stat_ssl, pg_catalog.pg_class c"
+    );
 }

@@ -202,7 +202,7 @@ fn what_touches_nothing_protected_passes_byte_for_byte() {
         "SELECT 1",
         "SELECT * FROM notes WHERE body = 'users'",
         "INSERT INTO notes VALUES (1, 'x') RETURNING *",
-        "SELECT * FROM pg_catalog.pg_class c, information_schema.tables t, pg_stat_activity",
+        "SELECT * FROM pg_catalog.pg_class c, information_schema.tables t, pg_catalog.pg_stat_activity",
         "SELECT * FROM pg_temp.\"public.users\"",
         "SET statement_timeout = 0",
         "BEGIN; COMMIT",
@@ -457,5 +457,38 @@ fn masked_columns_are_found_wherever_they_are_named() {
         ["SELECT id FROM users", "SELECT count(*) FROM users u WHERE u.id = 5", "SELECT body FROM notes"]
     {
         assert_eq!(touched(sql), "", "{sql}");
+    }
+}
+
+#[test]
+fn what_is_made_beside_a_temporary_table_takes_no_name_of_the_database() {
+    for sql in [
+        "CREATE TEMP TABLE z (a int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME salaries))",
+        "CREATE TEMP TABLE z (a int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME pg_temp.salaries))",
+        "CREATE INDEX users ON pg_temp.z (a)",
+        "CREATE TEMP TABLE z (a int CONSTRAINT orders UNIQUE)",
+        "CREATE TEMP TABLE z (a int, CONSTRAINT orders PRIMARY KEY (a))",
+        "ALTER TABLE pg_temp.z ADD CONSTRAINT orders EXCLUDE (a WITH =)",
+        "ALTER TABLE pg_temp.z RENAME CONSTRAINT c TO users",
+    ] {
+        let refusal = rewritten(sql).expect_err(sql);
+        assert!(refusal.message.contains("would hide"), "{sql}: {refusal:?}");
+    }
+    for sql in [
+        "CREATE TEMP TABLE z (id int GENERATED ALWAYS AS IDENTITY, CONSTRAINT z_key UNIQUE (id), CHECK (id > 0))",
+        "CREATE INDEX ON pg_temp.z (a)",
+        "CREATE TEMP TABLE z (a int CONSTRAINT users CHECK (a > 0))",
+    ] {
+        assert!(rewritten(sql).is_ok(), "{sql}: {:?}", rewritten(sql));
+    }
+}
+
+#[test]
+fn a_masked_column_in_parentheses_comes_back_under_its_name() {
+    for sql in
+        ["DELETE FROM users RETURNING (email)", "UPDATE users SET name = 'x' RETURNING ((users.email)), id"]
+    {
+        let sql = rewritten(sql).unwrap().sql;
+        assert!(sql.contains(") AS \"email\""), "{sql}");
     }
 }

@@ -118,6 +118,7 @@ fn relation() -> impl Strategy<Value = Relation> {
                 reads,
                 public,
                 triggers,
+                rules: !triggers,
                 row_security: triggers,
                 size: if triggers { RowClass::Empty } else { RowClass::Large },
                 comment,

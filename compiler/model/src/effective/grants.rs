@@ -106,10 +106,13 @@ fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, r
     for verb in &grant.allow {
         // A restriction holds over every policy, even where its own grant gives nothing.
         rows.restrict(relation, *verb, grant);
-        if !verb.suits(relation.kind) {
+        let rewritten = relation.rules && matches!(verb, Verb::Insert | Verb::Update | Verb::Delete);
+        if rewritten || !verb.suits(relation.kind) {
+            let reason =
+                if rewritten { RefusedReason::Rules(*verb) } else { RefusedReason::VerbUnsuited(*verb) };
             granted.refused.push(RefusedGrant {
                 relation: relation.name.clone(),
-                reason: RefusedReason::VerbUnsuited(*verb),
+                reason,
                 origin: grant.origin.clone(),
             });
             continue;

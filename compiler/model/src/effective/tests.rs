@@ -113,6 +113,7 @@ fn verbs_that_do_not_suit_the_kind_are_refused_and_recorded() {
             | RefusedReason::ReadsFiltered(_)
             | RefusedReason::CallsFunction(_)
             | RefusedReason::ReadOnly(_)
+            | RefusedReason::Rules(_)
             | RefusedReason::ChildRestricted(..) => None,
         })
         .collect();

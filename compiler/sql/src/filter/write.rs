@@ -6,12 +6,45 @@ use super::expression::{Expression, Item, Kind, Literal, Owner, Query, TypeRef};
 use super::functions::is_keyword;
 use crate::quote;
 use crate::token::is_bare_name;
+use daam_catalog::user_type::named_type;
 use daam_catalog::{Identifier, RelationName};
 
 /// How to write.
 enum Style<'a> {
     Canonical,
-    Bound { table: &'a str, resolve: &'a dyn Fn(&str) -> Option<SubjectValue> },
+    Bound { table: &'a str, resolve: &'a dyn Fn(&str) -> Option<SubjectValue>, types: &'a dyn UserTypes },
+}
+
+/// What the database knows of types that are not PostgreSQL's own.
+pub trait UserTypes {
+    /// The type of a column, as PostgreSQL prints it; `relation` is none for the filtered table.
+    fn column(&self, relation: Option<&RelationName>, column: &Identifier) -> Option<String>;
+    /// The schema of the type's own operator of that symbol.
+    fn operator(&self, data_type: &str, symbol: &str) -> Option<Identifier>;
+}
+
+/// A database in which every type is PostgreSQL's own.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltInTypes;
+
+impl UserTypes for BuiltInTypes {
+    fn column(&self, _: Option<&RelationName>, _: &Identifier) -> Option<String> {
+        None
+    }
+
+    fn operator(&self, _: &str, _: &str) -> Option<Identifier> {
+        None
+    }
+}
+
+/// What is known of the type of an operand.
+#[derive(PartialEq, Eq)]
+enum Operand {
+    /// Not PostgreSQL's own.
+    User(String),
+    /// A constant without a type, which takes that of the other operand.
+    Untyped,
+    Other,
 }
 
 struct Writer<'a> {
@@ -28,8 +61,9 @@ pub(super) fn bound(
     items: &[Item],
     table: &str,
     resolve: &dyn Fn(&str) -> Option<SubjectValue>,
+    types: &dyn UserTypes,
 ) -> String {
-    Writer { items, style: Style::Bound { table, resolve } }.operand(root)
+    Writer { items, style: Style::Bound { table, resolve, types } }.operand(root)
 }
 
 impl Writer<'_> {
@@ -42,6 +76,64 @@ impl Writer<'_> {
     fn list(&self, nodes: &[Expression]) -> String {
         let parts: Vec<String> = nodes.iter().map(|node| self.expression(node)).collect();
         parts.join(", ")
+    }
+
+    /// The schema of an operator between two operands, if it is not PostgreSQL's own: as PostgreSQL itself finds it for
+    /// operands of one user type, or of one and a constant.
+    fn own_schema(&self, operator: &str, left: &Expression, right: &Expression) -> Option<Identifier> {
+        let Style::Bound { types, .. } = self.style else { return None };
+        let data_type = match (self.operand_type(left), self.operand_type(right)) {
+            (Operand::User(left), Operand::User(right)) if left == right => left,
+            (Operand::User(data_type), Operand::Untyped) | (Operand::Untyped, Operand::User(data_type)) => {
+                data_type
+            }
+            _ => return None,
+        };
+        types.operator(&data_type, operator)
+    }
+
+    fn operand_type(&self, node: &Expression) -> Operand {
+        let Style::Bound { types, .. } = self.style else { return Operand::Other };
+        match &node.kind {
+            Kind::Literal(Literal::Text(_) | Literal::Null) => Operand::Untyped,
+            Kind::Cast { to, .. } => match &to.schema {
+                Some(schema) if !to.array => Operand::User(format!("{}.{}", bare(schema), to.name)),
+                _ => Operand::Other,
+            },
+            Kind::Column { owner, name } => {
+                let relation = match owner {
+                    Owner::Row { .. } => None,
+                    Owner::Item(index) => self.items.get(*index).map(|item| &item.relation),
+                };
+                let named = types.column(relation, name).filter(|sql| named_type(sql).is_some());
+                named.map_or(Operand::Other, Operand::User)
+            }
+            Kind::Scalar(query) => {
+                query.select.as_ref().map_or(Operand::Other, |select| self.operand_type(select))
+            }
+            _ => Operand::Other,
+        }
+    }
+
+    /// An operator between two operands.
+    fn between_operands(&self, operator: &str, left: &Expression, right: &Expression) -> String {
+        match self.own_schema(operator, left, right) {
+            Some(schema) => format!("OPERATOR({}.{operator})", schema.quoted()),
+            None => self.operator(operator),
+        }
+    }
+
+    /// `IS [NOT] DISTINCT FROM`, whose operator has no name that could be written: spelt out for a user type.
+    fn distinct(&self, negated: bool, left: &Expression, right: &Expression) -> String {
+        let (l, r) = (self.operand(left), self.operand(right));
+        let Some(schema) = self.own_schema("=", left, right) else {
+            return format!("{l} IS {}DISTINCT FROM {r}", if negated { "NOT " } else { "" });
+        };
+        let same = format!(
+            "CASE WHEN {l} IS NULL THEN {r} IS NULL WHEN {r} IS NULL THEN false ELSE {l} OPERATOR({}.=) {r} END",
+            schema.quoted()
+        );
+        if negated { format!("({same})") } else { format!("NOT ({same})") }
     }
 
     fn operator(&self, operator: &str) -> String {
@@ -67,7 +159,8 @@ impl Writer<'_> {
             }
             Kind::Special { keyword, arguments } => format!("{keyword}({})", self.list(arguments)),
             Kind::Binary { operator, left, right } => {
-                format!("{} {} {}", self.operand(left), self.operator(operator), self.operand(right))
+                let operator = self.between_operands(operator, left, right);
+                format!("{} {operator} {}", self.operand(left), self.operand(right))
             }
             Kind::Unary { operator, value } => {
                 format!("{} {}", self.plain_operator(operator), self.operand(value))
@@ -75,18 +168,13 @@ impl Writer<'_> {
             Kind::Quantified { operator, any, left, array } => format!(
                 "{} {} {} ({})",
                 self.operand(left),
-                self.plain_operator(operator),
+                self.quantified_operator(operator, left, array),
                 if *any { "ANY" } else { "ALL" },
                 self.expression(array)
             ),
             Kind::In { negated, value, list } => self.in_list(*negated, value, list),
             Kind::Between { negated, value, low, high } => self.between(*negated, value, low, high),
-            Kind::Distinct { negated, left, right } => format!(
-                "{} IS {}DISTINCT FROM {}",
-                self.operand(left),
-                if *negated { "NOT " } else { "" },
-                self.operand(right)
-            ),
+            Kind::Distinct { negated, left, right } => self.distinct(*negated, left, right),
             Kind::And(parts) => self.joined(parts, " AND "),
             Kind::Or(parts) => self.joined(parts, " OR "),
             Kind::Not(value) => format!("NOT {}", self.operand(value)),
@@ -104,12 +192,16 @@ impl Writer<'_> {
             Kind::Exists(query) => format!("EXISTS ({})", self.query(query)),
             Kind::Scalar(query) => format!("({})", self.query(query)),
             Kind::InQuery { operator, any, value, query } => {
-                let value = self.operand(value);
+                let written = self.operand(value);
                 if matches!(self.style, Style::Canonical) && *any && operator == "=" {
-                    return format!("{value} IN ({})", self.query(query));
+                    return format!("{written} IN ({})", self.query(query));
                 }
                 let word = if *any { "ANY" } else { "ALL" };
-                format!("{value} {} {word} ({})", self.plain_operator(operator), self.query(query))
+                let operator = match &query.select {
+                    Some(select) => self.quantified_operator(operator, value, select),
+                    None => self.plain_operator(operator),
+                };
+                format!("{written} {operator} {word} ({})", self.query(query))
             }
         }
     }
@@ -120,6 +212,13 @@ impl Writer<'_> {
         match self.style {
             Style::Canonical => operator.to_owned(),
             Style::Bound { .. } => self.operator(operator),
+        }
+    }
+
+    fn quantified_operator(&self, operator: &str, left: &Expression, right: &Expression) -> String {
+        match self.own_schema(operator, left, right) {
+            Some(schema) => format!("OPERATOR({}.{operator})", schema.quoted()),
+            None => self.plain_operator(operator),
         }
     }
 
@@ -186,20 +285,28 @@ impl Writer<'_> {
         }
         let parts: Vec<String> = list
             .iter()
-            .map(|item| format!("({value_text} OPERATOR(pg_catalog.=) {})", self.operand(item)))
+            .map(|item| {
+                format!("({value_text} {} {})", self.between_operands("=", value, item), self.operand(item))
+            })
             .collect();
         let any = format!("({})", parts.join(" OR "));
         if negated { format!("NOT {any}") } else { any }
     }
 
     fn between(&self, negated: bool, value: &Expression, low: &Expression, high: &Expression) -> String {
+        let (least, most) = match self.style {
+            Style::Canonical => (String::new(), String::new()),
+            Style::Bound { .. } => {
+                (self.between_operands(">=", value, low), self.between_operands("<=", value, high))
+            }
+        };
         let (value, low, high) = (self.operand(value), self.operand(low), self.operand(high));
         match self.style {
             Style::Canonical => {
                 format!("{value} {}BETWEEN {low} AND {high}", if negated { "NOT " } else { "" })
             }
             Style::Bound { .. } => format!(
-                "{}(({value} OPERATOR(pg_catalog.>=) {low}) AND ({value} OPERATOR(pg_catalog.<=) {high}))",
+                "{}(({value} {least} {low}) AND ({value} {most} {high}))",
                 if negated { "NOT " } else { "" }
             ),
         }
@@ -212,9 +319,21 @@ impl Writer<'_> {
         otherwise: Option<&Expression>,
     ) -> String {
         let mut parts = vec!["CASE".to_owned()];
-        parts.extend(operand.map(|operand| self.operand(operand)));
+        // The operator of the short form has no name that could be written.
+        let own = |condition| operand.and_then(|operand| self.own_schema("=", operand, condition));
+        let spelt = branches.iter().any(|(condition, _)| own(condition).is_some());
+        parts.extend(operand.filter(|_| !spelt).map(|operand| self.operand(operand)));
         for (condition, result) in branches {
-            parts.push(format!("WHEN {} THEN {}", self.operand(condition), self.operand(result)));
+            let condition = match operand.filter(|_| spelt) {
+                Some(operand) => format!(
+                    "{} {} {}",
+                    self.operand(operand),
+                    self.between_operands("=", operand, condition),
+                    self.operand(condition)
+                ),
+                None => self.operand(condition),
+            };
+            parts.push(format!("WHEN {condition} THEN {}", self.operand(result)));
         }
         parts.extend(otherwise.map(|otherwise| format!("ELSE {}", self.operand(otherwise))));
         parts.push("END".to_owned());

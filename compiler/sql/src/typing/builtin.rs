@@ -179,6 +179,11 @@ pub fn is_built_in_type(name: &str) -> bool {
     CATALOG.lines().any(|line| line.split('\t').collect::<Vec<_>>().starts_with(&["T", name]))
 }
 
+/// Whether some major has an operator of that symbol in `pg_catalog`.
+pub fn is_built_in_operator(symbol: &str) -> bool {
+    CATALOG.lines().any(|line| line.split('\t').collect::<Vec<_>>().starts_with(&["O", symbol]))
+}
+
 /// The fields of a line if that major has it.
 fn row(line: &'static str, major: u32) -> Option<Vec<&'static str>> {
     if line.starts_with('#') {

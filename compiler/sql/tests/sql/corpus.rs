@@ -7,7 +7,7 @@ use crate::typing::{function, relation};
 use daam_catalog::{Catalog, Identifier, RelationName, ServerVersion};
 use daam_postgres::Cluster;
 use daam_sql::typing::{AttributeKind, Definition, Environment, Universe, judge};
-use daam_sql::{Filter, SubjectValue};
+use daam_sql::{BuiltInTypes, Filter, SubjectValue};
 use tokio_postgres::{Client, NoTls};
 
 const SCHEMA: &str = "
@@ -180,7 +180,7 @@ async fn judged_by_both(client: &Client, relation: &str, expressions: Vec<String
         };
         let judgement = judge(&filter, &universe, &environment);
         ours.push(judgement.errors.first().map(|error| format!("{} {}", error.sqlstate, error.message)));
-        conditions.push(filter.bind("t", &subject).sql);
+        conditions.push(filter.bind("t", &subject, &BuiltInTypes).sql);
         texts.push(text);
     }
     let theirs = server(client, relation, &conditions).await;

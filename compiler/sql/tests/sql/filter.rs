@@ -1,6 +1,6 @@
 //! What a row filter may say, how it is stored, and what it becomes.
 
-use daam_sql::{Filter, SubjectValue};
+use daam_sql::{BuiltInTypes, Filter, SubjectValue};
 use proptest::prelude::*;
 
 fn subject(name: &str) -> Option<SubjectValue> {
@@ -106,7 +106,7 @@ fn everything_else_is_refused() {
 
 #[test]
 fn a_bound_filter_is_pinned_and_carries_typed_values() {
-    let bind = |text: &str| Filter::parse(text).unwrap().bind("t", &subject);
+    let bind = |text: &str| Filter::parse(text).unwrap().bind("t", &subject, &BuiltInTypes);
     assert_eq!(
         bind("region = subject.region").sql,
         "(\"t\".\"region\" OPERATOR(pg_catalog.=) 'e''u'::pg_catalog.text)"
@@ -131,8 +131,11 @@ fn a_bound_filter_is_pinned_and_carries_typed_values() {
 
 #[test]
 fn a_missing_attribute_makes_the_whole_clause_false() {
-    let bound =
-        Filter::parse("region = subject.unknown or not (a = subject.other)").unwrap().bind("t", &subject);
+    let bound = Filter::parse("region = subject.unknown or not (a = subject.other)").unwrap().bind(
+        "t",
+        &subject,
+        &BuiltInTypes,
+    );
     assert_eq!(bound.sql, "false");
     assert_eq!(bound.missing.into_iter().collect::<Vec<_>>(), ["other", "unknown"]);
 }
@@ -162,7 +165,7 @@ proptest! {
         if let Ok(filter) = Filter::parse(&text) {
             let canonical = filter.canonical();
             prop_assert_eq!(Filter::parse(&canonical).unwrap().canonical(), canonical);
-            let sql = format!("SELECT {}", filter.bind("t", &subject).sql);
+            let sql = format!("SELECT {}", filter.bind("t", &subject, &BuiltInTypes).sql);
             prop_assert_eq!(daam_sql::parse(&sql).unwrap().len(), 1);
         }
     }

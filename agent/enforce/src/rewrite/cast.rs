@@ -1,0 +1,61 @@
+//! Casts made of functions that run with their owner's rights. Where PostgreSQL applies them unasked nobody sees it in
+//! the text, so what has to do with their types is refused: the types' names, and relations that have them in columns.
+//!
+//! Only functions that everyone may execute count; of the others the server refuses the cast, too.
+
+use super::walk::Walker;
+use super::{Refusal, refuse};
+use daam_catalog::user_type::named_type;
+use daam_catalog::{FunctionName, RelationName};
+use daam_sql::Node;
+
+impl Walker<'_> {
+    /// The user types that can call a closed function, each with it.
+    fn closed_casts(&self) -> impl Iterator<Item = (RelationName, &FunctionName)> {
+        let catalog = self.ctx.catalog;
+        let closed = catalog.casts.iter().filter_map(|cast| {
+            let function = catalog.functions.get(cast.function.as_ref()?)?;
+            (function.public_execute && self.is_closed(function)).then_some((cast, &function.name))
+        });
+        closed.flat_map(|(cast, function)| {
+            let types = [named_type(&cast.from), named_type(&cast.to)];
+            types.into_iter().flatten().map(move |name| (name, function))
+        })
+    }
+
+    /// A type named in the text.
+    pub(crate) fn type_name(&self, node: &Node) -> Result<(), Refusal> {
+        let parts = node.strings("names").unwrap_or_default();
+        let Some(name) = parts.last() else { return Ok(()) };
+        let schema = parts.iter().rev().nth(1);
+        let named = |found: &RelationName| {
+            found.name.as_str() == *name && schema.is_none_or(|schema| found.schema.as_str() == *schema)
+        };
+        match self.closed_casts().find(|(found, _)| named(found)) {
+            None => Ok(()),
+            Some((found, function)) => Err(self.at(node, closed(&format!("type `{found}`"), function))),
+        }
+    }
+
+    /// A relation named in the text.
+    pub(crate) fn columns_cast(&self, node: &Node, name: &RelationName) -> Result<(), Refusal> {
+        let Some(relation) = self.ctx.catalog.relation(name) else { return Ok(()) };
+        for (found, function) in self.closed_casts() {
+            let made_of = |sql: &str| named_type(sql).is_some_and(|made_of| made_of == found);
+            if let Some(column) = relation.columns.iter().find(|column| made_of(&column.data_type.sql)) {
+                let what = format!("column `{}` of `{name}`", column.name);
+                return Err(self.at(node, closed(&what, function)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn closed(what: &str, function: &FunctionName) -> Refusal {
+    let message = format!(
+        "{what} has a type that is cast by function `{function}`, which runs with its owner's rights and is not granted to you by any policy"
+    );
+    let hint =
+        "a policy can grant it: `functions: [schema.name]`; or its owner revokes EXECUTE on it from PUBLIC";
+    refuse::denied(message, Some(hint))
+}
