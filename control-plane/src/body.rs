@@ -2,7 +2,7 @@
 
 use crate::problem::Refusal;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -33,9 +33,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        says_json(request.headers())?;
         let RawBody(bytes) = RawBody::from_request(request, state).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
     }
+}
+
+/// Whoever says what the body is must say JSON.
+fn says_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(said) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let media = said.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media = media.to_ascii_lowercase();
+    if media == "application/json" || media.starts_with("application/") && media.ends_with("+json") {
+        return Ok(());
+    }
+    let title = "the body is not of a type this route reads";
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "request.media-type", title)
+        .allowed("`Content-Type: application/json`"))
 }
 
 fn malformed(error: &serde_json::Error) -> Refusal {

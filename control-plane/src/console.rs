@@ -30,6 +30,7 @@ mod path;
 mod programs;
 mod providers;
 mod requests;
+mod scim;
 mod session;
 mod shell;
 mod sso;
@@ -94,6 +95,9 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/providers", Who::Admin, post(providers::create)),
         route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
         route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
+        route("GET", "/scim", Who::Overseer, get(scim::list)),
+        route("POST", "/scim", Who::Admin, post(scim::create)),
+        route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),
         route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
     ]
 }

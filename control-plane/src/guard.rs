@@ -43,6 +43,8 @@ pub enum Who {
     Agent,
     /// Relays.
     Relay,
+    /// Identity providers that provision.
+    Scim,
 }
 
 impl Who {
@@ -59,6 +61,7 @@ impl Who {
             Self::Admin => "an admin's API token",
             Self::Agent => "an agent's link token",
             Self::Relay => "a relay's link token",
+            Self::Scim => "a SCIM token",
         }
     }
 
@@ -70,6 +73,7 @@ impl Who {
             | (Self::User, Caller::User(_))
             | (Self::Agent, Caller::Agent(_))
             | (Self::Relay, Caller::Relay(_))
+            | (Self::Scim, Caller::Scim(_))
             | (Self::Enrolment, Caller::Enrolment(_)) => true,
             (Self::Overseer, Caller::User(user)) => user.role().oversees(),
             (Self::Admin, Caller::User(user)) => matches!(user.role(), Role::Admin),
@@ -175,6 +179,7 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal
         Caller::Agent(agent) => drop(extensions.insert(agent.clone())),
         Caller::Relay(relay) => drop(extensions.insert(relay.clone())),
         Caller::Enrolment(token) => drop(extensions.insert(token.clone())),
+        Caller::Scim(provider) => drop(extensions.insert(provider.clone())),
     }
     extensions.insert(caller);
     Ok(())

@@ -95,3 +95,32 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+/// Makes every refusal a problem document that is not one yet, such as a path that is not text.
+pub(crate) async fn every(response: Response) -> Response {
+    let status = response.status();
+    let refuses = status.is_client_error() || status.is_server_error();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let told = kind.is_some_and(|kind| {
+        ["application/problem+json", "application/scim+json", "text/html"]
+            .iter()
+            .any(|one| kind.starts_with(one))
+    });
+    if !refuses || told {
+        return response;
+    }
+    let (code, title) = match status {
+        StatusCode::BAD_REQUEST => ("request.malformed", "the request is not understood"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            ("request.media-type", "the body is not of a type this route reads")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("request.too-large", "the request body is larger than this route accepts")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => ("route.method", "this route does not take this method"),
+        StatusCode::NOT_FOUND => ("route.unknown", "there is no such route"),
+        _ if status.is_server_error() => ("internal", "the control plane could not do this now"),
+        _ => ("request.refused", "the request is refused"),
+    };
+    Refusal::new(status, code, title).into_response()
+}

@@ -4,12 +4,15 @@
 use crate::app::App;
 use crate::console;
 use crate::guard::{Who, guard};
-use crate::problem::Refusal;
-use axum::Router;
+use crate::openapi;
+use crate::problem::{self, Refusal};
+use crate::scim;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::{Json, Router};
 use daam_api::v1::{Bootstrap, Bootstrapped};
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ pub(crate) mod invites;
 pub(crate) mod providers;
 pub(crate) mod relays;
 mod requests;
+pub(crate) mod scim_tokens;
 mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod trust;
@@ -41,7 +45,7 @@ const TRUST: usize = 256 * 1024;
 /// One route.
 #[derive(Clone)]
 pub struct Route {
-    /// `GET`, `POST`, `PUT` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// As the router writes it.
     pub path: &'static str,
@@ -62,6 +66,8 @@ pub enum Surface {
     Api,
     /// A session cookie; pages and forms.
     Console,
+    /// A bearer token; SCIM's JSON.
+    Scim,
 }
 
 impl fmt::Debug for Route {
@@ -75,6 +81,7 @@ pub fn table() -> Vec<Route> {
     let mut table = api();
     table.extend(access_requests());
     table.extend(console::table());
+    table.extend(scim::table());
     table
 }
 
@@ -85,6 +92,7 @@ fn api() -> Vec<Route> {
         |method, path, who, (body_limit, handler)| Route { method, path, who, surface, body_limit, handler };
     vec![
         route("GET", "/healthz", Who::Anyone, get(async || "ok")),
+        route("GET", openapi::PATH, Who::Anyone, get(async || Json(openapi::document()))),
         route("POST", "/v1/bootstrap", Who::Operator, post(bootstrap::create)),
         route("GET", "/v1/whoami", Who::AnyToken, get(users::whoami)),
         route("POST", "/v1/tokens", Who::User, post(tokens::create)),
@@ -99,6 +107,9 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
         route("DELETE", "/v1/identity-providers/{id}", Who::Admin, delete(providers::remove)),
         route("POST", "/v1/identity-providers/{id}/backchannel-logout", Who::Anyone, post(providers::logout)),
+        route("POST", "/v1/scim-tokens", Who::Admin, post(scim_tokens::create)),
+        route("GET", "/v1/scim-tokens", Who::Overseer, get(scim_tokens::list)),
+        route("DELETE", "/v1/scim-tokens/{id}", Who::Admin, delete(scim_tokens::remove)),
         route("PUT", "/v1/sign-in-policy", Who::Admin, put(providers::policy)),
         route("POST", "/v1/sign-in/device", Who::Anyone, post(sign_in::device)),
         route("POST", "/v1/sign-in/fetch", Who::Anyone, post(sign_in::fetch)),
@@ -167,16 +178,25 @@ pub fn router(app: &Arc<App>) -> Router {
         let guarded = match route.surface {
             Surface::Api => bounded.route_layer(from_fn_with_state(state, guard)),
             Surface::Console => bounded.route_layer(from_fn_with_state(state, console::guard)),
+            Surface::Scim => bounded.route_layer(from_fn_with_state(state, scim::guard)),
         };
         router = router.route(route.path, guarded);
     }
     router
-        .fallback(async || {
-            Refusal::missing("route.unknown", "there is no such route").allowed("the routes under `/v1`")
+        .fallback(async |uri: Uri| {
+            let title = "there is no such route";
+            told_at(&uri, Refusal::missing("route.unknown", title).allowed("the routes under `/v1`"))
         })
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |uri: Uri| {
             let title = "this route does not take this method";
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", title)
+            told_at(&uri, Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", title))
         })
+        // Whatever refuses before a handler does, refuses in the same words.
+        .layer(map_response(problem::every))
         .with_state(Arc::clone(app))
+}
+
+/// Each surface refuses in its own words.
+fn told_at(uri: &Uri, refusal: Refusal) -> Response {
+    if uri.path().starts_with("/scim/") { scim::in_its_words(&refusal) } else { refusal.into_response() }
 }

@@ -2,8 +2,8 @@
 
 use crate::link::RelayOffer;
 use crate::v1::{
-    Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, SignedIn, TokenCreated,
-    WebhookCreated,
+    Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, ScimTokenCreated, SignedIn,
+    TokenCreated, WebhookCreated,
 };
 use std::fmt::{Debug, Formatter, Result};
 
@@ -18,6 +18,12 @@ impl Debug for TokenCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { id, token: _, expires_at } = self;
         f.debug_struct("TokenCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for ScimTokenCreated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ScimTokenCreated").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

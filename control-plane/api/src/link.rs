@@ -184,7 +184,7 @@ pub struct AccessGrant {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum AccessAsked {
     /// A policy of the bundle that has `request:`.
@@ -202,7 +202,7 @@ pub enum AccessAsked {
 }
 
 /// A relation that was asked for ad hoc.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedRelation {
     /// Its schema, exactly as the schema report spells it.
@@ -276,7 +276,7 @@ pub struct AuditRecord {
 }
 
 /// A relay and the ticket that admits the holder.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayOffer {
     /// `host:port` of the relay's UDP socket.

@@ -12,6 +12,9 @@
 //! | POST `/v1/invites` | [`NewInvite`] | [`LinkCreated`] | admin |
 //! | GET `/v1/invites` | | [`Invite`] list | admin, auditor |
 //! | DELETE `/v1/invites/{id}` | | | admin |
+//! | POST `/v1/scim-tokens` | [`NewScimToken`] | [`ScimTokenCreated`] | admin |
+//! | GET `/v1/scim-tokens` | | [`ScimToken`] list | admin, auditor |
+//! | DELETE `/v1/scim-tokens/{id}` | | | admin |
 //! | POST `/v1/console-link` | | [`LinkCreated`] | user |
 //! | POST `/v1/enrolment-tokens` | [`NewEnrolment`] | [`TokenCreated`] | admin |
 //! | POST `/v1/enrol` | [`Enrol`] | [`Enrolled`] | bearer: the enrolment token, once |
@@ -52,6 +55,7 @@
 
 mod audit;
 mod requests;
+mod scim;
 mod sign_in;
 
 pub use audit::{AuditKey, AuditRetention};
@@ -59,16 +63,18 @@ pub use requests::{
     AccessEvent, AccessExtension, AccessRequest, AccessWord, AgentReport, Needed, NewAccessRequest,
     NewWebhook, NotAsked, PendingExtension, Requestable, Webhook, WebhookCreated,
 };
+pub use scim::{NewScimToken, ScimToken, ScimTokenCreated};
 pub use sign_in::{
     DeviceSignIn, FetchSignIn, NewDeviceSignIn, NewProvider, Provider, ProviderRules, SignInPolicy, SignedIn,
 };
 
 use crate::link::RelayOffer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The public key the control plane signs freshness with, to be listed in the trust file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreshnessKey {
     /// Base64 of its SPKI form.
@@ -78,7 +84,7 @@ pub struct FreshnessKey {
 }
 
 /// Creates the first organization and its first admin.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// Display name.
@@ -88,7 +94,7 @@ pub struct Bootstrap {
 }
 
 /// The answer to [`Bootstrap`].
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Bootstrapped {
     /// Server-made slug, e.g. `brave-otter`; also the `org` of bundles and certificates.
     pub org: String,
@@ -102,7 +108,7 @@ pub struct Bootstrapped {
 }
 
 /// Who the token speaks for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct WhoAmI {
     /// Organization slug.
     pub org: String,
@@ -115,7 +121,7 @@ pub struct WhoAmI {
 }
 
 /// A new API token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is for.
@@ -127,7 +133,7 @@ pub struct NewToken {
 }
 
 /// A secret shown once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct TokenCreated {
     /// Id for listing and revoking.
     pub id: String,
@@ -138,7 +144,7 @@ pub struct TokenCreated {
 }
 
 /// A token as listed, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Token {
     /// Id, for deleting it.
     pub id: String,
@@ -151,7 +157,7 @@ pub struct Token {
 }
 
 /// Creates or replaces a user of the directory.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutUser {
     /// `admin`, `member`, `approver` or `auditor`; absent keeps the present role (`member` for a new user).
@@ -167,7 +173,7 @@ pub struct PutUser {
 }
 
 /// The answer to [`PutUser`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct UserStored {
     /// The user's id.
     pub id: String,
@@ -176,7 +182,7 @@ pub struct UserStored {
 }
 
 /// A user as listed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct User {
     /// Id.
     pub id: String,
@@ -193,7 +199,7 @@ pub struct User {
 }
 
 /// Invites somebody to the organization.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewInvite {
     /// Whom.
@@ -207,7 +213,7 @@ pub struct NewInvite {
 }
 
 /// An address that signs in to the console, once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct LinkCreated {
     /// Id for withdrawing an invite.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +225,7 @@ pub struct LinkCreated {
 }
 
 /// An invite that can still be used.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Invite {
     /// Id, for withdrawing it.
     pub id: String,
@@ -234,7 +240,7 @@ pub struct Invite {
 }
 
 /// A one-time token that admits an agent or a relay.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewEnrolment {
     /// `agent` or `relay`.
@@ -246,7 +252,7 @@ pub struct NewEnrolment {
 }
 
 /// What an agent or relay sends with its enrolment token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrol {
     /// A name for people.
@@ -256,7 +262,7 @@ pub struct Enrol {
 }
 
 /// The answer to [`Enrol`].
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Enrolled {
     /// Agent or relay id.
     pub id: String,
@@ -273,7 +279,7 @@ pub struct Enrolled {
 }
 
 /// Asks for a client certificate for a key made on the device.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateRequest {
     /// PKCS#10 request.
@@ -283,7 +289,7 @@ pub struct CertificateRequest {
 }
 
 /// The answer to [`CertificateRequest`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct CertificateIssued {
     /// Certificate, PEM.
     pub certificate_pem: String,
@@ -294,7 +300,7 @@ pub struct CertificateIssued {
 }
 
 /// Asks for a new certificate for an enrolled agent, before the present one ends.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentCertificateRequest {
     /// PKCS#10 request.
@@ -302,7 +308,7 @@ pub struct AgentCertificateRequest {
 }
 
 /// The answer to a bundle upload.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct BundleAccepted {
     /// Its serial, now the head.
     pub serial: u64,
@@ -311,7 +317,7 @@ pub struct BundleAccepted {
 }
 
 /// A database the caller can see.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Database {
     /// Its name.
     pub name: String,
@@ -322,7 +328,7 @@ pub struct Database {
 }
 
 /// How to reach an agent of a database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct ConnectOffer {
     /// Organization slug.
     pub org: String,
@@ -337,7 +343,7 @@ pub struct ConnectOffer {
 }
 
 /// An agent as listed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Agent {
     /// Id.
     pub id: String,
@@ -358,7 +364,7 @@ pub struct Agent {
 }
 
 /// A record of an agent's audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AgentAuditRecord {
     /// Which chain of the agent.
     pub chain: String,
@@ -375,7 +381,7 @@ pub struct AgentAuditRecord {
 }
 
 /// An entry of the organization's audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// Its place: 1, 2, 3 …
     pub seq: i64,
@@ -392,7 +398,7 @@ pub struct AuditEntry {
 }
 
 /// A relay as listed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Relay {
     /// Id.
     pub id: String,
@@ -405,7 +411,7 @@ pub struct Relay {
 }
 
 /// Where a relay can be reached.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayAddress {
     /// `host:port` of its UDP socket.
@@ -413,7 +419,7 @@ pub struct RelayAddress {
 }
 
 /// RFC 9457 problem document; every error answer is one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Problem {
     /// Stable code, e.g. `bundle.serial-behind`.
     pub code: String,

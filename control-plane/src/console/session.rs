@@ -153,7 +153,13 @@ fn admits(who: Who, role: Role) -> bool {
         Who::Overseer => role.oversees(),
         Who::Admin => role == Role::Admin,
         // These speak with tokens and never with a browser.
-        Who::Operator | Who::Enrolment | Who::AnyToken | Who::Reader | Who::Agent | Who::Relay => false,
+        Who::Operator
+        | Who::Enrolment
+        | Who::AnyToken
+        | Who::Reader
+        | Who::Agent
+        | Who::Relay
+        | Who::Scim => false,
     }
 }
 

@@ -55,6 +55,7 @@ impl Shell {
             ("/members", "Members"),
             ("/providers", "Identity providers"),
             ("/webhooks", "Webhooks"),
+            ("/scim", "Provisioning"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];
         let shown = overseers.into_iter().filter(|_| self.oversees());

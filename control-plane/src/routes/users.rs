@@ -18,6 +18,7 @@ pub(crate) async fn whoami(Extension(caller): Extension<Caller>) -> Json<WhoAmI>
         Caller::Agent(agent) => (agent.agent_id(), "", "agent"),
         Caller::Relay(relay) => (relay.relay_id(), "", "relay"),
         Caller::Enrolment(token) => (token.id(), "", "enrolment"),
+        Caller::Scim(_) => ("", "", "scim"),
     };
     Json(WhoAmI { org, user_id: user_id.to_owned(), email: email.to_owned(), role: role.to_owned() })
 }

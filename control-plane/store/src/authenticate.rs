@@ -3,7 +3,7 @@
 
 use crate::db::{Db, run, statements};
 use crate::secret::{SecretKind, digest, same_digest};
-use crate::{StoreError, TenantScope};
+use crate::{ScimAuth, StoreError, TenantScope};
 
 statements! {
     USER = "SELECT t.sha256, t.id, t.expires_at, u.id, u.email, u.role, o.id, o.slug \
@@ -30,6 +30,8 @@ pub enum Caller {
     Relay(RelayAuth),
     /// Something that may enrol once.
     Enrolment(EnrolmentAuth),
+    /// An identity provider that provisions.
+    Scim(ScimAuth),
 }
 
 /// What a user may do.
@@ -214,6 +216,7 @@ impl Caller {
             Self::Agent(agent) => agent.scope(),
             Self::Relay(relay) => relay.scope(),
             Self::Enrolment(enrolment) => enrolment.scope(),
+            Self::Scim(provider) => provider.scope(),
         }
     }
 }
@@ -226,6 +229,7 @@ impl Db {
             Some(SecretKind::Enrolment) => self.authenticate_enrolment(secret, now).await,
             Some(SecretKind::Agent) => self.authenticate_agent(secret).await,
             Some(SecretKind::Relay) => self.authenticate_relay(secret).await,
+            Some(SecretKind::Scim) => Ok(self.authenticate_scim(secret, now).await?.map(Caller::Scim)),
             Some(
                 SecretKind::Bootstrap
                 | SecretKind::SignIn

@@ -23,6 +23,9 @@ mod outbox;
 mod programs;
 mod relays;
 mod requests;
+mod scim;
+mod scim_groups;
+mod scim_tokens;
 mod scope;
 mod secret;
 mod tokens;
@@ -49,6 +52,9 @@ pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
 pub use programs::{Fetched, ProgramRequest};
 pub use requests::write::{Change, NewRequest, Waiting, new_request_id};
 pub use requests::{AccessRequest, Act, Decision, Event, Extension, Report, Standing};
+pub use scim::{ScimStored, ScimUser, ScimUserChange};
+pub use scim_groups::{ScimGroup, ScimGroupChange};
+pub use scim_tokens::{ListedScimToken, ScimAuth};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
 pub use tokens::{ListedToken, TokenOwner};
@@ -77,6 +83,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         requests::ALL,
         requests::reports::ALL,
         requests::write::ALL,
+        scim::ALL,
+        scim_groups::ALL,
+        scim_tokens::ALL,
         tokens::ALL,
         trust::ALL,
         users::ALL,

@@ -28,10 +28,12 @@ pub enum SecretKind {
     Flow,
     /// Fetches a program's sign-in, once.
     Program,
+    /// Provisions members and groups.
+    Scim,
 }
 
 impl SecretKind {
-    const EVERY: [Self; 9] = [
+    const EVERY: [Self; 10] = [
         Self::Bootstrap,
         Self::Api,
         Self::Enrolment,
@@ -41,6 +43,7 @@ impl SecretKind {
         Self::Session,
         Self::Flow,
         Self::Program,
+        Self::Scim,
     ];
 
     const fn prefix(self) -> &'static str {
@@ -54,6 +57,7 @@ impl SecretKind {
             Self::Session => "daam_ses_",
             Self::Flow => "daam_flw_",
             Self::Program => "daam_dev_",
+            Self::Scim => "daam_scm_",
         }
     }
 

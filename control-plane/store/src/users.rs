@@ -131,9 +131,20 @@ pub(crate) async fn next_version(tx: &mut Tx, scope: &TenantScope) -> Result<i64
 }
 
 /// `None` if it would leave no enabled admin.
-async fn put(
+pub(crate) async fn put(
     tx: &mut Tx,
     scope: &TenantScope,
+    change: &UserChange<'_>,
+    now: i64,
+) -> Result<Option<String>, StoreError> {
+    put_as(tx, scope, &Uuid::now_v7().to_string(), change, now).await
+}
+
+/// The same, with the id of somebody new.
+pub(crate) async fn put_as(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    new_id: &str,
     change: &UserChange<'_>,
     now: i64,
 ) -> Result<Option<String>, StoreError> {
@@ -148,9 +159,8 @@ async fn put(
     }
     let groups = write_json(change.groups, "group list")?;
     let attributes = write_json(change.attributes, "attribute map")?;
-    let new_id = Uuid::now_v7().to_string();
     let (email, disabled) = (change.email, change.disabled);
-    let put = run!(tx, optional: (String,), PUT, &new_id, &scope.org_id, email, role.name(), &groups, &attributes,
+    let put = run!(tx, optional: (String,), PUT, new_id, &scope.org_id, email, role.name(), &groups, &attributes,
         disabled, now)?;
     let (id,) = put.ok_or(StoreError::Decode("user"))?;
     if present_role.is_some_and(|before| before != role) {

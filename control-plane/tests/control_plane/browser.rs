@@ -20,6 +20,15 @@ pub(crate) fn peers() -> PathBuf {
     peers
 }
 
+/// A program that came from PyPI.
+pub(crate) fn python(program: &str) -> Command {
+    let place = peers().join("python/bin").join(program);
+    assert!(place.is_file(), "{} is missing; run ci/setup", place.display());
+    let mut command = Command::new(place);
+    command.kill_on_drop(true);
+    command
+}
+
 /// A program of `ci/peers`.
 pub(crate) fn peer(program: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -78,7 +78,7 @@ pub(crate) async fn every_page_refuses_strangers_and_wrong_roles(world: World) {
 }
 
 /// Forms that act in one's own organization, whatever they say.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "/audit/retention",
     "/tokens",
     "/members/invite",
@@ -89,6 +89,7 @@ const OWN: [&str; 10] = [
     "/program",
     "/providers",
     "/providers/policy",
+    "/scim",
 ];
 
 pub(crate) async fn every_page_keeps_tenants_apart(world: World) {

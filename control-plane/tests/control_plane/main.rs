@@ -19,12 +19,14 @@ mod lifecycle;
 mod link;
 mod members;
 mod notices;
+mod openapi;
 mod pages;
 mod people;
 mod process;
 mod requests;
 mod rotation;
 mod routes;
+mod scim;
 mod sso;
 mod tls;
 mod world;
@@ -58,6 +60,7 @@ contract![
     routes::every_route_refuses_strangers_and_wrong_roles,
     routes::every_route_keeps_tenants_apart,
     routes::bodies_are_bounded_and_strict,
+    openapi::every_refusal_is_a_problem,
     people::a_token_can_be_made_used_deleted_and_expires,
     people::members_are_not_admins,
     people::impossible_people_are_refused,
@@ -88,6 +91,12 @@ contract![
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
     link::a_removed_agent_is_out_at_once,
+    scim::every_scim_route_refuses_strangers_wrong_tokens_and_other_tenants,
+    scim::a_provider_like_okta_keeps_members_and_groups,
+    scim::a_provider_like_entra_keeps_members_and_groups,
+    scim::pages_versions_and_parts_are_as_asked,
+    scim::provisioning_gives_no_role_and_leaves_somebody_in_charge,
+    scim::whom_the_provider_deactivates_agents_hear_of_at_once,
     evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
     audit::what_an_agent_recorded_is_stored_once_and_confirmed,
     audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,

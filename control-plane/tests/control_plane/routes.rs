@@ -16,6 +16,7 @@ pub(crate) struct Tokens {
     agent: String,
     relay: String,
     enrolment: String,
+    scim: String,
 }
 
 pub(crate) async fn tokens(world: &World, org: &Org) -> Tokens {
@@ -27,30 +28,32 @@ pub(crate) async fn tokens(world: &World, org: &Org) -> Tokens {
         agent: world.agent(org, "shop").await.link_token,
         relay: world.relay(org).await.link_token,
         enrolment: world.enrolment(org, &json!({ "kind": "relay" })).await,
+        scim: world.scim(org).await,
     }
 }
 
 impl Tokens {
     /// Tokens that are valid but not for this route.
-    fn wrong(&self, who: Who) -> Vec<&str> {
-        let Self { admin, member, approver, auditor, agent, relay, enrolment } = self;
+    pub(crate) fn wrong(&self, who: Who) -> Vec<&str> {
+        let Self { admin, member, approver, auditor, agent, relay, enrolment, scim } = self;
         match who {
             Who::Anyone => vec![],
-            Who::Operator => vec![admin, member, approver, auditor, agent, relay, enrolment],
-            Who::Enrolment => vec![admin, member, approver, auditor, agent, relay],
-            Who::AnyToken => vec![enrolment],
-            Who::Reader => vec![relay, enrolment],
-            Who::User => vec![agent, relay, enrolment],
-            Who::Overseer => vec![member, approver, agent, relay, enrolment],
-            Who::Admin => vec![member, approver, auditor, agent, relay, enrolment],
-            Who::Agent => vec![admin, member, approver, auditor, relay, enrolment],
-            Who::Relay => vec![admin, member, approver, auditor, agent, enrolment],
+            Who::Operator => vec![admin, member, approver, auditor, agent, relay, enrolment, scim],
+            Who::Enrolment => vec![admin, member, approver, auditor, agent, relay, scim],
+            Who::AnyToken => vec![enrolment, scim],
+            Who::Reader => vec![relay, enrolment, scim],
+            Who::User => vec![agent, relay, enrolment, scim],
+            Who::Overseer => vec![member, approver, agent, relay, enrolment, scim],
+            Who::Admin => vec![member, approver, auditor, agent, relay, enrolment, scim],
+            Who::Agent => vec![admin, member, approver, auditor, relay, enrolment, scim],
+            Who::Relay => vec![admin, member, approver, auditor, agent, enrolment, scim],
+            Who::Scim => vec![admin, member, approver, auditor, agent, relay, enrolment],
         }
     }
 
     /// Tokens that are for this route.
     fn right(&self, who: Who) -> Vec<&str> {
-        let Self { admin, member, approver, auditor, agent, relay, enrolment: _ } = self;
+        let Self { admin, member, approver, auditor, agent, relay, enrolment: _, scim } = self;
         match who {
             Who::Anyone | Who::Operator | Who::Enrolment => vec![],
             Who::AnyToken => vec![admin, member, approver, auditor, agent, relay],
@@ -60,6 +63,7 @@ impl Tokens {
             Who::Admin => vec![admin],
             Who::Agent => vec![agent],
             Who::Relay => vec![relay],
+            Who::Scim => vec![scim],
         }
     }
 }
@@ -153,6 +157,7 @@ fn foreign(route: &Route) -> Foreign {
     match (route.method, route.path) {
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
+        ("DELETE", "/v1/scim-tokens/{id}") => Foreign::Missing("scim-token.unknown"),
         ("DELETE", "/v1/invites/{id}") => Foreign::Missing("invite.unknown"),
         ("DELETE", "/v1/relays/{id}") => Foreign::Missing("relay.unknown"),
         ("DELETE", "/v1/agents/{id}") => Foreign::Missing("agent.unknown"),
@@ -161,18 +166,14 @@ fn foreign(route: &Route) -> Foreign {
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust" | "/v1/trust/{version}") => {
             Foreign::Missing("trust.missing")
         }
+        ("GET", path) if path.starts_with("/v1/audit") => Foreign::Silent,
         (
             "GET",
             "/v1/users"
             | "/v1/tokens"
             | "/v1/invites"
+            | "/v1/scim-tokens"
             | "/v1/identity-providers"
-            | "/v1/audit"
-            | "/v1/audit/export"
-            | "/v1/audit/log"
-            | "/v1/audit/checkpoints"
-            | "/v1/audit/key"
-            | "/v1/audit/retention"
             | "/v1/agents"
             | "/v1/agents/{id}/audit"
             | "/v1/relays"
@@ -192,6 +193,7 @@ fn foreign(route: &Route) -> Foreign {
             "POST",
             "/v1/tokens"
             | "/v1/audit/checkpoints"
+            | "/v1/scim-tokens"
             | "/v1/invites"
             | "/v1/console-link"
             | "/v1/identity-providers"
@@ -204,7 +206,7 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/certificates"
             | "/v1/agent/certificate",
         )
-        | ("GET", "/v1/agent/link" | "/healthz" | "/v1/freshness-key") => Foreign::Own,
+        | ("GET", "/v1/agent/link" | "/healthz" | "/v1/openapi.json" | "/v1/freshness-key") => Foreign::Own,
         (method, path) => panic!("{method} {path} has no wrong-tenant case"),
     }
 }

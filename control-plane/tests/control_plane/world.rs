@@ -182,6 +182,12 @@ impl World {
             .json(201)
     }
 
+    /// A token an identity provider provisions with.
+    pub(crate) async fn scim(&self, org: &Org) -> String {
+        let made = self.call(Method::POST, "/v1/scim-tokens", &org.token, &json!({ "name": "idp" })).await;
+        made.json::<Value>(201)["token"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn relay(&self, org: &Org) -> Enrolled {
         let token = self.enrolment(org, &json!({ "kind": "relay" })).await;
         self.call(Method::POST, "/v1/enrol", &token, &json!({ "name": "r" })).await.json(201)

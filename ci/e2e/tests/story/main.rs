@@ -12,6 +12,7 @@ mod evidence;
 mod live_policy;
 mod masking;
 mod misfortune;
+mod provisioning;
 mod requests;
 mod roaming;
 mod shop;

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 21] = [
+const OURS: [(&str, &[&str]); 22] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
@@ -22,6 +22,7 @@ const OURS: [(&str, &[&str]); 21] = [
     ("daam-enforce", &["daam-model", "daam-catalog", "daam-sql"]),
     ("daam-compiler", &["daam-diagnostic", "daam-catalog", "daam-sql", "daam-model", "daam-bundle"]),
     ("daam-ledger", &["daam-bundle"]),
+    ("daam-scim", &[]),
     ("daam-store", &["daam-api", "daam-ledger"]),
     ("daam-relay", &["daam-tunnel", "daam-identity", "daam-api"]),
     (
@@ -35,6 +36,7 @@ const OURS: [(&str, &[&str]); 21] = [
             "daam-identity",
             "daam-audit",
             "daam-ledger",
+            "daam-scim",
             "daam-store",
             "daam-api",
         ],
@@ -89,7 +91,7 @@ const CONFINED: [(&str, &[&str]); 7] = [
 ];
 
 /// Packages that may not even depend on a runtime or a network stack.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "daam-diagnostic",
     "daam-catalog",
     "daam-sql",
@@ -101,6 +103,7 @@ const PURE: [&str; 12] = [
     "daam-audit",
     "daam-identity",
     "daam-ledger",
+    "daam-scim",
     "daam-api",
 ];
 const IO: [&str; 7] = ["tokio", "quinn", "sqlx", "axum", "reqwest", "tokio-postgres", "tokio-tungstenite"];

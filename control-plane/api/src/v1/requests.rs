@@ -1,12 +1,13 @@
 //! Access requests as people and programs see them, and how a table that is asked for is written.
 
 use crate::link::{AccessAsked, AskedRelation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Asks for access.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewAccessRequest {
     /// The database.
@@ -23,7 +24,7 @@ pub struct NewAccessRequest {
 }
 
 /// A word about a request: an approval, a denial, an early end.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessWord {
     /// Why.
@@ -32,7 +33,7 @@ pub struct AccessWord {
 }
 
 /// Asks for more time.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessExtension {
     /// How many seconds more.
@@ -44,7 +45,7 @@ pub struct AccessExtension {
 }
 
 /// A request as listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AccessRequest {
     /// Its id.
     pub id: String,
@@ -83,7 +84,7 @@ pub struct AccessRequest {
 }
 
 /// More time that is asked for and not decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct PendingExtension {
     /// The end it would have, RFC 3339.
     pub ends_at: String,
@@ -92,7 +93,7 @@ pub struct PendingExtension {
 }
 
 /// What a decision needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Needed {
     /// How many approvals.
     pub approvals: u32,
@@ -103,7 +104,7 @@ pub struct Needed {
 }
 
 /// Something that was done with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AccessEvent {
     /// `approve`, `deny`, `extend` or `end`.
     pub act: String,
@@ -116,7 +117,7 @@ pub struct AccessEvent {
 }
 
 /// What an agent made of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AgentReport {
     /// The agent's name.
     pub agent: String,
@@ -129,7 +130,7 @@ pub struct AgentReport {
 }
 
 /// Something the caller may ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Requestable {
     /// `policy` or `ceiling`.
     pub kind: String,
@@ -150,7 +151,7 @@ pub struct Requestable {
 }
 
 /// A new webhook.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
     /// What it is for.
@@ -160,7 +161,7 @@ pub struct NewWebhook {
 }
 
 /// The answer to [`NewWebhook`].
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct WebhookCreated {
     /// Id, for removing it.
     pub id: String,
@@ -169,7 +170,7 @@ pub struct WebhookCreated {
 }
 
 /// A webhook as listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Webhook {
     /// Id, for removing it.
     pub id: String,

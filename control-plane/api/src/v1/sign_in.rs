@@ -1,10 +1,11 @@
 //! Identity providers, and sign-ins of programs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An OpenID Connect provider of the organization.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewProvider {
     /// As the sign-in page names it.
@@ -21,7 +22,7 @@ pub struct NewProvider {
 }
 
 /// Whom a provider may bring in, and as what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderRules {
     /// Whether somebody it vouches for becomes a member by signing in.
@@ -52,7 +53,7 @@ impl Default for ProviderRules {
 }
 
 /// A provider as listed, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 pub struct Provider {
     /// Id, for removing it.
     pub id: String,
@@ -71,7 +72,7 @@ pub struct Provider {
 }
 
 /// Whether people sign in by the organization's providers alone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignInPolicy {
     /// No invite and no token opens the console; the operator's recovery link still does.
@@ -79,7 +80,7 @@ pub struct SignInPolicy {
 }
 
 /// A program asks for a sign-in by way of a browser.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewDeviceSignIn {
     /// The machine, as the person will recognize it.
@@ -87,7 +88,7 @@ pub struct NewDeviceSignIn {
 }
 
 /// What the person does next.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct DeviceSignIn {
     /// The program's secret for fetching the outcome.
     pub device_code: String,
@@ -104,7 +105,7 @@ pub struct DeviceSignIn {
 }
 
 /// Fetches a sign-in that was approved.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchSignIn {
     /// The device code, or the code that came back to the program.
@@ -114,7 +115,7 @@ pub struct FetchSignIn {
 }
 
 /// A sign-in of a program.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, JsonSchema, Serialize, Deserialize)]
 pub struct SignedIn {
     /// An API token that ends with the sign-in.
     pub token: String,

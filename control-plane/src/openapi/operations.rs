@@ -1,0 +1,241 @@
+//! What each route of the API takes and gives, by type.
+
+use crate::routes::Route;
+use daam_api::v1::{
+    AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
+    AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued, CertificateRequest,
+    ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, Invite, LinkCreated,
+    NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewScimToken, NewToken,
+    NewWebhook, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated,
+    SignInPolicy, SignedIn, Token, TokenCreated, User, UserStored, Webhook, WebhookCreated, WhoAmI,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// A body.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    None,
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    Raw(&'static str),
+}
+
+/// A route's description.
+pub(super) struct Operation {
+    method: &'static str,
+    path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) request: Body,
+    pub(super) answer: (u16, Body),
+    pub(super) queries: Vec<(&'static str, Value, &'static str)>,
+}
+
+const JSON: Body = Body::Raw("application/json");
+
+impl Operation {
+    fn of(method: &'static str, path: &'static str, summary: &'static str) -> Self {
+        Self { method, path, summary, request: Body::None, answer: (204, Body::None), queries: Vec::new() }
+    }
+
+    fn takes<T: JsonSchema>(self) -> Self {
+        Self { request: Body::Json(SchemaGenerator::subschema_for::<T>), ..self }
+    }
+
+    fn takes_raw(self, media: &'static str) -> Self {
+        Self { request: Body::Raw(media), ..self }
+    }
+
+    fn gives<T: JsonSchema>(self) -> Self {
+        self.gives_with::<T>(200)
+    }
+
+    fn makes<T: JsonSchema>(self) -> Self {
+        self.gives_with::<T>(201)
+    }
+
+    fn gives_with<T: JsonSchema>(self, status: u16) -> Self {
+        Self { answer: (status, Body::Json(SchemaGenerator::subschema_for::<T>)), ..self }
+    }
+
+    fn gives_raw(self, status: u16, body: Body) -> Self {
+        Self { answer: (status, body), ..self }
+    }
+
+    fn asks(mut self, name: &'static str, schema: Value, about: &'static str) -> Self {
+        self.queries.push((name, schema, about));
+        self
+    }
+
+    pub(super) fn is_of(&self, route: &Route) -> bool {
+        self.method == route.method && self.path == route.path
+    }
+}
+
+/// All of them.
+pub(super) fn every() -> Vec<Operation> {
+    [people(), sign_in(), access(), fabric(), policies(), evidence()].into_iter().flatten().collect()
+}
+
+fn people() -> Vec<Operation> {
+    vec![
+        Operation::of("POST", "/v1/bootstrap", "Make the first organization")
+            .takes::<Bootstrap>()
+            .makes::<Bootstrapped>(),
+        Operation::of("GET", "/v1/whoami", "Who the token speaks for").gives::<WhoAmI>(),
+        Operation::of("POST", "/v1/tokens", "Make an API token").takes::<NewToken>().makes::<TokenCreated>(),
+        Operation::of("GET", "/v1/tokens", "API tokens").gives::<Vec<Token>>(),
+        Operation::of("DELETE", "/v1/tokens/{id}", "Delete an API token"),
+        Operation::of("PUT", "/v1/users/{email}", "Create or replace a member")
+            .takes::<PutUser>()
+            .gives::<UserStored>(),
+        Operation::of("GET", "/v1/users", "Members").gives::<Vec<User>>(),
+        Operation::of("POST", "/v1/invites", "Invite somebody").takes::<NewInvite>().makes::<LinkCreated>(),
+        Operation::of("GET", "/v1/invites", "Open invites").gives::<Vec<Invite>>(),
+        Operation::of("DELETE", "/v1/invites/{id}", "Withdraw an invite"),
+        Operation::of("POST", "/v1/scim-tokens", "Make a token for provisioning")
+            .takes::<NewScimToken>()
+            .makes::<ScimTokenCreated>(),
+        Operation::of("GET", "/v1/scim-tokens", "Tokens for provisioning").gives::<Vec<ScimToken>>(),
+        Operation::of("DELETE", "/v1/scim-tokens/{id}", "Delete a token for provisioning"),
+    ]
+}
+
+fn sign_in() -> Vec<Operation> {
+    vec![
+        Operation::of("POST", "/v1/identity-providers", "Add an identity provider")
+            .takes::<NewProvider>()
+            .makes::<Provider>(),
+        Operation::of("GET", "/v1/identity-providers", "Identity providers").gives::<Vec<Provider>>(),
+        Operation::of("DELETE", "/v1/identity-providers/{id}", "Remove an identity provider"),
+        Operation::of(
+            "POST",
+            "/v1/identity-providers/{id}/backchannel-logout",
+            "Hear that somebody signed out",
+        )
+        .takes_raw("application/x-www-form-urlencoded")
+        .gives_raw(200, Body::None),
+        Operation::of("PUT", "/v1/sign-in-policy", "Say whether providers are the only way in")
+            .takes::<SignInPolicy>(),
+        Operation::of("POST", "/v1/sign-in/device", "Begin a sign-in that is approved in a browser")
+            .takes::<NewDeviceSignIn>()
+            .makes::<DeviceSignIn>(),
+        Operation::of("POST", "/v1/sign-in/fetch", "Fetch an approved sign-in")
+            .takes::<FetchSignIn>()
+            .gives::<SignedIn>(),
+        Operation::of("POST", "/v1/console-link", "Make a link that signs in to the console once")
+            .makes::<LinkCreated>(),
+    ]
+}
+
+fn access() -> Vec<Operation> {
+    let word =
+        |path, summary| Operation::of("POST", path, summary).takes::<AccessWord>().gives::<AccessRequest>();
+    vec![
+        Operation::of("GET", "/v1/databases/{db}/requestable", "What can be asked for")
+            .gives::<Vec<Requestable>>(),
+        Operation::of("POST", "/v1/requests", "Ask for access")
+            .takes::<NewAccessRequest>()
+            .makes::<AccessRequest>(),
+        Operation::of("GET", "/v1/requests", "Access requests").gives::<Vec<AccessRequest>>(),
+        Operation::of("GET", "/v1/requests/{id}", "An access request").gives::<AccessRequest>(),
+        word("/v1/requests/{id}/approve", "Approve a request"),
+        word("/v1/requests/{id}/deny", "Deny a request"),
+        word("/v1/requests/{id}/end", "End a request's access"),
+        Operation::of("POST", "/v1/requests/{id}/extend", "Ask for more time")
+            .takes::<AccessExtension>()
+            .gives::<AccessRequest>(),
+        Operation::of("POST", "/v1/webhooks", "Add a webhook")
+            .takes::<NewWebhook>()
+            .makes::<WebhookCreated>(),
+        Operation::of("GET", "/v1/webhooks", "Webhooks").gives::<Vec<Webhook>>(),
+        Operation::of("DELETE", "/v1/webhooks/{id}", "Remove a webhook"),
+    ]
+}
+
+fn fabric() -> Vec<Operation> {
+    vec![
+        Operation::of("GET", "/healthz", "Whether it answers").gives_raw(200, Body::Raw("text/plain")),
+        Operation::of("GET", super::PATH, "This description").gives_raw(200, JSON),
+        Operation::of("POST", "/v1/enrolment-tokens", "Make a one-time enrolment token")
+            .takes::<NewEnrolment>()
+            .makes::<TokenCreated>(),
+        Operation::of("POST", "/v1/enrol", "Enrol an agent or relay").takes::<Enrol>().makes::<Enrolled>(),
+        Operation::of("POST", "/v1/certificates", "A certificate for a key made on the device")
+            .takes::<CertificateRequest>()
+            .gives::<CertificateIssued>(),
+        Operation::of("POST", "/v1/agent/certificate", "A new certificate for an agent")
+            .takes::<AgentCertificateRequest>()
+            .gives::<CertificateIssued>(),
+        Operation::of("GET", "/v1/ca", "The organization's CA, PEM")
+            .gives_raw(200, Body::Raw("application/x-pem-file")),
+        Operation::of("GET", "/v1/agents", "Agents").gives::<Vec<Agent>>(),
+        Operation::of("DELETE", "/v1/agents/{id}", "Remove an agent"),
+        Operation::of("GET", "/v1/agents/{id}/audit", "What an agent recorded")
+            .asks(
+                "after",
+                json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+                "The last record you have",
+            )
+            .gives::<Vec<AgentAuditRecord>>(),
+        Operation::of("GET", "/v1/agent/link", "An agent's link: a WebSocket").gives_raw(101, Body::None),
+        Operation::of("GET", "/v1/relays", "Relays").gives::<Vec<Relay>>(),
+        Operation::of("DELETE", "/v1/relays/{id}", "Remove a relay"),
+        Operation::of("PUT", "/v1/relay/address", "Say where a relay listens").takes::<RelayAddress>(),
+    ]
+}
+
+fn policies() -> Vec<Operation> {
+    let number = || json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+    vec![
+        Operation::of("PUT", "/v1/trust", "Store a version of the trust file")
+            .takes_raw("application/json")
+            .gives_raw(200, JSON),
+        Operation::of("GET", "/v1/trust", "The trust file").gives_raw(200, JSON),
+        Operation::of("GET", "/v1/trust/{version}", "A version of the trust file").gives_raw(200, JSON),
+        Operation::of("GET", "/v1/freshness-key", "The key freshness is said with").gives::<FreshnessKey>(),
+        Operation::of("PUT", "/v1/databases/{db}/bundle", "Publish a bundle")
+            .takes_raw("application/octet-stream")
+            .asks("expect_head", number(), "The serial it must follow; 0 for the first")
+            .gives::<BundleAccepted>(),
+        Operation::of("GET", "/v1/databases/{db}/bundle", "The published bundle")
+            .asks("serial", number(), "An earlier one")
+            .gives_raw(200, Body::Raw("application/octet-stream")),
+        Operation::of("GET", "/v1/databases/{db}/schema", "The schema an agent reported last")
+            .gives_raw(200, JSON),
+        Operation::of("GET", "/v1/databases", "Databases").gives::<Vec<Database>>(),
+        Operation::of("POST", "/v1/databases/{db}/connect", "How to reach an agent").gives::<ConnectOffer>(),
+    ]
+}
+
+fn evidence() -> Vec<Operation> {
+    let number = || json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+    let text = || json!({ "type": "string" });
+    vec![
+        Operation::of("GET", "/v1/audit", "Entries of the audit, the latest first")
+            .asks("text", text(), "Words that are in an entry")
+            .asks("action", text(), "How the action begins")
+            .asks("since", number(), "Not before, unix seconds")
+            .asks("until", number(), "Not after, unix seconds")
+            .asks("before", number(), "Only entries before this one")
+            .asks("limit", json!({ "type": "integer", "minimum": 1, "maximum": 500 }), "Most entries")
+            .gives::<Vec<AuditEntry>>(),
+        Operation::of("GET", "/v1/audit/export", "Entries of the audit as a file")
+            .asks("format", json!({ "enum": ["csv", "jsonl"] }), "Which")
+            .asks("q", text(), "Words that are in an entry")
+            .asks("action", text(), "How the action begins")
+            .asks("from", json!({ "type": "string", "format": "date" }), "The first day")
+            .asks("to", json!({ "type": "string", "format": "date" }), "The last day")
+            .gives_raw(200, Body::Raw("*/*")),
+        Operation::of("GET", "/v1/audit/log", "The whole log as evidence")
+            .gives_raw(200, Body::Raw("application/jsonl")),
+        Operation::of("GET", "/v1/audit/checkpoints", "Signed checkpoints, the latest first")
+            .asks("before", number(), "Only of fewer entries")
+            .gives_raw(200, JSON),
+        Operation::of("POST", "/v1/audit/checkpoints", "Sign what is there").gives_raw(200, JSON),
+        Operation::of("GET", "/v1/audit/key", "The key checkpoints are verified with").gives::<AuditKey>(),
+        Operation::of("GET", "/v1/audit/retention", "How long entries are kept").gives::<AuditRetention>(),
+        Operation::of("PUT", "/v1/audit/retention", "Say how long entries are kept")
+            .takes::<AuditRetention>()
+            .gives::<AuditRetention>(),
+    ]
+}
