@@ -48,11 +48,43 @@ pub enum Command {
     /// Serve the API and the agents' links.
     #[command(after_help = EXAMPLES)]
     Serve(Serve),
-    /// Create a further organization (the embedded database must not be in use; PostgreSQL may be).
+    /// Create a further organization, also while a server runs.
     CreateOrganization(CreateOrganization),
-    /// For the operator of the installation (the embedded database must not be in use; PostgreSQL may be).
+    /// For the operator of the installation, also while a server runs.
     #[command(subcommand)]
     Admin(Admin),
+    /// Copy the embedded database and its key file into a new directory, also while a server runs.
+    #[command(after_help = "Examples:
+  daam-control-plane backup --data-dir /var/lib/daam --out /var/backups/daam-2027-01-31
+
+The directory is as secret as the data directory. PostgreSQL is backed up by pg_dump; copy keys.key along.")]
+    Backup(Backup),
+    /// Put a backup into a data directory that has no database.
+    #[command(after_help = "Examples:
+  daam-control-plane restore --from /var/backups/daam-2027-01-31 --data-dir /var/lib/daam")]
+    Restore(Restore),
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// The directory to make.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// A directory that `backup` made.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
 }
 
 /// `admin`.

@@ -7,6 +7,7 @@
 //! What it refuses: plain HTTP on anything but loopback, unless told that a proxy does TLS.
 
 pub mod args;
+pub mod backup;
 pub mod guard;
 pub mod hub;
 pub mod link;

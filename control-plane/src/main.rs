@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use daam_api::v1::Bootstrap;
-use daam_control_plane::args::{Admin, Cli, Command, CreateOrganization, Serve, SignInLink};
-use daam_control_plane::{Server, Transport, server};
+use daam_control_plane::args::{Admin, Cli, Command, CreateOrganization, Data, Serve, SignInLink};
+use daam_control_plane::{Config, Server, Transport, backup, server};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -37,6 +37,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Serve(serve) => run_server(&serve).await,
             Command::CreateOrganization(create) => create_organization(&create).await,
             Command::Admin(Admin::SignInLink(wanted)) => sign_in_link(&wanted).await,
+            Command::Backup(asked) => Ok(backup::backup(&config(&asked.data), &asked.out).await?),
+            Command::Restore(asked) => Ok(backup::restore(&config(&asked.data), &asked.from).await?),
         }
     })
 }
@@ -78,6 +80,11 @@ async fn sign_in_link(wanted: &SignInLink) -> anyhow::Result<()> {
     let link =
         link.with_context(|| format!("there is no enabled member `{email}` in an organization `{org}`"))?;
     writeln!(io::stdout(), "{link}").context("write the answer")
+}
+
+/// Of what does not listen.
+fn config(data: &Data) -> Config {
+    data.config(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Transport::Loopback)
 }
 
 /// Written beside and renamed, so that a reader never sees half of it.

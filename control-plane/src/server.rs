@@ -252,12 +252,13 @@ pub async fn recovery_link(config: &Config, org: &str, email: &str) -> Result<Op
     Ok(link?.map(|secret| app.base().link(secret)))
 }
 
-async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
+pub(crate) async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
     let failed = |source| StartError::DataDir { path: config.data_dir.clone(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(failed)?;
     let db = match &config.database_url {
         Some(url) => Db::open_postgres(url).await?,
-        None => Db::open_sqlite(&config.data_dir.join("daam.db")).await?,
+        None if serving => Db::open_sqlite(&config.data_dir.join("daam.db")).await?,
+        None => Db::open_sqlite_beside(&config.data_dir.join("daam.db")).await?,
     };
     // A new key file beside a database with sealed keys would only hide that the right one is missing.
     let has_organization = db.has_organization().await?;

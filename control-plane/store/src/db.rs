@@ -14,6 +14,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
+const APPLIED: &str = "SELECT COUNT(*) FROM _sqlx_migrations";
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The control plane's database.
@@ -22,8 +24,8 @@ pub struct Db(Engine);
 
 #[derive(Debug, Clone)]
 enum Engine {
-    /// The lock file is held as long as any clone lives.
-    Sqlite(SqlitePool, #[expect(dead_code, reason = "held for its lock")] Arc<File>),
+    /// The lock file is held as long as any clone lives; none beside a server that holds it.
+    Sqlite(SqlitePool, #[expect(dead_code, reason = "held for its lock")] Option<Arc<File>>),
     Pg(PgPool),
 }
 
@@ -70,20 +72,34 @@ impl Db {
     pub async fn open_sqlite(file: &Path) -> Result<Self, StoreError> {
         let lock = lock(&file.with_extension("lock"))?;
         only_ours(file)?;
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(SQLITE_CONNECTIONS)
-            .connect_with(options)
-            .await
-            .map_err(StoreError::Open)?;
+        let pool = pool(file, true).await?;
         MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
-        Ok(Self(Engine::Sqlite(pool, Arc::new(lock))))
+        Ok(Self(Engine::Sqlite(pool, Some(Arc::new(lock)))))
+    }
+
+    /// The same for a moment's work of the operator: beside a server that is running, if it is of this version.
+    pub async fn open_sqlite_beside(file: &Path) -> Result<Self, StoreError> {
+        match Self::open_sqlite(file).await {
+            Err(StoreError::Busy(_)) => {}
+            opened => return opened,
+        }
+        let pool = pool(file, false).await?;
+        let applied =
+            sqlx::query_as::<_, (i64,)>(APPLIED).fetch_one(&pool).await.map_err(StoreError::Query)?;
+        if i64::try_from(MIGRATIONS.iter().count()) != Ok(applied.0) {
+            return Err(StoreError::OtherVersion);
+        }
+        Ok(Self(Engine::Sqlite(pool, None)))
+    }
+
+    /// Copies an embedded database that may be in use, as it is at one moment, to a place where nothing is.
+    pub async fn copy_sqlite(file: &Path, to: &Path) -> Result<(), StoreError> {
+        only_ours(to)?;
+        let pool = pool(file, false).await?;
+        let to = to.to_str().ok_or(StoreError::Decode("path"))?;
+        sqlx::query("VACUUM INTO $1").bind(to).execute(&pool).await.map_err(StoreError::Query)?;
+        pool.close().await;
+        Ok(())
     }
 
     /// Connects to PostgreSQL and brings the schema up to date under an advisory lock.
@@ -164,6 +180,19 @@ impl Tx {
         }
         .map_err(StoreError::Query)
     }
+}
+
+async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(create)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT);
+    let connections = if create { SQLITE_CONNECTIONS } else { 1 };
+    let pool = SqlitePoolOptions::new().max_connections(connections);
+    pool.connect_with(options).await.map_err(StoreError::Open)
 }
 
 /// Creates the file readable by nobody else; SQLite gives its companions the same mode.

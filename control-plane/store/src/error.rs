@@ -15,6 +15,9 @@ pub enum StoreError {
         "another control plane is using `{0}`; stop it, or give this one another --data-dir or a PostgreSQL --database-url"
     )]
     Busy(PathBuf),
+    /// Another version's server has the embedded file.
+    #[error("the running control plane is of another version; use the program it runs from, or stop it")]
+    OtherVersion,
     /// The embedded file or its lock could not be opened.
     #[error("could not open or lock `{path}`")]
     Lock {

@@ -1,0 +1,106 @@
+//! Backups of the embedded database, taken while it is in use, and putting one back. With PostgreSQL that is
+//! PostgreSQL's own business; the key file is ours either way.
+//!
+//! A backup is a directory: the database and the key file its sealed keys open with. It is as secret as the data
+//! directory. What this refuses: writing over anything, and putting back what is not a whole database with its key.
+
+use crate::server::{Config, StartError, open};
+use daam_store::Db;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+const DATABASE: &str = "daam.db";
+const KEYS: &str = "keys.key";
+
+/// Why there is no backup, or it is not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Not ours to copy.
+    #[error(
+        "a PostgreSQL database is backed up by its own tools: `pg_dump --format=custom`, and a copy of `{0}`; allowed here is the embedded database"
+    )]
+    Postgres(PathBuf),
+    /// Something is there.
+    #[error("`{0}` is there already; allowed is a place where nothing is")]
+    Taken(PathBuf),
+    /// A file.
+    #[error("could not {doing} `{path}`")]
+    File {
+        /// What we were doing.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The database.
+    #[error("could not copy the database")]
+    Copy(#[source] daam_store::StoreError),
+    /// What was put back does not open.
+    #[error("the backup does not open; what was put back was removed again")]
+    Open(#[source] StartError),
+}
+
+/// Copies the database and its key file into a new directory, while a server may be running.
+pub async fn backup(config: &Config, out: &Path) -> Result<(), BackupError> {
+    let keys = config.data_dir.join(KEYS);
+    if config.database_url.is_some() {
+        return Err(BackupError::Postgres(keys));
+    }
+    if out.exists() {
+        return Err(BackupError::Taken(out.to_owned()));
+    }
+    private_dir(out)?;
+    copy(&keys, &out.join(KEYS))?;
+    Db::copy_sqlite(&config.data_dir.join(DATABASE), &out.join(DATABASE)).await.map_err(BackupError::Copy)
+}
+
+/// Puts a backup into a data directory that has no database yet, and opens it once.
+pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
+    if config.database_url.is_some() {
+        return Err(BackupError::Postgres(config.data_dir.join(KEYS)));
+    }
+    private_dir(&config.data_dir)?;
+    let places = [DATABASE, KEYS].map(|name| (from.join(name), config.data_dir.join(name)));
+    for (_, to) in &places {
+        if to.exists() {
+            return Err(BackupError::Taken(to.clone()));
+        }
+    }
+    let opened = async {
+        for (from, to) in &places {
+            copy(from, to)?;
+        }
+        let app = open(config, false).await.map_err(BackupError::Open)?;
+        app.db().close().await;
+        Ok(())
+    };
+    let done = opened.await;
+    if done.is_err() {
+        // Half a backup must not look like a database.
+        for (_, to) in &places {
+            drop(fs::remove_file(to));
+        }
+    }
+    done
+}
+
+fn private_dir(path: &Path) -> Result<(), BackupError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| BackupError::File { doing: "make the directory", path: path.to_owned(), source })
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| BackupError::File { doing, path, source }
+    };
+    let mut read = fs::File::open(from).map_err(failed("read", from))?;
+    let mut written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed("make", to))?;
+    io::copy(&mut read, &mut written).map_err(failed("write", to))?;
+    written.sync_all().map_err(failed("write", to))
+}

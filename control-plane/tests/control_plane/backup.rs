@@ -1,0 +1,85 @@
+//! Backups of the embedded database, and what the operator does beside a running server.
+
+use crate::world::{World, path_of};
+use daam_control_plane::backup::{BackupError, backup, restore};
+use daam_control_plane::{Config, Server, server};
+use reqwest::Method;
+use serde_json::Value;
+
+#[tokio::test]
+async fn a_backup_taken_under_load_has_every_change_from_before_it() {
+    let world = World::start(None).await;
+    let org = world.bootstrap().await;
+    for index in 0..20 {
+        world.put_user(&org, &format!("before{index}@example.com"), false).await;
+    }
+    let out = world.dir.path().join("backup");
+    let writes = async {
+        for index in 0..20 {
+            world.put_user(&org, &format!("during{index}@example.com"), false).await;
+        }
+    };
+    let ((), taken) = tokio::join!(writes, backup(&world.config, &out));
+    taken.unwrap();
+    assert!(
+        matches!(backup(&world.config, &out).await, Err(BackupError::Taken(_))),
+        "nothing is written over"
+    );
+
+    let config = Config { data_dir: world.dir.path().join("restored"), ..world.config.clone() };
+    restore(&config, &out).await.unwrap();
+    assert!(matches!(restore(&config, &out).await, Err(BackupError::Taken(_))));
+    let restored = Server::start(&config).await.unwrap();
+    let url = |path: &str| format!("http://{}{path}", restored.address());
+    let users: Vec<Value> = reqwest::Client::new()
+        .get(url("/v1/users"))
+        .bearer_auth(&org.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    for index in 0..20 {
+        let email = format!("before{index}@example.com");
+        assert!(users.iter().any(|user| user["email"] == email.as_str()), "{email} is missing");
+    }
+    // The sealed keys open, and the audit is whole.
+    let sign = reqwest::Client::new().post(url("/v1/audit/checkpoints")).bearer_auth(&org.token);
+    assert_eq!(sign.send().await.unwrap().status().as_u16(), 200);
+    let ca = reqwest::Client::new().get(url("/v1/ca")).bearer_auth(&org.token).send().await.unwrap();
+    assert_eq!(ca.text().await.unwrap(), world.get("/v1/ca", &org.token).await.ok(200).text());
+    restored.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_backup_is_not_put_back_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start(None).await;
+    world.bootstrap().await;
+    let out = world.dir.path().join("backup");
+    backup(&world.config, &out).await.unwrap();
+    std::fs::write(out.join("daam.db"), "not a database").unwrap();
+    let config = Config { data_dir: dir.path().join("data"), ..world.config.clone() };
+    assert!(matches!(restore(&config, &out).await, Err(BackupError::Open(_))));
+    assert!(!config.data_dir.join("daam.db").exists() && !config.data_dir.join("keys.key").exists());
+    let postgres = Config { database_url: Some("postgres://x".to_owned()), ..config };
+    let told = backup(&postgres, &out).await.unwrap_err().to_string();
+    assert!(told.contains("pg_dump"), "{told}");
+}
+
+#[tokio::test]
+async fn the_operator_lets_somebody_in_while_the_server_runs() {
+    let world = World::start(None).await;
+    let org = world.bootstrap().await;
+    let link = server::recovery_link(&world.config, &org.slug, "ana@example.com").await.unwrap().unwrap();
+    let cookie = world.submit(path_of(&link), None, "").await.cookie();
+    assert!(world.look("/account", &cookie).await.ok(200).text().contains("ana@example.com"));
+    let none = server::recovery_link(&world.config, &org.slug, "nobody@example.com").await.unwrap();
+    assert_eq!(none, None);
+    // What both wrote is one chain.
+    let signed = world.call(Method::POST, "/v1/audit/checkpoints", &org.token, &serde_json::json!({})).await;
+    signed.ok(200);
+    // A second server is refused as before.
+    assert!(Server::start(&world.config).await.unwrap_err().to_string().contains("could not open the store"));
+}
