@@ -224,7 +224,7 @@ pub struct AskedRelation {
 }
 
 /// A condition on rows. Not SQL: what nobody signed is never run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedRows {
     /// A column of a text, uuid, whole-number or boolean type that nothing masks.
