@@ -1,5 +1,5 @@
 //! The API's description, OpenAPI 3.1: from the route table, which says who may and how much, and from the very types
-//! that requests are read by and answers written from. A route of the API without an entry in [`operations`] fails the
+//! that requests are read by and answers written from. A route of the API without an entry in `operations` fails the
 //! suite, and so does a committed description that is not current.
 
 use crate::guard::Who;

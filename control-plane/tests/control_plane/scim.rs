@@ -347,7 +347,7 @@ async fn the_protocols_own_tester_finds_nothing() {
     }
 }
 
-/// Filters over [`PEOPLE`].
+/// Filters over `people`.
 const FILTERS: [&str; 36] = [
     r#"userName eq "ana@example.org""#,
     r#"userName eq "ANA@EXAMPLE.ORG""#,
