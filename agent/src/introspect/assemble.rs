@@ -77,12 +77,12 @@ impl Work {
             "f" => RelationKind::ForeignTable,
             _ => RelationKind::Table,
         };
-        let public: Vec<String> = get(row, 7, WHAT)?;
+        let (public, rules): (Vec<String>, Vec<String>) = (get(row, 7, WHAT)?, get(row, 12, WHAT)?);
         let name = relation_name(get(row, 1, WHAT)?, get(row, 2, WHAT)?)?;
         let relation = Relation {
             public: public.iter().filter_map(|text| privilege(text)).collect(),
             triggers: get(row, 6, WHAT)?,
-            rules: get(row, 12, WHAT)?,
+            rules: rules.iter().filter_map(|text| privilege(text)).collect(),
             row_security: get(row, 8, WHAT)?,
             size: row_class(get(row, 9, WHAT)?),
             view: ViewOptions {

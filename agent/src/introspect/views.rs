@@ -7,7 +7,9 @@
 use super::IntrospectError;
 use super::assemble::identifier;
 use super::queries::{Facts, get};
-use daam_catalog::{ColumnRef, Function, FunctionName, Relation, RelationKind, RelationName, Volatility};
+use daam_catalog::{
+    ColumnRef, Function, FunctionName, Privilege, Relation, RelationKind, RelationName, Volatility,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 
@@ -32,7 +34,7 @@ struct Traced {
     reads: BTreeSet<ColumnRef>,
     scans: BTreeSet<RelationName>,
     calls: BTreeSet<FunctionName>,
-    rules: bool,
+    rules: BTreeSet<Privilege>,
 }
 
 /// Writes it into the relations.
@@ -69,7 +71,7 @@ pub(super) fn trace(
         let mut traced = graph.trace(view, relations, functions);
         traced.scans.retain(|name| !traced.reads.iter().any(|read| read.relation == *name));
         if let Some(relation) = relations.get_mut(&view) {
-            relation.rules |= traced.rules;
+            relation.rules.extend(traced.rules);
             (relation.reads, relation.scans, relation.calls) = (traced.reads, traced.scans, traced.calls);
         }
     }
@@ -120,7 +122,9 @@ impl Graph {
         while let Some((node, stored)) = open.pop() {
             let stored = match node {
                 Node::Relation(oid) => {
-                    traced.rules |= relations.get(&oid).is_some_and(|one| one.rules);
+                    traced
+                        .rules
+                        .extend(relations.get(&oid).into_iter().flat_map(|one| one.rules.iter().copied()));
                     stored
                         || relations.get(&oid).is_some_and(|one| one.kind == RelationKind::MaterializedView)
                 }

@@ -132,9 +132,9 @@ pub struct Relation {
     pub public: BTreeSet<Privilege>,
     /// Whether user triggers exist on it.
     pub triggers: bool,
-    /// Whether writing to it is rewritten by a rule (`CREATE RULE`), its own or one of what it reads: rules read with
+    /// What of writing to it is rewritten by rules (`CREATE RULE`), its own or those of what it reads: rules read with
     /// their owner's rights, and can answer with rows.
-    pub rules: bool,
+    pub rules: BTreeSet<Privilege>,
     /// Whether PostgreSQL's own row security is switched on for it.
     pub row_security: bool,
     /// The leading plain columns of every index over all rows.
@@ -186,7 +186,7 @@ impl Relation {
             view: ViewOptions::default(),
             public: BTreeSet::new(),
             triggers: false,
-            rules: false,
+            rules: BTreeSet::new(),
             row_security: false,
             indexes: Vec::new(),
             size: RowClass::default(),

@@ -186,7 +186,7 @@ fn relation(name: &RelationName, before: &Relation, after: &Relation, out: &mut 
     facts.differ("owner", &before.owner, &after.owner);
     facts.flag("row security", (before.row_security, after.row_security));
     facts.flag("triggers", (before.triggers, after.triggers));
-    facts.flag("rules", (before.rules, after.rules));
+    facts.replaced("what rules rewrite", &before.rules, &after.rules);
     facts.replaced("what PUBLIC may do", &before.public, &after.public);
     facts.replaced("parents", &sorted(&before.parents), &sorted(&after.parents));
     facts.replaced("primary key", &before.primary_key, &after.primary_key);

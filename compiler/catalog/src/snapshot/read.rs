@@ -143,7 +143,7 @@ fn read_relation(wire: WireRelation) -> Result<Relation, SnapshotError> {
         },
         public: wire.public.into_iter().map(|privilege| privilege.0).collect(),
         triggers: wire.triggers,
-        rules: wire.rules,
+        rules: wire.rules.into_iter().map(|privilege| privilege.0).collect(),
         row_security: wire.row_security,
         indexes: read_all(wire.indexes, |columns| identifiers(columns, &place))?,
         size: wire.size.0,

@@ -79,8 +79,8 @@ pub(crate) struct WireRelation {
     pub(crate) public: Vec<WirePrivilege>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) triggers: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) rules: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rules: Vec<WirePrivilege>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) row_security: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -51,7 +51,7 @@ impl From<&Relation> for WireRelation {
             security_invoker: relation.view.security_invoker,
             public: relation.public.iter().copied().map(WirePrivilege).collect(),
             triggers: relation.triggers,
-            rules: relation.rules,
+            rules: relation.rules.iter().copied().map(WirePrivilege).collect(),
             row_security: relation.row_security,
             indexes: relation.indexes.iter().map(|columns| texts(columns)).collect(),
             size: WireRowClass(relation.size),

@@ -7,7 +7,8 @@ use super::rows::RowCollector;
 use super::{RefusedGrant, RefusedReason, RelationAccess};
 use crate::policy::{Grant, Policy, Verb};
 use daam_catalog::{
-    Catalog, Function, FunctionName, Generated, Identifier, Relation, RelationName, RelationPattern,
+    Catalog, Function, FunctionName, Generated, Identifier, Privilege, Relation, RelationName,
+    RelationPattern,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +107,12 @@ fn add_relation(granted: &mut Granted, rows: &mut RowCollector, grant: &Grant, r
     for verb in &grant.allow {
         // A restriction holds over every policy, even where its own grant gives nothing.
         rows.restrict(relation, *verb, grant);
-        let rewritten = relation.rules && matches!(verb, Verb::Insert | Verb::Update | Verb::Delete);
+        let rewritten = match verb {
+            Verb::Insert => relation.rules.contains(&Privilege::Insert),
+            Verb::Update => relation.rules.contains(&Privilege::Update),
+            Verb::Delete => relation.rules.contains(&Privilege::Delete),
+            Verb::Select | Verb::Truncate => false,
+        };
         if rewritten || !verb.suits(relation.kind) {
             let reason =
                 if rewritten { RefusedReason::Rules(*verb) } else { RefusedReason::VerbUnsuited(*verb) };
