@@ -115,7 +115,8 @@ fn sign_in() -> Vec<Operation> {
         .takes_raw("application/x-www-form-urlencoded")
         .gives_raw(200, Body::None),
         Operation::of("PUT", "/v1/sign-in-policy", "Say whether providers are the only way in")
-            .takes::<SignInPolicy>(),
+            .takes::<SignInPolicy>()
+            .gives::<SignInPolicy>(),
         Operation::of("POST", "/v1/sign-in/device", "Begin a sign-in that is approved in a browser")
             .takes::<NewDeviceSignIn>()
             .makes::<DeviceSignIn>(),
@@ -208,7 +209,7 @@ fn policies() -> Vec<Operation> {
 }
 
 fn evidence() -> Vec<Operation> {
-    let number = || json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+    let number = || json!({ "type": "integer" });
     let text = || json!({ "type": "string" });
     vec![
         Operation::of("GET", "/v1/audit", "Entries of the audit, the latest first")
@@ -223,13 +224,13 @@ fn evidence() -> Vec<Operation> {
             .asks("format", json!({ "enum": ["csv", "jsonl"] }), "Which")
             .asks("q", text(), "Words that are in an entry")
             .asks("action", text(), "How the action begins")
-            .asks("from", json!({ "type": "string", "format": "date" }), "The first day")
-            .asks("to", json!({ "type": "string", "format": "date" }), "The last day")
+            .asks("from", text(), "The first day")
+            .asks("to", text(), "The last day")
             .gives_raw(200, Body::Raw("*/*")),
         Operation::of("GET", "/v1/audit/log", "The whole log as evidence")
             .gives_raw(200, Body::Raw("application/jsonl")),
         Operation::of("GET", "/v1/audit/checkpoints", "Signed checkpoints, the latest first")
-            .asks("before", number(), "Only of fewer entries")
+            .asks("before", json!({ "type": "integer", "minimum": 0 }), "Only of fewer entries")
             .gives_raw(200, JSON),
         Operation::of("POST", "/v1/audit/checkpoints", "Sign what is there").gives_raw(200, JSON),
         Operation::of("GET", "/v1/audit/key", "The key checkpoints are verified with").gives::<AuditKey>(),
