@@ -4,6 +4,7 @@
 mod checks;
 
 use crate::introspect::{FullCatalog, IntrospectError};
+use crate::shown;
 use crate::upkeep::{self, UpkeepError};
 use crate::upstream::UpstreamConfig;
 use daam_catalog::Scope;
@@ -61,7 +62,12 @@ pub fn render(findings: &[Finding]) -> String {
             Severity::Open => "open",
             Severity::Advice => "advice",
         };
-        let _ = writeln!(text, "{word}: {}\n    {}", finding.what, finding.remedy.replace('\n', "\n    "));
+        let _ = writeln!(
+            text,
+            "{word}: {}\n    {}",
+            shown::word(&finding.what),
+            finding.remedy.replace('\n', "\n    ")
+        );
     }
     let count = findings.len();
     let _ = writeln!(text, "\n{count} finding{}", if count == 1 { "" } else { "s" });

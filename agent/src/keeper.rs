@@ -167,12 +167,33 @@ impl Keeper {
             tracing::warn!(version, held = inner.directory.version(), "an older directory was ignored");
             return inner.directory.version();
         }
-        let directory = Directory::new(version, users);
-        let stored = StoredDirectory { version, users: directory.to_wire() };
+        self.put_directory(&mut inner, Directory::new(version, users));
+        version
+    }
+
+    /// Takes a directory in place of the very version held, although it is an older one: the control plane knows which
+    /// one we hold and that it is not of its own counting. What it did not name stays. Answers the version in force.
+    pub fn replace_directory(&self, held: u64, version: u64, users: Vec<DirectoryUser>) -> u64 {
+        let mut inner = self.lock();
+        let present = inner.directory.version();
+        if held != present || version >= present {
+            tracing::warn!(version, held, present, "a directory in place of another one was ignored");
+            return present;
+        }
+        tracing::error!(
+            version,
+            held,
+            "the control plane never had the directory held here; its own is in force"
+        );
+        self.put_directory(&mut inner, Directory::new(version, users));
+        version
+    }
+
+    fn put_directory(&self, inner: &mut Inner, directory: Directory) {
+        let stored = StoredDirectory { version: directory.version(), users: directory.to_wire() };
         self.keep_json(DIRECTORY, &stored);
         inner.directory = Arc::new(directory);
-        self.publish(&mut inner);
-        version
+        self.publish(inner);
     }
 
     /// Takes what introspection found; true if it differs from before.

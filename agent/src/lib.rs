@@ -32,6 +32,7 @@ pub mod scope;
 pub mod secret;
 pub mod session_id;
 pub mod sessions;
+mod shown;
 pub mod state;
 pub mod trust_store;
 pub mod tunnel;

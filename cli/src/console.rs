@@ -19,9 +19,11 @@ pub struct ConsoleArgs {
 
 /// Opens it.
 pub async fn run(args: &ConsoleArgs) -> Result<(), CliError> {
-    let made = Login::load(&Home::find()?)?.control_plane()?.console_link().await?;
-    if args.print || !browser::open(&made.link) {
-        output::line(made.link);
+    let home = Home::find()?;
+    let plane = Login::load(&home)?.control_plane()?;
+    let link = plane.own_address(&plane.console_link().await?.link)?;
+    if args.print || !browser::open(&home, &link)? {
+        output::line(link);
         return Ok(());
     }
     output::progress("the console was opened in your browser");

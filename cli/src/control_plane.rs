@@ -57,6 +57,25 @@ impl ControlPlane {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// An address the control plane says somebody should open. Only one of its own is: whatever else it could be (a file,
+    /// an option of a program, somebody's page) is not what was asked for.
+    pub fn own_address(&self, text: &str) -> Result<Url, CliError> {
+        let own = |url: &Url| {
+            let same_host =
+                url.host_str() == self.base.host_str() || is_loopback(url) && is_loopback(&self.base);
+            same_host
+                && url.scheme() == self.base.scheme()
+                && url.port_or_known_default() == self.base.port_or_known_default()
+                && url.username().is_empty()
+                && url.password().is_none()
+        };
+        Url::parse(text).ok().filter(own).ok_or_else(|| {
+            CliError::usage("the control plane gave an address that is not its own")
+                .detail(text.chars().take(200).collect::<String>())
+                .remedy("sign in at the address its operator names, with `daam login --control-plane`")
+        })
+    }
+
     /// Creates the first organization; the token must be the bootstrap token.
     pub async fn bootstrap(&self, request: &v1::Bootstrap) -> Result<v1::Bootstrapped, CliError> {
         self.exchange(Method::POST, "v1/bootstrap", Some(request)).await
@@ -309,6 +328,33 @@ mod tests {
         let plane = ControlPlane::new("https://example.test/daam", "t").unwrap();
         assert_eq!(plane.base.join("v1/ca").unwrap().as_str(), "https://example.test/daam/v1/ca");
         assert_eq!(percent("a b@c/d"), "a%20b%40c%2Fd");
+    }
+
+    #[test]
+    fn only_an_address_of_the_control_plane_itself_is_opened() {
+        let plane = ControlPlane::new("https://daam.example", "t").unwrap();
+        assert_eq!(
+            plane.own_address("https://daam.example/a?b&c").unwrap().as_str(),
+            "https://daam.example/a?b&c"
+        );
+        for other in [
+            "--gpu-launcher=sh -c x",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "https://evil.example/",
+            "https://daam.example.evil/",
+            "https://daam.example@evil.example/",
+            "https://a@daam.example/",
+            "https://daam.example:8443/",
+            "http://daam.example/",
+            "/sign-in",
+            "",
+        ] {
+            assert!(plane.own_address(other).is_err(), "{other}");
+        }
+        let local = ControlPlane::new("http://127.0.0.1:8080", "t").unwrap();
+        assert!(local.own_address("http://localhost:8080/x").is_ok());
+        assert!(local.own_address("http://localhost:8081/x").is_err());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub async fn run(args: LoginArgs) -> Result<(), CliError> {
     let home = Home::find()?;
     let token = match given(&args)? {
         Some(token) => token,
-        None => by_browser(&args).await?,
+        None => by_browser(&home, &args).await?,
     };
     let plane = ControlPlane::new(&args.control_plane, &token)?;
     let who = plane.whoami().await?;
@@ -112,18 +112,16 @@ fn machine() -> String {
 }
 
 /// The token of a sign-in somebody approves in a browser: this machine's, if it has one.
-async fn by_browser(args: &LoginArgs) -> Result<String, CliError> {
+async fn by_browser(home: &Home, args: &LoginArgs) -> Result<String, CliError> {
     let plane = ControlPlane::new(&args.control_plane, "")?;
     if !args.device_code
-        && let Some(token) = hand_off::sign_in(&plane, &machine()).await?
+        && let Some(token) = hand_off::sign_in(home, &plane, &machine()).await?
     {
         return Ok(token);
     }
     let asked = plane.device_sign_in(&machine()).await?;
-    output::progress(format!(
-        "open {} and compare the code {}",
-        asked.verification_uri_complete, asked.user_code
-    ));
+    let address = plane.own_address(&asked.verification_uri_complete)?;
+    output::progress(format!("open {address} and compare the code {}", asked.user_code));
     let every = Duration::from_secs(asked.interval.clamp(1, 30));
     let give_up = Instant::now() + LONGEST;
     while Instant::now() < give_up {

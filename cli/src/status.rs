@@ -68,7 +68,7 @@ pub async fn run(args: StatusArgs) -> Result<(), CliError> {
         output::progress("no session is open; `daam connect DATABASE` opens one");
     }
     for session in sessions {
-        output::text_out(&text(&session));
+        output::lines(&text(&session));
     }
     Ok(())
 }

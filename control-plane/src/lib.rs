@@ -11,6 +11,7 @@ pub mod backup;
 pub mod guard;
 pub mod hub;
 pub mod link;
+pub mod log;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

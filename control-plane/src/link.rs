@@ -87,12 +87,14 @@ pub(crate) struct Link {
     agent: AgentAuth,
     id: String,
     socket: WebSocket,
+    /// The version of the directory the agent came with.
+    directory: u64,
 }
 
 /// Serves a link to its end.
 pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, socket: WebSocket) {
     let id = uuid::Uuid::now_v7().to_string();
-    let mut link = Link { app, agent, id, socket };
+    let mut link = Link { app, agent, id, socket, directory: 0 };
     let end = match link.hello().await {
         Ok(()) => match link.serve().await {
             Ok(never) => match never {},
@@ -140,6 +142,7 @@ impl Link {
             directory_version,
         };
         self.app.db().agent_connected(&self.agent, &hello, self.app.now()).await?;
+        self.directory = directory_version;
         tracing::info!(agent = self.agent.agent_id(), database = self.agent.database(), "agent connected");
         Ok(())
     }
@@ -151,7 +154,7 @@ impl Link {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
-        let mut pushed = Pushed::default();
+        let mut pushed = Pushed::to_holder_of(self.directory);
         let held = audit::held(&self.app, &self.agent).await?;
         self.say(&held).await?;
         loop {

@@ -4,8 +4,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use daam_api::v1::Bootstrap;
 use daam_control_plane::args::{Admin, Cli, Command, CreateOrganization, Data, Serve, SignInLink};
+use daam_control_plane::log::Lines;
 use daam_control_plane::{Config, Server, Transport, backup, server};
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_writer(|| Lines(io::stderr()))
+        .with_ansi(false)
         .with_env_filter(EnvFilter::try_from_env("DAAM_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
         .init();
     match run(cli.command) {

@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::str::FromStr as _;
 
+mod logout;
 mod outbound;
 
 pub(crate) use outbound::Outbound;
@@ -82,7 +83,7 @@ pub(crate) struct Answer<'a> {
 /// Somebody signed out at the provider.
 #[derive(Debug)]
 pub(crate) struct SignedOut {
-    pub(crate) subject: String,
+    pub(crate) subject: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) jti: String,
     pub(crate) expires_at: i64,
@@ -255,7 +256,12 @@ pub(crate) async fn signed_out(
     token: &str,
     now: i64,
 ) -> Result<SignedOut, OidcError> {
-    let (_, client) = discover(http, party, base).await?;
+    let (metadata, client) = discover(http, party, base).await?;
+    let expires_at = now.saturating_add(LOGOUT_AGE).saturating_add(LOGOUT_AGE);
+    if logout::names_nobody(token) {
+        let logout::Ended { session, jti } = logout::ended(&metadata, party, token, now)?;
+        return Ok(SignedOut { subject: None, session: Some(session), jti, expires_at });
+    }
     let token = Token::from_str(token).map_err(|error| OidcError::Claims(cause(error)))?;
     let types =
         LOGOUT_TYPES.iter().filter_map(|name| JsonWebTokenType::new((*name).to_owned()).normalize().ok());
@@ -275,10 +281,10 @@ pub(crate) async fn signed_out(
     }
     let jti = text(extra, "jti").ok_or(OidcError::Token("it has no `jti`"))?;
     Ok(SignedOut {
-        subject: short(claims.subject().as_str())?,
+        subject: Some(short(claims.subject().as_str())?),
         session: text(extra, "sid"),
         jti: short(&jti)?,
-        expires_at: now.saturating_add(LOGOUT_AGE).saturating_add(LOGOUT_AGE),
+        expires_at,
     })
 }
 

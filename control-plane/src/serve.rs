@@ -6,8 +6,10 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
@@ -21,44 +23,78 @@ const LARGEST_HEAD: usize = 64 * 1024;
 pub(crate) struct Limits {
     /// Connections at once; more wait in the system's queue.
     pub(crate) connections: usize,
+    /// Of these, from one address; more are closed at once. Everything comes from one address where a proxy is in front.
+    pub(crate) share: usize,
     /// For the head of a request, and between requests.
     pub(crate) head: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 4096, head: Duration::from_secs(15) }
+        Self { connections: 4096, share: 4096, head: Duration::from_secs(15) }
     }
 }
 
 /// Serves until told to stop, then until the requests under way are answered.
-pub(crate) async fn serve<L: Listener>(
+pub(crate) async fn serve<L: Listener<Addr = SocketAddr>>(
     mut listener: L,
     router: Router,
     stop: CancellationToken,
     limits: Limits,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));
+    let seats = Seats::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
             let place = Arc::clone(&room).acquire_owned().await.ok()?;
-            Some((place, listener.accept().await.0))
+            Some((place, listener.accept().await))
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let Some((place, io)) = accepted else { break };
+        let Some((place, (io, peer))) = accepted else { break };
         while connections.try_join_next().is_some() {}
+        let Some(seat) = Seat::take(&seats, peer.ip(), limits.share) else { continue };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
             connection(io, router, stop, limits.head).await;
-            drop(place);
+            drop((place, seat));
         });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+type Seats = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One connection of an address, as long as it lasts.
+struct Seat(Seats, IpAddr);
+
+impl Seat {
+    fn take(seats: &Seats, address: IpAddr, most: usize) -> Option<Self> {
+        let mut taken = seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        drop(taken);
+        Some(Self(Arc::clone(seats), address))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = taken.get(&self.1).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            taken.remove(&self.1);
+        } else {
+            taken.insert(self.1, left);
+        }
+    }
 }
 
 async fn connection(
@@ -87,7 +123,6 @@ async fn connection(
 mod tests {
     use super::*;
     use axum::routing::get;
-    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
@@ -114,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_never_ends_ends_the_connection() {
-        let limits = Limits { connections: 8, head: Duration::from_millis(100) };
+        let limits = Limits { connections: 8, share: 8, head: Duration::from_millis(100) };
         let (address, stop, task) = start(limits).await;
         let mut slow = TcpStream::connect(address).await.unwrap();
         assert!(!told(&mut slow, "GET / HTTP/1.1\r\nhost: x\r\nx-slow: ").await.contains("200"));
@@ -128,8 +163,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_address_takes_no_more_than_its_share() {
+        let limits = Limits { connections: 8, share: 2, head: SOON };
+        let (address, _stop, task) = start(limits).await;
+        let silent = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(told(&mut third, "").await, "", "closed at once");
+        drop(silent);
+        let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let again = async {
+            loop {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                if stream.write_all(request.as_bytes()).await.is_err() {
+                    continue;
+                }
+                let mut answer = Vec::new();
+                if stream.read_to_end(&mut answer).await.is_ok() && answer.ends_with(b"ok") {
+                    break;
+                }
+            }
+        };
+        timeout(SOON, again).await.unwrap();
+        task.abort();
+    }
+
+    #[tokio::test]
     async fn more_connections_than_allowed_wait_their_turn() {
-        let limits = Limits { connections: 1, head: SOON };
+        let limits = Limits { connections: 1, share: 1, head: SOON };
         let (address, _stop, task) = start(limits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();

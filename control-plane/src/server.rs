@@ -23,13 +23,15 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// Connections of one address to an HTTPS server without a proxy.
+const SHARE: usize = 512;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the operator's link for somebody lives.
 const RECOVERY_SECONDS: i64 = 3600;
@@ -105,6 +107,16 @@ pub enum StartError {
     /// TLS.
     #[error("could not set up TLS")]
     Tls(#[from] TlsError),
+    /// A key file without its database.
+    #[error(
+        "there is a key file `{key_file}` and no database `{db_file}`: was it moved? allowed are the database back in its place, or a data directory without a key file for a new installation"
+    )]
+    NoDatabase {
+        /// The key file.
+        key_file: PathBuf,
+        /// The database.
+        db_file: PathBuf,
+    },
     /// Listening.
     #[error("could not listen on `{address}`")]
     Listen {
@@ -155,7 +167,9 @@ impl Server {
         let task = match &config.transport {
             Transport::Tls { cert, key } => {
                 let listener = TlsListener::new(listener, address, server_config(cert, key)?);
-                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, Limits::default())))
+                // Whoever connects is who they seem to be here, so that one of them cannot take every place.
+                let limits = Limits { share: SHARE, ..Limits::default() };
+                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, limits)))
             }
             Transport::Loopback | Transport::BehindTlsProxy => {
                 AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, Limits::default())))
@@ -255,14 +269,23 @@ pub async fn recovery_link(config: &Config, org: &str, email: &str) -> Result<Op
 pub(crate) async fn open(config: &Config, serving: bool) -> Result<App, StartError> {
     let failed = |source| StartError::DataDir { path: config.data_dir.clone(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(failed)?;
+    let key_file = config.data_dir.join("keys.key");
+    let db_file = config.data_dir.join("daam.db");
+    let is_here = |file: &Path| file.try_exists().map_err(failed);
+    if config.database_url.is_none() && !is_here(&db_file)? && is_here(&key_file)? {
+        return Err(StartError::NoDatabase { key_file, db_file });
+    }
     let db = match &config.database_url {
         Some(url) => Db::open_postgres(url).await?,
-        None if serving => Db::open_sqlite(&config.data_dir.join("daam.db")).await?,
-        None => Db::open_sqlite_beside(&config.data_dir.join("daam.db")).await?,
+        None if serving => Db::open_sqlite(&db_file).await?,
+        None => Db::open_sqlite_beside(&db_file).await?,
     };
     // A new key file beside a database with sealed keys would only hide that the right one is missing.
     let has_organization = db.has_organization().await?;
-    let vault = Vault::load(&config.data_dir.join("keys.key"), !has_organization)?;
+    let vault = Vault::load(&key_file, !has_organization)?;
+    if let Some((place, sealed)) = db.some_sealed_key().await? {
+        vault.open(&place, &sealed)?;
+    }
     let bootstrap = if has_organization || !serving {
         None
     } else {

@@ -1,25 +1,31 @@
-//! HTTPS without a proxy: handshakes run beside the accept loop, so a slow one holds nobody up.
+//! HTTPS without a proxy: handshakes run beside the accept loop, so a slow one holds nobody up. Whoever opens connections
+//! and says nothing gets no further than a share of the places, and where all are taken the oldest handshake gives way:
+//! an honest one takes a moment.
 
 use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HANDSHAKES: usize = 256;
+const HANDSHAKES: usize = 512;
+/// Of one address.
+const SHARE: usize = 64;
 
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -100,19 +106,29 @@ async fn accept(
     acceptor: TlsAcceptor,
     send: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
 ) {
-    let slots = Arc::new(Semaphore::new(HANDSHAKES));
     let mut handshakes = tokio::task::JoinSet::new();
+    // Oldest first; those that have ended are swept out when there are many.
+    let mut running: VecDeque<(IpAddr, AbortHandle)> = VecDeque::new();
     loop {
         // The listener of axum waits out the errors of accept.
         let (stream, peer) = Listener::accept(&mut listener).await;
         while handshakes.try_join_next().is_some() {}
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        running.retain(|(_, handshake)| !handshake.is_finished());
+        let of_peer = running.iter().filter(|(from, _)| *from == peer.ip()).count();
+        let oldest = match of_peer {
+            SHARE.. => running.iter().position(|(from, _)| *from == peer.ip()),
+            _ if running.len() >= HANDSHAKES => Some(0),
+            _ => None,
+        };
+        if let Some((_, handshake)) = oldest.and_then(|oldest| running.remove(oldest)) {
+            handshake.abort();
+        }
         let (acceptor, send) = (acceptor.clone(), send.clone());
-        handshakes.spawn(async move {
-            let _slot = slot;
+        let handshake = handshakes.spawn(async move {
             if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 drop(send.send((stream, peer)).await);
             }
         });
+        running.push_back((peer.ip(), handshake));
     }
 }

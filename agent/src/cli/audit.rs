@@ -174,6 +174,8 @@ fn verify(args: &VerifyArgs) -> Result<u8, Failure> {
 fn show(args: &ShowArgs) -> Result<u8, Failure> {
     let chosen = args.files.chosen()?;
     let mut kept: VecDeque<String> = VecDeque::new();
+    // A record is shown as it was written: its hash is over these bytes.
+    let print: fn(&str) = if args.json { output::print_exactly } else { output::print };
     for path in &chosen.paths {
         let mut lines = Lines::open(path)?;
         while let Some(line) = lines.next_line()? {
@@ -189,7 +191,7 @@ fn show(args: &ShowArgs) -> Result<u8, Failure> {
             }
             let text = if args.json { line.text + "\n" } else { readable(&record) };
             match args.last {
-                None => output::print(&text),
+                None => print(&text),
                 Some(most) => {
                     kept.push_back(text);
                     if kept.len() > most {
@@ -200,7 +202,7 @@ fn show(args: &ShowArgs) -> Result<u8, Failure> {
         }
     }
     for text in &kept {
-        output::print(text);
+        print(text);
     }
     Ok(0)
 }

@@ -3,6 +3,7 @@
 
 use crate::config::UpstreamSection;
 use crate::introspect::FullCatalog;
+use crate::shown;
 use daam_catalog::RelationName;
 use std::fmt::Write as _;
 
@@ -12,9 +13,9 @@ pub(super) fn scope_block(full: &FullCatalog) -> String {
     let mut unmatchable = String::new();
     for name in full.relation_names() {
         if is_matchable(name) {
-            let _ = writeln!(lines, "  - {}", yaml(&name.to_string()));
+            let _ = writeln!(lines, "  - {}", shown::yaml(&name.to_string()));
         } else {
-            let _ = writeln!(unmatchable, "# no pattern can name {name}");
+            let _ = writeln!(unmatchable, "# no pattern can name {}", shown::word(&name.to_string()));
         }
     }
     if lines.is_empty() {
@@ -32,11 +33,11 @@ pub(super) struct Diff {
 pub(super) fn diff(full: &FullCatalog, upstream: &UpstreamSection) -> Diff {
     let mut text = String::new();
     for name in full.relation_names().filter(|name| is_matchable(name) && !upstream.scope.admits(name)) {
-        let _ = writeln!(text, "+ {name}");
+        let _ = writeln!(text, "+ {}", shown::word(&name.to_string()));
     }
     for (pattern, written) in upstream.scope.patterns().iter().zip(&upstream.patterns) {
         if !full.relation_names().any(|name| pattern.matches(name)) {
-            let _ = writeln!(text, "- {written}");
+            let _ = writeln!(text, "- {}", shown::word(written));
         }
     }
     Diff { text }
@@ -62,14 +63,6 @@ pub(super) fn pretty(value: &serde_json::Value) -> String {
 /// A name with a dot in it is out of reach of every pattern.
 fn is_matchable(name: &RelationName) -> bool {
     !name.schema.as_str().contains('.') && !name.name.as_str().contains('.')
-}
-
-/// A pattern as a YAML value: quoted where it contains more than a plain word may.
-fn yaml(pattern: &str) -> String {
-    let plain = pattern
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'$'));
-    if plain { pattern.to_owned() } else { format!("'{}'", pattern.replace('\'', "''")) }
 }
 
 #[cfg(test)]
@@ -105,6 +98,21 @@ mod tests {
         );
         let indented = format!("  {}\n", block.trim_end().replace('\n', "\n  "));
         assert_eq!(diff(&full, &scope(&indented)).text, "");
+    }
+
+    #[test]
+    fn a_name_cannot_write_a_line_of_the_scope_block() {
+        let full =
+            full(&[("public", "a\n  - '*.*'\n#"), ("public", "b.\n  - '*.*'\n#"), ("public", "\u{1b}[2J")]);
+        let block = scope_block(&full);
+        assert!(!block.lines().any(|line| line.trim_start().starts_with("- '*")), "{block}");
+        assert!(!block.contains('\u{1b}'), "{block}");
+        assert_eq!(block.lines().count(), 4, "{block}");
+        let indented = format!("  {}\n", block.trim_end().replace('\n', "\n  "));
+        let pasted = scope(&indented);
+        assert!(!pasted.scope.admits(&RelationName::stored("public", "other").unwrap()));
+        assert_eq!(diff(&full, &pasted).text, "");
+        assert_eq!(diff(&full, &scope("  scope: []\n")).text.lines().count(), 2);
     }
 
     #[test]

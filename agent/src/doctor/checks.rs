@@ -2,6 +2,7 @@
 
 use super::{Finding, Severity};
 use crate::introspect::STEERABLE_TRIGGERS;
+use crate::shown;
 use daam_catalog::{Catalog, Function, RelationName, Scope, ServerVersion};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
@@ -39,7 +40,7 @@ pub(super) fn public_relations(catalog: &Catalog) -> Vec<Finding> {
         Finding {
             severity: Severity::Open,
             what: format!("PUBLIC has {} on {}", rights.join(", "), relation.name),
-            remedy: format!("REVOKE ALL ON {} FROM PUBLIC;", relation.name.quoted()),
+            remedy: format!("REVOKE ALL ON {} FROM PUBLIC;", shown::sql(&relation.name.quoted())),
         }
     })
     .collect()
@@ -71,8 +72,8 @@ pub(super) fn definer_functions(catalog: &Catalog) -> Vec<Finding> {
 pub(super) async fn triggers(client: &Client, scope: &Scope) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let mut functions: BTreeMap<(String, String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for row in client.query(STEERABLE_TRIGGERS, &[]).await? {
-        let (function, schema, definer): (String, String, bool) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (function, schema) = (shown::sql(row.try_get(0)?), shown::sql(row.try_get(1)?));
+        let definer: bool = row.try_get(2)?;
         let owner: String = row.try_get(3)?;
         let (relation_schema, name): (Option<String>, String) = (row.try_get(4)?, row.try_get(5)?);
         let fired_by = match relation_schema {
@@ -103,7 +104,7 @@ pub(super) async fn triggers(client: &Client, scope: &Scope) -> Result<Vec<Findi
 
 fn written(function: &Function) -> String {
     let name = &function.name;
-    format!("{}.{}({})", name.schema.quoted(), name.name.quoted(), name.arguments.join(", "))
+    shown::sql(&format!("{}.{}({})", name.schema.quoted(), name.name.quoted(), name.arguments.join(", ")))
 }
 
 const ROLE: &str = "\
@@ -138,7 +139,7 @@ FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'infor
 pub(super) async fn own_role(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let mut findings = Vec::new();
     let row = client.query_one(ROLE, &[]).await?;
-    let (role, database): (String, String) = (row.try_get(0)?, row.try_get(3)?);
+    let (role, database) = (shown::sql(row.try_get(0)?), shown::sql(row.try_get(3)?));
     let superuser: bool = row.try_get(1)?;
     if superuser {
         findings.push(Finding {
@@ -163,7 +164,9 @@ pub(super) async fn own_role(client: &Client) -> Result<Vec<Finding>, tokio_post
         }
     }
     for row in client.query(OWNERS, &[]).await? {
-        let (owner, relations): (String, Vec<String>) = (row.try_get(0)?, row.try_get(2)?);
+        let owner = shown::sql(row.try_get(0)?);
+        let relations: Vec<String> = row.try_get(2)?;
+        let relations: Vec<String> = relations.iter().map(|name| shown::sql(name)).collect();
         // Membership of a superuser would give the agent everything; the right to pass rights on is enough.
         let remedy = if row.try_get(1)? {
             let each =
@@ -187,7 +190,7 @@ pub(super) async fn own_role(client: &Client) -> Result<Vec<Finding>, tokio_post
 async fn schemas(client: &Client, role: &str) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let mut findings = Vec::new();
     for row in client.query(SCHEMAS, &[]).await? {
-        let schema: String = row.try_get(0)?;
+        let schema = shown::sql(row.try_get(0)?);
         if row.try_get(1)? {
             findings.push(Finding {
                 severity: Severity::Open,

@@ -178,6 +178,24 @@ fn nobody_gets_in_without_bundle_directory_entry_or_policy() {
 }
 
 #[test]
+fn a_directory_from_out_of_reach_is_replaced_by_the_control_plane_that_says_which_one_it_replaces() {
+    let dir = tempfile::tempdir().unwrap();
+    let author = Author::new();
+    let (poisoned, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(poisoned.set_directory(u64::MAX, vec![jane(false)]), u64::MAX);
+    assert_eq!(poisoned.set_directory(7, vec![jane(true)]), u64::MAX, "an older one alone is still ignored");
+    assert_eq!(poisoned.replace_directory(8, 7, vec![jane(true)]), u64::MAX, "another one was meant");
+    assert_eq!(poisoned.replace_directory(u64::MAX, 7, vec![jane(true)]), 7);
+    assert_eq!(poisoned.replace_directory(u64::MAX, 5, vec![jane(false)]), 7, "said once, it is used up");
+    assert_eq!(poisoned.replace_directory(7, 9, vec![jane(false)]), 7);
+    drop(poisoned);
+    let (again, _sent) = keeper(dir.path(), &author, Scope::Absent);
+    assert_eq!(again.current().directory.version(), 7);
+    assert!(again.current().directory.user("u1").unwrap().disabled);
+    assert_eq!(again.set_directory(8, vec![jane(false)]), 8, "and it counts on from there");
+}
+
+#[test]
 fn the_directory_and_revocations_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let author = Author::new();

@@ -4,6 +4,7 @@
 
 use crate::control_plane::{ControlPlane, percent};
 use crate::error::{CliError, Doing as _};
+use crate::home::Home;
 use crate::{browser, output};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,21 +21,27 @@ const VISIT: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 4096;
 
 /// `None` if this machine has no browser to ask.
-pub(super) async fn sign_in(plane: &ControlPlane, machine: &str) -> Result<Option<String>, CliError> {
+pub(super) async fn sign_in(
+    home: &Home,
+    plane: &ControlPlane,
+    machine: &str,
+) -> Result<Option<String>, CliError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.doing("wait for the browser")?;
     let port = listener.local_addr().doing("wait for the browser")?.port();
     let (verifier, state) = (random()?, random()?);
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-    let url = format!(
+    let url = plane.own_address(&format!(
         "{}/program?port={port}&challenge={challenge}&state={state}&device={}",
         plane.url(),
         percent(machine)
-    );
-    if !browser::open(&url) {
+    ))?;
+    if !browser::open(home, &url)? {
         return Ok(None);
     }
     output::progress(format!("go on in your browser; if none opened: {url}"));
-    let code = timeout(PATIENCE, code(&listener, &state)).await.map_err(|_| {
+    let code = timeout(PATIENCE, code(&listener, &state)).await;
+    browser::forget(home);
+    let code = code.map_err(|_| {
         CliError::usage("nobody approved the sign-in in time").remedy("run `daam login` again")
     })?;
     let fetched = plane.fetch_sign_in(&code?, Some(&verifier)).await?;

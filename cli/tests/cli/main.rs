@@ -4,6 +4,8 @@ mod command;
 mod endpoint;
 mod help;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod lsp;
 #[cfg(test)]
 mod pipeline;

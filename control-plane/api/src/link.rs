@@ -123,6 +123,16 @@ pub enum ToAgent {
         /// Everyone who may connect.
         users: Vec<DirectoryUser>,
     },
+    /// The whole directory, in place of one the agent said it holds (`hello`) and that is out of this control plane's
+    /// reach: nothing this control plane counted to. Its version is lower, and counts from here on.
+    DirectoryReplaced {
+        /// The version the agent holds.
+        held: u64,
+        /// Ours.
+        version: u64,
+        /// Everyone who may connect.
+        users: Vec<DirectoryUser>,
+    },
     /// All access that was asked for and approved, replacing the last list: what is not in it any more ends at once, so a
     /// message that was lost takes nothing with it. It may begin before its time comes; the agent keeps the times itself.
     /// Every entry is judged against the signed bundle, the directory and the scope, and again whenever one of them

@@ -27,6 +27,9 @@ pub const AUTHORITY_SECONDS: i64 = 3_652 * 86_400;
 /// Largest signing request read.
 pub const MAX_CSR_BYTES: usize = 16 * 1024;
 
+/// An uncompressed point of P-256.
+const POINT_BYTES: usize = 65;
+
 /// Signs certificates for one organization.
 pub struct CertificateAuthority {
     org: String,
@@ -237,7 +240,13 @@ fn public_key_of(csr_pem: &str) -> Result<rcgen::PublicKey, AuthorityError> {
     }
     let request = CertificateSigningRequestParams::from_pem(csr_pem)
         .map_err(|_| AuthorityError::Request("it is not a readable, self-signed PKCS#10 request"))?;
-    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+    // What the request says about the algorithm is of its signature; the key itself is an uncompressed point of the curve,
+    // and the signature that was verified with it says that it is one.
+    let key = request.public_key.der_bytes();
+    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256
+        || key.len() != POINT_BYTES
+        || key.first() != Some(&0x04)
+    {
         return Err(AuthorityError::Request("its key is not ECDSA P-256"));
     }
     Ok(request.public_key)
@@ -333,6 +342,23 @@ pub(crate) mod tests {
                 Err(AuthorityError::Validity { .. })
             ));
         }
+    }
+
+    /// A key on P-384, and a signature with SHA-256.
+    const P384: &str = "-----BEGIN CERTIFICATE REQUEST-----\n\
+MIH4MH8CAQAwADB2MBAGByqGSM49AgEGBSuBBAAiA2IABFW6tTtkjETJqspxIT8o\n\
+U10JfudlxCqPw+pdvVt/VFDGeN32U96YsHP1cQzd8xAN65b8YrnJ2KChrF5kwYa+\n\
+cbaSdUNPmwF7JiECAJAvYNuPCtsaNAP5FL1F4izGpnD8hKAAMAoGCCqGSM49BAMC\n\
+A2kAMGYCMQDLfUvVFjJ1QOiqWm/KXJQWBCg12UK1p0KeA2vwQRJSoP45Z1IoU4se\n\
+qOBLtsMCyPACMQD9I/i2M3FYE4T1z8pE2vWYWcNJ2Jbp19rmUdXMns0m7A3rCHI/\n\
+xvgNgYW4WXISsvY=\n\
+-----END CERTIFICATE REQUEST-----";
+
+    #[test]
+    fn a_key_on_another_curve_is_refused_whatever_it_is_signed_with() {
+        let authority = CertificateAuthority::generate("acme", NOW).unwrap();
+        let refused = authority.issue(P384, &user("acme"), NOW, NOW + 60);
+        assert!(matches!(refused, Err(AuthorityError::Request(_))), "{refused:?}");
     }
 
     #[test]

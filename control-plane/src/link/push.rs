@@ -30,12 +30,18 @@ pub(crate) struct Pushed {
     bundle: Option<String>,
     freshness: Option<(String, i64)>,
     directory: Option<u64>,
+    held: u64,
     revoked: BTreeSet<String>,
     access: Option<u64>,
     relays: Option<(Vec<String>, i64)>,
 }
 
 impl Pushed {
+    /// For an agent that came with this version of the directory.
+    pub(crate) fn to_holder_of(directory: u64) -> Self {
+        Self { held: directory, ..Self::default() }
+    }
+
     /// What changed since the last call: who may no longer enter first, then who may, then what they may do.
     pub(crate) async fn news(&mut self, app: &App, agent: &AgentAuth) -> Result<Vec<ToAgent>, End> {
         let mut news = Vec::new();
@@ -64,6 +70,17 @@ impl Pushed {
         }
         let (version, users) = app.db().directory(agent.scope()).await?;
         self.directory = Some(version);
+        let held = std::mem::replace(&mut self.held, version);
+        if held > version {
+            // Our versions have caught up wherever they may: this one is none of ours.
+            tracing::error!(
+                agent = agent.agent_id(),
+                held,
+                version,
+                "an agent held a directory this control plane never had"
+            );
+            return Ok(Some(ToAgent::DirectoryReplaced { held, version, users }));
+        }
         Ok(Some(ToAgent::DirectoryUpdate { version, users }))
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct After {
     /// The last record that is known.
     #[serde(default)]
     after: u64,
+    /// The chain it is of; none for every chain from its beginning.
+    #[serde(default)]
+    chain: String,
 }
 
 /// What an agent recorded, oldest first, in pages.
@@ -55,12 +58,12 @@ pub(crate) async fn audit(
     Path(id): Path<String>,
     query: Result<Query<After>, QueryRejection>,
 ) -> Result<Json<Vec<AgentAuditRecord>>, Refusal> {
-    let after = query.map(|Query(After { after })| after).ok().filter(|after| i64::try_from(*after).is_ok());
-    let after = after.ok_or_else(|| {
+    let known = query.map(|Query(known)| known).ok().filter(|known| i64::try_from(known.after).is_ok());
+    let After { after, chain } = known.ok_or_else(|| {
         Refusal::new(StatusCode::BAD_REQUEST, "request.malformed", "the query is not understood")
-            .allowed("`after=NUMBER`, the last record you have")
+            .allowed("`chain=NAME` and `after=NUMBER` of the last record you have")
     })?;
-    Ok(Json(app.db().agent_audit(user.scope(), &id, after, MOST_RECORDS).await?))
+    Ok(Json(app.db().agent_audit(user.scope(), &id, (&chain, after), MOST_RECORDS).await?))
 }
 
 pub(crate) async fn link(

@@ -133,7 +133,7 @@ pub(crate) async fn logout(
         tracing::warn!(provider = id, error = %chain(&error), "a logout token was refused");
         refused()
     })?;
-    let who = (said.subject.as_str(), said.session.as_deref());
+    let who = (said.subject.as_deref(), said.session.as_deref());
     if !app.db().signed_out(&at, who, (&said.jti, said.expires_at), app.now()).await? {
         return Err(refused());
     }

@@ -22,6 +22,8 @@ const INTERVAL: u64 = 2;
 /// Without vowels, so that no code is a word, and without what looks alike.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const ATTEMPTS: usize = 5;
+/// Sign-ins nobody answered yet, over all.
+const MOST_OPEN: i64 = 40_000;
 
 pub(crate) async fn device(
     State(app): State<Arc<App>>,
@@ -39,7 +41,7 @@ pub(crate) async fn device(
             fetch_sha256: &sha256,
             expires_at,
         };
-        if app.db().ask_sign_in(&new, app.now()).await? {
+        if app.db().ask_sign_in(&new, MOST_OPEN, app.now()).await? {
             let made = DeviceSignIn {
                 device_code: secret.reveal(),
                 verification_uri: app.base().url("/device"),
@@ -51,12 +53,8 @@ pub(crate) async fn device(
             return Ok((StatusCode::CREATED, Json(made)));
         }
     }
-    Err(Refusal::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "sign-in.busy",
-        "too many sign-ins are waiting for an answer",
-    )
-    .allowed("the same later, or a sign-in with a token"))
+    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "sign-in.busy", "no code is free now")
+        .allowed("the same later, or a sign-in with a token"))
 }
 
 pub(crate) async fn fetch(

@@ -58,7 +58,7 @@ pub(crate) async fn version(
     Extension(caller): Extension<Caller>,
     Path(version): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let version: u64 = version.parse().unwrap_or(0);
+    let version = version.parse().ok().filter(|version| i64::try_from(*version).is_ok()).unwrap_or(0_u64);
     let content = app.db().trust_at(caller.scope(), version).await?.ok_or_else(|| {
         Refusal::missing("trust.missing", format!("there is no version {version} of the trust file"))
             .allowed("versions that were stored with `PUT /v1/trust`")

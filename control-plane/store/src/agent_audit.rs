@@ -13,6 +13,7 @@ use daam_api::v1::AgentAuditRecord;
 statements! {
     LATEST = "SELECT chain, last_seq, head FROM agent_audit_chains WHERE org_id = $1 AND agent_id = $2 \
               ORDER BY place DESC LIMIT 1";
+    OF_CHAIN = "SELECT last_seq, head FROM agent_audit_chains WHERE org_id = $1 AND agent_id = $2 AND chain = $3";
     LOCK = "UPDATE agent_audit_chains SET last_seq = last_seq WHERE org_id = $1 AND agent_id = $2 AND chain = $3 \
             RETURNING last_seq, head";
     BEGIN = "INSERT INTO agent_audit_chains (org_id, agent_id, chain, place, last_seq, head, started_at) \
@@ -23,8 +24,9 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     LIST = "SELECT r.chain, r.seq, r.line, r.statement, r.reason, r.after_gap FROM agent_audit r \
             JOIN agent_audit_chains c ON c.agent_id = r.agent_id AND c.chain = r.chain \
-            WHERE r.org_id = $1 AND r.agent_id = $2 AND r.seq > $3 AND c.place = \
-            (SELECT MAX(place) FROM agent_audit_chains l WHERE l.agent_id = $2) ORDER BY r.seq LIMIT $4";
+            WHERE r.org_id = $1 AND r.agent_id = $2 AND (CASE WHEN $5 = '' THEN r.seq > $3 ELSE c.place > \
+            (SELECT l.place FROM agent_audit_chains l WHERE l.agent_id = $2 AND l.chain = $5) OR (r.chain = $5 AND r.seq > $3) END) \
+            ORDER BY c.place, r.seq LIMIT $4";
 }
 
 /// A record whose hash was checked.
@@ -92,6 +94,10 @@ impl Db {
         records: &[NewRecord],
         now: i64,
     ) -> Result<Continued, StoreError> {
+        if records.is_empty() {
+            // A name alone begins nothing.
+            return self.held_of(agent, chain).await.map(Continued::Held);
+        }
         let mut tx = self.write_tx().await?;
         let mut held = locked(&mut tx, agent, chain, now).await?;
         let (org, id) = (&agent.scope().org_id, agent.agent_id());
@@ -121,18 +127,27 @@ impl Db {
         Ok(Continued::Held(held))
     }
 
-    /// Records of an agent's latest chain after a place, oldest first.
+    async fn held_of(&self, agent: &AgentAuth, chain: &str) -> Result<HeldChain, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let row =
+            run!(&mut tx, optional: (i64, String), OF_CHAIN, &agent.scope().org_id, agent.agent_id(), chain)?;
+        let Some((last, hash)) = row else { return Ok(HeldChain::default()) };
+        Ok(HeldChain { chain: chain.to_owned(), through: read_number(last, "audit place")?, hash })
+    }
+
+    /// Records of an agent after a place of a chain, and of the chains that began after it; of every chain if none is
+    /// named. Oldest chain first: one that begins later puts none out of sight.
     pub async fn agent_audit(
         &self,
         scope: &TenantScope,
         agent_id: &str,
-        after: u64,
+        (chain, after): (&str, u64),
         most: u32,
     ) -> Result<Vec<AgentAuditRecord>, StoreError> {
         let after = stored_number(after, "audit place")?;
         let mut tx = self.read_tx().await?;
         let rows = run!(&mut tx, all: (String, i64, String, Option<String>, Option<String>, bool), LIST,
-            &scope.org_id, agent_id, after, i64::from(most))?;
+            &scope.org_id, agent_id, after, i64::from(most), chain)?;
         rows.into_iter()
             .map(|(chain, seq, line, statement, reason, after_gap)| {
                 let seq = read_number(seq, "audit place")?;

@@ -12,6 +12,7 @@ statements! {
                  bundle_refused = NULL, directory_version = $8 WHERE org_id = $1 AND id = $2";
     CATCH_UP = "UPDATE organizations SET directory_version = $3 \
                 WHERE id = $1 AND directory_version < $2 AND directory_version + 1000000 > $2";
+    OURS = "SELECT directory_version FROM organizations WHERE id = $1";
     SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3 AND removed_at IS NULL";
     DISCONNECTED = "UPDATE agents SET link_id = NULL WHERE org_id = $1 AND id = $2 AND link_id = $3";
     ALL_DISCONNECTED = "UPDATE agents SET link_id = NULL";
@@ -53,9 +54,15 @@ pub struct OnlineAgent {
     pub addresses: Vec<String>,
 }
 
+/// As it is, or the most there can be.
+fn stored_or_most(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 impl Db {
     /// The agent is connected by this link; an older link of the same agent no longer counts. If it enforces a later
     /// directory than ours (we were restored from a backup), ours becomes the later one: it would ignore an older one.
+    /// Unless it is out of reach: then somebody else told it so, and the audit says that it is to be replaced.
     pub async fn agent_connected(
         &self,
         agent: &AgentAuth,
@@ -64,8 +71,9 @@ impl Db {
     ) -> Result<(), StoreError> {
         let scope = agent.scope();
         let addresses = write_json(&hello.addresses, "address list")?;
-        let serial = stored_number(hello.bundle_serial, "bundle serial")?;
-        let directory = stored_number(hello.directory_version, "directory version")?;
+        // Whatever it says it holds, an agent that is told the present state can be brought back to it.
+        let serial = stored_or_most(hello.bundle_serial);
+        let directory = stored_or_most(hello.directory_version);
         let mut tx = self.write_tx().await?;
         run!(&mut tx, execute CONNECTED, &scope.org_id, agent.agent_id(), hello.link_id, now, &addresses,
             hello.agent_version, serial, directory)?;
@@ -73,6 +81,13 @@ impl Db {
             Happened { action: "agent.connect", target: agent.agent_id(), detail: hello.agent_version };
         append(&mut tx, scope, what, now).await?;
         run!(&mut tx, execute CATCH_UP, &scope.org_id, directory, directory.saturating_add(1))?;
+        let ours = run!(&mut tx, optional: (i64,), OURS, &scope.org_id)?;
+        if ours.is_some_and(|(ours,)| ours < directory) {
+            let detail = format!("it held version {directory}, which this control plane never had");
+            let what =
+                Happened { action: "agent.directory_replaced", target: agent.agent_id(), detail: &detail };
+            append(&mut tx, scope, what, now).await?;
+        }
         tx.commit().await
     }
 
@@ -128,7 +143,7 @@ impl Db {
 
     /// The agent enforces this directory version.
     pub async fn directory_enforced(&self, agent: &AgentAuth, version: u64) -> Result<(), StoreError> {
-        let version = stored_number(version, "directory version")?;
+        let version = stored_or_most(version);
         let mut tx = self.write_tx().await?;
         run!(&mut tx, execute DIRECTORY, &agent.scope().org_id, agent.agent_id(), version)?;
         tx.commit().await

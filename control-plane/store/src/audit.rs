@@ -90,15 +90,21 @@ impl Db {
     }
 }
 
+/// Longer than anything an entry is searched by; SQLite takes no pattern without end.
+const LONGEST_TEXT: usize = 4096;
+
 /// A text that stands for itself in LIKE.
 fn literal(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').fold(String::with_capacity(text.len()), |mut out, c| {
-        if matches!(c, '!' | '%' | '_') {
-            out.push('!');
-        }
-        out.push(c);
-        out
-    })
+    text.chars().filter(|c| *c != '\0').take(LONGEST_TEXT).fold(
+        String::with_capacity(text.len()),
+        |mut out, c| {
+            if matches!(c, '!' | '%' | '_') {
+                out.push('!');
+            }
+            out.push(c);
+            out
+        },
+    )
 }
 
 /// As stored: the beginning is an empty text.

@@ -3,9 +3,11 @@
 
 use crate::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, postgres::PgPoolOptions};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use sqlx::{
+    Connection as _, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, postgres::PgPoolOptions,
+};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,7 +156,8 @@ impl Db {
     /// One consistent view of the data.
     pub(crate) async fn read_tx(&self) -> Result<Tx, StoreError> {
         match &self.0 {
-            Engine::Sqlite(pool, _) => pool.begin().await.map(Tx::Sqlite),
+            // Named, so that it fails where there is a transaction already, rather than nest and see what that one saw.
+            Engine::Sqlite(pool, _) => pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite),
             Engine::Pg(pool) => {
                 pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Pg)
             }
@@ -191,19 +194,38 @@ async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT);
     let connections = if create { SQLITE_CONNECTIONS } else { 1 };
-    let pool = SqlitePoolOptions::new().max_connections(connections);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .after_release(|connection, _| Box::pin(is_clean(connection)));
     pool.connect_with(options).await.map_err(StoreError::Open)
 }
 
-/// Creates the file readable by nobody else; SQLite gives its companions the same mode.
+/// Whether a connection may be used again. SQLite ends a transaction by itself where it must (a full disk, for one), and
+/// sqlx goes on counting it: what it then begins is a savepoint, and the first reader's view would stay for ever, with
+/// every token that ended since.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The undoing of a dropped transaction is still on its way; this comes after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// Creates the file readable by nobody else; SQLite gives its companions the same mode. Refused: one that others can read.
 fn only_ours(path: &Path) -> Result<(), StoreError> {
     let created = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    created.map(drop).map_err(|source| StoreError::Lock { path: path.to_owned(), source })
+    let mode = created.and_then(|file| file.metadata()).map(|found| found.permissions().mode());
+    let mode = mode.map_err(|source| StoreError::Lock { path: path.to_owned(), source })?;
+    if mode & 0o077 != 0 {
+        return Err(StoreError::Exposed(path.to_owned()));
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::Lock { path: path.to_owned(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed)?;
+    // Whoever can open it can hold its lock.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path.with_extension("db"))),

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Another version's server has the embedded file.
     #[error("the running control plane is of another version; use the program it runs from, or stop it")]
     OtherVersion,
+    /// The embedded file is readable by others.
+    #[error("the database `{0}` can be read by others; allowed is mode 0600")]
+    Exposed(PathBuf),
     /// The embedded file or its lock could not be opened.
     #[error("could not open or lock `{path}`")]
     Lock {

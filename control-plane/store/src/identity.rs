@@ -7,7 +7,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, write_json};
 use crate::web_sessions::{self, At, Method, NewSession};
-use crate::{Role, Secret, StoreError, TenantScope, UserAuth, users};
+use crate::{Role, Secret, StoreError, TenantScope, UserAuth, lineage, users};
 use daam_api::v1::ProviderRules;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -17,8 +17,6 @@ statements! {
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     LIST = "SELECT id, name, issuer, client_id, sealed_secret, rules FROM identity_providers WHERE org_id = $1 ORDER BY name, id";
     FORGET_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2";
-    FORGET_CERTIFICATES = "UPDATE certificates SET revoked_at = $3 WHERE org_id = $1 AND revoked_at IS NULL AND token_id IN \
-                           (SELECT id FROM api_tokens WHERE org_id = $1 AND provider_id = $2)";
     FORGET_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2";
     REMOVE = "DELETE FROM identity_providers WHERE org_id = $1 AND id = $2";
     OF_ORG = "SELECT p.id, p.name FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE o.slug = $1 ORDER BY p.name, p.id";
@@ -37,17 +35,16 @@ statements! {
             ON CONFLICT (provider_id, user_id) DO NOTHING";
     MEMBER = "SELECT email FROM users WHERE org_id = $1 AND id = $2 AND NOT disabled";
     TAKEN = "SELECT id FROM users WHERE org_id = $1 AND email = $2";
-    INVITED = "DELETE FROM sign_in_links WHERE org_id = $1 AND sha256 = $2 AND purpose = 'invite' AND expires_at > $3 RETURNING user_id";
+    INVITED = "DELETE FROM sign_in_links WHERE org_id = $1 AND sha256 = $2 AND purpose = 'invite' AND expires_at > $3 \
+               AND (made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = made_by AND m.role = 'admin' AND NOT m.disabled)) \
+               RETURNING user_id";
     GROUPS = "SELECT group_names FROM users WHERE org_id = $1 AND id = $2";
     SET_GROUPS = "UPDATE users SET group_names = $3 WHERE org_id = $1 AND id = $2";
     SEEN = "INSERT INTO logout_tokens (provider_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (provider_id, jti) DO NOTHING";
     OLD_SEEN = "DELETE FROM logout_tokens WHERE expires_at <= $1";
-    END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
+    END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2 AND (CAST($3 AS TEXT) IS NULL OR subject = $3) \
                     AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
-    REVOKE = "UPDATE certificates SET revoked_at = $5 WHERE org_id = $1 AND revoked_at IS NULL AND token_id IN \
-              (SELECT id FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
-              AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4))";
-    END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND subject = $3 \
+    END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND (CAST($3 AS TEXT) IS NULL OR subject = $3) \
                   AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
 }
 
@@ -167,8 +164,8 @@ impl Db {
         let mut tx = self.write_tx().await?;
         append(&mut tx, scope, Happened { action: "provider.remove", target: id, detail: "" }, now).await?;
         run!(&mut tx, execute FORGET_SESSIONS, &scope.org_id, id)?;
-        run!(&mut tx, execute FORGET_CERTIFICATES, &scope.org_id, id, now)?;
         run!(&mut tx, execute FORGET_TOKENS, &scope.org_id, id)?;
+        lineage::revoke(&mut tx, scope, now).await?;
         if run!(&mut tx, execute REMOVE, &scope.org_id, id)? == 0 {
             return Ok(false);
         }
@@ -291,26 +288,28 @@ impl Db {
         Ok(SignInOutcome::Done(secret))
     }
 
-    /// The provider says that somebody signed out: their sessions here end, and what programs signed in by these.
+    /// The provider says that somebody signed out: their sessions here end, and what was made with these.
+    /// It names them, a session of theirs, or both.
     /// `false` if it said so before.
     pub async fn signed_out(
         &self,
         at: &SignInProvider,
-        (subject, session): (&str, Option<&str>),
+        (subject, session): (Option<&str>, Option<&str>),
         (jti, expires_at): (&str, i64),
         now: i64,
     ) -> Result<bool, StoreError> {
         let (org, id) = (&at.scope.org_id, &at.provider.id);
+        // Whoever names neither would end everything of the provider.
+        let Some(target) = subject.or(session) else { return Ok(false) };
         let mut tx = self.write_tx().await?;
         run!(&mut tx, execute OLD_SEEN, now)?;
-        append(&mut tx, &at.scope, Happened { action: "provider.logout", target: subject, detail: jti }, now)
-            .await?;
+        append(&mut tx, &at.scope, Happened { action: "provider.logout", target, detail: jti }, now).await?;
         if run!(&mut tx, execute SEEN, id, jti, expires_at)? == 0 {
             return Ok(false);
         }
-        run!(&mut tx, execute REVOKE, org, id, subject, session, now)?;
         run!(&mut tx, execute END_TOKENS, org, id, subject, session)?;
         run!(&mut tx, execute END_SESSIONS, org, id, subject, session)?;
+        lineage::revoke(&mut tx, &at.scope, now).await?;
         tx.commit().await?;
         Ok(true)
     }

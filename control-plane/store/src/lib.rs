@@ -16,6 +16,7 @@ mod enrolment;
 mod error;
 mod evidence;
 mod identity;
+mod lineage;
 mod members;
 mod observations;
 mod organizations;
@@ -74,6 +75,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         enrolment::ALL,
         evidence::ALL,
         identity::ALL,
+        lineage::ALL,
         members::ALL,
         observations::ALL,
         organizations::ALL,

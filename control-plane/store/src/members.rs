@@ -8,7 +8,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::secret::digest;
 use crate::web_sessions::{self, Method, NewSession};
-use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, users};
+use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, users};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -16,8 +16,8 @@ statements! {
     MEMBER = "SELECT id, person_id, disabled FROM users WHERE org_id = $1 AND email = $2";
     MEMBER_ANYWHERE = "SELECT u.id, o.id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
                        WHERE o.slug = $1 AND u.email = $2 AND NOT u.disabled";
-    LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at, made_by) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     REPLACE = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2 AND purpose = $3";
     EXPIRED = "DELETE FROM sign_in_links WHERE expires_at <= $1";
     LIST = "SELECT l.id, u.email, u.role, l.created_by, l.expires_at FROM sign_in_links l \
@@ -25,8 +25,12 @@ statements! {
             ORDER BY u.email, l.id";
     WITHDRAW = "DELETE FROM sign_in_links WHERE org_id = $1 AND id = $2 AND purpose = 'invite' RETURNING user_id";
     SHOW = "SELECT o.name, o.slug, u.email, l.purpose, o.force_sso FROM sign_in_links l JOIN users u ON u.id = l.user_id \
-            JOIN organizations o ON o.id = l.org_id WHERE l.sha256 = $1 AND l.expires_at > $2 AND NOT u.disabled";
-    TAKE = "DELETE FROM sign_in_links WHERE sha256 = $1 AND expires_at > $2 RETURNING org_id, user_id, purpose, token_id";
+            JOIN organizations o ON o.id = l.org_id WHERE l.sha256 = $1 AND l.expires_at > $2 AND NOT u.disabled \
+            AND (l.made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = l.made_by AND m.role = 'admin' AND NOT m.disabled))";
+    OF_ORG = "SELECT org_id FROM sign_in_links WHERE sha256 = $1";
+    TAKE = "DELETE FROM sign_in_links WHERE sha256 = $1 AND expires_at > $2 \
+            AND (made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = made_by AND m.role = 'admin' AND NOT m.disabled)) \
+            RETURNING org_id, user_id, purpose, token_id";
     WHOSE = "SELECT u.email, u.person_id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
              WHERE u.org_id = $1 AND u.id = $2 AND NOT u.disabled";
     PERSON = "INSERT INTO people (id, created_at) VALUES ($1, $2)";
@@ -119,7 +123,8 @@ impl Db {
             }
         };
         run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "invite")?;
-        let (id, secret) = link(&mut tx, scope, (&user_id, "invite", None), (now, new.expires_at)).await?;
+        let (id, secret) =
+            link(&mut tx, scope, (&user_id, "invite", Made::By(by.user_id())), (now, new.expires_at)).await?;
         append(&mut tx, scope, Happened { action: "invite.create", target: new.email, detail: &id }, now)
             .await?;
         tx.commit().await?;
@@ -160,7 +165,7 @@ impl Db {
     ) -> Result<Secret, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx().await?;
-        let what = (by.user_id(), "token", Some(by.token_id()));
+        let what = (by.user_id(), "token", Made::With(by.token_id()));
         let (id, secret) = link(&mut tx, scope, what, (now, expires_at)).await?;
         append(
             &mut tx,
@@ -185,7 +190,8 @@ impl Db {
         let Some((user_id, org_id, slug)) = member else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: "operator".to_owned() };
         run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "recovery")?;
-        let (id, secret) = link(&mut tx, &scope, (&user_id, "recovery", None), (now, expires_at)).await?;
+        let (id, secret) =
+            link(&mut tx, &scope, (&user_id, "recovery", Made::ByOperator), (now, expires_at)).await?;
         append(&mut tx, &scope, Happened { action: "sign_in_link.recover", target: email, detail: &id }, now)
             .await?;
         tx.commit().await?;
@@ -220,6 +226,9 @@ impl Db {
             return Ok(None);
         }
         let mut tx = self.write_tx().await?;
+        let org = run!(&mut tx, optional: (String,), OF_ORG, digest(secret))?;
+        let Some((org,)) = org else { return Ok(None) };
+        lineage::lock(&mut tx, &org).await?;
         let used = run!(&mut tx, optional: UsedLink, TAKE, digest(secret), now)?;
         let Some((org_id, user_id, purpose, token_id)) = used else { return Ok(None) };
         let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
@@ -267,19 +276,35 @@ pub(crate) async fn first_link(
     user_id: &str,
     times: (i64, i64),
 ) -> Result<Secret, StoreError> {
-    link(tx, scope, (user_id, "recovery", None), times).await.map(|(_, secret)| secret)
+    link(tx, scope, (user_id, "recovery", Made::ByOperator), times).await.map(|(_, secret)| secret)
+}
+
+/// What a link ends with.
+enum Made<'a> {
+    /// This token.
+    With(&'a str),
+    /// This admin's being one.
+    By(&'a str),
+    /// Nothing but its time.
+    ByOperator,
 }
 
 async fn link(
     tx: &mut Tx,
     scope: &TenantScope,
-    (user_id, purpose, token_id): (&str, &str, Option<&str>),
+    (user_id, purpose, made): (&str, &str, Made<'_>),
     (now, expires_at): (i64, i64),
 ) -> Result<(String, Secret), StoreError> {
     run!(tx, execute EXPIRED, now)?;
     let id = Uuid::now_v7().to_string();
     let secret = Secret::generate(SecretKind::SignIn)?;
-    run!(tx, execute LINK, &id, &scope.org_id, user_id, purpose, token_id, secret.sha256(), &scope.actor, now, expires_at)?;
+    let (token_id, made_by) = match made {
+        Made::With(token) => (Some(token), None),
+        Made::By(admin) => (None, Some(admin)),
+        Made::ByOperator => (None, None),
+    };
+    run!(tx, execute LINK, &id, &scope.org_id, user_id, purpose, token_id, secret.sha256(), &scope.actor, now, expires_at,
+        made_by)?;
     Ok((id, secret))
 }
 

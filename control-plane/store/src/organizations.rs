@@ -13,6 +13,8 @@ statements! {
     TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at) \
              VALUES ($1, $2, $3, 'bootstrap', $4, $5, $6)";
     ADD_KEY = "INSERT INTO org_keys (org_id, kind, public_part, sealed_part, created_at) VALUES ($1, $2, $3, $4, $5)";
+    SOME_KEY = "SELECT o.slug, k.kind, k.sealed_part FROM org_keys k JOIN organizations o ON o.id = k.org_id \
+                ORDER BY k.created_at, k.org_id, k.kind LIMIT 1";
     KEY = "SELECT public_part, sealed_part FROM org_keys WHERE org_id = $1 AND kind = $2";
 }
 
@@ -113,6 +115,13 @@ impl Db {
         now: i64,
     ) -> Result<Created, StoreError> {
         create(self.write_tx().await?, new, now).await
+    }
+
+    /// One sealed key of the installation and the place it is sealed for, to see that the key file is the right one.
+    pub async fn some_sealed_key(&self) -> Result<Option<(String, String)>, StoreError> {
+        let mut tx = self.read_tx().await?;
+        let row = run!(&mut tx, optional: (String, String, String), SOME_KEY)?;
+        Ok(row.map(|(slug, kind, sealed)| (format!("{slug}/{kind}"), sealed)))
     }
 
     /// One of the organization's keys.

@@ -2,18 +2,17 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
-use crate::{Role, Secret, SecretKind, StoreError, UserAuth};
+use crate::{Role, Secret, SecretKind, StoreError, UserAuth, lineage};
 use uuid::Uuid;
 
 statements! {
     USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
-    INSERT = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, created_by, parent_id, provider_id, \
+              subject, provider_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     LIST_ANY = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
                 WHERE t.org_id = $1 AND t.expires_at > $2 ORDER BY u.email, t.expires_at, t.id";
     LIST_OWN = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
                 WHERE t.org_id = $1 AND t.expires_at > $2 AND t.user_id = $3 ORDER BY u.email, t.expires_at, t.id";
-    REVOKE = "UPDATE certificates SET revoked_at = $3 WHERE org_id = $1 AND token_id = $2 AND revoked_at IS NULL";
     DELETE_ANY = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2";
     DELETE_OWN = "DELETE FROM api_tokens WHERE org_id = $1 AND id = $2 AND user_id = $3";
 }
@@ -57,7 +56,7 @@ impl Db {
         Ok(rows.into_iter().map(listed).collect())
     }
 
-    /// Makes a token; `None` if there is no such enabled user. Whether the caller may is the caller's business.
+    /// Makes a token; `None` if there is no such enabled user, or if the caller is not who they were any more.
     pub async fn create_token(
         &self,
         by: &UserAuth,
@@ -66,19 +65,22 @@ impl Db {
     ) -> Result<Option<(String, Secret)>, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx().await?;
+        let id = Uuid::now_v7().to_string();
+        // First of all, because it locks the organization: nobody is disabled between the look and the token.
+        let what = Happened { action: "token.create", target: &id, detail: new.email };
+        append(&mut tx, scope, what, now).await?;
+        let Some(origin) = lineage::of(&mut tx, by, new.email).await? else { return Ok(None) };
         let Some((user_id,)) = run!(&mut tx, optional: (String,), USER, &scope.org_id, new.email)? else {
             return Ok(None);
         };
-        let id = Uuid::now_v7().to_string();
         let secret = Secret::generate(SecretKind::Api)?;
-        run!(&mut tx, execute INSERT, &id, &scope.org_id, &user_id, new.name, secret.sha256(), now, new.expires_at)?;
-        let what = Happened { action: "token.create", target: &id, detail: new.email };
-        append(&mut tx, scope, what, now).await?;
+        run!(&mut tx, execute INSERT, &id, &scope.org_id, &user_id, new.name, secret.sha256(), now, new.expires_at,
+            by.user_id(), origin.parent_id, origin.provider_id, origin.subject, origin.provider_session)?;
         tx.commit().await?;
         Ok(Some((id, secret)))
     }
 
-    /// Deletes a token of the caller, or any of the organization if an admin asks. `false` if there is none to see.
+    /// Deletes a token of the caller, or any of the organization if an admin asks, and what was made with it. `false` if there is none to see.
     pub async fn delete_token(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx().await?;
@@ -91,7 +93,7 @@ impl Db {
         if gone == 0 {
             return Ok(false);
         }
-        run!(&mut tx, execute REVOKE, &scope.org_id, id, now)?;
+        lineage::revoke(&mut tx, scope, now).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -4,7 +4,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, write_json};
-use crate::{Role, StoreError, TenantScope};
+use crate::{Role, StoreError, TenantScope, lineage};
 use daam_api::link::DirectoryUser;
 use daam_api::v1::{User, UserStored};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,6 @@ statements! {
     END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND user_id = $2";
     END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
-    END_ENROLMENTS = "DELETE FROM enrolment_tokens WHERE org_id = $1 AND created_by = $2 AND used_at IS NULL";
     ONE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email = $2";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
 }
@@ -56,8 +55,8 @@ pub enum Stored {
 }
 
 impl Db {
-    /// Creates or replaces a user. Disabling also revokes the user's certificates and ends every token and session, so
-    /// that enabling the user again brings none of them back.
+    /// Creates or replaces a user. Disabling also revokes the user's certificates and ends every token and session, and
+    /// what an admin made for others, so that enabling the user again brings none of them back.
     pub async fn put_user(
         &self,
         scope: &TenantScope,
@@ -166,7 +165,8 @@ pub(crate) async fn put_as(
     if present_role.is_some_and(|before| before != role) {
         // What began under another role does not go on under this one, nor come back with the old one.
         run!(tx, execute END_SESSIONS, &scope.org_id, &id)?;
-        run!(tx, execute END_ENROLMENTS, &scope.org_id, &id)?;
+        lineage::end_of_sessions(tx, scope, &id, now).await?;
+        lineage::end_of_admin(tx, scope, &id, now).await?;
     }
     if disabled {
         end_everything(tx, scope, &id, now).await?;
@@ -193,10 +193,10 @@ pub(crate) async fn add(
 
 async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
     run!(tx, execute REVOKE, &scope.org_id, id, now)?;
-    for end in [END_SESSIONS, END_LINKS, END_TOKENS, END_ENROLMENTS] {
+    for end in [END_SESSIONS, END_LINKS, END_TOKENS] {
         run!(tx, execute end, &scope.org_id, id)?;
     }
-    Ok(())
+    lineage::end_of_admin(tx, scope, id, now).await
 }
 
 async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {

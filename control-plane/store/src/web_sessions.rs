@@ -7,7 +7,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::secret::{SecretKind, digest, same_digest};
-use crate::{Secret, StoreError, TenantScope, UserAuth, identity};
+use crate::{Secret, StoreError, TenantScope, UserAuth, identity, lineage};
 use uuid::Uuid;
 
 /// A session nobody used for this long has ended.
@@ -211,11 +211,12 @@ impl Db {
         Ok(Some(SessionAuth { user, organization, person_id, only_here, method }))
     }
 
-    /// Ends the caller's own session.
+    /// Ends the caller's own session, and what programs were given by it.
     pub async fn end_session(&self, session: &SessionAuth, now: i64) -> Result<(), StoreError> {
         let scope = session.user.scope();
         let mut tx = self.write_tx().await?;
         run!(&mut tx, execute END, &scope.org_id, session.id())?;
+        lineage::end_of_session(&mut tx, scope, session.id(), now).await?;
         append(
             &mut tx,
             scope,
@@ -233,6 +234,7 @@ impl Db {
         if run!(&mut tx, execute END_OF_USER, &scope.org_id, by.user_id(), id)? == 0 {
             return Ok(false);
         }
+        lineage::end_of_session(&mut tx, scope, id, now).await?;
         append(&mut tx, scope, Happened { action: "session.end", target: by.email(), detail: id }, now)
             .await?;
         tx.commit().await?;
@@ -281,6 +283,7 @@ impl Db {
         if run!(&mut tx, execute END, &session.user.scope().org_id, session.id())? == 0 {
             return Ok(None);
         }
+        lineage::end_of_session(&mut tx, session.user.scope(), session.id(), now).await?;
         let scope = TenantScope { org_id, slug: org.to_owned(), actor: format!("user:{email}") };
         let ends_by = Some(session.expires_at());
         let new = NewSession { user_id: &user_id, method: session.method, token_id: None, at: None, ends_by };

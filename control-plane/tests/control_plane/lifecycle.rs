@@ -62,6 +62,36 @@ pub(crate) async fn a_lost_key_file_is_not_papered_over(world: World) {
 }
 
 #[tokio::test]
+async fn files_that_do_not_belong_together_or_that_others_can_read_are_noticed_at_the_start() {
+    let world = World::start(None).await;
+    world.bootstrap().await;
+    let World { server, dir: _dir, config, .. } = world;
+    server.stop().await;
+    let file = |name: &str| config.data_dir.join(name);
+    let lock = std::fs::metadata(file("daam.lock")).unwrap().permissions().mode();
+    assert_eq!(lock & 0o777, 0o600, "whoever can open it can keep the server from starting");
+    let started = async || Server::start(&config).await.map(drop);
+
+    std::fs::set_permissions(file("daam.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(started().await, Err(StartError::Store(_))), "others can read it");
+    std::fs::set_permissions(file("daam.db"), std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    let right = std::fs::read(file("keys.key")).unwrap();
+    let other = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32]);
+    std::fs::write(file("keys.key"), other).unwrap();
+    assert!(matches!(started().await, Err(StartError::Vault(_))), "another installation's key file");
+    std::fs::write(file("keys.key"), right).unwrap();
+
+    std::fs::rename(file("daam.db"), file("elsewhere")).unwrap();
+    assert!(
+        matches!(started().await, Err(StartError::NoDatabase { .. })),
+        "no new installation in its place"
+    );
+    std::fs::rename(file("elsewhere"), file("daam.db")).unwrap();
+    started().await.unwrap();
+}
+
+#[tokio::test]
 async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {

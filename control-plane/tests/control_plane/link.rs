@@ -182,6 +182,48 @@ pub(crate) async fn a_new_link_gets_everything_and_changes_at_once(world: World)
     assert!(verifier.verify(held.presented(), world.now() + 86_000).is_ok());
 }
 
+pub(crate) async fn an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours_in_its_place(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    for held in [u64::MAX, 2_000_001] {
+        let FromAgent::Hello { version, agent_version, addresses, bundle_serial, .. } = hello() else {
+            panic!("no hello")
+        };
+        let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+        peer.say(&FromAgent::Hello {
+            version,
+            agent_version,
+            addresses,
+            bundle_serial,
+            directory_version: held,
+        })
+        .await;
+        peer.say(&FromAgent::DirectoryStatus { version: held }).await;
+        let ours = loop {
+            match peer.hear().await {
+                ToAgent::DirectoryReplaced { held: named, version, users } => {
+                    assert_eq!((named, users[0].email.as_str()), (held, "ana@example.com"));
+                    break version;
+                }
+                ToAgent::DirectoryUpdate { .. } => panic!("it would ignore an older one"),
+                _ => {}
+            }
+        };
+        assert!(ours < held);
+        let nothing = json!({ "groups": [], "attributes": {}, "disabled": false });
+        world
+            .call(Method::PUT, &format!("/v1/users/u{held}@example.com"), &org.token, &nothing)
+            .await
+            .ok(200);
+        assert_eq!(peer.directory(ours + 1).await.len(), users_of(&world, &org).await);
+        peer.leave().await;
+    }
+}
+
+async fn users_of(world: &World, org: &crate::world::Org) -> usize {
+    world.get("/v1/users", &org.token).await.json::<Vec<serde_json::Value>>(200).len()
+}
+
 pub(crate) async fn a_deleted_token_takes_its_certificates_along(world: World) {
     let org = world.bootstrap().await;
     let agent = world.agent(&org, "shop").await;

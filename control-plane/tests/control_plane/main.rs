@@ -88,6 +88,7 @@ contract![
     link::a_deleted_token_takes_its_certificates_along,
     link::what_an_agent_reports_is_stored,
     link::impossible_messages_end_the_link_with_a_reason,
+    link::an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours_in_its_place,
     link::a_second_link_replaces_the_first,
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,

@@ -4,7 +4,9 @@ use crate::browser::{Browser, peer};
 use crate::link::Peer;
 use crate::world::{Answer, Org, World, path_of};
 use daam_api::link::ToAgent;
-use daam_api::v1::{DeviceSignIn, LinkCreated, NewProvider, Provider, ProviderRules, SignedIn, User, WhoAmI};
+use daam_api::v1::{
+    DeviceSignIn, LinkCreated, NewProvider, Provider, ProviderRules, SignedIn, TokenCreated, User, WhoAmI,
+};
 use reqwest::Method;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,14 @@ impl Idp {
     async fn lie(&mut self, how: &str) {
         self.input.write_all(format!("{how}\n").as_bytes()).await.unwrap();
         assert_eq!(self.output.next_line().await.unwrap().as_deref(), Some("ok"));
+    }
+}
+
+impl Idp {
+    /// A logout token that names a session and nobody.
+    async fn logout_token(&mut self, how: &serde_json::Value) -> String {
+        self.input.write_all(format!("logout {how}\n").as_bytes()).await.unwrap();
+        self.output.next_line().await.unwrap().unwrap()
     }
 }
 
@@ -159,6 +169,45 @@ async fn an_answer_counts_once_in_its_own_browser_and_for_what_it_proves() {
 }
 
 #[tokio::test]
+async fn a_provider_may_say_which_session_ended_without_saying_whose() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut idp = Idp::start("hostile.mjs", &[]).await;
+    let made = provider(&world, &org, &idp.issuer, rules()).await;
+    idp.lie("nothing").await;
+    let (path, flow) = round_trip(&world, &made.id, "").await;
+    let mallory = callback(&world, &path, &flow).await.cookie();
+    let told = async |token: &str| {
+        let told = world.request(Method::POST, path_of(&made.backchannel_logout_uri));
+        let kind = "application/x-www-form-urlencoded";
+        Answer::of(told.header("content-type", kind).body(format!("logout_token={token}"))).await
+    };
+    for how in [
+        json!({ "claims": { "jti": "1", "aud": "somebody-else" } }),
+        json!({ "claims": { "jti": "2", "iss": "https://other.example" } }),
+        json!({ "claims": { "jti": "3", "nonce": "x" } }),
+        json!({ "claims": { "jti": "4", "events": {} } }),
+        json!({ "claims": { "jti": "5", "iat": 1 } }),
+        json!({ "claims": { "jti": "6", "exp": 1 } }),
+        json!({ "claims": { "jti": "7", "sid": "" } }),
+        json!({ "claims": { "jti": "8" }, "header": { "typ": "at+jwt" } }),
+        json!({ "claims": { "jti": "9" }, "header": { "crit": ["x"] } }),
+        json!({ "claims": { "jti": "10" }, "forged": true }),
+        json!({ "claims": {} }),
+    ] {
+        let token = idp.logout_token(&how).await;
+        told(&token).await.refused(400, "logout.refused");
+        world.look("/", &mallory).await.ok(200);
+    }
+    told(&idp.logout_token(&json!({ "claims": { "jti": "11", "sid": "S2" } })).await).await.ok(200);
+    world.look("/", &mallory).await.ok(200);
+    let token = idp.logout_token(&json!({ "claims": { "jti": "12" } })).await;
+    told(&token).await.ok(200);
+    assert_eq!(world.look("/", &mallory).await.location(), "/sign-in");
+    told(&token).await.refused(400, "logout.refused");
+}
+
+#[tokio::test]
 async fn people_sign_in_by_their_company_and_are_out_everywhere_when_they_sign_out_there() {
     let world = World::reaching_private_providers().await;
     let org = world.bootstrap().await;
@@ -190,12 +239,17 @@ async fn people_sign_in_by_their_company_and_are_out_everywhere_when_they_sign_o
     assert_eq!((&bo.groups, bo.role.as_str()), (&BTreeSet::from(["dba".to_owned()]), "member"));
 
     let signed_in = program_of_his(&world, &mut browser).await;
-    // A token he made for a pipeline is not his being signed in.
+    // What he makes in that sign-in ends with it, too; what an admin makes for a pipeline's own account does not.
     browser.goto(&world.url("/tokens")).await;
     browser.fill("What it is for", "pipeline").await;
     browser.click("button", "Make a token").await;
     let page = browser.text().await;
-    let pipeline = page.split_whitespace().find(|word| word.starts_with("daam_pat_")).unwrap().to_owned();
+    let own = page.split_whitespace().find(|word| word.starts_with("daam_pat_")).unwrap().to_owned();
+
+    let nothing = json!({ "groups": [], "attributes": {}, "disabled": false });
+    world.call(Method::PUT, "/v1/users/ci@example.com", &org.token, &nothing).await.ok(200);
+    let wanted = json!({ "name": "pipeline", "email": "ci@example.com" });
+    let made_for: TokenCreated = world.call(Method::POST, "/v1/tokens", &org.token, &wanted).await.json(201);
 
     browser.goto(&format!("{}/session/end", idp.issuer)).await;
     browser.click("button", "Yes, sign me out").await;
@@ -213,7 +267,8 @@ async fn people_sign_in_by_their_company_and_are_out_everywhere_when_they_sign_o
     }
     browser.goto(&world.url("/")).await;
     assert!(browser.url().await.ends_with("/sign-in"), "{}", browser.url().await);
-    world.get("/v1/whoami", &pipeline).await.ok(200);
+    assert_eq!(world.get("/v1/whoami", &own).await.status.as_u16(), 401);
+    world.get("/v1/whoami", &made_for.token).await.ok(200);
     let forged = world.request(Method::POST, path_of(&made.backchannel_logout_uri));
     let kind = "application/x-www-form-urlencoded";
     let forged = forged.header("content-type", kind).body("logout_token=eyJhbGciOiJub25lIn0.e30.");

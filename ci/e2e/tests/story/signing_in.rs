@@ -122,6 +122,13 @@ fn the_browser_of_this_machine_signs_the_command_in() {
     let mut child =
         login(&plane, &home, &script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let url = daam_e2e::wait_for(SOON, || Ok(std::fs::read_to_string(&asked).ok())).unwrap();
+    // What any user of the machine can read is no more than where a page of hers is.
+    assert!(url.starts_with("file:///") && !url.contains("state="), "{url}");
+    let page = PathBuf::from(url.strip_prefix("file://").unwrap());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&page).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let page = std::fs::read_to_string(page).unwrap();
+    let url = page.split("href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
     let form = url.split_once("/program?").unwrap().1;
     let port: u16 = form.split('&').find_map(|pair| pair.strip_prefix("port=")).unwrap().parse().unwrap();
     // Whoever knocks without the state is told nothing.

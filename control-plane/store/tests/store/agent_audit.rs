@@ -30,7 +30,7 @@ fn held(through: u64) -> HeldChain {
 }
 
 async fn seqs(db: &Db, scope: &daam_store::TenantScope, agent: &AgentAuth, after: u64) -> Vec<(u64, bool)> {
-    let found = db.agent_audit(scope, agent.agent_id(), after, 100).await.unwrap();
+    let found = db.agent_audit(scope, agent.agent_id(), ("", after), 100).await.unwrap();
     found.iter().map(|record| (record.seq, record.after_gap)).collect()
 }
 
@@ -72,8 +72,18 @@ pub(crate) async fn a_new_chain_takes_over_and_tenants_see_their_own(db: Db) {
     assert_eq!(seqs(&db, eve.scope(), &one, 0).await, []);
     assert_eq!(seqs(&db, eve.scope(), &two, 0).await, [(1, false)]);
     let new = "f".repeat(32);
+    db.continue_chain(&one, &new, &[], NOW).await.unwrap();
+    assert_eq!(db.held_chain(&one).await.unwrap(), held(2), "a name alone begins nothing");
     db.continue_chain(&one, &new, &records(1..=1), NOW).await.unwrap();
     assert_eq!(db.held_chain(&one).await.unwrap().chain, new);
-    assert_eq!(seqs(&db, ana.scope(), &one, 0).await, [(1, false)]);
+    let all = [(1, false), (2, false), (1, false)];
+    assert_eq!(seqs(&db, ana.scope(), &one, 0).await, all, "and a new one hides none");
+    for (chain, after, rest) in
+        [(CHAIN, 1, &all[1..]), (CHAIN, 2, &all[2..]), (&new, 0, &all[2..]), (&new, 1, &[])]
+    {
+        let found = db.agent_audit(ana.scope(), "one", (chain, after), 100).await.unwrap();
+        let found: Vec<_> = found.iter().map(|record| (record.seq, record.after_gap)).collect();
+        assert_eq!(found, rest, "{chain} {after}");
+    }
     assert!(db.audit(ana.scope()).await.unwrap().1);
 }

@@ -54,6 +54,9 @@ pub(crate) async fn a_directory_older_than_an_agents_becomes_the_later_one(db: D
     assert_eq!(greeted(ours + 40).await, ours + 41, "restored from a backup");
     assert_eq!(greeted(ours + 3_000_000).await, ours + 41, "an agent cannot use up the versions");
     assert_eq!(greeted(i64::MAX.unsigned_abs()).await, ours + 41);
+    assert_eq!(greeted(u64::MAX).await, ours + 41, "nor be shut out by what it was told");
+    let (entries, _) = db.audit(ana.scope()).await.unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.action == "agent.directory_replaced").count(), 3);
 }
 
 pub(crate) async fn a_removed_agent_is_gone_but_its_certificates_stay_revoked(db: Db) {

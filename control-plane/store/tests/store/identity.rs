@@ -8,7 +8,7 @@ use daam_store::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-fn rules() -> ProviderRules {
+pub(crate) fn rules() -> ProviderRules {
     ProviderRules {
         provision: true,
         allowed_domains: BTreeSet::from(["x.org".to_owned()]),
@@ -18,7 +18,7 @@ fn rules() -> ProviderRules {
     }
 }
 
-async fn provider(db: &Db, by: &UserAuth, rules: ProviderRules) -> SignInProvider {
+pub(crate) async fn provider(db: &Db, by: &UserAuth, rules: ProviderRules) -> SignInProvider {
     let id = new_provider_id();
     let new = StoredProvider {
         id: id.clone(),
@@ -32,7 +32,7 @@ async fn provider(db: &Db, by: &UserAuth, rules: ProviderRules) -> SignInProvide
     db.sign_in_provider(&id).await.unwrap().unwrap()
 }
 
-fn proven(subject: &str, email: &str) -> Proven {
+pub(crate) fn proven(subject: &str, email: &str) -> Proven {
     Proven {
         subject: subject.to_owned(),
         email: Some(email.to_owned()),
@@ -52,11 +52,11 @@ fn flow() -> Flow {
     }
 }
 
-async fn enter(db: &Db, at: &SignInProvider, who: &Proven) -> SignInOutcome {
+pub(crate) async fn enter(db: &Db, at: &SignInProvider, who: &Proven) -> SignInOutcome {
     db.sign_in(at, (who, &flow()), NOW).await.unwrap()
 }
 
-fn session(outcome: SignInOutcome) -> String {
+pub(crate) fn session(outcome: SignInOutcome) -> String {
     match outcome {
         SignInOutcome::Done(secret) => secret.reveal(),
         other => panic!("{other:?}"),
@@ -153,8 +153,8 @@ pub(crate) async fn signing_out_at_the_provider_ends_what_was_begun_there(db: Db
     let auth = db.session(&bo, NOW).await.unwrap().unwrap();
     let asked =
         ProgramRequest { device: "laptop", user_code: "BCDF-GHJK", fetch_sha256: "f", expires_at: NOW + 60 };
-    assert!(db.ask_sign_in(&asked, NOW).await.unwrap());
-    assert!(!db.ask_sign_in(&ProgramRequest { fetch_sha256: "g", ..asked }, NOW).await.unwrap(), "taken");
+    assert!(db.ask_sign_in(&asked, 9, NOW).await.unwrap());
+    assert!(!db.ask_sign_in(&ProgramRequest { fetch_sha256: "g", ..asked }, 9, NOW).await.unwrap(), "taken");
     assert!(matches!(db.fetch_sign_in("f", None, NOW).await.unwrap(), Fetched::Pending));
     assert!(db.answer_sign_in(&auth, ("BCDF-GHJK", true), NOW).await.unwrap());
     assert!(!db.answer_sign_in(&auth, ("BCDF-GHJK", true), NOW).await.unwrap());
@@ -168,7 +168,8 @@ pub(crate) async fn signing_out_at_the_provider_ends_what_was_begun_there(db: Db
     let certificate = NewCertificate { serial: "1", holder: Holder::User(&program), not_after: NOW + 600 };
     assert!(db.record_certificate(program.scope(), &certificate, NOW).await.unwrap());
 
-    let out = async |session, jti| db.signed_out(&at, ("s1", session), (jti, NOW + 600), NOW).await.unwrap();
+    let out =
+        async |session, jti| db.signed_out(&at, (Some("s1"), session), (jti, NOW + 600), NOW).await.unwrap();
     assert!(out(Some("some other session"), "j1").await);
     assert!(db.session(&bo, NOW).await.unwrap().is_some());
     assert!(out(Some("session of s1"), "j2").await);
@@ -177,7 +178,28 @@ pub(crate) async fn signing_out_at_the_provider_ends_what_was_begun_there(db: Db
     assert!(crate::engine::user(&db, &token, NOW).await.is_none());
     assert_eq!(db.revoked_serials(ana.scope(), NOW).await.unwrap(), BTreeSet::from(["1".to_owned()]));
     assert!(db.session(&cy, NOW).await.unwrap().is_some());
+    let none = db.signed_out(&at, (None, None), ("j3", NOW + 600), NOW);
+    assert!(!none.await.unwrap(), "it names nobody and no session");
+    let dee = session(enter(&db, &at, &proven("s3", "dee@x.org")).await);
+    let alone = db.signed_out(&at, (None, Some("session of s3")), ("j4", NOW + 600), NOW);
+    assert!(alone.await.unwrap());
+    assert!(db.session(&dee, NOW).await.unwrap().is_none(), "a session is named without its person");
+    assert!(db.session(&cy, NOW).await.unwrap().is_some());
     assert!(db.remove_provider(&ana, &at.provider().id, NOW).await.unwrap());
     assert!(db.session(&cy, NOW).await.unwrap().is_none());
     assert!(db.sign_in_provider(&at.provider().id).await.unwrap().is_none());
+}
+
+pub(crate) async fn whoever_fills_the_list_of_sign_ins_keeps_nobody_out(db: Db) {
+    admin(&db, "calm-otter").await;
+    let ask = async |code: &str, at: i64| {
+        let new = ProgramRequest { device: "d", user_code: code, fetch_sha256: code, expires_at: at + 60 };
+        db.ask_sign_in(&new, 3, at).await.unwrap()
+    };
+    for (at, code) in (NOW..).zip(["a", "b", "c", "d", "e"]) {
+        assert!(ask(code, at).await, "{code}");
+    }
+    for (code, waits) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", true)] {
+        assert_eq!(db.asked_sign_in(code, NOW + 9).await.unwrap().is_some(), waits, "{code}");
+    }
 }

@@ -12,7 +12,9 @@ mod agents;
 mod audit;
 mod bundles;
 mod engine;
+mod full;
 mod identity;
+mod lineage;
 mod members;
 mod observations;
 mod organization;
@@ -67,7 +69,13 @@ contract![
     identity::a_provider_lets_in_by_subject_and_never_by_address,
     identity::named_groups_are_what_the_provider_says_and_others_stay,
     identity::a_sign_in_under_way_is_of_one_browser_and_once,
+    identity::whoever_fills_the_list_of_sign_ins_keeps_nobody_out,
     identity::signing_out_at_the_provider_ends_what_was_begun_there,
+    lineage::what_an_admin_made_for_others_ends_with_them,
+    lineage::a_token_ends_with_the_one_it_was_made_with,
+    lineage::what_was_made_in_a_sign_in_at_a_provider_ends_with_it,
+    lineage::a_program_is_signed_out_with_the_session_that_let_it_in,
+    lineage::a_credential_that_ended_makes_no_more,
     bundles::publishing_is_compare_and_swap,
     bundles::a_new_epoch_may_start_with_a_lower_serial,
     bundles::a_trust_file_does_not_step_back,
