@@ -112,7 +112,7 @@ mod tests {
         let pasted = scope(&indented);
         assert!(!pasted.scope.admits(&RelationName::stored("public", "other").unwrap()));
         assert_eq!(diff(&full, &pasted).text, "");
-        assert_eq!(diff(&full, &scope("  scope: []\n")).text.lines().count(), 2);
+        assert_eq!(diff(&full, &scope("  scope: []\n")).text.lines().count(), 1);
     }
 
     #[test]

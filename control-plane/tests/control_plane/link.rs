@@ -221,7 +221,7 @@ pub(crate) async fn an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours
 }
 
 async fn users_of(world: &World, org: &crate::world::Org) -> usize {
-    world.get("/v1/users", &org.token).await.json::<Vec<serde_json::Value>>(200).len()
+    world.get("/v1/users", &org.token).await.json::<Vec<Value>>(200).len()
 }
 
 pub(crate) async fn a_deleted_token_takes_its_certificates_along(world: World) {
