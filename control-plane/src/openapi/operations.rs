@@ -177,6 +177,7 @@ fn fabric() -> Vec<Operation> {
                 json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
                 "The last record you have",
             )
+            .asks("chain", json!({ "type": "string" }), "The chain it is of; every chain without it")
             .gives::<Vec<AgentAuditRecord>>(),
         Operation::of("GET", "/v1/agent/link", "An agent's link: a WebSocket").gives_raw(101, Body::None),
         Operation::of("GET", "/v1/relays", "Relays").gives::<Vec<Relay>>(),
