@@ -75,12 +75,12 @@ enum Value {
 ///
 /// Runs on a thread of its own, so that neither a deep statement nor a fault in the parser takes the process down.
 pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
+    if !depth::fits(text) {
+        return Err(ParseError::TooDeep);
+    }
     // A token takes a byte at least.
     if text.len() > MOST_TOKENS && token::scan(text).is_ok_and(|tokens| tokens.iter().count() > MOST_TOKENS) {
         return Err(ParseError::TooLong);
-    }
-    if !depth::fits(text) {
-        return Err(ParseError::TooDeep);
     }
     room::with_room_for(text, |levels| parse_here(text, levels))
         .unwrap_or_else(|| Err(ParseError::Unknown("the parser failed".to_owned())))

@@ -24,8 +24,9 @@ pub(crate) fn peers() -> PathBuf {
 pub(crate) fn python(program: &str) -> Command {
     let place = peers().join("python/bin").join(program);
     assert!(place.is_file(), "{} is missing; run ci/setup", place.display());
-    let mut command = Command::new(place);
-    command.kill_on_drop(true);
+    // By the interpreter beside it: the script names it by where the tree once was.
+    let mut command = Command::new(peers().join("python/bin/python3"));
+    command.arg(place).kill_on_drop(true);
     command
 }
 

@@ -74,7 +74,7 @@ async fn a_rewrite_rule_shows_nothing() {
         "INSERT INTO words VALUES ('x')",
         "DELETE FROM lines RETURNING *",
         "DELETE FROM over",
-        "UPDATE lines SET word = 'z'",
+        "INSERT INTO over VALUES ('x')",
     ] {
         let refused = client.simple_query(sql).await.unwrap_err();
         let refused = refused.as_db_error().unwrap();
@@ -83,7 +83,8 @@ async fn a_rewrite_rule_shows_nothing() {
         assert!(said.contains("CREATE RULE"), "{sql}: {said}");
     }
     assert_eq!(one(&client, "SELECT word FROM over").await.unwrap(), "y");
-    client.batch_execute("UPDATE users SET name = 'n'").await.unwrap();
+    // What no rule rewrites.
+    client.batch_execute("UPDATE users SET name = 'n'; UPDATE over SET word = 'z'").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
