@@ -27,6 +27,11 @@ pub struct DownArgs {
 pub async fn run(args: &DownArgs) -> Result<(), CliError> {
     let state = StateDir::find(&Home::find()?, args.state.as_deref())?;
     if state.is_free()? {
+        // Folders of a sandbox have ordinary names: in any other directory they are somebody's own.
+        if state.stored_facts()?.is_none() {
+            return Err(CliError::usage(format!("there is no sandbox in `{}`", state.dir().display()))
+                .remedy("`daam dev down` without --state ends the one that runs"));
+        }
         state.remove_left_overs();
         state.remove();
         output::progress("no sandbox was running");

@@ -67,6 +67,21 @@ fn a_sandbox_needs_a_project() {
 }
 
 #[test]
+fn nothing_is_removed_from_a_directory_that_was_no_sandbox() {
+    let home = tempfile::tempdir().unwrap();
+    let project = home.path().join("project");
+    fs::create_dir_all(project.join("schema")).unwrap();
+    for file in ["schema/a.yaml", "trust.json", "lock"] {
+        fs::write(project.join(file), "mine").unwrap();
+    }
+    let outcome = daam(home.path(), &["dev", "down", "--state", project.to_str().unwrap()]).unwrap();
+    assert_eq!(outcome.code, Some(2), "{}", outcome.err);
+    assert!(outcome.err.contains("there is no sandbox in"), "{}", outcome.err);
+    assert_eq!(fs::read_to_string(project.join("schema/a.yaml")).unwrap(), "mine");
+    assert!(project.join("trust.json").exists() && project.join("lock").exists());
+}
+
+#[test]
 fn commands_about_the_sandbox_say_that_none_is_running() {
     let home = tempfile::tempdir().unwrap();
     for arguments in [&["dev", "publish"][..], &["dev", "psql", "--as", "a@b.test"], &["dev", "down"]] {
