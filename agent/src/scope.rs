@@ -12,8 +12,8 @@ pub use review::{Review, narrow, review};
 pub use violation::{Deduplication, Site, Violation};
 
 use crate::introspect::FullCatalog;
-use daam_catalog::{Catalog, FunctionName, Relation, RelationName, Scope, UserType, UserTypeKind};
-use std::collections::BTreeSet;
+use daam_catalog::{Catalog, FunctionName, Relation, RelationName, Scope, UserCast, UserType, UserTypeKind};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The part of a catalogue that is in scope, with every mention of the rest removed; and beside it, for this process
@@ -92,19 +92,15 @@ fn guarded(inside: &Catalog, full: &FullCatalog) -> Catalog {
     for name in full.catalog.types.keys() {
         known.types.entry(name.clone()).or_insert_with(|| UserType::new(UserTypeKind::Base));
     }
-    for (name, function) in &full.catalog.functions {
-        if function.security_definer && function.public_execute {
-            known.functions.entry(name.clone()).or_insert_with(|| function.clone());
-        }
+    let open: BTreeMap<_, _> =
+        full.catalog.public_definers().map(|function| (&function.name, function)).collect();
+    for (name, function) in &open {
+        known.functions.entry((*name).clone()).or_insert_with(|| (*function).clone());
     }
-    let guarded = |function: &FunctionName| {
-        let found = full.catalog.functions.get(function);
-        found.is_some_and(|function| function.security_definer && function.public_execute)
-    };
-    let operators = full.catalog.operators.iter().filter(|operator| guarded(&operator.function));
+    let operators = full.catalog.operators.iter().filter(|operator| open.contains_key(&operator.function));
     known.operators.extend(operators.cloned());
-    let casts = full.catalog.casts.iter().filter(|cast| cast.function.as_ref().is_some_and(guarded));
-    known.casts.extend(casts.cloned());
+    let calls = |cast: &&UserCast| cast.function.as_ref().is_some_and(|function| open.contains_key(function));
+    known.casts.extend(full.catalog.casts.iter().filter(calls).cloned());
     known
 }
 

@@ -176,8 +176,8 @@ impl<T: Clone> Pipeline<T> {
     /// Whether the server may ignore what it is sent, because something without an answer fails: a `Sync` that is nobody's
     /// would end that too early.
     pub fn may_skip(&self) -> bool {
-        let unended = self.queue.iter().rev().take_while(|(request, _)| *request != Request::Sync);
-        self.skipping() || unended.into_iter().any(|(request, _)| !request.ends_ready())
+        let mut unended = self.queue.iter().rev().take_while(|(request, _)| *request != Request::Sync);
+        self.skipping() || unended.any(|(request, _)| !request.ends_ready())
     }
 
     /// Whether the server has said `ReadyForQuery` to everything.

@@ -83,9 +83,12 @@ impl Checker {
         super::settings::refuse_statement(text)?;
         let context =
             RewriteContext { plan: rules.plan, catalog: rules.catalog, search_path: rules.search_path };
-        let rewritten = undisturbed(text, || rewrite(text, &context));
-        let rewritten = rewritten.map_err(|refusal| Box::new(report(&refusal)))?;
-        let masked = daam_enforce::masked_columns(text, rules.plan, &rewritten.activate);
+        let read = undisturbed(text, || {
+            let rewritten = rewrite(text, &context)?;
+            let masked = daam_enforce::masked_columns(text, rules.plan, &rewritten.activate);
+            Ok((rewritten, masked))
+        });
+        let (rewritten, masked) = read.map_err(|refusal| Box::new(report(&refusal)))?;
         let checked = Arc::new(Checked {
             original: text.to_owned(),
             rewritten,

@@ -12,10 +12,9 @@ use daam_sql::Node;
 impl Walker<'_> {
     /// The user types that can call a closed function, each with it.
     fn closed_casts(&self) -> impl Iterator<Item = (RelationName, &FunctionName)> {
-        let catalog = self.ctx.catalog;
-        let closed = catalog.casts.iter().filter_map(|cast| {
-            let function = catalog.functions.get(cast.function.as_ref()?)?;
-            (function.public_execute && self.is_closed(function)).then_some((cast, &function.name))
+        let closed = self.ctx.catalog.casts.iter().filter_map(|cast| {
+            let function = self.left_open(cast.function.as_ref()?)?;
+            Some((cast, &function.name))
         });
         closed.flat_map(|(cast, function)| {
             let types = [named_type(&cast.from), named_type(&cast.to)];

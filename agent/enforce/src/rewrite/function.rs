@@ -3,8 +3,8 @@
 use super::statement::is_read_only;
 use super::walk::Walker;
 use super::{Refusal, StatementClass, name, refuse};
-use daam_catalog::Function;
 use daam_catalog::pattern::is_system_schema;
+use daam_catalog::{Function, FunctionName};
 use daam_sql::{Node, quote};
 use std::collections::BTreeSet;
 
@@ -104,8 +104,14 @@ impl Walker<'_> {
     }
 
     /// Whether a function runs with its owner's rights and no policy grants it.
-    pub(crate) fn is_closed(&self, function: &Function) -> bool {
+    fn is_closed(&self, function: &Function) -> bool {
         function.security_definer && !self.ctx.plan.functions().contains(&function.name)
+    }
+
+    /// The function of that name if everyone may execute it, and no policy grants it: the server itself refuses the others.
+    pub(crate) fn left_open(&self, name: &FunctionName) -> Option<&Function> {
+        let function = self.ctx.catalog.functions.get(name)?;
+        (function.public_execute && self.is_closed(function)).then_some(function)
     }
 
     fn closed(&self, node: &Node, function: &Function) -> Refusal {

@@ -24,15 +24,11 @@ impl Walker<'_> {
         let parts = node.strings(field).unwrap_or_default();
         let Some(symbol) = parts.last() else { return Ok(()) };
         let schema = parts.iter().rev().nth(1);
-        let catalog = self.ctx.catalog;
-        let mut named = catalog.operators.iter().filter(|operator| {
+        let mut named = self.ctx.catalog.operators.iter().filter(|operator| {
             operator.name.as_str() == *symbol
                 && schema.is_none_or(|schema| operator.schema.as_str() == *schema)
         });
-        let closed = named.find(|operator| {
-            let function = catalog.functions.get(&operator.function);
-            function.is_some_and(|function| function.public_execute && self.is_closed(function))
-        });
+        let closed = named.find(|operator| self.left_open(&operator.function).is_some());
         let Some(operator) = closed.filter(|_| schema.is_some() || !is_built_in_operator(symbol)) else {
             return Ok(());
         };
