@@ -79,7 +79,7 @@ pub enum Continued {
 impl Db {
     /// The agent's latest chain.
     pub async fn held_chain(&self, agent: &AgentAuth) -> Result<HeldChain, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(agent.scope()).await?;
         let row =
             run!(&mut tx, optional: (String, i64, String), LATEST, &agent.scope().org_id, agent.agent_id())?;
         let Some((chain, last, hash)) = row else { return Ok(HeldChain::default()) };
@@ -98,7 +98,7 @@ impl Db {
             // A name alone begins nothing.
             return self.held_of(agent, chain).await.map(Continued::Held);
         }
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         let mut held = locked(&mut tx, agent, chain, now).await?;
         let (org, id) = (&agent.scope().org_id, agent.agent_id());
         let known = held.through;
@@ -128,7 +128,7 @@ impl Db {
     }
 
     async fn held_of(&self, agent: &AgentAuth, chain: &str) -> Result<HeldChain, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(agent.scope()).await?;
         let row =
             run!(&mut tx, optional: (i64, String), OF_CHAIN, &agent.scope().org_id, agent.agent_id(), chain)?;
         let Some((last, hash)) = row else { return Ok(HeldChain::default()) };
@@ -145,7 +145,7 @@ impl Db {
         most: u32,
     ) -> Result<Vec<AgentAuditRecord>, StoreError> {
         let after = stored_number(after, "audit place")?;
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (String, i64, String, Option<String>, Option<String>, bool), LIST,
             &scope.org_id, agent_id, after, i64::from(most), chain)?;
         rows.into_iter()

@@ -4,6 +4,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
+use crate::reach::Reach;
 use crate::{AgentAuth, StoreError, TenantScope};
 use daam_api::v1::Agent;
 
@@ -74,7 +75,7 @@ impl Db {
         // Whatever it says it holds, an agent that is told the present state can be brought back to it.
         let serial = stored_or_most(hello.bundle_serial);
         let directory = stored_or_most(hello.directory_version);
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute CONNECTED, &scope.org_id, agent.agent_id(), hello.link_id, now, &addresses,
             hello.agent_version, serial, directory)?;
         let what =
@@ -93,7 +94,7 @@ impl Db {
 
     /// The link is alive; `false` if another link took its place.
     pub async fn agent_seen(&self, agent: &AgentAuth, link_id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         let seen = run!(&mut tx, execute SEEN, &agent.scope().org_id, agent.agent_id(), link_id, now)?;
         tx.commit().await?;
         Ok(seen == 1)
@@ -101,14 +102,14 @@ impl Db {
 
     /// The link ended.
     pub async fn agent_disconnected(&self, agent: &AgentAuth, link_id: &str) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute DISCONNECTED, &agent.scope().org_id, agent.agent_id(), link_id)?;
         tx.commit().await
     }
 
     /// Removes an agent for good: its link token and certificates end, its history stays. `false` if there is none.
     pub async fn remove_agent(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         // First of all, because it locks the organization: no certificate is recorded between the two changes.
         append(&mut tx, scope, Happened { action: "agent.remove", target: id, detail: "" }, now).await?;
         if run!(&mut tx, execute REMOVE, &scope.org_id, id, now)? == 0 {
@@ -121,7 +122,7 @@ impl Db {
 
     /// Forgets every link; for a server that starts and is the only one.
     pub async fn forget_links(&self) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Upkeep).await?;
         run!(&mut tx, execute ALL_DISCONNECTED)?;
         tx.commit().await
     }
@@ -129,14 +130,14 @@ impl Db {
     /// The agent enforces this serial.
     pub async fn bundle_active(&self, agent: &AgentAuth, serial: u64) -> Result<(), StoreError> {
         let serial = stored_number(serial, "bundle serial")?;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute ACTIVE, &agent.scope().org_id, agent.agent_id(), serial)?;
         tx.commit().await
     }
 
     /// The agent refused the bundle it was offered.
     pub async fn bundle_refused(&self, agent: &AgentAuth, reason: &str) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute REFUSED, &agent.scope().org_id, agent.agent_id(), reason)?;
         tx.commit().await
     }
@@ -144,7 +145,7 @@ impl Db {
     /// The agent enforces this directory version.
     pub async fn directory_enforced(&self, agent: &AgentAuth, version: u64) -> Result<(), StoreError> {
         let version = stored_or_most(version);
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute DIRECTORY, &agent.scope().org_id, agent.agent_id(), version)?;
         tx.commit().await
     }
@@ -156,7 +157,7 @@ impl Db {
         database: &str,
         seen_after: i64,
     ) -> Result<Vec<OnlineAgent>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: (String, String), ONLINE, &scope.org_id, database, seen_after)?
             .into_iter()
             .map(|(id, addresses)| Ok(OnlineAgent { id, addresses: read_json(&addresses, "address list")? }))
@@ -171,7 +172,7 @@ impl Db {
         violations_after: i64,
     ) -> Result<Vec<Agent>, StoreError> {
         type Row = (String, String, String, bool, i64, Option<String>, i64, i64);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: Row, LIST, &scope.org_id, seen_after, violations_after)?
             .into_iter()
             .map(|(id, name, database, online, serial, bundle_refused, directory, violations)| {

@@ -72,7 +72,7 @@ impl Db {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let text = filter.text.as_ref().map(|text| format!("%{}%", literal(&text.to_lowercase())));
         let action = filter.action.as_ref().map(|action| format!("{}%", literal(action)));
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (i64, i64, String, String, String, String), SEARCH, &scope.org_id,
             filter.before.unwrap_or(i64::MAX), text, action, filter.since.unwrap_or(0),
             filter.until.unwrap_or(i64::MAX), i64::from(most))?;
@@ -83,7 +83,7 @@ impl Db {
 
     /// Writes down that the audit itself was taken out.
     pub async fn audit_exported(&self, by: &UserAuth, what: &str, now: i64) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(by.scope()).await?;
         let happened = Happened { action: "audit.export", target: "audit", detail: what };
         append(&mut tx, by.scope(), happened, now).await?;
         tx.commit().await

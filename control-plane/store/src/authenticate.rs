@@ -2,6 +2,7 @@
 //! sessions in `web_sessions` and `members`, and for the operator; nowhere else.
 
 use crate::db::{Db, run, statements};
+use crate::reach::Reach;
 use crate::secret::{SecretKind, digest, same_digest};
 use crate::{ScimAuth, StoreError, TenantScope};
 
@@ -244,7 +245,7 @@ impl Db {
     async fn authenticate_user(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
         type Row = (String, String, i64, String, String, String, String, String);
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let Some((stored, token, expires, user, email, role, org, slug)) =
             run!(&mut tx, optional: Row, USER, &wanted, now)?
         else {
@@ -257,7 +258,7 @@ impl Db {
     async fn authenticate_enrolment(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
         type Row = (String, String, String, Option<String>, String, String);
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let Some((stored, id, kind, database, org_id, slug)) =
             run!(&mut tx, optional: Row, ENROLMENT, &wanted, now)?
         else {
@@ -275,7 +276,7 @@ impl Db {
     async fn authenticate_agent(&self, secret: &str) -> Result<Option<Caller>, StoreError> {
         type Row = (String, String, String, String, String, String);
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let Some((stored, agent_id, name, database, org_id, slug)) =
             run!(&mut tx, optional: Row, AGENT, &wanted)?
         else {
@@ -293,7 +294,7 @@ impl Db {
     async fn authenticate_relay(&self, secret: &str) -> Result<Option<Caller>, StoreError> {
         type Row = (String, String, String, String, String);
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let Some((stored, relay_id, name, org_id, slug)) = run!(&mut tx, optional: Row, RELAY, &wanted)?
         else {
             return Ok(None);

@@ -69,14 +69,14 @@ pub struct StoredBundle {
 impl Db {
     /// The head of a database as the verifier wrote it; `None` if nothing is published.
     pub async fn head(&self, scope: &TenantScope, database: &str) -> Result<Option<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         Ok(run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, database)?
             .and_then(|(_, head)| head))
     }
 
     /// The serial of a database's head, 0 if nothing is published.
     pub async fn head_serial(&self, scope: &TenantScope, database: &str) -> Result<u64, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, database)?;
         row.map_or(Ok(0), |(serial, _)| read_number(serial, "bundle serial"))
     }
@@ -89,7 +89,7 @@ impl Db {
         expected: u64,
         now: i64,
     ) -> Result<Published, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute DATABASE, &scope.org_id, new.database, now)?;
         let serial = stored_number(new.serial, "bundle serial")?;
         let epoch = stored_number(new.epoch, "bundle epoch")?;
@@ -115,7 +115,7 @@ impl Db {
         scope: &TenantScope,
         database: &str,
     ) -> Result<Option<StoredBundle>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (i64, String, String), CURRENT, &scope.org_id, database)?;
         row.map(stored).transpose()
     }
@@ -129,14 +129,14 @@ impl Db {
     ) -> Result<Option<StoredBundle>, StoreError> {
         // No bundle has a serial beyond what can be stored.
         let Ok(serial) = stored_number(serial, "bundle serial") else { return Ok(None) };
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (i64, String, String), EARLIER, &scope.org_id, database, serial)?;
         row.map(stored).transpose()
     }
 
     /// Every database, with the agents seen after `seen_after`.
     pub async fn databases(&self, scope: &TenantScope, seen_after: i64) -> Result<Vec<Database>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: (String, i64, i64), LIST, &scope.org_id, seen_after)?
             .into_iter()
             .map(|(name, serial, online)| {

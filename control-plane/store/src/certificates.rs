@@ -44,7 +44,7 @@ impl Db {
         new: &NewCertificate<'_>,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         // First of all, because it locks the organization: whatever revokes comes wholly before or wholly after.
         let what = Happened { action: "certificate.issue", target: new.serial, detail: "" };
         append(&mut tx, scope, what, now).await?;
@@ -69,7 +69,7 @@ impl Db {
         scope: &TenantScope,
         now: i64,
     ) -> Result<BTreeSet<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         Ok(run!(&mut tx, all: (String,), REVOKED, &scope.org_id, now)?
             .into_iter()
             .map(|(serial,)| serial)

@@ -2,9 +2,11 @@
 //! reading and then writes fails under load, so a write transaction takes the lock when it begins.
 
 use crate::StoreError;
+use crate::reach::{self, ActsAs, Reach};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    Connection as _, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, postgres::PgPoolOptions,
+    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    postgres::PgPoolOptions,
 };
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -104,17 +106,22 @@ impl Db {
         Ok(())
     }
 
-    /// Connects to PostgreSQL and brings the schema up to date under an advisory lock.
+    /// Connects to PostgreSQL and brings the schema, and the walls between tenants, up to date under an advisory lock.
     pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(StoreError::Url);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .connect(url)
-            .await
-            .map_err(StoreError::Open)?;
-        MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        let mut connection = PgConnection::connect(url).await.map_err(StoreError::Open)?;
+        reach::migrating(&mut connection).await?;
+        MIGRATIONS.run(&mut connection).await.map_err(StoreError::Migrate)?;
+        let who = reach::put_up(&mut connection).await?;
+        connection.close().await.map_err(StoreError::Open)?;
+        let pool = serving(url, who).await.map_err(StoreError::Open)?;
+        let mut connection = pool.acquire().await.map_err(StoreError::Open)?;
+        if !reach::holds(&mut connection).await? {
+            return Err(StoreError::AboveRows);
+        }
+        drop(connection);
         Ok(Self(Engine::Pg(pool)))
     }
 
@@ -153,29 +160,48 @@ impl Db {
         }
     }
 
-    /// One consistent view of the data.
-    pub(crate) async fn read_tx(&self) -> Result<Tx, StoreError> {
+    /// One consistent view of the data, as far as it reaches.
+    pub(crate) async fn read_tx<'a>(&self, to: impl Into<Reach<'a>>) -> Result<Tx, StoreError> {
+        let to = to.into();
         match &self.0 {
             // Named, so that it fails where there is a transaction already, rather than nest and see what that one saw.
-            Engine::Sqlite(pool, _) => pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite),
+            Engine::Sqlite(pool, _) => {
+                pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite).map_err(StoreError::Query)
+            }
             Engine::Pg(pool) => {
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Pg)
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let mut tx = pool.begin_with(begin).await.map_err(StoreError::Query)?;
+                reach::set(&mut tx, to).await?;
+                Ok(Tx::Pg(tx))
             }
         }
-        .map_err(StoreError::Query)
     }
 
     /// The only way to write.
-    pub(crate) async fn write_tx(&self) -> Result<Tx, StoreError> {
+    pub(crate) async fn write_tx<'a>(&self, to: impl Into<Reach<'a>>) -> Result<Tx, StoreError> {
+        let to = to.into();
         match &self.0 {
-            Engine::Sqlite(pool, _) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-            Engine::Pg(pool) => pool.begin().await.map(Tx::Pg),
+            Engine::Sqlite(pool, _) => {
+                pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(StoreError::Query)
+            }
+            Engine::Pg(pool) => {
+                let mut tx = pool.begin().await.map_err(StoreError::Query)?;
+                reach::set(&mut tx, to).await?;
+                Ok(Tx::Pg(tx))
+            }
         }
-        .map_err(StoreError::Query)
     }
 }
 
 impl Tx {
+    /// From now on it is about this: the organization of whoever arrived.
+    pub(crate) async fn turn_to(&mut self, to: Reach<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Pg(tx) => reach::set(tx, to).await,
+        }
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
@@ -183,6 +209,14 @@ impl Tx {
         }
         .map_err(StoreError::Query)
     }
+}
+
+async fn serving(url: &str, who: ActsAs) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .after_connect(move |connection, _| Box::pin(reach::act_as(connection, who)))
+        .connect(url)
+        .await
 }
 
 async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {

@@ -50,7 +50,7 @@ impl Db {
             EnrolmentKind::Agent { database } => ("agent", Some(database.as_str())),
             EnrolmentKind::Relay => ("relay", None),
         };
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if let Some(database) = database {
             run!(&mut tx, execute DATABASE, &scope.org_id, database, now)?;
         }
@@ -74,7 +74,7 @@ impl Db {
     ) -> Result<Option<Secret>, StoreError> {
         let EnrolmentKind::Agent { database } = token.kind() else { return Ok(None) };
         let scope = token.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if !used(&mut tx, token, now).await? {
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl Db {
             return Ok(None);
         }
         let scope = token.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if !used(&mut tx, token, now).await? {
             return Ok(None);
         }

@@ -33,6 +33,11 @@ pub enum StoreError {
     /// The database cannot be opened.
     #[error("could not open the database")]
     Open(#[source] sqlx::Error),
+    /// The database user is above row-level security.
+    #[error(
+        "the user of `--database-url` bypasses row-level security; give one without BYPASSRLS, which owns the tables, or a superuser"
+    )]
+    AboveRows,
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),

@@ -6,6 +6,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
+use crate::reach::Reach;
 use crate::{AuditEntry, OrgKey, StoreError, TenantScope, UserAuth};
 use daam_ledger::{Begin, Fault, Frontier, Line, Signed, StoredEntry, Tip};
 
@@ -75,14 +76,14 @@ pub struct LogPart {
 impl Db {
     /// The key that signs checkpoints, if there is one already.
     pub async fn audit_key(&self, scope: &TenantScope) -> Result<Option<OrgKey>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (String, String), KEY, &scope.org_id)?;
         Ok(row.map(|(public, sealed)| OrgKey { public, sealed }))
     }
 
     /// Stores the key that signs checkpoints; the first one stays, whoever stores at the same time.
     pub async fn add_audit_key(&self, scope: &TenantScope, key: &OrgKey, now: i64) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, execute ADD_KEY, &scope.org_id, &key.public, &key.sealed, now)? > 0 {
             let what = Happened { action: "audit.key", target: "", detail: &key.public };
             append(&mut tx, scope, what, now).await?;
@@ -100,7 +101,7 @@ impl Db {
         now: i64,
     ) -> Result<Checkpointed, StoreError> {
         let mut tip = Tip::of_nothing(&scope.org_id);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let latest = run!(&mut tx, optional: CheckpointRow, LATEST, &scope.org_id)?;
         let latest = latest.map(checkpoint).transpose()?;
         if let Some((signed, frontier)) = &latest {
@@ -139,7 +140,7 @@ impl Db {
         }
         let signed = sign(&tip);
         let (text, frontier) = (write_json(&signed, "checkpoint")?, write_json(tip.frontier(), "frontier")?);
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let size = stored_number(tip.size(), "audit place")?;
         run!(&mut tx, execute ADD, &scope.org_id, size, now, &text, &frontier)?;
         tx.commit().await?;
@@ -154,14 +155,14 @@ impl Db {
         most: u32,
     ) -> Result<Vec<Signed>, StoreError> {
         let before = before.and_then(|size| i64::try_from(size).ok()).unwrap_or(i64::MAX);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: CheckpointRow, BEFORE, &scope.org_id, before, i64::from(most))?;
         rows.into_iter().map(|row| checkpoint(row).map(|(signed, _)| signed)).collect()
     }
 
     /// The log from where it begins (`after` is `None`) or from an entry on, in parts.
     pub async fn audit_log(&self, scope: &TenantScope, after: Option<i64>) -> Result<LogPart, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let mut lines = Vec::new();
         let from = if let Some(seq) = after {
             seq
@@ -196,7 +197,7 @@ impl Db {
 
     /// Every entry that is kept, and whether the log is whole as far as the database itself can tell.
     pub async fn audit(&self, scope: &TenantScope) -> Result<(Vec<AuditEntry>, bool), StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let (begin, cut) = begin(&mut tx, scope).await?;
         let at = begin.anchor.map(|signed| Tip::at(signed.unverified(), begin.frontier));
         let mut tip = at.unwrap_or_else(|| Ok(Tip::of_nothing(&scope.org_id)));
@@ -213,7 +214,7 @@ impl Db {
 
     /// For how many days entries are kept; `None` for ever.
     pub async fn audit_keep_days(&self, scope: &TenantScope) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (Option<i64>,), KEEP, &scope.org_id)?;
         Ok(row.and_then(|(days,)| days))
     }
@@ -221,7 +222,7 @@ impl Db {
     /// Sets for how many days entries are kept.
     pub async fn keep_audit(&self, by: &UserAuth, days: Option<i64>, now: i64) -> Result<(), StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute SET_KEEP, &scope.org_id, days)?;
         let detail = days.map_or_else(|| "for ever".to_owned(), |days| format!("{days} days"));
         append(&mut tx, scope, Happened { action: "audit.keep", target: "audit", detail: &detail }, now)
@@ -236,7 +237,7 @@ impl Db {
         older_than: i64,
         now: i64,
     ) -> Result<Option<u64>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let cut = cut(&mut tx, scope).await?;
         let row = run!(&mut tx, optional: (Option<i64>,), YOUNGEST_OLD, &scope.org_id, older_than)?;
         let Some(size) = row.and_then(|(size,)| size).filter(|size| *size > cut) else { return Ok(None) };
@@ -252,7 +253,7 @@ impl Db {
 
     /// Organizations with entries nobody has signed, or whose entries have an end. For the control plane itself.
     pub async fn audits_due(&self) -> Result<Vec<DueOrganization>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: (String, String, Option<i64>), DUE)?;
         let due = |(org_id, slug, keep_days)| {
             let scope = TenantScope { org_id, slug, actor: "control-plane".to_owned() };

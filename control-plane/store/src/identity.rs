@@ -6,6 +6,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, write_json};
+use crate::reach::Reach;
 use crate::web_sessions::{self, At, Method, NewSession};
 use crate::{Role, Secret, StoreError, TenantScope, UserAuth, lineage, users};
 use daam_api::v1::ProviderRules;
@@ -144,7 +145,7 @@ impl Db {
     ) -> Result<(), StoreError> {
         let scope = by.scope();
         let rules = write_json(&new.rules, "provider rules")?;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.client_id,
             &new.sealed_secret, &rules, now)?;
         let what = Happened { action: "provider.add", target: &new.issuer, detail: &rules };
@@ -154,14 +155,14 @@ impl Db {
 
     /// The organization's providers.
     pub async fn providers(&self, scope: &TenantScope) -> Result<Vec<StoredProvider>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: ProviderRow, LIST, &scope.org_id)?.into_iter().map(provider).collect()
     }
 
     /// Removes a provider; whoever is signed in by it no longer is. `false` if there is none.
     pub async fn remove_provider(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         append(&mut tx, scope, Happened { action: "provider.remove", target: id, detail: "" }, now).await?;
         run!(&mut tx, execute FORGET_SESSIONS, &scope.org_id, id)?;
         run!(&mut tx, execute FORGET_TOKENS, &scope.org_id, id)?;
@@ -179,14 +180,14 @@ impl Db {
 
     /// The ids and names of an organization's providers, for whoever wants to sign in.
     pub async fn providers_of(&self, slug: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         run!(&mut tx, all: (String, String), OF_ORG, slug)
     }
 
     /// A provider somebody wants to sign in by.
     pub async fn sign_in_provider(&self, id: &str) -> Result<Option<SignInProvider>, StoreError> {
         type Row = (String, String, String, String, Option<String>, String, String, String);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let Some((id, name, issuer, client_id, secret, rules, org_id, slug)) =
             run!(&mut tx, optional: Row, BY_ID, id)?
         else {
@@ -198,14 +199,14 @@ impl Db {
 
     /// Whether only providers open the organization's console.
     pub async fn forces_sso(&self, scope: &TenantScope) -> Result<bool, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         forces_sso(&mut tx, &scope.org_id).await
     }
 
     /// Sets that. `false`, and nothing is set, if there is no provider to sign in by.
     pub async fn force_sso(&self, by: &UserAuth, force: bool, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let detail = format!("force_sso={force}");
         append(&mut tx, scope, Happened { action: "sign_in.policy", target: "", detail: &detail }, now)
             .await?;
@@ -225,7 +226,7 @@ impl Db {
         flow: &Flow,
         (now, expires_at): (i64, i64),
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(&at.scope).await?;
         run!(&mut tx, execute OLD_FLOWS, now)?;
         run!(&mut tx, execute FLOW, state, &at.scope.org_id, &at.provider.id, browser, &flow.nonce, &flow.verifier,
             &flow.return_to, &flow.user_id, &flow.invite_sha256, expires_at)?;
@@ -239,7 +240,7 @@ impl Db {
         now: i64,
     ) -> Result<Option<(SignInProvider, Flow)>, StoreError> {
         type Row = (String, String, String, String, String, Option<String>, Option<String>);
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         let taken = run!(&mut tx, optional: Row, TAKE_FLOW, state, now)?;
         tx.commit().await?;
         let Some((id, began_in, nonce, verifier, return_to, user_id, invite_sha256)) = taken else {
@@ -259,7 +260,7 @@ impl Db {
         (proven, flow): (&Proven, &Flow),
         now: i64,
     ) -> Result<SignInOutcome, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(&at.scope).await?;
         // First of all, because it locks the organization: two first sign-ins of one subject make one member.
         users::next_version(&mut tx, &at.scope).await?;
         let row = (&at.scope.org_id, &at.provider.id, &proven.subject);
@@ -301,7 +302,7 @@ impl Db {
         let (org, id) = (&at.scope.org_id, &at.provider.id);
         // Whoever names neither would end everything of the provider.
         let Some(target) = subject.or(session) else { return Ok(false) };
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(&at.scope).await?;
         run!(&mut tx, execute OLD_SEEN, now)?;
         append(&mut tx, &at.scope, Happened { action: "provider.logout", target, detail: jti }, now).await?;
         if run!(&mut tx, execute SEEN, id, jti, expires_at)? == 0 {

@@ -2,7 +2,7 @@
 //!
 //! Every query of a tenant's rows needs a [`TenantScope`], which only a verified token can produce
 //! ([`Db::authenticate`]); so there is no way to ask for another organization's rows. Secrets are kept as SHA-256
-//! only. Every change writes its audit entry in the same transaction. What this crate refuses: a second server on one
+//! only. On PostgreSQL, row-level security stands behind that (`reach`). Every change writes its audit entry in the same transaction. What this crate refuses: a second server on one
 //! embedded file, a write transaction that did not begin as one, and SQL built at run time.
 
 mod agent_audit;
@@ -22,6 +22,7 @@ mod observations;
 mod organizations;
 mod outbox;
 mod programs;
+mod reach;
 mod relays;
 mod requests;
 mod scim;

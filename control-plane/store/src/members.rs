@@ -6,6 +6,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
+use crate::reach::Reach;
 use crate::secret::digest;
 use crate::web_sessions::{self, Method, NewSession};
 use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, users};
@@ -107,7 +108,7 @@ impl Db {
     /// Makes an invite; an earlier one to the same membership ends.
     pub async fn invite(&self, by: &UserAuth, new: &NewInvite<'_>, now: i64) -> Result<Invited, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         users::next_version(&mut tx, scope).await?;
         let known =
             run!(&mut tx, optional: (String, Option<String>, bool), MEMBER, &scope.org_id, new.email)?;
@@ -133,7 +134,7 @@ impl Db {
 
     /// Invites that can still be used.
     pub async fn invites(&self, scope: &TenantScope, now: i64) -> Result<Vec<ListedInvite>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (String, String, String, String, i64), LIST, &scope.org_id, now)?;
         let listed = |(id, email, role, created_by, expires_at)| ListedInvite {
             id,
@@ -147,7 +148,7 @@ impl Db {
 
     /// Ends an invite. `false` if there is none.
     pub async fn withdraw_invite(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, optional: (String,), WITHDRAW, &scope.org_id, id)?.is_none() {
             return Ok(false);
         }
@@ -164,7 +165,7 @@ impl Db {
         now: i64,
     ) -> Result<Secret, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let what = (by.user_id(), "token", Made::With(by.token_id()));
         let (id, secret) = link(&mut tx, scope, what, (now, expires_at)).await?;
         append(
@@ -185,10 +186,11 @@ impl Db {
         email: &str,
         (now, expires_at): (i64, i64),
     ) -> Result<Option<Secret>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         let member = run!(&mut tx, optional: (String, String, String), MEMBER_ANYWHERE, org, email)?;
         let Some((user_id, org_id, slug)) = member else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: "operator".to_owned() };
+        tx.turn_to((&scope).into()).await?;
         run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "recovery")?;
         let (id, secret) =
             link(&mut tx, &scope, (&user_id, "recovery", Made::ByOperator), (now, expires_at)).await?;
@@ -203,7 +205,7 @@ impl Db {
         if SecretKind::of(secret) != Some(SecretKind::SignIn) {
             return Ok(None);
         }
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let row = run!(&mut tx, optional: (String, String, String, String, bool), SHOW, digest(secret), now)?;
         Ok(row.map(|(organization, org, email, purpose, forced)| LinkTarget {
             organization,
@@ -225,9 +227,10 @@ impl Db {
         if SecretKind::of(secret) != Some(SecretKind::SignIn) {
             return Ok(None);
         }
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         let org = run!(&mut tx, optional: (String,), OF_ORG, digest(secret))?;
         let Some((org,)) = org else { return Ok(None) };
+        tx.turn_to(Reach::Org(&org)).await?;
         lineage::lock(&mut tx, &org).await?;
         let used = run!(&mut tx, optional: UsedLink, TAKE, digest(secret), now)?;
         let Some((org_id, user_id, purpose, token_id)) = used else { return Ok(None) };

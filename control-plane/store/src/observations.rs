@@ -104,7 +104,7 @@ impl Db {
         scope: &TenantScope,
         since: i64,
     ) -> Result<Vec<ListedViolation>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: ViolationRow, VIOLATIONS, &scope.org_id, since)?;
         let listed =
             |(agent_id, agent, database, policy_id, schema, table, site, first_at, last_at, hits)| {
@@ -131,7 +131,7 @@ impl Db {
         agent_id: Option<&str>,
         most: u32,
     ) -> Result<Vec<Connection>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: ConnectionRow, CONNECTIONS, &scope.org_id, agent_id, i64::from(most))?;
         let listed = |(agent_id, id, database, user_id, email, started_at, ended_at, reason, statements)| {
             Connection { agent_id, id, database, user_id, email, started_at, ended_at, reason, statements }
@@ -146,14 +146,14 @@ impl Db {
         snapshot: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute REPORT, &agent.scope().org_id, agent.database(), agent.agent_id(), snapshot, now)?;
         tx.commit().await
     }
 
     /// The latest snapshot of a database.
     pub async fn schema(&self, scope: &TenantScope, database: &str) -> Result<Option<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (String,), SNAPSHOT, &scope.org_id, database)?;
         Ok(row.map(|(snapshot,)| snapshot))
     }
@@ -166,7 +166,7 @@ impl Db {
         now: i64,
     ) -> Result<bool, StoreError> {
         let org = &agent.scope().org_id;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         let folded = run!(&mut tx, execute FOLD, org, agent.agent_id(), seen.policy_id, seen.schema, seen.table,
             seen.site, now, now.saturating_sub(FOLD_SECONDS))?;
         if folded == 0 {
@@ -185,7 +185,7 @@ impl Db {
         user_id: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute STARTED, &agent.scope().org_id, agent.agent_id(), session_id, user_id, now)?;
         tx.commit().await
     }
@@ -199,14 +199,14 @@ impl Db {
         now: i64,
     ) -> Result<(), StoreError> {
         let count = stored_number(statements, "statement count")?;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute ENDED, &agent.scope().org_id, agent.agent_id(), session.0, session.1, now, reason, count)?;
         tx.commit().await
     }
 
     /// Sessions that have begun and not ended.
     pub async fn open_sessions(&self, scope: &TenantScope) -> Result<i64, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         Ok(run!(&mut tx, optional: (i64,), OPEN_SESSIONS, &scope.org_id)?.map_or(0, |(count,)| count))
     }
 }

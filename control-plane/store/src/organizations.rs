@@ -2,6 +2,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
+use crate::reach::Reach;
 use crate::{Secret, SecretKind, StoreError, TenantScope, members};
 use uuid::Uuid;
 
@@ -95,13 +96,13 @@ pub enum Created {
 impl Db {
     /// Whether there is an organization at all.
     pub async fn has_organization(&self) -> Result<bool, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Upkeep).await?;
         Ok(run!(&mut tx, optional: (String,), ANY)?.is_some())
     }
 
     /// Creates the first organization; once per database, whoever asks at the same time.
     pub async fn bootstrap(&self, new: &NewOrganization<'_>, now: i64) -> Result<Created, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Upkeep).await?;
         if run!(&mut tx, execute BOOTSTRAP, now)? == 0 {
             return Ok(Created::AlreadyBootstrapped);
         }
@@ -114,19 +115,19 @@ impl Db {
         new: &NewOrganization<'_>,
         now: i64,
     ) -> Result<Created, StoreError> {
-        create(self.write_tx().await?, new, now).await
+        create(self.write_tx(Reach::Upkeep).await?, new, now).await
     }
 
     /// One sealed key of the installation and the place it is sealed for, to see that the key file is the right one.
     pub async fn some_sealed_key(&self) -> Result<Option<(String, String)>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Upkeep).await?;
         let row = run!(&mut tx, optional: (String, String, String), SOME_KEY)?;
         Ok(row.map(|(slug, kind, sealed)| (format!("{slug}/{kind}"), sealed)))
     }
 
     /// One of the organization's keys.
     pub async fn org_key(&self, scope: &TenantScope, kind: KeyKind) -> Result<OrgKey, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (String, String), KEY, &scope.org_id, kind.name())?;
         let (public, sealed) = row.ok_or(StoreError::Decode("organization key"))?;
         Ok(OrgKey { public, sealed })
@@ -135,6 +136,7 @@ impl Db {
 
 async fn create(mut tx: Tx, new: &NewOrganization<'_>, now: i64) -> Result<Created, StoreError> {
     let org_id = Uuid::now_v7().to_string();
+    tx.turn_to(Reach::Org(&org_id)).await?;
     if run!(&mut tx, execute CREATE, &org_id, new.slug, new.name, now)? == 0 {
         return Ok(Created::SlugTaken);
     }

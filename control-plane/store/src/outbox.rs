@@ -5,6 +5,7 @@
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::read_number;
+use crate::reach::Reach;
 use crate::{StoreError, TenantScope};
 use daam_api::v1::Webhook;
 use uuid::Uuid;
@@ -75,7 +76,7 @@ impl Db {
     pub async fn due_notices(&self, most: u32, now: i64) -> Result<Vec<Delivery>, StoreError> {
         type Row =
             (String, String, Option<String>, Option<String>, Option<String>, Option<String>, String, i64);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: Row, DUE, now, i64::from(most))?;
         rows.into_iter()
             .map(|(id, org, hook, url, secret, email, body, attempts)| {
@@ -93,7 +94,7 @@ impl Db {
 
     /// Takes a delivery on; `false` if somebody else has. It is due again at `again_at` unless it is settled before.
     pub async fn claim_notice(&self, delivery: &Delivery, again_at: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Upkeep).await?;
         let claimed = run!(&mut tx, execute CLAIM, &delivery.id, delivery.attempts, again_at)?;
         tx.commit().await?;
         Ok(claimed == 1)
@@ -101,7 +102,7 @@ impl Db {
 
     /// It arrived.
     pub async fn notice_delivered(&self, id: &str) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Upkeep).await?;
         run!(&mut tx, execute DELIVERED, id)?;
         tx.commit().await
     }
@@ -113,7 +114,7 @@ impl Db {
         (why, give_up): (&str, bool),
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Upkeep).await?;
         run!(&mut tx, execute FAILED, id, why, give_up)?;
         run!(&mut tx, execute FORGET, now.saturating_sub(KEPT_SECONDS))?;
         tx.commit().await
@@ -126,7 +127,7 @@ impl Db {
         (id, name, url, sealed_secret): (&str, &str, &str, &str),
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute ADD_HOOK, id, &scope.org_id, name, url, sealed_secret, now)?;
         append(&mut tx, scope, Happened { action: "webhook.add", target: id, detail: url }, now).await?;
         tx.commit().await
@@ -134,7 +135,7 @@ impl Db {
 
     /// Removes a webhook and what is on its way there; `false` if there is none.
     pub async fn remove_webhook(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let removed = run!(&mut tx, optional: (String,), REMOVE_HOOK, &scope.org_id, id)?;
         let Some((name,)) = removed else { return Ok(false) };
         append(&mut tx, scope, Happened { action: "webhook.remove", target: id, detail: &name }, now).await?;
@@ -145,7 +146,7 @@ impl Db {
     /// Every webhook of an organization.
     pub async fn webhooks(&self, scope: &TenantScope) -> Result<Vec<Webhook>, StoreError> {
         type Row = (String, String, String, i64, Option<String>);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, LIST_HOOKS, &scope.org_id)?;
         rows.into_iter()
             .map(|(id, name, url, undelivered, failure)| {

@@ -4,6 +4,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
+use crate::reach::Reach;
 use crate::{Secret, SecretKind, SessionAuth, StoreError, TenantScope, lineage};
 use uuid::Uuid;
 
@@ -64,7 +65,7 @@ impl Db {
         most: i64,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         run!(&mut tx, execute OLD, now)?;
         let open = run!(&mut tx, optional: (i64,), OPEN)?.map_or(0, |(count,)| count);
         if open >= most {
@@ -78,7 +79,7 @@ impl Db {
 
     /// The machine a code belongs to, as long as nobody answered.
     pub async fn asked_sign_in(&self, user_code: &str, now: i64) -> Result<Option<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let row = run!(&mut tx, optional: (String, String), PENDING, user_code, now)?;
         Ok(row.map(|(_, device)| device))
     }
@@ -91,7 +92,7 @@ impl Db {
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = session.user().scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if !yes {
             let denied = run!(&mut tx, execute DENY, user_code, now)?;
             tx.commit().await?;
@@ -115,7 +116,7 @@ impl Db {
         (now, expires_at): (i64, i64),
     ) -> Result<(), StoreError> {
         let scope = session.user().scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute OLD, now)?;
         let id = Uuid::now_v7().to_string();
         run!(&mut tx, execute HAND, &id, device, challenge, code, &scope.org_id, session.id(), now, expires_at)?;
@@ -143,13 +144,14 @@ impl Db {
             Option<String>,
             Option<String>,
         );
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         let state = run!(&mut tx, optional: State, STATE, fetch_sha256, now)?;
         let Some((id, device, wanted, denied, session, org)) = state else { return Ok(Fetched::Unknown) };
         if wanted.is_none() && !denied && session.is_none() {
             return Ok(Fetched::Pending);
         }
         if let Some(org) = &org {
+            tx.turn_to(Reach::Org(org)).await?;
             lineage::lock(&mut tx, org).await?;
         }
         // Once, whatever comes of it: a code that was tried with another verifier is in the wrong hands.

@@ -23,7 +23,7 @@ impl Db {
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = relay.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let present = run!(&mut tx, optional: (Option<String>,), PRESENT, &scope.org_id, relay.relay_id())?;
         let news = present.is_none_or(|(present,)| present.as_deref() != Some(address));
         run!(&mut tx, execute SET, &scope.org_id, relay.relay_id(), address, now)?;
@@ -41,14 +41,14 @@ impl Db {
         scope: &TenantScope,
         seen_after: i64,
     ) -> Result<Vec<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (String,), ALIVE, &scope.org_id, seen_after)?;
         Ok(rows.into_iter().map(|(address,)| address).collect())
     }
 
     /// Every relay.
     pub async fn relays(&self, scope: &TenantScope, seen_after: i64) -> Result<Vec<Relay>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows =
             run!(&mut tx, all: (String, String, Option<String>, bool), LIST, &scope.org_id, seen_after)?;
         let listed = |(id, name, address, online)| Relay { id, name, address, online };
@@ -57,7 +57,7 @@ impl Db {
 
     /// Removes a relay for good: its link token ends and nobody is sent to it. `false` if there is none.
     pub async fn remove_relay(&self, scope: &TenantScope, id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, execute REMOVE, &scope.org_id, id, now)? == 0 {
             return Ok(false);
         }

@@ -270,7 +270,7 @@ impl Db {
         scope: &TenantScope,
         id: &str,
     ) -> Result<Option<AccessRequest>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         one(&mut tx, scope, id).await
     }
 
@@ -281,7 +281,7 @@ impl Db {
         user_id: Option<&str>,
         (before, most): (Option<&str>, u32),
     ) -> Result<Vec<AccessRequest>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, LIST, &scope.org_id, user_id, before, i64::from(most))?;
         whole(&mut tx, scope, rows).await
     }
@@ -292,14 +292,14 @@ impl Db {
         scope: &TenantScope,
         (since, now): (i64, i64),
     ) -> Result<Vec<AccessRequest>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, UNDECIDED, &scope.org_id, since, now)?;
         whole(&mut tx, scope, rows).await
     }
 
     /// The version of what agents of a database are told; 0 if there never was anything.
     pub async fn access_version(&self, scope: &TenantScope, database: &str) -> Result<u64, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         version(&mut tx, scope, database).await
     }
 
@@ -310,7 +310,7 @@ impl Db {
         database: &str,
         now: i64,
     ) -> Result<(u64, Vec<AccessGrant>), StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let version = version(&mut tx, scope, database).await?;
         let rows = run!(&mut tx, all: Row, APPROVED, &scope.org_id, database, now)?;
         let requests = whole(&mut tx, scope, rows).await?;

@@ -88,7 +88,7 @@ pub enum ScimStored<T> {
 impl Db {
     /// Everybody the provider may see.
     pub async fn scim_users(&self, scope: &TenantScope) -> Result<Vec<ScimUser>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         every(&mut tx, scope).await
     }
 
@@ -98,14 +98,14 @@ impl Db {
         scope: &TenantScope,
         name: &str,
     ) -> Result<Vec<ScimUser>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, NAMED, &scope.org_id, name.to_lowercase())?;
         rows.into_iter().map(user).collect()
     }
 
     /// One of them.
     pub async fn scim_user(&self, scope: &TenantScope, id: &str) -> Result<Option<ScimUser>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         one(&mut tx, scope, id).await
     }
 
@@ -116,7 +116,7 @@ impl Db {
         change: &ScimUserChange,
         now: i64,
     ) -> Result<ScimStored<ScimUser>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         next_version(&mut tx, scope).await?;
         let known = run!(&mut tx, optional: (String, bool), OF_EMAIL, &scope.org_id, &change.email)?;
         let id = match known {
@@ -153,7 +153,7 @@ impl Db {
         decide: impl FnOnce(&ScimUser) -> Result<Option<ScimUserChange>, E> + Send,
         now: i64,
     ) -> Result<Result<ScimStored<ScimUser>, E>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute LOCK, &scope.org_id)?;
         let Some(present) = one(&mut tx, scope, id).await? else { return Ok(Ok(ScimStored::Missing)) };
         let change = match decide(&present) {
@@ -197,7 +197,7 @@ impl Db {
         decide: impl FnOnce(&ScimUser) -> Result<(), E> + Send,
         now: i64,
     ) -> Result<Result<ScimStored<()>, E>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         next_version(&mut tx, scope).await?;
         let Some(present) = one(&mut tx, scope, id).await? else { return Ok(Ok(ScimStored::Missing)) };
         if let Err(refused) = decide(&present) {

@@ -57,7 +57,7 @@ pub struct ScimGroupChange {
 impl Db {
     /// Every group.
     pub async fn scim_groups(&self, scope: &TenantScope) -> Result<Vec<ScimGroup>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, LIST, &scope.org_id)?;
         let users = scim::every(&mut tx, scope).await?;
         let mut of_name: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
@@ -75,14 +75,14 @@ impl Db {
 
     /// Ids of groups by their names.
     pub async fn scim_group_ids(&self, scope: &TenantScope) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: Row, LIST, &scope.org_id)?;
         Ok(rows.into_iter().map(|(id, name, ..)| (name, id)).collect())
     }
 
     /// One of them.
     pub async fn scim_group(&self, scope: &TenantScope, id: &str) -> Result<Option<ScimGroup>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         one(&mut tx, scope, id).await
     }
 
@@ -93,7 +93,7 @@ impl Db {
         change: &ScimGroupChange,
         now: i64,
     ) -> Result<ScimStored<ScimGroup>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         scim::lock(&mut tx, scope).await?;
         let id = Uuid::now_v7().to_string();
         let stored = put(&mut tx, scope, (&id, &change.name, change), now).await?;
@@ -111,7 +111,7 @@ impl Db {
         decide: impl FnOnce(&ScimGroup) -> Result<Option<ScimGroupChange>, E> + Send,
         now: i64,
     ) -> Result<Result<ScimStored<ScimGroup>, E>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         scim::lock(&mut tx, scope).await?;
         let Some(present) = one(&mut tx, scope, id).await? else { return Ok(Ok(ScimStored::Missing)) };
         let change = match decide(&present) {
@@ -134,7 +134,7 @@ impl Db {
         decide: impl FnOnce(&ScimGroup) -> Result<(), E> + Send,
         now: i64,
     ) -> Result<Result<ScimStored<()>, E>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         scim::lock(&mut tx, scope).await?;
         let Some(present) = one(&mut tx, scope, id).await? else { return Ok(Ok(ScimStored::Missing)) };
         if let Err(refused) = decide(&present) {

@@ -3,6 +3,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
+use crate::reach::Reach;
 use crate::secret::{digest, same_digest};
 use crate::{Secret, SecretKind, StoreError, TenantScope, UserAuth};
 use uuid::Uuid;
@@ -47,7 +48,7 @@ impl Db {
         now: i64,
     ) -> Result<Option<ScimAuth>, StoreError> {
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let row = run!(&mut tx, optional: (String, String, String, String), AUTHENTICATE, &wanted, now)?;
         let Some((stored, name, org_id, slug)) = row else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: format!("scim:{name}") };
@@ -64,7 +65,7 @@ impl Db {
         let scope = by.scope();
         let id = Uuid::now_v7().to_string();
         let secret = Secret::generate(SecretKind::Scim)?;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute INSERT, &id, &scope.org_id, name, secret.sha256(), scope.actor(), now, expires_at)?;
         append(&mut tx, scope, Happened { action: "scim.token.create", target: &id, detail: name }, now)
             .await?;
@@ -78,7 +79,7 @@ impl Db {
         scope: &TenantScope,
         now: i64,
     ) -> Result<Vec<ListedScimToken>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (String, String, i64), LIST, &scope.org_id, now)?;
         Ok(rows.into_iter().map(|(id, name, expires_at)| ListedScimToken { id, name, expires_at }).collect())
     }
@@ -86,7 +87,7 @@ impl Db {
     /// Deletes a token; `false` if there is none.
     pub async fn delete_scim_token(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, execute DELETE, &scope.org_id, id)? == 0 {
             return Ok(false);
         }

@@ -46,7 +46,7 @@ impl Db {
     pub async fn tokens(&self, by: &UserAuth, now: i64) -> Result<Vec<ListedToken>, StoreError> {
         type Row = (String, String, String, i64);
         let org = &by.scope().org_id;
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(by.scope()).await?;
         let rows = if by.role().oversees() {
             run!(&mut tx, all: Row, LIST_ANY, org, now)?
         } else {
@@ -64,7 +64,7 @@ impl Db {
         now: i64,
     ) -> Result<Option<(String, Secret)>, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let id = Uuid::now_v7().to_string();
         // First of all, because it locks the organization: nobody is disabled between the look and the token.
         let what = Happened { action: "token.create", target: &id, detail: new.email };
@@ -83,7 +83,7 @@ impl Db {
     /// Deletes a token of the caller, or any of the organization if an admin asks, and what was made with it. `false` if there is none to see.
     pub async fn delete_token(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         // First of all, because it locks the organization: no certificate is recorded between the two changes.
         append(&mut tx, scope, Happened { action: "token.delete", target: id, detail: "" }, now).await?;
         let gone = match by.role() {

@@ -26,7 +26,7 @@ statements! {
 impl Db {
     /// The trust file.
     pub async fn trust(&self, scope: &TenantScope) -> Result<Option<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         Ok(run!(&mut tx, optional: (String,), GET, &scope.org_id)?.map(|(content,)| content))
     }
 
@@ -38,7 +38,7 @@ impl Db {
         content: &str,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let stored = stored_number(version, "trust version")?;
         if run!(&mut tx, execute PUT, &scope.org_id, stored, content, now)? == 0 {
             return Ok(false);
@@ -52,28 +52,28 @@ impl Db {
 
     /// One version of the trust file.
     pub async fn trust_at(&self, scope: &TenantScope, version: u64) -> Result<Option<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let version = stored_number(version, "trust version")?;
         Ok(run!(&mut tx, optional: (String,), AT, &scope.org_id, version)?.map(|(content,)| content))
     }
 
     /// The latest version, 0 if there is no trust file.
     pub async fn trust_version(&self, scope: &TenantScope) -> Result<u64, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (i64,), VERSION, &scope.org_id)?;
         row.map_or(Ok(0), |(version,)| read_number(version, "trust version"))
     }
 
     /// Every version, the earliest first.
     pub async fn trust_versions(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let rows = run!(&mut tx, all: (String,), VERSIONS, &scope.org_id)?;
         Ok(rows.into_iter().map(|(content,)| content).collect())
     }
 
     /// The key that signs freshness, if there is one already.
     pub async fn freshness_key(&self, scope: &TenantScope) -> Result<Option<OrgKey>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: (String, String), FRESHNESS, &scope.org_id)?;
         Ok(row.map(|(public, sealed)| OrgKey { public, sealed }))
     }
@@ -85,7 +85,7 @@ impl Db {
         key: &OrgKey,
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, execute ADD_FRESHNESS, &scope.org_id, &key.public, &key.sealed, now)? > 0 {
             let what = Happened { action: "freshness.key", target: "", detail: &key.public };
             append(&mut tx, scope, what, now).await?;

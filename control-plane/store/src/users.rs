@@ -63,7 +63,7 @@ impl Db {
         change: &UserChange<'_>,
         now: i64,
     ) -> Result<Stored, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         // First of all, because it locks the organization: two admins cannot demote each other at once.
         let version = next_version(&mut tx, scope).await?;
         let Some(id) = put(&mut tx, scope, change, now).await? else { return Ok(Stored::LastAdmin) };
@@ -79,7 +79,7 @@ impl Db {
         (email, role, disabled): (&str, Option<Role>, Option<bool>),
         now: i64,
     ) -> Result<Option<Stored>, StoreError> {
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let version = next_version(&mut tx, scope).await?;
         let Some(row) = run!(&mut tx, optional: Row, ONE, &scope.org_id, email)? else { return Ok(None) };
         let present = user(row)?;
@@ -98,19 +98,19 @@ impl Db {
 
     /// Everyone.
     pub async fn users(&self, scope: &TenantScope) -> Result<Vec<User>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
     }
 
     /// The present version of the directory.
     pub async fn directory_version(&self, scope: &TenantScope) -> Result<u64, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         version(&mut tx, scope).await
     }
 
     /// The directory and the version it is of, as agents get it.
     pub async fn directory(&self, scope: &TenantScope) -> Result<(u64, Vec<DirectoryUser>), StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(scope).await?;
         let version = version(&mut tx, scope).await?;
         let users = run!(&mut tx, all: Row, LIST, &scope.org_id)?
             .into_iter()

@@ -6,6 +6,7 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
+use crate::reach::Reach;
 use crate::secret::{SecretKind, digest, same_digest};
 use crate::{Secret, StoreError, TenantScope, UserAuth, identity, lineage};
 use uuid::Uuid;
@@ -177,7 +178,7 @@ impl Db {
             return Ok(None);
         }
         let wanted = digest(secret);
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let found = run!(&mut tx, optional: Row, FIND, &wanted, now, now.saturating_sub(IDLE_SECONDS))?;
         drop(tx);
         let Some((
@@ -203,7 +204,7 @@ impl Db {
         }
         let user = UserAuth::from_row((id, expires, user, email, role, org, slug))?;
         if seen.saturating_add(TOUCH_SECONDS) <= now {
-            let mut tx = self.write_tx().await?;
+            let mut tx = self.write_tx(user.scope()).await?;
             run!(&mut tx, execute TOUCH, &user.scope().org_id, user.token_id(), now)?;
             tx.commit().await?;
         }
@@ -214,7 +215,7 @@ impl Db {
     /// Ends the caller's own session, and what programs were given by it.
     pub async fn end_session(&self, session: &SessionAuth, now: i64) -> Result<(), StoreError> {
         let scope = session.user.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute END, &scope.org_id, session.id())?;
         lineage::end_of_session(&mut tx, scope, session.id(), now).await?;
         append(
@@ -230,7 +231,7 @@ impl Db {
     /// Ends another session of the same membership. `false` if there is none.
     pub async fn end_other_session(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         if run!(&mut tx, execute END_OF_USER, &scope.org_id, by.user_id(), id)? == 0 {
             return Ok(false);
         }
@@ -243,7 +244,7 @@ impl Db {
 
     /// The sessions of the caller's membership, newest first.
     pub async fn sessions(&self, by: &UserAuth, now: i64) -> Result<Vec<ListedSession>, StoreError> {
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(by.scope()).await?;
         let idle = now.saturating_sub(IDLE_SECONDS);
         let rows = run!(&mut tx, all: (String, String, i64, i64, i64), LIST, &by.scope().org_id, by.user_id(), now, idle)?;
         let listed = |(id, method, created_at, seen_at, expires_at)| ListedSession {
@@ -259,7 +260,7 @@ impl Db {
     /// Where the session may move to, its own organization included; empty if it may not move.
     pub async fn memberships(&self, session: &SessionAuth) -> Result<Vec<Membership>, StoreError> {
         let Some(person) = session.person() else { return Ok(Vec::new()) };
-        let mut tx = self.read_tx().await?;
+        let mut tx = self.read_tx(Reach::Arrival).await?;
         let rows = run!(&mut tx, all: (String, String, String, String), MEMBERSHIPS, person)?;
         Ok(rows.into_iter().map(|(org, name, email, role)| Membership { org, name, email, role }).collect())
     }
@@ -273,18 +274,20 @@ impl Db {
         now: i64,
     ) -> Result<Option<Secret>, StoreError> {
         let Some(person) = session.person() else { return Ok(None) };
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(Reach::Arrival).await?;
         let found = run!(&mut tx, optional: (String, String, String), MEMBERSHIP, person, org)?;
         let Some((user_id, email, org_id)) = found else { return Ok(None) };
         // Proof of the person is not what that organization asks for.
         if identity::forces_sso(&mut tx, &org_id).await? {
             return Ok(None);
         }
+        tx.turn_to(session.user.scope().into()).await?;
         if run!(&mut tx, execute END, &session.user.scope().org_id, session.id())? == 0 {
             return Ok(None);
         }
         lineage::end_of_session(&mut tx, session.user.scope(), session.id(), now).await?;
         let scope = TenantScope { org_id, slug: org.to_owned(), actor: format!("user:{email}") };
+        tx.turn_to((&scope).into()).await?;
         let ends_by = Some(session.expires_at());
         let new = NewSession { user_id: &user_id, method: session.method, token_id: None, at: None, ends_by };
         let secret = begin(&mut tx, &scope, &new, now).await?;

@@ -32,7 +32,7 @@ impl Db {
         let scope = agent.scope();
         let version = stored_number(version, "access version")?;
         let next = version.saturating_add(1);
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let mut news = run!(&mut tx, execute CATCH_UP, &scope.org_id, agent.database(), version, next)? > 0;
         for said in states {
             news |= put(&mut tx, agent, said, now).await?;

@@ -79,7 +79,7 @@ impl Db {
     ) -> Result<bool, StoreError> {
         let scope = by.scope();
         let asked = write_json(new.asked, "access request")?;
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let detail = format!("{} on {} for {} s", new.name, new.database, new.seconds);
         // First of all, because it locks the organization: nobody counts what another is about to add.
         append(&mut tx, scope, Happened { action: "request.ask", target: new.id, detail: &detail }, now)
@@ -107,7 +107,7 @@ impl Db {
         let standing = &change.standing;
         let (extend_to, extend_reason) =
             standing.extension.as_ref().map(|more| (more.ends_at, more.reason.as_str())).unzip();
-        let mut tx = self.write_tx().await?;
+        let mut tx = self.write_tx(scope).await?;
         let changed = run!(&mut tx, execute CHANGE, &scope.org_id, &request.id, request.revision, standing.decision.name(),
             standing.starts_at, standing.ends_at, standing.round, standing.approved_round, extend_to, extend_reason)?;
         if changed == 0 {

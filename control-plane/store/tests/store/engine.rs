@@ -25,6 +25,14 @@ impl Postgres {
         Self(Cluster::for_test().unwrap())
     }
 
+    pub(crate) fn dsn(&self, database: &str) -> String {
+        self.0.superuser_dsn(database)
+    }
+
+    pub(crate) fn dsn_of(&self, role: &str, password: &str, database: &str) -> String {
+        self.0.dsn(role, password, database)
+    }
+
     pub(crate) async fn database(&self, name: &str) -> Db {
         let name: String = name.chars().take(60).collect();
         let (client, connection) =

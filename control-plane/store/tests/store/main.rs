@@ -23,6 +23,7 @@ mod requests;
 mod statements;
 mod tenants;
 mod tokens;
+mod walls;
 
 /// Each case once per engine; PostgreSQL starts once and gives every case a database of its own.
 macro_rules! contract {
