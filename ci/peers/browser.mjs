@@ -25,8 +25,29 @@ const complaints = [];
 page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
 page.on("pageerror", (error) => complaints.push(String(error)));
 
+// Authenticators of Chromium's own, one at a time: {protocol, transport, hasResidentKey, hasUserVerification, …}.
+const devtools = await context.newCDPSession(page);
+await devtools.send("WebAuthn.enable", { enableUI: false });
+let authenticator = null;
+async function plug(options) {
+  if (authenticator) {
+    await devtools.send("WebAuthn.removeVirtualAuthenticator", authenticator);
+  }
+  const always = { automaticPresenceSimulation: true };
+  authenticator = await devtools.send("WebAuthn.addVirtualAuthenticator", { options: { ...always, ...options } });
+}
+
 const actions = {
+  plug: ({ options }) => plug(options),
+  verified: ({ value }) => devtools.send("WebAuthn.setUserVerified", { ...authenticator, isUserVerified: value }),
+  credentials: async () => (await devtools.send("WebAuthn.getCredentials", authenticator)).credentials,
+  alert: async () => {
+    await page.locator("[role=alert]:not(:empty)").waitFor();
+    return page.locator("[role=alert]").innerText();
+  },
+  until: async ({ text }) => void (await page.getByText(text).first().waitFor()),
   goto: async ({ url }) => (await page.goto(url)).status(),
+  pressText: async ({ text }) => void (await page.getByText(text).first().click()),
   click: async ({ role, name }) => void (await page.getByRole(role, { name, exact: true }).first().click()),
   fill: async ({ label, value }) => void (await page.getByLabel(label, { exact: true }).fill(value)),
   fillIn: async ({ name, value }) => void (await page.locator(`[name=${name}]`).fill(value)),

@@ -93,7 +93,11 @@ pub enum Admin {
     /// Print an address that signs somebody in to the console once, within an hour: for whoever lost every other way.
     #[command(after_help = "Examples:
   daam-control-plane admin sign-in-link --data-dir /var/lib/daam --public-url https://daam.example.com \\
-      --org brave-otter --email ana@acme.example")]
+      --org brave-otter --email ana@acme.example
+
+  Their passkeys were lost or stolen:
+  daam-control-plane admin sign-in-link --data-dir /var/lib/daam --public-url https://daam.example.com \\
+      --org brave-otter --email ana@acme.example --forget-passkeys")]
     SignInLink(SignInLink),
 }
 
@@ -106,6 +110,9 @@ pub struct SignInLink {
     /// The organization's slug.
     #[arg(long, value_name = "SLUG")]
     pub org: String,
+    /// First remove every passkey of that person, everywhere, and end the sessions these began: for lost or stolen ones.
+    #[arg(long)]
+    pub forget_passkeys: bool,
     /// Whom to sign in.
     #[arg(long)]
     pub email: String,

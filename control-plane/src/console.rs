@@ -1,4 +1,4 @@
-//! The console: pages and forms over the same store and the same rules as the API, without JavaScript.
+//! The console: pages and forms over the same store and the same rules as the API; only passkeys need a script.
 //!
 //! A browser says who it is by a session cookie, and only here; what changes something must come from our own pages.
 //! Pages are rendered on the server by templates that escape what they are given, under a policy that lets nothing else
@@ -26,6 +26,7 @@ mod door;
 mod form;
 mod members;
 mod overview;
+mod passkeys;
 mod path;
 mod programs;
 mod providers;
@@ -48,6 +49,13 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route("GET", "/assets/console.css", Who::Anyone, get(style)),
         route("GET", "/assets/icon.svg", Who::Anyone, get(icon)),
+        route("GET", "/assets/passkeys.js", Who::Anyone, get(passkeys::script)),
+        route("POST", "/sign-in/passkey/begin", Who::Anyone, post(passkeys::begin_sign_in)),
+        route("POST", "/sign-in/passkey", Who::Anyone, post(passkeys::finish_sign_in)),
+        route("GET", "/passkeys", Who::User, get(passkeys::list)),
+        route("POST", "/passkeys/begin", Who::User, post(passkeys::begin)),
+        route("POST", "/passkeys", Who::User, post(passkeys::add)),
+        route("POST", "/passkeys/{id}/remove", Who::User, post(passkeys::remove)),
         route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
         route("GET", "/sign-in/oidc/callback", Who::Anyone, get(sso::callback)),
         route("GET", "/sign-in/oidc/{id}", Who::Anyone, get(sso::start)),
@@ -62,6 +70,8 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET", "/", Who::User, get(overview::show)),
         route("GET", "/account", Who::User, get(account::show)),
         route("POST", "/account/sessions/{id}/end", Who::User, post(account::end)),
+        route("POST", "/account/links/{id}/remove", Who::User, post(account::unlink)),
+        route("POST", "/members/{email}/links/{id}/remove", Who::Admin, post(providers::unlink)),
         route("GET", "/databases", Who::User, get(databases::list)),
         route("GET", "/databases/{db}", Who::User, get(databases::show)),
         route("GET", "/databases/{db}/policies/{policy}", Who::User, get(databases::policy)),

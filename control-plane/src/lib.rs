@@ -29,6 +29,7 @@ mod keys;
 pub mod mail;
 mod name;
 mod oidc;
+mod passkeys;
 mod requests;
 mod scim;
 mod serve;

@@ -76,7 +76,7 @@ async fn create_organization(create: &CreateOrganization) -> anyhow::Result<()> 
 async fn sign_in_link(wanted: &SignInLink) -> anyhow::Result<()> {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let config = wanted.data.config(nowhere, Transport::Loopback);
-    let link = server::recovery_link(&config, &wanted.org, &wanted.email).await?;
+    let link = server::recovery_link(&config, (&wanted.org, &wanted.email, wanted.forget_passkeys)).await?;
     let (email, org) = (&wanted.email, &wanted.org);
     let link =
         link.with_context(|| format!("there is no enabled member `{email}` in an organization `{org}`"))?;

@@ -26,6 +26,7 @@ mod connect;
 mod databases;
 mod enrolment;
 pub(crate) mod evidence;
+pub(crate) mod identity_links;
 pub(crate) mod invites;
 pub(crate) mod providers;
 pub(crate) mod relays;
@@ -106,6 +107,8 @@ fn api() -> Vec<Route> {
         route("POST", "/v1/identity-providers", Who::Admin, post(providers::create)),
         route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
         route("DELETE", "/v1/identity-providers/{id}", Who::Admin, delete(providers::remove)),
+        route("GET", "/v1/identity-links", Who::Overseer, get(identity_links::list)),
+        route("DELETE", "/v1/users/{email}/identity-links/{id}", Who::Admin, delete(identity_links::remove)),
         route("POST", "/v1/identity-providers/{id}/backchannel-logout", Who::Anyone, post(providers::logout)),
         route("POST", "/v1/scim-tokens", Who::Admin, post(scim_tokens::create)),
         route("GET", "/v1/scim-tokens", Who::Overseer, get(scim_tokens::list)),

@@ -17,7 +17,7 @@ use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
 use daam_api::v1::{Bootstrap, Bootstrapped};
-use daam_store::{Db, StoreError, Wakeup};
+use daam_store::{Db, Secret, StoreError, Wakeup};
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::io;
@@ -256,14 +256,30 @@ pub async fn create_organization(config: &Config, request: &Bootstrap) -> Result
     made.map_err(|refusal| StartError::Create(refusal.to_string()))
 }
 
-/// A link for somebody who lost every way in; `None` if there is no such enabled member. For the operator.
-pub async fn recovery_link(config: &Config, org: &str, email: &str) -> Result<Option<String>, StartError> {
+/// A link for somebody who lost every way in, after removing their passkeys if `forget`; `None` if there is no such
+/// enabled member. For the operator.
+pub async fn recovery_link(
+    config: &Config,
+    (org, email, forget): (&str, &str, bool),
+) -> Result<Option<String>, StartError> {
     let app = open(config, false).await?;
     app.reached_at(config.public_url.clone().unwrap_or_else(|| Base::local(config.listen, false)));
     let ends = app.now().saturating_add(RECOVERY_SECONDS);
-    let link = app.db().recovery_link(org, &email.to_ascii_lowercase(), (app.now(), ends)).await;
+    let link = recovered(&app, (org, &email.to_ascii_lowercase(), forget), ends).await;
     app.db().close().await;
     Ok(link?.map(|secret| app.base().link(secret)))
+}
+
+async fn recovered(
+    app: &App,
+    (org, email, forget): (&str, &str, bool),
+    ends: i64,
+) -> Result<Option<Secret>, StoreError> {
+    if forget {
+        let gone = app.db().forget_passkeys(org, email, app.now()).await?;
+        tracing::info!(gone, "passkeys were removed");
+    }
+    app.db().recovery_link(org, email, (app.now(), ends)).await
 }
 
 pub(crate) async fn open(config: &Config, serving: bool) -> Result<App, StartError> {

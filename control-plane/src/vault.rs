@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,10 +14,13 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const KEY_LEN: usize = 32;
+/// What the key for decoys is derived for.
+const DECOYS: &[u8] = b"daam decoys";
 
 /// Seals and opens private keys.
 pub(crate) struct Vault {
     key: LessSafeKey,
+    decoys: Zeroizing<Vec<u8>>,
 }
 
 /// Why there is no vault, or it did not open something.
@@ -73,7 +77,13 @@ impl Vault {
         let malformed = || VaultError::Malformed(path.to_owned());
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| malformed())?);
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| malformed())?;
-        Ok(Self { key: LessSafeKey::new(key) })
+        let decoys = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), DECOYS);
+        Ok(Self { key: LessSafeKey::new(key), decoys: Zeroizing::new(decoys.as_ref().to_vec()) })
+    }
+
+    /// A key for what strangers must not tell from the truth, the same at every server with this key file.
+    pub(crate) fn decoys(&self) -> &[u8] {
+        &self.decoys
     }
 
     /// Encrypts `secret` for the place `context`.

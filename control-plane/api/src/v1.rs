@@ -65,7 +65,8 @@ pub use requests::{
 };
 pub use scim::{NewScimToken, ScimToken, ScimTokenCreated};
 pub use sign_in::{
-    DeviceSignIn, FetchSignIn, NewDeviceSignIn, NewProvider, Provider, ProviderRules, SignInPolicy, SignedIn,
+    DeviceSignIn, FetchSignIn, IdentityLink, NewDeviceSignIn, NewProvider, Provider, ProviderRules,
+    SignInPolicy, SignedIn,
 };
 
 use crate::link::RelayOffer;
@@ -208,6 +209,10 @@ pub struct NewInvite {
     pub role: Option<String>,
     /// The groups of somebody new. Not for somebody who is in the directory already.
     pub groups: Option<BTreeSet<String>>,
+    /// For somebody who has joined and lost every way in: whoever takes it up is this member from then on, and nobody
+    /// else. What opened the membership before does so no more.
+    #[serde(default)]
+    pub recover: bool,
     /// Seconds until it expires; absent = 7 days.
     pub expires_in: Option<u64>,
 }

@@ -5,10 +5,11 @@ use super::session::Session;
 use super::shell::Shell;
 use crate::app::App;
 use crate::problem::Refusal;
+use crate::routes::identity_links;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use daam_store::{ListedSession, Membership};
+use daam_store::{ListedLink, ListedSession, Membership};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -22,6 +23,8 @@ struct Account<'a> {
     sessions: Vec<ListedSession>,
     memberships: Vec<Membership>,
     providers: Vec<(String, String)>,
+    links: Vec<ListedLink>,
+    may_link: bool,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, session: Session) -> Result<Response, Refusal> {
@@ -34,7 +37,19 @@ pub(super) async fn show(State(app): State<Arc<App>>, session: Session) -> Resul
         sessions: app.db().sessions(session.user(), app.now()).await?,
         memberships: app.db().memberships(&session).await?,
         providers: app.db().providers_of(session.user().scope().org()).await?,
+        links: app.db().own_identity_links(session.user()).await?,
+        may_link: session.may_link(),
     })
+}
+
+pub(super) async fn unlink(
+    State(app): State<Arc<App>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    identity_links::outcome(app.db().unlink_own(&session, &id, app.now()).await?)?;
+    app.changed(session.user().scope()).await;
+    Ok(Redirect::to("/account").into_response())
 }
 
 pub(super) async fn end(

@@ -8,6 +8,9 @@ const NAME: &str = "__Host-sid";
 /// Lives as long as the way to an identity provider and back.
 const FLOW: &str = "__Host-flow";
 const FLOW_SECONDS: u32 = 600;
+/// Lives as long as an authenticator may take, and never leaves our own pages.
+const CEREMONY: &str = "__Host-passkey";
+const CEREMONY_TERMS: &str = "Max-Age=300; Path=/; Secure; HttpOnly; SameSite=Strict";
 const TERMS: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 /// The secret of the session cookie.
@@ -18,6 +21,11 @@ pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
 /// The secret that binds a sign-in under way to its browser.
 pub(super) fn read_flow(headers: &HeaderMap) -> Option<&str> {
     only(headers, FLOW)
+}
+
+/// The secret that binds what an authenticator is asked to its browser.
+pub(super) fn read_ceremony(headers: &HeaderMap) -> Option<&str> {
+    only(headers, CEREMONY)
 }
 
 fn only<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
@@ -45,6 +53,14 @@ pub(super) fn set(secret: Secret) -> Option<HeaderValue> {
 pub(super) fn set_flow(secret: Secret) -> Option<HeaderValue> {
     let text = format!("{FLOW}={}; Max-Age={FLOW_SECONDS}; {TERMS}", secret.reveal());
     let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// `Set-Cookie` of what an authenticator is asked.
+pub(super) fn set_ceremony(secret: Secret) -> Option<HeaderValue> {
+    let mut value =
+        HeaderValue::from_str(&format!("{CEREMONY}={}; {CEREMONY_TERMS}", secret.reveal())).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -4,7 +4,7 @@
 use super::form::FormBody;
 use super::path::LocalPath;
 use super::session::{MaybeSession, Session};
-use super::{cookie, page};
+use super::{cookie, page, passkeys};
 use crate::app::App;
 use crate::problem::Refusal;
 use askama::Template;
@@ -22,6 +22,7 @@ struct SignIn {
     org: String,
     return_to: String,
     providers: Vec<(String, String)>,
+    passkeys: bool,
 }
 
 /// Where to sign in, and where to go on to.
@@ -41,7 +42,9 @@ pub(super) async fn sign_in(
     let org = org.trim().to_ascii_lowercase();
     let providers = if org.is_empty() { Vec::new() } else { app.db().providers_of(&org).await? };
     let return_to = LocalPath::or_overview(&return_to).as_str().to_owned();
-    page(&SignIn { org, return_to, providers })
+    let passkeys = passkeys::possible(&app);
+    let shown = page(&SignIn { org, return_to, providers, passkeys })?;
+    Ok(if passkeys { passkeys::scripted(shown) } else { shown })
 }
 
 #[derive(Template)]

@@ -72,6 +72,8 @@ pub(super) struct Invite {
     email: String,
     role: String,
     #[serde(default)]
+    recover: String,
+    #[serde(default)]
     groups: String,
 }
 
@@ -87,6 +89,7 @@ pub(super) async fn invite(
     let request = NewInvite {
         role: (!known).then_some(form.role),
         groups: (!known).then(|| groups.collect()),
+        recover: form.recover == "yes",
         email: email.clone(),
         expires_in: None,
     };

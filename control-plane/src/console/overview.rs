@@ -1,8 +1,8 @@
 //! The first page: how things stand.
 
-use super::page;
 use super::session::Session;
 use super::shell::Shell;
+use super::{page, passkeys};
 use crate::app::App;
 use crate::link::ONLINE_SECONDS;
 use crate::problem::Refusal;
@@ -10,6 +10,7 @@ use crate::routes::agents::WEEK_SECONDS;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use daam_store::PasskeyStanding;
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -19,6 +20,7 @@ struct Overview<'a> {
     org: &'a str,
     origin: &'a str,
     databases: usize,
+    lacks_passkey: bool,
     seen: Option<Seen>,
 }
 
@@ -46,5 +48,16 @@ pub(super) async fn show(State(app): State<Arc<App>>, session: Session) -> Resul
         None
     };
     let databases = app.db().databases(scope, seen_after).await?.len();
-    page(&Overview { shell, org: scope.org(), origin: app.base().origin(), databases, seen })
+    let lacks_passkey = lacks_passkey(&app, &session).await?;
+    page(&Overview { shell, org: scope.org(), origin: app.base().origin(), databases, lacks_passkey, seen })
+}
+
+/// Whoever could add one and has none.
+async fn lacks_passkey(app: &App, session: &Session) -> Result<bool, Refusal> {
+    match app.db().passkey_standing(session, app.now()).await? {
+        PasskeyStanding::May(person) if passkeys::possible(app) => {
+            Ok(app.db().passkeys(&person).await?.is_empty())
+        }
+        _ => Ok(false),
+    }
 }

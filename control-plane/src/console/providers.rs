@@ -7,11 +7,13 @@ use super::shell::Shell;
 use crate::app::App;
 use crate::guard::{Admin, Overseer};
 use crate::problem::Refusal;
+use crate::routes::identity_links;
 use crate::routes::providers::{add, listed, no_provider, unknown};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use daam_api::v1::{NewProvider, Provider, ProviderRules};
+use daam_store::ListedLink;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ struct ProvidersPage {
     shell: Shell,
     providers: Vec<Provider>,
     forced: bool,
+    links: Vec<ListedLink>,
 }
 
 pub(super) async fn list(
@@ -34,6 +37,7 @@ pub(super) async fn list(
         shell: Shell::of(&session, "/providers"),
         providers: providers.into_iter().map(|provider| listed(app.base(), provider)).collect(),
         forced: app.db().forces_sso(user.scope()).await?,
+        links: app.db().identity_links(user.scope()).await?,
     })
 }
 
@@ -77,6 +81,15 @@ pub(super) async fn remove(
     Ok(Redirect::to("/providers").into_response())
 }
 
+pub(super) async fn unlink(
+    State(app): State<Arc<App>>,
+    user: Admin,
+    Path((email, id)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    identity_links::unlink(&app, &user, (&email, &id)).await?;
+    Ok(Redirect::to("/providers").into_response())
+}
+
 /// The form.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,5 +105,6 @@ pub(super) async fn policy(
     if !app.db().force_sso(&user, form.force == "yes", app.now()).await? {
         return Err(no_provider());
     }
+    app.changed(user.scope()).await;
     Ok(Redirect::to("/providers").into_response())
 }

@@ -46,13 +46,15 @@ pub(super) async fn start(
         Refusal::missing("provider.unknown", "there is no such identity provider")
             .allowed("one that the sign-in page names")
     })?;
-    if purpose.link {
+    let user_id = if purpose.link {
         // Or a page elsewhere could link an account of its own to whoever is signed in here.
         from_our_pages(&headers, app.base().origin())?;
-    }
-    let user_id = session
-        .filter(|session| purpose.link && session.user().scope().org() == at.scope().org())
-        .map(|session| session.user().user_id().to_owned());
+        let here = session.filter(|session| session.user().scope().org() == at.scope().org());
+        let session = here.filter(|session| session.may_link()).ok_or_else(may_not_link)?;
+        Some(session.user().user_id().to_owned())
+    } else {
+        None
+    };
     let secret = secret(&app, &at)?;
     let started =
         oidc::start(app.outbound(), &party(&at, secret.as_ref()), app.base()).await.map_err(|error| {
@@ -95,6 +97,11 @@ pub(super) async fn callback(
     let taken = app.db().take_flow((&digest(&back.state), &digest(browser)), app.now()).await?;
     let (at, flow) =
         taken.ok_or_else(|| refused("this sign-in did not begin in this browser, or is over"))?;
+    if let Some(user) = &flow.user_id {
+        // Whoever began it may be signed out by now.
+        let still = session.as_ref().filter(|session| session.may_link() && session.user().user_id() == user);
+        still.ok_or_else(may_not_link)?;
+    }
     if back.error.is_some() {
         return Err(refused("the identity provider did not sign you in"));
     }
@@ -157,6 +164,12 @@ fn not_let_in(outcome: &SignInOutcome) -> Refusal {
 
 fn refused(why: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "sso.refused", why).allowed("to sign in again, from the sign-in page")
+}
+
+fn may_not_link() -> Refusal {
+    let title = "an account cannot be linked by what this browser is signed in with";
+    Refusal::new(StatusCode::FORBIDDEN, "sso.link", title)
+        .allowed("a session of this organization that no API token began, from the account page")
 }
 
 fn unreachable_now() -> Refusal {

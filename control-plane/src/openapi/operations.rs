@@ -4,9 +4,9 @@ use crate::routes::Route;
 use daam_api::v1::{
     AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
     AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued, CertificateRequest,
-    ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, Invite, LinkCreated,
-    NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewScimToken, NewToken,
-    NewWebhook, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated,
+    ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, IdentityLink, Invite,
+    LinkCreated, NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewScimToken,
+    NewToken, NewWebhook, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated,
     SignInPolicy, SignedIn, Token, TokenCreated, User, UserStored, Webhook, WebhookCreated, WhoAmI,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -107,6 +107,13 @@ fn sign_in() -> Vec<Operation> {
             .makes::<Provider>(),
         Operation::of("GET", "/v1/identity-providers", "Identity providers").gives::<Vec<Provider>>(),
         Operation::of("DELETE", "/v1/identity-providers/{id}", "Remove an identity provider"),
+        Operation::of("GET", "/v1/identity-links", "Members' accounts at identity providers")
+            .gives::<Vec<IdentityLink>>(),
+        Operation::of(
+            "DELETE",
+            "/v1/users/{email}/identity-links/{id}",
+            "Remove a member's account at a provider, by the provider's id",
+        ),
         Operation::of(
             "POST",
             "/v1/identity-providers/{id}/backchannel-logout",

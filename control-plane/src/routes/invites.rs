@@ -37,7 +37,13 @@ pub(crate) async fn invite(app: &App, admin: &UserAuth, request: &NewInvite) -> 
     }
     let expires_at = expiry(app.now(), request.expires_in, DEFAULT_SECONDS, MOST_SECONDS)?;
     let role = request.role.as_deref().map(role).transpose()?;
-    let new = daam_store::NewInvite { email: &email, role, groups: request.groups.as_ref(), expires_at };
+    let new = daam_store::NewInvite {
+        email: &email,
+        role,
+        groups: request.groups.as_ref(),
+        recover: request.recover,
+        expires_at,
+    };
     match app.db().invite(admin, &new, app.now()).await? {
         Invited::Done { id, secret } => {
             app.changed(admin.scope()).await;
@@ -46,7 +52,7 @@ pub(crate) async fn invite(app: &App, admin: &UserAuth, request: &NewInvite) -> 
         }
         Invited::Joined => {
             Err(Refusal::conflict("invite.joined", format!("`{email}` has joined this organization already"))
-                .allowed("to sign in; whoever lost every way in asks the operator for a recovery link"))
+                .allowed("to sign in; for whoever lost every way in, an invite with `recover`"))
         }
         Invited::Disabled => Err(Refusal::conflict("invite.disabled", format!("`{email}` is disabled"))
             .allowed("an invite once the user is enabled again")),

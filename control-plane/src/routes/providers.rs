@@ -103,6 +103,7 @@ pub(crate) async fn policy(
     JsonBody(request): JsonBody<SignInPolicy>,
 ) -> Result<Json<SignInPolicy>, Refusal> {
     if app.db().force_sso(&user, request.force_sso, app.now()).await? {
+        app.changed(user.scope()).await;
         return Ok(Json(request));
     }
     Err(no_provider())

@@ -25,6 +25,9 @@ statements! {
              FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE p.id = $1";
     FORCED = "SELECT force_sso FROM organizations WHERE id = $1";
     FORCE = "UPDATE organizations SET force_sso = $2 WHERE id = $1";
+    END_OTHER_PROGRAMS = "DELETE FROM api_tokens WHERE org_id = $1 AND session_id IN (SELECT id FROM web_sessions \
+                          WHERE org_id = $1 AND provider_id IS NULL)";
+    END_OTHERS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id IS NULL";
     FLOW = "INSERT INTO sign_in_flows (state_sha256, org_id, provider_id, browser_sha256, nonce, verifier, return_to, user_id, \
             invite_sha256, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     OLD_FLOWS = "DELETE FROM sign_in_flows WHERE expires_at <= $1";
@@ -203,7 +206,8 @@ impl Db {
         forces_sso(&mut tx, &scope.org_id).await
     }
 
-    /// Sets that. `false`, and nothing is set, if there is no provider to sign in by.
+    /// Sets that, and ends what anything but a provider began, with what programs were given by it. `false`, and nothing is
+    /// set, if there is no provider to sign in by.
     pub async fn force_sso(&self, by: &UserAuth, force: bool, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx(scope).await?;
@@ -214,6 +218,11 @@ impl Db {
             return Ok(false);
         }
         run!(&mut tx, execute FORCE, &scope.org_id, force)?;
+        if force {
+            run!(&mut tx, execute END_OTHER_PROGRAMS, &scope.org_id)?;
+            run!(&mut tx, execute END_OTHERS, &scope.org_id)?;
+            lineage::revoke(&mut tx, scope, now).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }
@@ -277,13 +286,7 @@ impl Db {
         sync_groups(&mut tx, (&scope, &at.provider.rules), (&user_id, &email, proven), now).await?;
         let session = proven.session.as_deref();
         let by = At { provider_id: &at.provider.id, subject: &proven.subject, session };
-        let new = NewSession {
-            user_id: &user_id,
-            method: Method::Provider,
-            token_id: None,
-            at: Some(by),
-            ends_by: None,
-        };
+        let new = NewSession { at: Some(by), ..NewSession::of(&user_id, Method::Provider) };
         let secret = web_sessions::begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(SignInOutcome::Done(secret))

@@ -16,11 +16,13 @@ mod enrolment;
 mod error;
 mod evidence;
 mod identity;
+mod identity_links;
 mod lineage;
 mod members;
 mod observations;
 mod organizations;
 mod outbox;
+mod passkeys;
 mod programs;
 mod reach;
 mod relays;
@@ -47,10 +49,15 @@ pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
 pub use evidence::{Checkpointed, DueOrganization, LogPart};
 pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
+pub use identity_links::{ListedLink, Unlinked};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
 pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
+pub use passkeys::{
+    FRESH_SECONDS, MOST_PASSKEYS, NewPasskey, PasskeyAdded, PasskeyOutcome, PasskeyRemoved, PasskeyStanding,
+    StoredPasskey,
+};
 pub use programs::{Fetched, ProgramRequest};
 pub use requests::write::{Change, NewRequest, Waiting, new_request_id};
 pub use requests::{AccessRequest, Act, Decision, Event, Extension, Report, Standing};
@@ -76,11 +83,13 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         enrolment::ALL,
         evidence::ALL,
         identity::ALL,
+        identity_links::ALL,
         lineage::ALL,
         members::ALL,
         observations::ALL,
         organizations::ALL,
         outbox::ALL,
+        passkeys::ALL,
         programs::ALL,
         relays::ALL,
         requests::ALL,

@@ -1,15 +1,17 @@
 //! How people get in: invites to a membership nobody has taken up yet, the operator's recovery links, and links made
 //! with an API token. Each is used once, and using one begins a browser session in the same transaction.
 //!
-//! Refused: an invite to a membership somebody has taken up. The admin who made it would get that person's other
-//! organizations with it.
+//! Refused: an invite to a membership somebody has taken up, because the admin who made it would get that person's other
+//! organizations with it. One that is made for recovery does not join that person: it replaces them in this organization.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::reach::Reach;
 use crate::secret::digest;
 use crate::web_sessions::{self, Method, NewSession};
-use crate::{Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, users};
+use crate::{
+    Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, passkeys, users,
+};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -17,25 +19,26 @@ statements! {
     MEMBER = "SELECT id, person_id, disabled FROM users WHERE org_id = $1 AND email = $2";
     MEMBER_ANYWHERE = "SELECT u.id, o.id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
                        WHERE o.slug = $1 AND u.email = $2 AND NOT u.disabled";
-    LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at, made_by) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at, made_by, replaces) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     REPLACE = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2 AND purpose = $3";
     EXPIRED = "DELETE FROM sign_in_links WHERE expires_at <= $1";
     LIST = "SELECT l.id, u.email, u.role, l.created_by, l.expires_at FROM sign_in_links l \
             JOIN users u ON u.id = l.user_id WHERE l.org_id = $1 AND l.purpose = 'invite' AND l.expires_at > $2 \
             ORDER BY u.email, l.id";
     WITHDRAW = "DELETE FROM sign_in_links WHERE org_id = $1 AND id = $2 AND purpose = 'invite' RETURNING user_id";
-    SHOW = "SELECT o.name, o.slug, u.email, l.purpose, o.force_sso FROM sign_in_links l JOIN users u ON u.id = l.user_id \
+    SHOW = "SELECT o.name, o.slug, u.email, l.purpose, o.force_sso, l.replaces FROM sign_in_links l JOIN users u ON u.id = l.user_id \
             JOIN organizations o ON o.id = l.org_id WHERE l.sha256 = $1 AND l.expires_at > $2 AND NOT u.disabled \
             AND (l.made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = l.made_by AND m.role = 'admin' AND NOT m.disabled))";
     OF_ORG = "SELECT org_id FROM sign_in_links WHERE sha256 = $1";
     TAKE = "DELETE FROM sign_in_links WHERE sha256 = $1 AND expires_at > $2 \
             AND (made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = made_by AND m.role = 'admin' AND NOT m.disabled)) \
-            RETURNING org_id, user_id, purpose, token_id";
+            RETURNING org_id, user_id, purpose, token_id, replaces";
     WHOSE = "SELECT u.email, u.person_id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
              WHERE u.org_id = $1 AND u.id = $2 AND NOT u.disabled";
     PERSON = "INSERT INTO people (id, created_at) VALUES ($1, $2)";
     JOIN = "UPDATE users SET person_id = $3 WHERE org_id = $1 AND id = $2 AND person_id IS NULL";
+    LEAVE = "UPDATE users SET person_id = NULL WHERE org_id = $1 AND id = $2";
     TAKEN = "SELECT id FROM users WHERE org_id = $1 AND person_id = $2";
     TOKEN_END = "SELECT expires_at FROM api_tokens WHERE org_id = $1 AND id = $2";
 }
@@ -49,6 +52,8 @@ pub struct NewInvite<'a> {
     pub role: Option<Role>,
     /// The groups of somebody new.
     pub groups: Option<&'a BTreeSet<String>>,
+    /// Whether it is for somebody who has taken up the membership and lost their way in.
+    pub recover: bool,
     /// Unix seconds.
     pub expires_at: i64,
 }
@@ -86,8 +91,8 @@ pub struct ListedInvite {
     pub expires_at: i64,
 }
 
-/// Organization, user, purpose, token.
-type UsedLink = (String, String, String, Option<String>);
+/// Organization, user, purpose, token, whether it replaces whoever has the membership.
+type UsedLink = (String, String, String, Option<String>, bool);
 
 /// What a link that is still good is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +107,8 @@ pub struct LinkTarget {
     pub joins: bool,
     /// Whether that takes one of the organization's providers.
     pub by_provider: bool,
+    /// Whether whoever had the membership has it no longer then.
+    pub replaces: bool,
 }
 
 impl Db {
@@ -113,10 +120,10 @@ impl Db {
         let known =
             run!(&mut tx, optional: (String, Option<String>, bool), MEMBER, &scope.org_id, new.email)?;
         let user_id = match known {
-            Some((_, Some(_), _)) => return Ok(Invited::Joined),
-            Some((_, None, true)) => return Ok(Invited::Disabled),
+            Some((_, Some(_), _)) if !new.recover => return Ok(Invited::Joined),
+            Some((_, _, true)) => return Ok(Invited::Disabled),
             Some(_) if new.role.is_some() || new.groups.is_some() => return Ok(Invited::Exists),
-            Some((id, None, false)) => id,
+            Some((id, _, false)) => id,
             None => {
                 let none = BTreeSet::new();
                 let role = new.role.unwrap_or(Role::Member);
@@ -124,10 +131,15 @@ impl Db {
             }
         };
         run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "invite")?;
-        let (id, secret) =
-            link(&mut tx, scope, (&user_id, "invite", Made::By(by.user_id())), (now, new.expires_at)).await?;
-        append(&mut tx, scope, Happened { action: "invite.create", target: new.email, detail: &id }, now)
-            .await?;
+        let (id, secret) = link(
+            &mut tx,
+            scope,
+            (&user_id, "invite", Made::By(by.user_id(), new.recover)),
+            (now, new.expires_at),
+        )
+        .await?;
+        let action = if new.recover { "invite.recover" } else { "invite.create" };
+        append(&mut tx, scope, Happened { action, target: new.email, detail: &id }, now).await?;
         tx.commit().await?;
         Ok(Invited::Done { id, secret })
     }
@@ -206,13 +218,15 @@ impl Db {
             return Ok(None);
         }
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let row = run!(&mut tx, optional: (String, String, String, String, bool), SHOW, digest(secret), now)?;
-        Ok(row.map(|(organization, org, email, purpose, forced)| LinkTarget {
+        let row =
+            run!(&mut tx, optional: (String, String, String, String, bool, bool), SHOW, digest(secret), now)?;
+        Ok(row.map(|(organization, org, email, purpose, forced, replaces)| LinkTarget {
             organization,
             org,
             email,
             joins: purpose == "invite",
             by_provider: forced && purpose != "recovery",
+            replaces,
         }))
     }
 
@@ -233,15 +247,19 @@ impl Db {
         tx.turn_to(Reach::Org(&org)).await?;
         lineage::lock(&mut tx, &org).await?;
         let used = run!(&mut tx, optional: UsedLink, TAKE, digest(secret), now)?;
-        let Some((org_id, user_id, purpose, token_id)) = used else { return Ok(None) };
+        let Some((org_id, user_id, purpose, token_id, replaces)) = used else { return Ok(None) };
         let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
-        let Some((email, held_by, slug)) = whose else { return Ok(None) };
+        let Some((email, mut held_by, slug)) = whose else { return Ok(None) };
         let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
         if purpose != "recovery" && identity::forces_sso(&mut tx, &scope.org_id).await? {
             return Ok(None);
         }
+        if replaces && held_by.as_deref() != person {
+            leave(&mut tx, &scope, (&user_id, held_by.take()), now).await?;
+        }
         let (method, ends_by) = match (purpose.as_str(), &held_by, &token_id) {
             ("invite", None, None) => (Method::Invite, None),
+            ("invite", Some(_), None) if replaces => (Method::Invite, None),
             ("recovery", _, None) => (Method::Recovery, None),
             ("token", _, Some(token)) => (
                 Method::Token,
@@ -265,7 +283,7 @@ impl Db {
             )
             .await?;
         }
-        let new = NewSession { user_id: &user_id, method, token_id: token_id.as_deref(), at: None, ends_by };
+        let new = NewSession { token_id: token_id.as_deref(), ends_by, ..NewSession::of(&user_id, method) };
         let session = web_sessions::begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(Some(session))
@@ -286,8 +304,8 @@ pub(crate) async fn first_link(
 enum Made<'a> {
     /// This token.
     With(&'a str),
-    /// This admin's being one.
-    By(&'a str),
+    /// This admin's being one; and whether whoever takes it up replaces whoever has the membership.
+    By(&'a str, bool),
     /// Nothing but its time.
     ByOperator,
 }
@@ -301,14 +319,29 @@ async fn link(
     run!(tx, execute EXPIRED, now)?;
     let id = Uuid::now_v7().to_string();
     let secret = Secret::generate(SecretKind::SignIn)?;
-    let (token_id, made_by) = match made {
-        Made::With(token) => (Some(token), None),
-        Made::By(admin) => (None, Some(admin)),
-        Made::ByOperator => (None, None),
+    let (token_id, made_by, replaces) = match made {
+        Made::With(token) => (Some(token), None, false),
+        Made::By(admin, replaces) => (None, Some(admin), replaces),
+        Made::ByOperator => (None, None, false),
     };
     run!(tx, execute LINK, &id, &scope.org_id, user_id, purpose, token_id, secret.sha256(), &scope.actor, now, expires_at,
-        made_by)?;
+        made_by, replaces)?;
     Ok((id, secret))
+}
+
+/// Whoever had a membership has it no longer, and is signed out of it.
+async fn leave(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    (user, held_by): (&str, Option<String>),
+    now: i64,
+) -> Result<(), StoreError> {
+    users::sign_out(tx, scope, user, now).await?;
+    run!(tx, execute LEAVE, &scope.org_id, user)?;
+    match held_by {
+        Some(person) => passkeys::forget_person(tx, (&person, scope)).await,
+        None => Ok(()),
+    }
 }
 
 async fn is_member(tx: &mut Tx, scope: &TenantScope, person: &str) -> Result<bool, StoreError> {

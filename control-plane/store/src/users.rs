@@ -164,8 +164,7 @@ pub(crate) async fn put_as(
     let (id,) = put.ok_or(StoreError::Decode("user"))?;
     if present_role.is_some_and(|before| before != role) {
         // What began under another role does not go on under this one, nor come back with the old one.
-        run!(tx, execute END_SESSIONS, &scope.org_id, &id)?;
-        lineage::end_of_sessions(tx, scope, &id, now).await?;
+        sign_out(tx, scope, &id, now).await?;
         lineage::end_of_admin(tx, scope, &id, now).await?;
     }
     if disabled {
@@ -189,6 +188,12 @@ pub(crate) async fn add(
     let detail = format!("role={} disabled=false groups={groups}", role.name());
     append(tx, scope, Happened { action: "user.put", target: email, detail: &detail }, now).await?;
     Ok(id)
+}
+
+/// Ends a member's console sessions, and what programs were given by them.
+pub(crate) async fn sign_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
+    run!(tx, execute END_SESSIONS, &scope.org_id, id)?;
+    lineage::end_of_sessions(tx, scope, id, now).await
 }
 
 async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {

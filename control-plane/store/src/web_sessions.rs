@@ -20,9 +20,10 @@ const TOUCH_SECONDS: i64 = 60;
 
 statements! {
     BEGIN = "INSERT INTO web_sessions (id, org_id, user_id, only_here, method, token_id, sha256, created_at, seen_at, expires_at, \
-             provider_id, subject, provider_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)";
+             provider_id, subject, provider_session, passkey_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13)";
     PRUNE = "DELETE FROM web_sessions WHERE expires_at <= $1 OR seen_at <= $2";
-    FIND = "SELECT s.sha256, s.id, s.expires_at, u.id, u.email, u.role, o.id, o.slug, s.seen_at, s.only_here, s.method, u.person_id, o.name \
+    FIND = "SELECT s.sha256, s.id, s.expires_at, u.id, u.email, u.role, o.id, o.slug, s.seen_at, s.only_here, s.method, u.person_id, o.name, \
+            s.created_at, s.passkey_id \
             FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id JOIN organizations o ON o.id = s.org_id \
             WHERE s.sha256 = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND NOT u.disabled";
     TOUCH = "UPDATE web_sessions SET seen_at = $3 WHERE org_id = $1 AND id = $2 AND seen_at < $3";
@@ -47,10 +48,12 @@ pub enum Method {
     Token,
     /// An identity provider of the organization.
     Provider,
+    /// A passkey of the person.
+    Passkey,
 }
 
 impl Method {
-    const EVERY: [Self; 4] = [Self::Invite, Self::Recovery, Self::Token, Self::Provider];
+    const EVERY: [Self; 5] = [Self::Invite, Self::Recovery, Self::Token, Self::Provider, Self::Passkey];
 
     /// As stored and shown.
     pub const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Method {
             Self::Recovery => "recovery link",
             Self::Token => "API token",
             Self::Provider => "identity provider",
+            Self::Passkey => "passkey",
         }
     }
 
@@ -68,7 +72,7 @@ impl Method {
 
     /// Whether it proves the person, rather than one organization's word for them.
     const fn proves_person(self) -> bool {
-        matches!(self, Self::Recovery)
+        matches!(self, Self::Recovery | Self::Passkey)
     }
 }
 
@@ -89,6 +93,15 @@ pub(crate) struct NewSession<'a> {
     pub(crate) at: Option<At<'a>>,
     /// Sooner than by age.
     pub(crate) ends_by: Option<i64>,
+    /// The passkey it ends with.
+    pub(crate) passkey_id: Option<&'a str>,
+}
+
+impl<'a> NewSession<'a> {
+    /// With nothing that ends it but its age.
+    pub(crate) fn of(user_id: &'a str, method: Method) -> Self {
+        Self { user_id, method, token_id: None, at: None, ends_by: None, passkey_id: None }
+    }
 }
 
 /// Somebody signed in with a browser.
@@ -99,6 +112,8 @@ pub struct SessionAuth {
     person_id: Option<String>,
     only_here: bool,
     method: Method,
+    began_at: i64,
+    passkey_id: Option<String>,
 }
 
 impl SessionAuth {
@@ -121,6 +136,19 @@ impl SessionAuth {
     /// How it was begun.
     pub fn method(&self) -> Method {
         self.method
+    }
+    /// When it began, unix seconds.
+    pub fn began_at(&self) -> i64 {
+        self.began_at
+    }
+    /// Whether an account at a provider may be linked by it. A token that fell into other hands must not become a lasting
+    /// way in.
+    pub fn may_link(&self) -> bool {
+        self.method != Method::Token
+    }
+    /// Whoever took up an invite, in the session that invite began.
+    pub(crate) fn invited_person(&self) -> Option<&str> {
+        self.person_id.as_deref().filter(|_| self.method == Method::Invite)
     }
     /// The person, if the session proves who that is.
     pub fn person(&self) -> Option<&str> {
@@ -173,6 +201,8 @@ impl Db {
             String,
             Option<String>,
             String,
+            i64,
+            Option<String>,
         );
         if SecretKind::of(secret) != Some(SecretKind::Session) {
             return Ok(None);
@@ -195,6 +225,8 @@ impl Db {
             method,
             person_id,
             organization,
+            began_at,
+            passkey_id,
         )) = found
         else {
             return Ok(None);
@@ -209,7 +241,7 @@ impl Db {
             tx.commit().await?;
         }
         let method = Method::from_name(&method).ok_or(StoreError::Decode("sign-in method"))?;
-        Ok(Some(SessionAuth { user, organization, person_id, only_here, method }))
+        Ok(Some(SessionAuth { user, organization, person_id, only_here, method, began_at, passkey_id }))
     }
 
     /// Ends the caller's own session, and what programs were given by it.
@@ -289,7 +321,8 @@ impl Db {
         let scope = TenantScope { org_id, slug: org.to_owned(), actor: format!("user:{email}") };
         tx.turn_to((&scope).into()).await?;
         let ends_by = Some(session.expires_at());
-        let new = NewSession { user_id: &user_id, method: session.method, token_id: None, at: None, ends_by };
+        let passkey_id = session.passkey_id.as_deref();
+        let new = NewSession { ends_by, passkey_id, ..NewSession::of(&user_id, session.method) };
         let secret = begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(Some(secret))
@@ -311,7 +344,7 @@ pub(crate) async fn begin(
     let at = new.at.as_ref();
     run!(tx, execute BEGIN, &id, &scope.org_id, new.user_id, !new.method.proves_person(), new.method.name(),
         new.token_id, secret.sha256(), now, expires_at, at.map(|at| at.provider_id), at.map(|at| at.subject),
-        at.and_then(|at| at.session))?;
+        at.and_then(|at| at.session), new.passkey_id)?;
     let target = scope.actor.strip_prefix("user:").unwrap_or(&scope.actor);
     append(tx, scope, Happened { action: "session.begin", target, detail: new.method.name() }, now).await?;
     Ok(secret)

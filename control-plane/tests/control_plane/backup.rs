@@ -72,10 +72,11 @@ async fn what_is_no_backup_is_not_put_back_and_leaves_nothing() {
 async fn the_operator_lets_somebody_in_while_the_server_runs() {
     let world = World::start(None).await;
     let org = world.bootstrap().await;
-    let link = server::recovery_link(&world.config, &org.slug, "ana@example.com").await.unwrap().unwrap();
+    let link =
+        server::recovery_link(&world.config, (&org.slug, "ana@example.com", false)).await.unwrap().unwrap();
     let cookie = world.submit(path_of(&link), None, "").await.cookie();
     assert!(world.look("/account", &cookie).await.ok(200).text().contains("ana@example.com"));
-    let none = server::recovery_link(&world.config, &org.slug, "nobody@example.com").await.unwrap();
+    let none = server::recovery_link(&world.config, (&org.slug, "nobody@example.com", false)).await.unwrap();
     assert_eq!(none, None);
     // What both wrote is one chain.
     let signed = world.call(Method::POST, "/v1/audit/checkpoints", &org.token, &serde_json::json!({})).await;

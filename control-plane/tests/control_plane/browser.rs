@@ -74,6 +74,11 @@ impl Browser {
         self.ask(json!({ "do": "click", "role": role, "name": name })).await;
     }
 
+    /// What is no button or link.
+    pub(crate) async fn click_text(&mut self, text: &str) {
+        self.ask(json!({ "do": "pressText", "text": text })).await;
+    }
+
     pub(crate) async fn fill(&mut self, label: &str, value: &str) {
         self.ask(json!({ "do": "fill", "label": label, "value": value })).await;
     }
@@ -102,6 +107,31 @@ impl Browser {
     /// What has the keyboard.
     pub(crate) async fn focused(&mut self) -> String {
         self.ask(json!({ "do": "focused" })).await.as_str().unwrap().to_owned()
+    }
+
+    /// Plugs in an authenticator of its own in the place of the one before.
+    pub(crate) async fn plug(&mut self, options: Value) {
+        self.ask(json!({ "do": "plug", "options": options })).await;
+    }
+
+    /// Whether its person proves to be there.
+    pub(crate) async fn verified(&mut self, yes: bool) {
+        self.ask(json!({ "do": "verified", "value": yes })).await;
+    }
+
+    /// What the authenticator keeps.
+    pub(crate) async fn credentials(&mut self) -> Value {
+        self.ask(json!({ "do": "credentials" })).await
+    }
+
+    /// What the page says went wrong.
+    pub(crate) async fn alert(&mut self) -> String {
+        self.ask(json!({ "do": "alert" })).await.as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a text is there.
+    pub(crate) async fn until(&mut self, text: &str) {
+        self.ask(json!({ "do": "until", "text": text })).await;
     }
 
     /// Forgets every cookie.

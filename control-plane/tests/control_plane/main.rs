@@ -22,12 +22,14 @@ mod members;
 mod notices;
 mod openapi;
 mod pages;
+mod passkeys;
 mod people;
 mod process;
 mod requests;
 mod rotation;
 mod routes;
 mod scim;
+mod soft_key;
 mod sso;
 mod tls;
 mod world;
@@ -75,6 +77,12 @@ contract![
     console::signing_in_and_moving_always_begins_another_session,
     console::what_the_pages_change_is_changed,
     console::the_audit_is_found_and_taken_out_whole,
+    passkeys::a_passkey_signs_in_with_and_without_a_name,
+    passkeys::what_does_not_answer_rightly_signs_nobody_in,
+    passkeys::what_does_not_answer_rightly_is_not_added,
+    passkeys::a_passkey_is_added_by_whoever_is_proven_and_nobody_else,
+    passkeys::a_passkey_opens_what_its_person_belongs_to_and_no_more,
+    passkeys::whoever_lost_every_passkey_is_let_in_again_in_that_organization,
     certificates::a_user_certificate_names_its_caller_for_at_most_twelve_hours,
     certificates::an_agent_renews_its_own_certificate,
     enrolment::an_agent_enrols_once_and_is_named_by_its_token,

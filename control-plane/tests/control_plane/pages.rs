@@ -90,6 +90,7 @@ async fn every_page_is_accessible() {
         "/webhooks",
         "/tokens",
         "/account",
+        "/passkeys",
     ] {
         assert_eq!(browser.goto(&world.url(path)).await, 200, "{path}");
         browser.is_accessible(path).await;

@@ -141,6 +141,7 @@ enum Foreign {
 fn foreign_request(route: &Route) -> Option<Foreign> {
     Some(match (route.method, route.path) {
         ("GET", "/v1/databases/{db}/requestable") => Foreign::Missing("database.unknown"),
+        ("DELETE", "/v1/users/{email}/identity-links/{id}") => Foreign::Missing("link.unknown"),
         ("DELETE", "/v1/identity-providers/{id}") => Foreign::Missing("provider.unknown"),
         ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
         ("GET", "/v1/requests" | "/v1/webhooks") => Foreign::Silent,
@@ -174,6 +175,7 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/invites"
             | "/v1/scim-tokens"
             | "/v1/identity-providers"
+            | "/v1/identity-links"
             | "/v1/agents"
             | "/v1/agents/{id}/audit"
             | "/v1/relays"

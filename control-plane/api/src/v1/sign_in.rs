@@ -71,11 +71,27 @@ pub struct Provider {
     pub backchannel_logout_uri: String,
 }
 
+/// A member's account at an identity provider.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+pub struct IdentityLink {
+    /// The provider's id.
+    pub provider_id: String,
+    /// The provider's name.
+    pub provider: String,
+    /// Who they are there.
+    pub subject: String,
+    /// Who they are here.
+    pub email: String,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
 /// Whether people sign in by the organization's providers alone.
 #[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignInPolicy {
-    /// No invite and no token opens the console; the operator's recovery link still does.
+    /// No invite, no passkey and no token opens the console, and what these began ends; the operator's recovery link still
+    /// opens it.
     pub force_sso: bool,
 }
 

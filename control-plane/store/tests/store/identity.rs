@@ -88,7 +88,7 @@ pub(crate) async fn a_provider_lets_in_by_subject_and_never_by_address(db: Db) {
     let closed = provider(&db, &ana, ProviderRules::default()).await;
     assert!(matches!(enter(&db, &closed, &proven("s1", "di@x.org")).await, SignInOutcome::Unknown));
     // The first of an invite's two users takes it; the member who is signed in links their own.
-    let new = NewInvite { email: "di@x.org", role: None, groups: None, expires_at: NOW + 60 };
+    let new = NewInvite { email: "di@x.org", role: None, groups: None, recover: false, expires_at: NOW + 60 };
     let Invited::Done { secret, .. } = db.invite(&ana, &new, NOW).await.unwrap() else { panic!("not made") };
     let invited = Flow { invite_sha256: Some(digest(&secret.reveal())), ..flow() };
     let di = db.sign_in(&closed, (&proven("d1", "whoever@y.org"), &invited), NOW).await.unwrap();

@@ -60,8 +60,13 @@ pub(crate) async fn what_an_admin_made_for_others_ends_with_them(db: Db) {
         let for_ana = token(&db, &mal, ana.email()).await;
         let child = token(&db, &auth(&db, &for_ana).await, ana.email()).await;
         let own = token(&db, &ana, ana.email()).await;
-        let new =
-            NewInvite { email: "ghost@x.org", role: Some(Role::Admin), groups: None, expires_at: NOW + 600 };
+        let new = NewInvite {
+            email: "ghost@x.org",
+            role: Some(Role::Admin),
+            groups: None,
+            recover: false,
+            expires_at: NOW + 600,
+        };
         let again = NewInvite { role: None, ..new };
         let invite = match db.invite(&mal, &new, NOW).await.unwrap() {
             Invited::Exists => db.invite(&mal, &again, NOW).await.unwrap(),

@@ -9,7 +9,13 @@ use std::collections::BTreeSet;
 
 async fn invite(db: &Db, by: &UserAuth, email: &str) -> Invited {
     let groups = BTreeSet::from(["eu".to_owned()]);
-    let new = NewInvite { email, role: Some(Role::Approver), groups: Some(&groups), expires_at: NOW + 600 };
+    let new = NewInvite {
+        email,
+        role: Some(Role::Approver),
+        groups: Some(&groups),
+        recover: false,
+        expires_at: NOW + 600,
+    };
     db.invite(by, &new, NOW).await.unwrap()
 }
 
@@ -38,7 +44,8 @@ pub(crate) async fn an_invite_is_used_once_and_joins_whoever_takes_it_up(db: Db)
     let earlier = secret(invite(&db, &ana, "bo@x.org").await);
     assert_eq!(db.directory_version(ana.scope()).await.unwrap(), before + 1, "agents hear of somebody new");
     assert!(matches!(invite(&db, &ana, "bo@x.org").await, Invited::Exists), "an invite changes nobody");
-    let again = NewInvite { email: "bo@x.org", role: None, groups: None, expires_at: NOW + 600 };
+    let again =
+        NewInvite { email: "bo@x.org", role: None, groups: None, recover: false, expires_at: NOW + 600 };
     let link = secret(db.invite(&ana, &again, NOW).await.unwrap());
     assert!(db.use_link(&earlier, None, NOW).await.unwrap().is_none(), "the later invite replaced it");
     let target = db.link_target(&link, NOW).await.unwrap().unwrap();
@@ -71,7 +78,8 @@ pub(crate) async fn a_membership_somebody_took_up_cannot_be_invited_to(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     let link = secret(invite(&db, &ana, "bo@x.org").await);
     assert!(db.use_link(&link, None, NOW).await.unwrap().is_some());
-    let again = NewInvite { email: "bo@x.org", role: None, groups: None, expires_at: NOW + 600 };
+    let again =
+        NewInvite { email: "bo@x.org", role: None, groups: None, recover: false, expires_at: NOW + 600 };
     assert!(matches!(db.invite(&ana, &again, NOW).await.unwrap(), Invited::Joined));
     put(&db, &ana, "cy@x.org", true).await;
     let cy = NewInvite { email: "cy@x.org", ..again };
@@ -117,7 +125,7 @@ pub(crate) async fn a_session_ends_by_idleness_by_age_and_with_its_membership(db
     let ana = admin(&db, "calm-otter").await;
     let begun = async |email: &str| {
         put(&db, &ana, email, false).await;
-        let new = NewInvite { email, role: None, groups: None, expires_at: NOW + 600 };
+        let new = NewInvite { email, role: None, groups: None, recover: false, expires_at: NOW + 600 };
         let link = secret(db.invite(&ana, &new, NOW).await.unwrap());
         db.use_link(&link, None, NOW).await.unwrap().unwrap().reveal()
     };
@@ -157,7 +165,8 @@ pub(crate) async fn a_link_made_with_a_token_ends_with_it(db: Db) {
     let auth = db.session(&begun, NOW).await.unwrap().unwrap();
     assert_eq!(auth.expires_at(), NOW + 120, "no longer than the token");
     assert_eq!(auth.person(), None);
-    let invited = NewInvite { email: "bo@x.org", role: None, groups: None, expires_at: TOKEN_END };
+    let invited =
+        NewInvite { email: "bo@x.org", role: None, groups: None, recover: false, expires_at: TOKEN_END };
     assert!(
         matches!(db.invite(&ana, &invited, NOW).await.unwrap(), Invited::Done { .. }),
         "nobody has joined by it"

@@ -9,6 +9,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("_sqlx_migrations", "which migrations ran"),
     ("bootstrap", "one row: that the first organization was made"),
     ("people", "somebody who belongs to several organizations; an id and a date"),
+    ("passkeys", "of a person, like these; nothing of an organization is in them"),
+    ("passkey_ceremonies", "what an authenticator was asked, before it is known who answers"),
 ];
 
 /// What nobody reaches but the organization itself.
