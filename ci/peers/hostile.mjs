@@ -1,5 +1,5 @@
 // A provider that lies in the way its standard input said last: a line per lie.
-import { createHmac, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -27,6 +27,9 @@ server.service.on("beforeTokenSigning", (token) => {
   token.payload.sub = "mallory";
   token.payload.sid = "S1";
   lies[lie]?.(token.payload);
+  if (lie.startsWith("issuer ")) {
+    token.payload.iss = lie.slice(7);
+  }
 });
 server.service.on("beforeResponse", (response) => {
   const [header, payload] = response.body.id_token.split(".");
@@ -68,10 +71,43 @@ async function loggedOut({ claims, header, forged }) {
   return forged ? `${head}.${payload}.${signature.toString("base64url")}` : token;
 }
 
+// A job's token, shaped as GitHub Actions make theirs; the newest key signs. "how" is what is wrong about the way it is made.
+function job({ claims = {}, header = {}, how, audience }) {
+  const key = server.issuer.keys.toJSON(true).at(-1);
+  const ours = createPrivateKey({ key, format: "jwk" });
+  const pem = createPublicKey(ours).export({ type: "spki", format: "pem" });
+  const now = Math.floor(Date.now() / 1000);
+  const said = { repository: "acme/shop", repository_owner: "acme", ref: "refs/heads/main", run_id: 7 };
+  const times = { iat: now, nbf: now, exp: now + 300 };
+  const subject = "repo:acme/shop:ref:refs/heads/main";
+  const payload = { iss: server.issuer.url, sub: subject, aud: audience, jti: randomUUID(), ...times, ...said, ...claims };
+  const head = { alg: "RS256", typ: "JWT", kid: key.kid, ...header };
+  const made = (head, signer = ours, payloads = [payload, payload]) => {
+    const message = (payload) => `${part(head)}.${part(payload)}`;
+    return `${message(payloads[1])}.${sign("RSA-SHA256", Buffer.from(message(payloads[0])), signer).toString("base64url")}`;
+  };
+  const confused = `${part({ ...head, alg: "HS256" })}.${part(payload)}`;
+  const ways = {
+    forged: () => made(head, evil.privateKey),
+    unsigned: () => `${part({ ...head, alg: "none" })}.${part(payload)}.`,
+    "key as secret": () => `${confused}.${createHmac("sha256", pem).update(confused).digest("base64url")}`,
+    "own key": () => made({ ...head, jwk: evil.publicKey.export({ format: "jwk" }), kid: undefined }, evil.privateKey),
+    edited: () => made(head, ours, [payload, { ...payload, edited: true }]),
+  };
+  return (ways[how] ?? (() => made(head)))();
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.startsWith("logout ")) {
     process.stdout.write((await loggedOut(JSON.parse(line.slice(7)))) + "\n");
     continue;
+  }
+  if (line.startsWith("job ")) {
+    process.stdout.write(job(JSON.parse(line.slice(4))) + "\n");
+    continue;
+  }
+  if (line === "rotate") {
+    await server.issuer.keys.generate("RS256");
   }
   lie = line;
   process.stdout.write("ok\n");

@@ -112,6 +112,18 @@ impl ControlPlane {
         refuse_errors(answer).await?.json().await.map(Some).doing("understand the control plane's answer")
     }
 
+    /// Exchanges the token a job's runner gave it for one of ours (RFC 8693).
+    pub async fn exchange_job(&self, workload: &str, token: &str) -> Result<v1::TokenExchanged, CliError> {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("subject_token", token),
+        ];
+        let request =
+            self.request(Method::POST, &format!("v1/workloads/{}/token", percent(workload)))?.form(&form);
+        self.send(request).await?.json().await.doing("understand the control plane's answer")
+    }
+
     /// An address that signs the token's holder in to the console, once.
     pub async fn console_link(&self) -> Result<v1::LinkCreated, CliError> {
         self.exchange(Method::POST, "v1/console-link", None::<&()>).await

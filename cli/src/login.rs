@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 mod hand_off;
+mod workload;
 
 /// Codes live no longer.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -24,6 +25,7 @@ const LONGEST: Duration = Duration::from_secs(600);
   daam login --control-plane https://daam.example.com
   daam login --control-plane https://daam.example.com --device-code    (on a machine without a browser)
   daam login --control-plane https://daam.example.com --token-file ~/token
+  daam login --control-plane https://daam.example.com --workload ID    (in a pipeline, without a secret)
   DAAM_TOKEN=… daam login --control-plane https://daam.example.com")]
 pub struct LoginArgs {
     /// Address of the control plane.
@@ -35,6 +37,16 @@ pub struct LoginArgs {
     /// Show a code to enter in a browser on any machine.
     #[arg(long, conflicts_with = "token_file")]
     device_code: bool,
+    /// Sign in as a job of a pipeline that the organization trusts under this id, with the token of the job's runner: GitHub
+    /// Actions' own, DAAM_WORKLOAD_TOKEN, or --workload-token-file.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["token_file", "device_code", "ask_token"])]
+    workload: Option<String>,
+    /// File that holds the token of the job's runner.
+    #[arg(long, value_name = "FILE", requires = "workload")]
+    workload_token_file: Option<PathBuf>,
+    /// Whom GitHub Actions' token is for, if that is not the address it is exchanged at.
+    #[arg(long, value_name = "TEXT", requires = "workload")]
+    audience: Option<String>,
     /// Ask for the token here.
     #[arg(long, conflicts_with_all = ["token_file", "device_code"])]
     ask_token: bool,
@@ -43,9 +55,14 @@ pub struct LoginArgs {
 /// Signs in.
 pub async fn run(args: LoginArgs) -> Result<(), CliError> {
     let home = Home::find()?;
-    let token = match given(&args)? {
-        Some(token) => token,
-        None => by_browser(&home, &args).await?,
+    let token = match (&args.workload, given(&args)?) {
+        (Some(id), _) => {
+            let plane = ControlPlane::new(&args.control_plane, "")?;
+            let file = args.workload_token_file.as_deref();
+            workload::sign_in(&plane, (id, file, args.audience.as_deref())).await?
+        }
+        (None, Some(token)) => token,
+        (None, None) => by_browser(&home, &args).await?,
     };
     let plane = ControlPlane::new(&args.control_plane, &token)?;
     let who = plane.whoami().await?;
@@ -82,7 +99,7 @@ pub fn new_device() -> String {
 
 /// A token that is there already.
 fn given(args: &LoginArgs) -> Result<Option<String>, CliError> {
-    if args.device_code {
+    if args.device_code || args.workload.is_some() {
         return Ok(None);
     }
     if let Some(path) = &args.token_file {

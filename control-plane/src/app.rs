@@ -5,7 +5,7 @@ use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::mail::Mailer;
-use crate::oidc::Outbound;
+use crate::oidc::{JobKeys, Outbound};
 use crate::traffic::Traffic;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
@@ -25,6 +25,7 @@ pub struct App {
     bootstrap: Mutex<Option<BootstrapToken>>,
     base: OnceLock<Base>,
     outbound: Outbound,
+    job_keys: JobKeys,
     traffic: Traffic,
     checkpoint_file: Option<PathBuf>,
     mailer: Option<Mailer>,
@@ -48,6 +49,7 @@ impl App {
             bootstrap: Mutex::new(bootstrap),
             base: OnceLock::new(),
             outbound,
+            job_keys: JobKeys::default(),
             traffic,
             mailer,
             outbox: Notify::new(),
@@ -59,6 +61,11 @@ impl App {
     /// Asks addresses that tenants name.
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.outbound
+    }
+
+    /// What those say of their keys.
+    pub(crate) fn job_keys(&self) -> &JobKeys {
+        &self.job_keys
     }
 
     /// Where checkpoints of the audit are added for somebody else to keep.

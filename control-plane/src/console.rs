@@ -46,31 +46,11 @@ pub(crate) fn table() -> Vec<Route> {
         let surface = Surface::Console;
         Route { method, path, who, surface, body_limit: SMALL, handler }
     };
-    vec![
+    let mut table = vec![
         route("GET", "/assets/console.css", Who::Anyone, get(style)),
         route("GET", "/assets/icon.svg", Who::Anyone, get(icon)),
         route("GET", "/assets/passkeys.js", Who::Anyone, get(passkeys::script)),
-        route("POST", "/sign-in/passkey/begin", Who::Anyone, post(passkeys::begin_sign_in)),
-        route("POST", "/sign-in/passkey", Who::Anyone, post(passkeys::finish_sign_in)),
-        route("GET", "/passkeys", Who::User, get(passkeys::list)),
-        route("POST", "/passkeys/begin", Who::User, post(passkeys::begin)),
-        route("POST", "/passkeys", Who::User, post(passkeys::add)),
-        route("POST", "/passkeys/{id}/remove", Who::User, post(passkeys::remove)),
-        route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
-        route("GET", "/sign-in/oidc/callback", Who::Anyone, get(sso::callback)),
-        route("GET", "/sign-in/oidc/{id}", Who::Anyone, get(sso::start)),
-        route("GET", "/device", Who::User, get(programs::show_device)),
-        route("POST", "/device", Who::User, post(programs::answer_device)),
-        route("GET", "/program", Who::User, get(programs::show_program)),
-        route("POST", "/program", Who::User, post(programs::hand_to_program)),
-        route("GET", "/sign-in/link/{secret}", Who::Anyone, get(door::show_link)),
-        route("POST", "/sign-in/link/{secret}", Who::Anyone, post(door::use_link)),
-        route("POST", "/sign-out", Who::User, post(door::sign_out)),
-        route("POST", "/switch", Who::User, post(door::switch)),
         route("GET", "/", Who::User, get(overview::show)),
-        route("GET", "/account", Who::User, get(account::show)),
-        route("POST", "/account/sessions/{id}/end", Who::User, post(account::end)),
-        route("POST", "/account/links/{id}/remove", Who::User, post(account::unlink)),
         route("POST", "/members/{email}/links/{id}/remove", Who::Admin, post(providers::unlink)),
         route("GET", "/databases", Who::User, get(databases::list)),
         route("GET", "/databases/{db}", Who::User, get(databases::show)),
@@ -109,6 +89,43 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/scim", Who::Admin, post(scim::create)),
         route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),
         route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
+    ];
+    table.extend(own());
+    table
+}
+
+/// Signing in, and what is one's own.
+fn own() -> Vec<Route> {
+    let (surface, body_limit) = (Surface::Console, SMALL);
+    let route = |method, path, who, handler: MethodRouter<Arc<App>>| Route {
+        method,
+        path,
+        who,
+        surface,
+        body_limit,
+        handler,
+    };
+    vec![
+        route("POST", "/sign-in/passkey/begin", Who::Anyone, post(passkeys::begin_sign_in)),
+        route("POST", "/sign-in/passkey", Who::Anyone, post(passkeys::finish_sign_in)),
+        route("GET", "/passkeys", Who::User, get(passkeys::list)),
+        route("POST", "/passkeys/begin", Who::User, post(passkeys::begin)),
+        route("POST", "/passkeys", Who::User, post(passkeys::add)),
+        route("POST", "/passkeys/{id}/remove", Who::User, post(passkeys::remove)),
+        route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
+        route("GET", "/sign-in/oidc/callback", Who::Anyone, get(sso::callback)),
+        route("GET", "/sign-in/oidc/{id}", Who::Anyone, get(sso::start)),
+        route("GET", "/device", Who::User, get(programs::show_device)),
+        route("POST", "/device", Who::User, post(programs::answer_device)),
+        route("GET", "/program", Who::User, get(programs::show_program)),
+        route("POST", "/program", Who::User, post(programs::hand_to_program)),
+        route("GET", "/sign-in/link/{secret}", Who::Anyone, get(door::show_link)),
+        route("POST", "/sign-in/link/{secret}", Who::Anyone, post(door::use_link)),
+        route("POST", "/sign-out", Who::User, post(door::sign_out)),
+        route("POST", "/switch", Who::User, post(door::switch)),
+        route("GET", "/account", Who::User, get(account::show)),
+        route("POST", "/account/sessions/{id}/end", Who::User, post(account::end)),
+        route("POST", "/account/links/{id}/remove", Who::User, post(account::unlink)),
     ]
 }
 

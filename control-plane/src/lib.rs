@@ -37,6 +37,7 @@ mod slug;
 mod tls;
 pub mod traffic;
 mod vault;
+mod workload;
 
 pub use app::App;
 pub use clock::Clock;

@@ -28,9 +28,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::str::FromStr as _;
 
+mod job;
 mod logout;
 mod outbound;
 
+pub(crate) use job::{JobKeys, Wanted, published, verify};
 pub(crate) use outbound::Outbound;
 
 /// Where providers send people back to, whichever it is.

@@ -106,7 +106,7 @@ pub(crate) fn begin_registration(
 ) -> Result<(Value, String), PasskeyError> {
     let person = Uuid::parse_str(holder.person).map_err(|_| PasskeyError::Holder)?;
     let ids = known.iter().filter_map(|key| URL_SAFE_NO_PAD.decode(&key.credential_id).ok());
-    let ids = ids.map(Into::into).collect();
+    let ids = ids.collect();
     let (asked, kept) = party.start_passkey_registration(person, holder.email, holder.email, Some(ids))?;
     let mut options = serde_json::to_value(&asked).map_err(PasskeyError::Kept)?;
     // Found without a name, where the authenticator can keep that.

@@ -37,6 +37,7 @@ pub(crate) mod tokens;
 pub(crate) mod trust;
 pub(crate) mod users;
 pub(crate) mod webhooks;
+mod workloads;
 
 /// Bodies of most routes.
 pub(crate) const SMALL: usize = 64 * 1024;
@@ -80,6 +81,7 @@ impl fmt::Debug for Route {
 /// Every route.
 pub fn table() -> Vec<Route> {
     let mut table = api();
+    table.extend(sign_ins());
     table.extend(access_requests());
     table.extend(console::table());
     table.extend(scim::table());
@@ -104,18 +106,6 @@ fn api() -> Vec<Route> {
         route("POST", "/v1/invites", Who::Admin, post(invites::create)),
         route("GET", "/v1/invites", Who::Overseer, get(invites::list)),
         route("DELETE", "/v1/invites/{id}", Who::Admin, delete(invites::remove)),
-        route("POST", "/v1/identity-providers", Who::Admin, post(providers::create)),
-        route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
-        route("DELETE", "/v1/identity-providers/{id}", Who::Admin, delete(providers::remove)),
-        route("GET", "/v1/identity-links", Who::Overseer, get(identity_links::list)),
-        route("DELETE", "/v1/users/{email}/identity-links/{id}", Who::Admin, delete(identity_links::remove)),
-        route("POST", "/v1/identity-providers/{id}/backchannel-logout", Who::Anyone, post(providers::logout)),
-        route("POST", "/v1/scim-tokens", Who::Admin, post(scim_tokens::create)),
-        route("GET", "/v1/scim-tokens", Who::Overseer, get(scim_tokens::list)),
-        route("DELETE", "/v1/scim-tokens/{id}", Who::Admin, delete(scim_tokens::remove)),
-        route("PUT", "/v1/sign-in-policy", Who::Admin, put(providers::policy)),
-        route("POST", "/v1/sign-in/device", Who::Anyone, post(sign_in::device)),
-        route("POST", "/v1/sign-in/fetch", Who::Anyone, post(sign_in::fetch)),
         route("POST", "/v1/console-link", Who::User, post(invites::console_link)),
         route("POST", "/v1/enrolment-tokens", Who::Admin, post(enrolment::create)),
         route("POST", "/v1/enrol", Who::Enrolment, post(enrolment::enrol)),
@@ -146,6 +136,29 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/relays", Who::Overseer, get(relays::list)),
         route("DELETE", "/v1/relays/{id}", Who::Admin, delete(relays::remove)),
         route("PUT", "/v1/relay/address", Who::Relay, put(relays::set_address)),
+    ]
+}
+
+fn sign_ins() -> Vec<Route> {
+    let (surface, body_limit) = (Surface::Api, SMALL);
+    let route = |method, path, who, handler| Route { method, path, who, surface, body_limit, handler };
+    vec![
+        route("POST", "/v1/identity-providers", Who::Admin, post(providers::create)),
+        route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
+        route("DELETE", "/v1/identity-providers/{id}", Who::Admin, delete(providers::remove)),
+        route("GET", "/v1/identity-links", Who::Overseer, get(identity_links::list)),
+        route("DELETE", "/v1/users/{email}/identity-links/{id}", Who::Admin, delete(identity_links::remove)),
+        route("POST", "/v1/identity-providers/{id}/backchannel-logout", Who::Anyone, post(providers::logout)),
+        route("POST", "/v1/workloads", Who::Admin, post(workloads::create)),
+        route("GET", "/v1/workloads", Who::Overseer, get(workloads::list)),
+        route("DELETE", "/v1/workloads/{id}", Who::Admin, delete(workloads::remove)),
+        route("POST", "/v1/workloads/{id}/token", Who::Anyone, post(workloads::exchange)),
+        route("POST", "/v1/scim-tokens", Who::Admin, post(scim_tokens::create)),
+        route("GET", "/v1/scim-tokens", Who::Overseer, get(scim_tokens::list)),
+        route("DELETE", "/v1/scim-tokens/{id}", Who::Admin, delete(scim_tokens::remove)),
+        route("PUT", "/v1/sign-in-policy", Who::Admin, put(providers::policy)),
+        route("POST", "/v1/sign-in/device", Who::Anyone, post(sign_in::device)),
+        route("POST", "/v1/sign-in/fetch", Who::Anyone, post(sign_in::fetch)),
     ]
 }
 

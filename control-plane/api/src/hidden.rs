@@ -3,7 +3,7 @@
 use crate::link::RelayOffer;
 use crate::v1::{
     Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, ScimTokenCreated, SignedIn,
-    TokenCreated, WebhookCreated,
+    TokenCreated, TokenExchanged, WebhookCreated,
 };
 use std::fmt::{Debug, Formatter, Result};
 
@@ -18,6 +18,12 @@ impl Debug for TokenCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { id, token: _, expires_at } = self;
         f.debug_struct("TokenCreated").field("id", id).field("expires_at", expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Debug for TokenExchanged {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("TokenExchanged").field("expires_in", &self.expires_in).finish_non_exhaustive()
     }
 }
 

@@ -57,6 +57,7 @@ mod audit;
 mod requests;
 mod scim;
 mod sign_in;
+mod workload;
 
 pub use audit::{AuditKey, AuditRetention};
 pub use requests::{
@@ -68,6 +69,7 @@ pub use sign_in::{
     DeviceSignIn, FetchSignIn, IdentityLink, NewDeviceSignIn, NewProvider, Provider, ProviderRules,
     SignInPolicy, SignedIn,
 };
+pub use workload::{NewWorkload, TokenExchanged, Workload};
 
 use crate::link::RelayOffer;
 use schemars::JsonSchema;

@@ -47,7 +47,7 @@ pub(super) async fn unlink(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    identity_links::outcome(app.db().unlink_own(&session, &id, app.now()).await?)?;
+    identity_links::outcome(&app.db().unlink_own(&session, &id, app.now()).await?)?;
     app.changed(session.user().scope()).await;
     Ok(Redirect::to("/account").into_response())
 }

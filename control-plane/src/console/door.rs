@@ -78,11 +78,17 @@ pub(super) async fn use_link(
 ) -> Result<Response, Refusal> {
     let person = session.as_ref().and_then(|session| session.person());
     let gone = Link { target: None, secret: String::new(), providers: Vec::new(), now: None };
+    let target = app.db().link_target(&secret, app.now()).await?;
+    let replaced = target.filter(|target| target.replaces).map(|target| target.org);
     let Some(begun) = app.db().use_link(&secret, person, app.now()).await? else {
         return Ok((StatusCode::NOT_FOUND, page(&gone)?).into_response());
     };
     if let Some(before) = session {
         app.db().end_session(&before, app.now()).await?;
+    }
+    if let Some(org) = replaced {
+        // Certificates of whoever was here before are revoked.
+        app.hub().wake(&org);
     }
     Ok(entered(begun, "/"))
 }

@@ -140,14 +140,14 @@ pub(super) async fn finish_sign_in(
 
 #[derive(Template)]
 #[template(path = "passkeys.html")]
-struct Passkeys {
+struct Page {
     shell: Shell,
     passkeys: Vec<StoredPasskey>,
     standing: PasskeyStanding,
     possible: bool,
 }
 
-impl Passkeys {
+impl Page {
     fn may(&self) -> bool {
         matches!(self.standing, PasskeyStanding::May(_))
     }
@@ -168,7 +168,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, session: Session) -> Resul
         None => Vec::new(),
     };
     let shell = Shell::of(&session, "/account");
-    page(&Passkeys { shell, passkeys, standing, possible: possible(&app) }).map(scripted)
+    page(&Page { shell, passkeys, standing, possible: possible(&app) }).map(scripted)
 }
 
 /// The form.

@@ -6,8 +6,9 @@ use daam_api::v1::{
     AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued, CertificateRequest,
     ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, IdentityLink, Invite,
     LinkCreated, NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewScimToken,
-    NewToken, NewWebhook, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated,
-    SignInPolicy, SignedIn, Token, TokenCreated, User, UserStored, Webhook, WebhookCreated, WhoAmI,
+    NewToken, NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken,
+    ScimTokenCreated, SignInPolicy, SignedIn, Token, TokenCreated, TokenExchanged, User, UserStored, Webhook,
+    WebhookCreated, WhoAmI, Workload,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -121,6 +122,14 @@ fn sign_in() -> Vec<Operation> {
         )
         .takes_raw("application/x-www-form-urlencoded")
         .gives_raw(200, Body::None),
+        Operation::of("POST", "/v1/workloads", "Say whose jobs may act as a member")
+            .takes::<NewWorkload>()
+            .makes::<Workload>(),
+        Operation::of("GET", "/v1/workloads", "Whose jobs may act as a member").gives::<Vec<Workload>>(),
+        Operation::of("DELETE", "/v1/workloads/{id}", "Trust those jobs no longer"),
+        Operation::of("POST", "/v1/workloads/{id}/token", "Exchange a job's token (RFC 8693)")
+            .takes_raw("application/x-www-form-urlencoded")
+            .gives::<TokenExchanged>(),
         Operation::of("PUT", "/v1/sign-in-policy", "Say whether providers are the only way in")
             .takes::<SignInPolicy>()
             .gives::<SignInPolicy>(),

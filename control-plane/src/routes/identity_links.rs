@@ -35,12 +35,12 @@ pub(crate) async fn remove(
 
 /// The removal itself, whichever surface asks.
 pub(crate) async fn unlink(app: &App, admin: &UserAuth, which: (&str, &str)) -> Result<(), Refusal> {
-    outcome(app.db().unlink_member(admin, which, app.now()).await?)?;
+    outcome(&app.db().unlink_member(admin, which, app.now()).await?)?;
     app.changed(admin.scope()).await;
     Ok(())
 }
 
-pub(crate) fn outcome(unlinked: Unlinked) -> Result<(), Refusal> {
+pub(crate) fn outcome(unlinked: &Unlinked) -> Result<(), Refusal> {
     match unlinked {
         Unlinked::Done => Ok(()),
         Unlinked::Unknown => {

@@ -40,7 +40,8 @@ pub(crate) async fn make(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title)
             .allowed("a token for yourself, without `email`"));
     }
-    let expires_at = end(user, app.now(), request.expires_in, by)?;
+    let job = app.db().job_ends_at(user).await?;
+    let expires_at = end((user, job.is_some()), app.now(), request.expires_in, job.or(by))?;
     let owner = TokenOwner { email: &email, name: &request.name, expires_at };
     let (id, secret) = app.db().create_token(user, &owner, app.now()).await?.ok_or_else(|| {
         Refusal::missing("user.unknown", format!("there is no enabled user `{email}`"))
@@ -49,11 +50,17 @@ pub(crate) async fn make(
     Ok(TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) })
 }
 
-/// A member's token cannot make one that outlives it, or an end would be none. Admins prolong theirs and others'.
-fn end(user: &UserAuth, now: i64, wanted: Option<u64>, by: Option<i64>) -> Result<i64, Refusal> {
+/// A member's token cannot make one that outlives it, or an end would be none. Admins prolong theirs and others', but for
+/// jobs of pipelines, whatever they act as.
+fn end(
+    (user, job): (&UserAuth, bool),
+    now: i64,
+    wanted: Option<u64>,
+    by: Option<i64>,
+) -> Result<i64, Refusal> {
     let expires_at = expiry(now, wanted, DEFAULT_SECONDS, MOST_SECONDS)?;
     let ours = by.unwrap_or(i64::MAX);
-    if user.role() == Role::Admin || expires_at <= ours {
+    if user.role() == Role::Admin && !job || expires_at <= ours {
         return Ok(expires_at);
     }
     if wanted.is_none() {

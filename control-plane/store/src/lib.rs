@@ -37,6 +37,7 @@ mod trust;
 mod users;
 mod wakeups;
 mod web_sessions;
+mod workloads;
 
 pub use agent_audit::{Continued, HeldChain, NewRecord};
 pub use agents::{Hello, OnlineAgent};
@@ -70,6 +71,7 @@ pub use tokens::{ListedToken, TokenOwner};
 pub use users::{Stored, UserChange};
 pub use wakeups::{Wakeup, Wakeups};
 pub use web_sessions::{IDLE_SECONDS, LONGEST_SECONDS, ListedSession, Membership, Method, SessionAuth};
+pub use workloads::{Exchanged, ProvenJob, StoredWorkload, WorkloadDoor};
 
 /// Every statement of this crate by name, so that a test can prepare each on both engines.
 pub fn statements() -> Vec<(&'static str, &'static str)> {
@@ -90,6 +92,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         organizations::ALL,
         outbox::ALL,
         passkeys::ALL,
+        passkeys::ceremonies::ALL,
         programs::ALL,
         relays::ALL,
         requests::ALL,
@@ -102,6 +105,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         trust::ALL,
         users::ALL,
         web_sessions::ALL,
+        workloads::ALL,
     ]
     .concat()
 }

@@ -329,14 +329,14 @@ async fn link(
     Ok((id, secret))
 }
 
-/// Whoever had a membership has it no longer, and is signed out of it.
+/// Whoever had a membership has it no longer, and nothing they have opens it.
 async fn leave(
     tx: &mut Tx,
     scope: &TenantScope,
     (user, held_by): (&str, Option<String>),
     now: i64,
 ) -> Result<(), StoreError> {
-    users::sign_out(tx, scope, user, now).await?;
+    users::shut_out(tx, scope, user, now).await?;
     run!(tx, execute LEAVE, &scope.org_id, user)?;
     match held_by {
         Some(person) => passkeys::forget_person(tx, (&person, scope)).await,

@@ -13,6 +13,8 @@ use crate::{Secret, SessionAuth, StoreError, TenantScope, lineage};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+pub(crate) mod ceremonies;
+
 /// Passkeys are added and removed within this time of signing in.
 pub const FRESH_SECONDS: i64 = 900;
 /// Passkeys of one person.
@@ -36,13 +38,6 @@ statements! {
     LINKED = "SELECT l.subject FROM identity_links l JOIN users u ON u.id = l.user_id AND u.org_id = l.org_id \
               WHERE u.person_id = $1 AND NOT u.disabled LIMIT 1";
     ALIVE = "SELECT id FROM web_sessions WHERE org_id = $1 AND id = $2";
-    OLD = "DELETE FROM passkey_ceremonies WHERE expires_at <= $1";
-    OPEN = "SELECT COUNT(*) FROM passkey_ceremonies WHERE session_id IS NULL";
-    MAKE_ROOM = "DELETE FROM passkey_ceremonies WHERE place IN (SELECT place FROM passkey_ceremonies WHERE session_id IS NULL \
-                 ORDER BY expires_at, place LIMIT $1)";
-    BEGIN = "INSERT INTO passkey_ceremonies (place, session_id, state, expires_at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (place) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at";
-    TAKE = "DELETE FROM passkey_ceremonies WHERE place = $1 AND expires_at > $2 RETURNING state";
     MEMBER_ANYWHERE = "SELECT u.person_id FROM users u JOIN organizations o ON o.id = u.org_id WHERE o.slug = $1 AND u.email = $2";
 }
 
@@ -131,62 +126,6 @@ pub enum PasskeyOutcome {
 }
 
 impl Db {
-    /// Remembers what was asked of an authenticator in some browser that nobody is signed in with; of these no more than
-    /// `most`, and the oldest goes for a new one.
-    pub async fn begin_passkey_sign_in(
-        &self,
-        browser_sha256: &str,
-        state: &str,
-        (most, now, expires_at): (i64, i64, i64),
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx(Reach::Arrival).await?;
-        run!(&mut tx, execute OLD, now)?;
-        let open = run!(&mut tx, optional: (i64,), OPEN)?.map_or(0, |(count,)| count);
-        if open >= most {
-            run!(&mut tx, execute MAKE_ROOM, open.saturating_sub(most).saturating_add(1))?;
-        }
-        run!(&mut tx, execute BEGIN, browser_sha256, None::<&str>, state, expires_at)?;
-        tx.commit().await
-    }
-
-    /// The same for the person of a session; one at a time.
-    pub async fn begin_passkey_registration(
-        &self,
-        session: &SessionAuth,
-        state: &str,
-        (now, expires_at): (i64, i64),
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write_tx(Reach::Arrival).await?;
-        run!(&mut tx, execute OLD, now)?;
-        run!(&mut tx, execute BEGIN, place(session), Some(session.id()), state, expires_at)?;
-        tx.commit().await
-    }
-
-    /// What was asked in that browser, once.
-    pub async fn take_passkey_sign_in(
-        &self,
-        browser_sha256: &str,
-        now: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.take(browser_sha256, now).await
-    }
-
-    /// What was asked in that session, once.
-    pub async fn take_passkey_registration(
-        &self,
-        session: &SessionAuth,
-        now: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.take(&place(session), now).await
-    }
-
-    async fn take(&self, place: &str, now: i64) -> Result<Option<String>, StoreError> {
-        let mut tx = self.write_tx(Reach::Arrival).await?;
-        let state = run!(&mut tx, optional: (String,), TAKE, place, now)?;
-        tx.commit().await?;
-        Ok(state.map(|(state,)| state))
-    }
-
     /// Whether this session may add and remove passkeys.
     pub async fn passkey_standing(
         &self,
@@ -328,10 +267,6 @@ impl Db {
         tx.commit().await?;
         Ok(PasskeyOutcome::Done(secret))
     }
-}
-
-fn place(session: &SessionAuth) -> String {
-    format!("session:{}", session.id())
 }
 
 fn passkey((id, person_id, credential_id, name, credential, created_at, used_at): Row) -> StoredPasskey {

@@ -27,7 +27,8 @@ statements! {
                FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id \
                JOIN organizations o ON o.id = s.org_id WHERE s.id = $1 AND s.expires_at > $2 AND NOT u.disabled";
     TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, provider_id, subject, provider_session, \
-             created_by, parent_id, session_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $3, $11, $12)";
+             created_by, parent_id, session_id, workload_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $3, $11, $12, \
+             (SELECT p.workload_id FROM api_tokens p WHERE p.org_id = $2 AND p.id = $11))";
 }
 
 /// A program's request.

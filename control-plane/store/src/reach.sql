@@ -26,6 +26,7 @@ BEGIN
             ('sign_in_flows', NULL, '{arrival}'),
             ('web_sessions', NULL, '{arrival}'),
             ('identity_providers', NULL, '{arrival}'),
+            ('workloads', NULL, '{arrival}'),
             ('agents', NULL, '{arrival,upkeep}'),
             ('org_keys', NULL, '{upkeep}'),
             ('audit_checkpoints', NULL, '{upkeep}'),

@@ -1,14 +1,16 @@
 //! API tokens: made, shown once, deleted at once, and with a token the certificates it asked for.
 
 use crate::audit::{Happened, append};
-use crate::db::{Db, run, statements};
+use crate::db::{Db, Tx, run, statements};
 use crate::{Role, Secret, SecretKind, StoreError, UserAuth, lineage};
 use uuid::Uuid;
 
 statements! {
     USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
     INSERT = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, created_by, parent_id, provider_id, \
-              subject, provider_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+              subject, provider_session, workload_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    BOUND = "SELECT t.workload_id, t.expires_at FROM api_tokens t WHERE t.org_id = $1 AND t.workload_id IS NOT NULL \
+             AND (t.id = $2 OR t.id IN (SELECT s.token_id FROM web_sessions s WHERE s.org_id = $1 AND s.id = $2))";
     LIST_ANY = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
                 WHERE t.org_id = $1 AND t.expires_at > $2 ORDER BY u.email, t.expires_at, t.id";
     LIST_OWN = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
@@ -73,11 +75,20 @@ impl Db {
         let Some((user_id,)) = run!(&mut tx, optional: (String,), USER, &scope.org_id, new.email)? else {
             return Ok(None);
         };
+        let bound = bound(&mut tx, by).await?;
+        let expires_at = bound.as_ref().map_or(new.expires_at, |(_, end)| new.expires_at.min(*end));
         let secret = Secret::generate(SecretKind::Api)?;
-        run!(&mut tx, execute INSERT, &id, &scope.org_id, &user_id, new.name, secret.sha256(), now, new.expires_at,
-            by.user_id(), origin.parent_id, origin.provider_id, origin.subject, origin.provider_session)?;
+        run!(&mut tx, execute INSERT, &id, &scope.org_id, &user_id, new.name, secret.sha256(), now, expires_at,
+            by.user_id(), origin.parent_id, origin.provider_id, origin.subject, origin.provider_session,
+            bound.map(|(workload, _)| workload))?;
         tx.commit().await?;
         Ok(Some((id, secret)))
+    }
+
+    /// When what the caller makes must end, if a job of a pipeline makes it; unix seconds.
+    pub async fn job_ends_at(&self, by: &UserAuth) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.read_tx(by.scope()).await?;
+        Ok(bound(&mut tx, by).await?.map(|(_, end)| end))
     }
 
     /// Deletes a token of the caller, or any of the organization if an admin asks, and what was made with it. `false` if there is none to see.
@@ -97,4 +108,9 @@ impl Db {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// The trust a job came by, and when the job ends. Nothing it makes outlives it, whatever its role.
+async fn bound(tx: &mut Tx, by: &UserAuth) -> Result<Option<(String, i64)>, StoreError> {
+    run!(tx, optional: (String, i64), BOUND, &by.scope().org_id, by.token_id())
 }

@@ -23,6 +23,7 @@ statements! {
               WHERE org_id = $1 AND holder_kind = 'user' AND holder_id = $2 AND revoked_at IS NULL";
     END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND user_id = $2";
     END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
+    END_ACCOUNTS = "DELETE FROM identity_links WHERE org_id = $1 AND user_id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
     ONE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email = $2";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
@@ -191,9 +192,18 @@ pub(crate) async fn add(
 }
 
 /// Ends a member's console sessions, and what programs were given by them.
-pub(crate) async fn sign_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
+async fn sign_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
     run!(tx, execute END_SESSIONS, &scope.org_id, id)?;
     lineage::end_of_sessions(tx, scope, id, now).await
+}
+
+/// Ends everything that signs somebody in as this member, accounts at providers included.
+pub(crate) async fn shut_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
+    run!(tx, execute REVOKE, &scope.org_id, id, now)?;
+    for end in [END_SESSIONS, END_LINKS, END_TOKENS, END_ACCOUNTS] {
+        run!(tx, execute end, &scope.org_id, id)?;
+    }
+    Ok(())
 }
 
 async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {

@@ -32,6 +32,7 @@ mod scim;
 mod soft_key;
 mod sso;
 mod tls;
+mod workloads;
 mod world;
 
 /// Each case once per engine; PostgreSQL starts once and gives every case a database of its own.
@@ -79,6 +80,7 @@ contract![
     console::the_audit_is_found_and_taken_out_whole,
     passkeys::a_passkey_signs_in_with_and_without_a_name,
     passkeys::what_does_not_answer_rightly_signs_nobody_in,
+    passkeys::a_passkey_answers_for_its_person_in_its_browser_and_in_time,
     passkeys::what_does_not_answer_rightly_is_not_added,
     passkeys::a_passkey_is_added_by_whoever_is_proven_and_nobody_else,
     passkeys::a_passkey_opens_what_its_person_belongs_to_and_no_more,

@@ -144,7 +144,7 @@ pub(crate) async fn what_does_not_answer_rightly_signs_nobody_in(world: World) {
     let invite = json!({ "email": "bo@example.com" });
     let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &org.token, &invite).await.json(201);
     let bo = world.sign_in(&invite.link).await;
-    let mut bos = key_of(&world, &bo).await;
+    let bos = key_of(&world, &bo).await;
     let port = world.server.address().port();
     let right = right(&world);
     let wrong = [
@@ -185,6 +185,17 @@ pub(crate) async fn what_does_not_answer_rightly_signs_nobody_in(world: World) {
     let Asked { options, browser } = asked(&world, "").await;
     let answer = SoftKey::unknown(&key).sign(&options, &right);
     answered(&world, &browser, &answer, &[]).await.page_refused(403, "passkey.refused");
+}
+
+pub(crate) async fn a_passkey_answers_for_its_person_in_its_browser_and_in_time(world: World) {
+    let org = world.bootstrap().await;
+    let ana = world.sign_in(&org.link).await;
+    let mut key = key_of(&world, &ana).await;
+    let invite = json!({ "email": "bo@example.com" });
+    let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &org.token, &invite).await.json(201);
+    let bo = world.sign_in(&invite.link).await;
+    let mut bos = key_of(&world, &bo).await;
+    let right = right(&world);
     // Asked of one, answered by another.
     let named = form(&[("org", &org.slug), ("email", "ana@example.com")]);
     let Asked { options, browser } = asked(&world, &named).await;
@@ -367,6 +378,8 @@ pub(crate) async fn whoever_lost_every_passkey_is_let_in_again_in_that_organizat
     let elsewhere = world.submit(path_of(&elsewhere), Some(&session), "").await.cookie();
     let session = enter(&world, &mut lost, &[("org", &org.slug)]).await.cookie();
     let program = program(&world, &session).await;
+    let own = world.submit("/tokens", Some(&session), "name=laptop&days=9").await.ok(200).text();
+    let own = own.split(['<', '>']).find(|text| text.starts_with("daam_pat_")).unwrap().to_owned();
     let again = json!({ "email": "bo@example.com" });
     world.call(Method::POST, "/v1/invites", &org.token, &again).await.refused(409, "invite.joined");
     let link = invited(&org, "bo@example.com", true).await;
@@ -376,7 +389,9 @@ pub(crate) async fn whoever_lost_every_passkey_is_let_in_again_in_that_organizat
     assert!(world.look("/", &recovered).await.text().contains("bo@example.com"));
     // What opened it before does so no more; what is elsewhere is as it was, and out of reach of whoever has this.
     assert_eq!(world.look("/", &session).await.location(), "/sign-in");
-    world.get("/v1/whoami", &program).await.refused(401, "auth.required");
+    for gone in [&program, &own] {
+        world.get("/v1/whoami", gone).await.refused(401, "auth.required");
+    }
     enter(&world, &mut lost, &[("org", &org.slug)]).await.page_refused(403, "passkey.refused");
     world.look("/", &elsewhere).await.ok(200);
     let there = enter(&world, &mut lost, &[]).await.cookie();

@@ -15,15 +15,15 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 /// A provider of `ci/peers`.
-struct Idp {
-    issuer: String,
+pub(crate) struct Idp {
+    pub(crate) issuer: String,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     _child: Child,
 }
 
 impl Idp {
-    async fn start(program: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(program: &str, arguments: &[&str]) -> Self {
         let mut child =
             peer(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take().unwrap();
@@ -32,13 +32,19 @@ impl Idp {
         Self { issuer, input, output, _child: child }
     }
 
-    async fn lie(&mut self, how: &str) {
+    pub(crate) async fn lie(&mut self, how: &str) {
         self.input.write_all(format!("{how}\n").as_bytes()).await.unwrap();
         assert_eq!(self.output.next_line().await.unwrap().as_deref(), Some("ok"));
     }
 }
 
 impl Idp {
+    /// A token of a job, as it says of itself and as it is made.
+    pub(crate) async fn job(&mut self, how: &serde_json::Value) -> String {
+        self.input.write_all(format!("job {how}\n").as_bytes()).await.unwrap();
+        self.output.next_line().await.unwrap().unwrap()
+    }
+
     /// A logout token that names a session and nobody.
     async fn logout_token(&mut self, how: &serde_json::Value) -> String {
         self.input.write_all(format!("logout {how}\n").as_bytes()).await.unwrap();
@@ -166,6 +172,41 @@ async fn an_answer_counts_once_in_its_own_browser_and_for_what_it_proves() {
         .call(Method::POST, "/v1/identity-providers", &org.token, &new)
         .await
         .refused(400, "provider.issuer");
+}
+
+#[tokio::test]
+async fn an_answer_of_one_provider_is_not_taken_for_another_ones() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut honest = Idp::start("hostile.mjs", &[]).await;
+    let mut evil = Idp::start("hostile.mjs", &[]).await;
+    let ours = provider(&world, &org, &honest.issuer, rules()).await;
+    let theirs = provider(&world, &org, &evil.issuer, rules()).await;
+    honest.lie("nothing").await;
+    evil.lie("nothing").await;
+    // Begun at one, answered in the name of the other, within one organization.
+    let (path, flow) = round_trip(&world, &ours.id, "").await;
+    let mixed = format!("{path}&iss={}", evil.issuer.replace(':', "%3A").replace('/', "%2F"));
+    callback(&world, &mixed, &flow).await.page_refused(403, "sso.refused");
+    // The state of one with the browser's secret of the other.
+    let (path, _) = round_trip(&world, &ours.id, "").await;
+    let (_, flow) = round_trip(&world, &theirs.id, "").await;
+    callback(&world, &path, &flow).await.page_refused(403, "sso.refused");
+    // A token that one made in the name of the other holds at neither.
+    evil.lie(&format!("issuer {}", honest.issuer)).await;
+    for id in [&ours.id, &theirs.id] {
+        let (path, flow) = round_trip(&world, id, "").await;
+        let answer = callback(&world, &path, &flow).await;
+        if id == &theirs.id {
+            answer.page_refused(403, "sso.refused");
+        } else {
+            answer.cookie();
+        }
+    }
+    // The same subject at both is two people.
+    evil.lie("nothing").await;
+    let (path, flow) = round_trip(&world, &theirs.id, "").await;
+    callback(&world, &path, &flow).await.page_refused(403, "sso.email-taken");
 }
 
 #[tokio::test]

@@ -235,6 +235,10 @@ impl World {
         self.http.get(url)
     }
 
+    pub(crate) fn elsewhere_post(&self, url: &str) -> RequestBuilder {
+        self.http.post(url)
+    }
+
     /// The operator's link for somebody.
     pub(crate) async fn recover(&self, org: &Org, email: &str) -> String {
         let db = self.server.app().db();

@@ -18,10 +18,19 @@ struct Plane {
     child: Child,
     address: String,
     cookie: String,
+    token: String,
 }
 
 impl Plane {
     fn start(dir: &Path) -> Self {
+        Self::with(dir, &[])
+    }
+
+    fn reaching_private_providers(dir: &Path) -> Self {
+        Self::with(dir, &["--allow-private-providers"])
+    }
+
+    fn with(dir: &Path, options: &[&str]) -> Self {
         let data = dir.join("data");
         let made = program("daam-control-plane")
             .args([
@@ -38,7 +47,9 @@ impl Plane {
         let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
         let ready = dir.join("ready");
         let child = program("daam-control-plane")
-            .args(["serve", "--listen", "127.0.0.1:0", "--exit-on-stdin-close", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--exit-on-stdin-close"])
+            .args(options)
+            .arg("--data-dir")
             .arg(&data)
             .arg("--ready-file")
             .arg(&ready)
@@ -49,7 +60,8 @@ impl Plane {
         let said = daam_e2e::wait_for(SOON, || Ok(std::fs::read(&ready).ok())).unwrap();
         let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
         let address = said.get("address").unwrap().as_str().unwrap().to_owned();
-        let mut plane = Self { child, address, cookie: String::new() };
+        let token = made.get("token").unwrap().as_str().unwrap().to_owned();
+        let mut plane = Self { child, address, cookie: String::new(), token };
         let link = made.get("sign_in_link").unwrap().as_str().unwrap();
         let path = link.find("/sign-in/").map(|at| link.split_at(at).1).unwrap();
         let entered = plane.submit(path, "");
@@ -173,4 +185,120 @@ fn a_machine_without_a_browser_is_signed_in_by_a_code() {
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success(), "{said}");
     assert!(said.contains("as ana@acme.example"), "{said}");
+}
+
+/// An issuer of `ci/peers` that makes tokens as GitHub Actions do.
+struct Issuer(Child, BufReader<std::process::ChildStdout>);
+
+impl Issuer {
+    fn start() -> (Self, String) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let mut child = Command::new("node")
+            .arg(root.join("ci/peers/hostile.mjs"))
+            .env("DAAM_PEERS", root.join("target/peers"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut issuer = Self(child, output);
+        let url = issuer.line();
+        (issuer, url)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.1.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    fn job(&mut self, audience: &str) -> String {
+        let how = serde_json::json!({ "audience": audience });
+        writeln!(self.0.stdin.as_ref().unwrap(), "job {how}").unwrap();
+        self.line()
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+fn call(
+    plane: &Plane,
+    token: &str,
+    (method, path): (&str, &str),
+    body: &serde_json::Value,
+) -> serde_json::Value {
+    let body = body.to_string();
+    let answer = exchange(
+        &plane.address,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|_| panic!("{answer}"))
+}
+
+#[test]
+fn a_job_of_a_pipeline_signs_in_by_what_its_runner_gives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::reaching_private_providers(dir.path());
+    let (mut issuer, url) = Issuer::start();
+    let claims = serde_json::json!({ "repository": "acme/shop", "ref": "refs/heads/main" });
+    let new = serde_json::json!({ "name": "deploys", "issuer": url, "claims": claims, "email": "ana@acme.example" });
+    let made = call(&plane, &plane.token, ("POST", "/v1/workloads"), &new);
+    let id = made.get("id").unwrap_or_else(|| panic!("{made}")).as_str().unwrap().to_owned();
+    let home = dir.path().join("home");
+    let signed_in = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = login(&plane, &home, Path::new("/nonexistent"));
+        command.args(["--workload", &id]).args(arguments).envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), said)
+    };
+    let (ok, said) = signed_in(&[], &[]);
+    assert!(!ok && said.contains("id-token: write"), "{said}");
+    let audience = format!("http://{}/v1/workloads/{id}/token", plane.address);
+    let file = dir.path().join("token");
+    std::fs::write(&file, issuer.job(&audience.replace("127.0.0.1", "localhost"))).unwrap();
+    let file = file.to_str().unwrap();
+    let (ok, said) = signed_in(&["--workload-token-file", file], &[]);
+    assert!(ok && said.contains("as ana@acme.example"), "{said}");
+    let (ok, said) = signed_in(&["--workload-token-file", file], &[]);
+    assert!(!ok && said.contains("this token signs no job in here"), "once: {said}");
+    let token = issuer.job(&audience.replace("127.0.0.1", "localhost"));
+    let (ok, said) = signed_in(&[], &[("DAAM_WORKLOAD_TOKEN", &token)]);
+    assert!(ok, "{said}");
+    // As the runner of GitHub Actions gives it: for whom it is asked, to whoever has the job's own secret.
+    let runner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}/token?api-version=2.0", runner.local_addr().unwrap());
+    let token = issuer.job(&audience.replace("127.0.0.1", "localhost"));
+    let served = std::thread::spawn(move || {
+        let (mut connection, _) = runner.accept().unwrap();
+        let mut head = String::new();
+        let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+        while let Some(Ok(line)) = lines.next().filter(|line| !line.as_ref().is_ok_and(String::is_empty)) {
+            head.push_str(&line);
+            head.push('\n');
+        }
+        let body = serde_json::json!({ "value": token }).to_string();
+        let kind = "Content-Type: application/json\r\nConnection: close";
+        write!(connection, "HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        head
+    });
+    let audience = audience.replace("127.0.0.1", "localhost");
+    let variables = [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", at.as_str()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-jobs-secret"),
+    ];
+    let (ok, said) = signed_in(&["--audience", &audience], &variables);
+    assert!(ok && said.contains("as ana@acme.example"), "{said}");
+    let head = served.join().unwrap();
+    assert!(head.to_ascii_lowercase().contains("authorization: bearer the-jobs-secret"), "{head}");
+    assert!(head.starts_with("GET /token?api-version=2.0&audience=http%3A%2F%2Flocalhost"), "{head}");
 }

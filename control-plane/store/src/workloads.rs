@@ -1,0 +1,189 @@
+//! Whose jobs may act as a member, and the tokens they got for it. A job's own token counts once; what is given for it
+//! lives for minutes, ends with the trust it was given by, and makes nothing that outlives it.
+
+use crate::audit::{Happened, append};
+use crate::db::{Db, run, statements};
+use crate::error::{read_json, read_number, stored_number, write_json};
+use crate::reach::Reach;
+use crate::{Secret, SecretKind, StoreError, TenantScope, UserAuth, lineage};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+statements! {
+    USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
+    ADD = "INSERT INTO workloads (id, org_id, name, issuer, audience, claims, user_id, lifetime, created_by, created_at) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    LIST = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at FROM workloads w \
+            JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id WHERE w.org_id = $1 ORDER BY w.name, w.id";
+    REMOVE = "DELETE FROM workloads WHERE org_id = $1 AND id = $2";
+    END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND workload_id = $2";
+    BY_ID = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, o.id, o.slug \
+             FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id JOIN organizations o ON o.id = w.org_id \
+             WHERE w.id = $1 AND NOT u.disabled";
+    STILL = "SELECT u.id FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id \
+             WHERE w.org_id = $1 AND w.id = $2 AND NOT u.disabled";
+    OLD_USES = "DELETE FROM workload_uses WHERE org_id = $1 AND expires_at <= $2";
+    USE = "INSERT INTO workload_uses (workload_id, org_id, sha256, expires_at) VALUES ($1, $2, $3, $4) \
+           ON CONFLICT (workload_id, sha256) DO NOTHING";
+    TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, created_by, workload_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $3, $8)";
+}
+
+type Row = (String, String, String, String, String, String, i64, String, i64);
+
+/// Whose jobs may act as a member.
+#[derive(Debug, Clone)]
+pub struct StoredWorkload {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// Who issues the jobs' tokens.
+    pub issuer: String,
+    /// Whom their tokens are for.
+    pub audience: String,
+    /// What their tokens say, by patterns.
+    pub claims: BTreeMap<String, String>,
+    /// The member they act as.
+    pub email: String,
+    /// Seconds a job may act for.
+    pub lifetime: u64,
+    /// Who said so.
+    pub created_by: String,
+    /// Unix seconds.
+    pub created_at: i64,
+}
+
+/// What a job asks at, with the right to give it a token in that organization and no other.
+#[derive(Debug, Clone)]
+pub struct WorkloadDoor {
+    scope: TenantScope,
+    workload: StoredWorkload,
+}
+
+impl WorkloadDoor {
+    /// The organization.
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+    /// What must be true of the job.
+    pub fn workload(&self) -> &StoredWorkload {
+        &self.workload
+    }
+}
+
+/// A job's token that holds.
+#[derive(Debug)]
+pub struct ProvenJob<'a> {
+    /// Whose it is, at its issuer.
+    pub subject: &'a str,
+    /// The same for every copy of it.
+    pub sha256: &'a str,
+    /// Until when a copy could come, unix seconds.
+    pub forgotten_at: i64,
+    /// Until when the job may act, unix seconds.
+    pub expires_at: i64,
+}
+
+/// What became of an exchange.
+#[derive(Debug)]
+pub enum Exchanged {
+    /// A token.
+    Done(Secret),
+    /// This token of the job was exchanged before.
+    Replayed,
+    /// The trust, or its member, ended meanwhile.
+    Gone,
+}
+
+impl Db {
+    /// Trusts jobs. `false` if there is no such enabled member.
+    pub async fn add_workload(
+        &self,
+        by: &UserAuth,
+        new: &StoredWorkload,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let scope = by.scope();
+        let claims = write_json(&new.claims, "claims")?;
+        let lifetime = stored_number(new.lifetime, "lifetime")?;
+        let mut tx = self.write_tx(scope).await?;
+        let detail = format!("{} as {} {claims}", new.issuer, new.email);
+        append(&mut tx, scope, Happened { action: "workload.add", target: &new.name, detail: &detail }, now)
+            .await?;
+        let user = run!(&mut tx, optional: (String,), USER, &scope.org_id, &new.email)?;
+        let Some((user,)) = user else { return Ok(false) };
+        run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.audience, &claims, &user, lifetime,
+            by.email(), now)?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Whose jobs are trusted.
+    pub async fn workloads(&self, scope: &TenantScope) -> Result<Vec<StoredWorkload>, StoreError> {
+        let mut tx = self.read_tx(scope).await?;
+        run!(&mut tx, all: Row, LIST, &scope.org_id)?.into_iter().map(workload).collect()
+    }
+
+    /// Trusts them no longer; what they were given ends. `false` if there is none.
+    pub async fn remove_workload(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
+        let scope = by.scope();
+        let mut tx = self.write_tx(scope).await?;
+        append(&mut tx, scope, Happened { action: "workload.remove", target: id, detail: "" }, now).await?;
+        run!(&mut tx, execute END_TOKENS, &scope.org_id, id)?;
+        lineage::revoke(&mut tx, scope, now).await?;
+        if run!(&mut tx, execute REMOVE, &scope.org_id, id)? == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// What a job asks at.
+    pub async fn workload_door(&self, id: &str) -> Result<Option<WorkloadDoor>, StoreError> {
+        type Found = (String, String, String, String, String, String, i64, String, i64, String, String);
+        let mut tx = self.read_tx(Reach::Arrival).await?;
+        let Some((id, name, issuer, audience, claims, email, lifetime, by, at, org_id, slug)) =
+            run!(&mut tx, optional: Found, BY_ID, id)?
+        else {
+            return Ok(None);
+        };
+        let scope = TenantScope { org_id, slug, actor: format!("workload:{name}") };
+        let workload = workload((id, name, issuer, audience, claims, email, lifetime, by, at))?;
+        Ok(Some(WorkloadDoor { scope, workload }))
+    }
+
+    /// Gives a job a token for its own.
+    pub async fn exchange(
+        &self,
+        at: &WorkloadDoor,
+        job: &ProvenJob<'_>,
+        now: i64,
+    ) -> Result<Exchanged, StoreError> {
+        let (scope, known) = (&at.scope, &at.workload);
+        let mut tx = self.write_tx(scope).await?;
+        // First of all, because it locks the organization: nothing of this ends between the looks and the token.
+        let what = Happened { action: "workload.exchange", target: &known.name, detail: job.subject };
+        append(&mut tx, scope, what, now).await?;
+        let Some((user,)) = run!(&mut tx, optional: (String,), STILL, &scope.org_id, &known.id)? else {
+            return Ok(Exchanged::Gone);
+        };
+        run!(&mut tx, execute OLD_USES, &scope.org_id, now)?;
+        if run!(&mut tx, execute USE, &known.id, &scope.org_id, job.sha256, job.forgotten_at)? == 0 {
+            return Ok(Exchanged::Replayed);
+        }
+        let secret = Secret::generate(SecretKind::Api)?;
+        let (id, name) = (Uuid::now_v7().to_string(), format!("job of {}", known.name));
+        run!(&mut tx, execute TOKEN, &id, &scope.org_id, &user, &name, secret.sha256(), now, job.expires_at, &known.id)?;
+        tx.commit().await?;
+        Ok(Exchanged::Done(secret))
+    }
+}
+
+fn workload(
+    (id, name, issuer, audience, claims, email, lifetime, created_by, created_at): Row,
+) -> Result<StoredWorkload, StoreError> {
+    let claims = read_json(&claims, "claims")?;
+    let lifetime = read_number(lifetime, "lifetime")?;
+    Ok(StoredWorkload { id, name, issuer, audience, claims, email, lifetime, created_by, created_at })
+}

@@ -1,0 +1,227 @@
+//! Jobs of pipelines: a real issuer's, and one that lies in every way.
+
+use crate::sso::Idp;
+use crate::world::{Answer, Org, World, path_of};
+use daam_api::v1::{Token, TokenCreated, TokenExchanged, WhoAmI, Workload};
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+async fn trusted(world: &World, org: &Org, issuer: &str, more: &Value) -> Workload {
+    world.put_user(org, "ci@example.com", false).await;
+    let mut new = json!({
+        "name": "deploys", "issuer": issuer, "email": "ci@example.com",
+        "claims": { "repository": "acme/*", "ref": "refs/heads/main" },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        new[name] = value.clone();
+    }
+    world.call(Method::POST, "/v1/workloads", &org.token, &new).await.json(201)
+}
+
+async fn posted(world: &World, trust: &Workload, pairs: &[(&str, &str)]) -> Answer {
+    let form = Url::parse_with_params("http://x", pairs).unwrap().query().unwrap().to_owned();
+    let request = world.request(Method::POST, path_of(&trust.token_endpoint));
+    Answer::of(request.header("content-type", "application/x-www-form-urlencoded").body(form)).await
+}
+
+async fn exchanged(world: &World, trust: &Workload, token: &str) -> Answer {
+    let pairs = [("grant_type", GRANT), ("subject_token_type", JWT), ("subject_token", token)];
+    posted(world, trust, &pairs).await
+}
+
+#[tokio::test]
+async fn a_job_of_a_real_issuer_acts_for_a_while_and_no_longer() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let says = json!({ "repository": "acme/shop", "ref": "refs/heads/main" });
+    let idp = Idp::start("provider.mjs", &["http://localhost/x", "{}", &says.to_string()]).await;
+    let trust = trusted(&world, &org, &idp.issuer, &json!({})).await;
+    assert_eq!(trust.audience, trust.token_endpoint);
+    let of_runner = async |audience: &str| -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "daam"),
+            ("client_secret", "client-secret"),
+            ("resource", audience),
+        ];
+        let form = Url::parse_with_params("http://x", form).unwrap().query().unwrap().to_owned();
+        let request = world.elsewhere_post(&format!("{}/token", idp.issuer));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        Answer::of(request).await.json::<Value>(200)["access_token"].as_str().unwrap().to_owned()
+    };
+    let job = of_runner(&trust.audience).await;
+    let given: TokenExchanged = exchanged(&world, &trust, &job).await.json(200);
+    assert_eq!((given.token_type.as_str(), given.expires_in), ("Bearer", 900));
+    let me: WhoAmI = world.get("/v1/whoami", &given.access_token).await.json(200);
+    assert_eq!(me.email, "ci@example.com");
+    let log = world.get("/v1/audit?action=workload", &org.token).await.text();
+    assert!(log.contains("workload.exchange") && log.contains("\"actor\":\"workload:deploys\""), "{log}");
+    // Once, and for nobody else.
+    exchanged(&world, &trust, &job).await.refused(400, "workload.refused");
+    let elsewhere = of_runner("https://elsewhere.example/").await;
+    exchanged(&world, &trust, &elsewhere).await.refused(400, "workload.refused");
+    let other = world.organization("eve@evil.example").await;
+    let theirs = trusted(&world, &other, &idp.issuer, &json!({})).await;
+    let job = of_runner(&trust.audience).await;
+    exchanged(&world, &theirs, &job).await.refused(400, "workload.refused");
+    exchanged(&world, &trust, &job).await.ok(200);
+    // Its end is its end.
+    world.pass(901);
+    world.get("/v1/whoami", &given.access_token).await.refused(401, "auth.required");
+}
+
+#[tokio::test]
+async fn what_a_job_makes_ends_with_it_whatever_it_acts_as() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut idp = Idp::start("hostile.mjs", &[]).await;
+    world.in_role(&org, "deployer@example.com", "admin").await;
+    let as_admin = json!({ "email": "deployer@example.com", "lifetime": 600 });
+    let trust = trusted(&world, &org, &idp.issuer, &as_admin).await;
+    let job = idp.job(&json!({ "audience": trust.audience })).await;
+    let given: TokenExchanged = exchanged(&world, &trust, &job).await.json(200);
+    let wanted = json!({ "name": "for ever", "expires_in": 31_000_000 });
+    world.call(Method::POST, "/v1/tokens", &given.access_token, &wanted).await.refused(400, "request.expiry");
+    let others = json!({ "name": "for ever", "expires_in": 31_000_000, "email": "ana@example.com" });
+    world.call(Method::POST, "/v1/tokens", &given.access_token, &others).await.refused(400, "request.expiry");
+    let child = json!({ "name": "child" });
+    let child: TokenCreated =
+        world.call(Method::POST, "/v1/tokens", &given.access_token, &child).await.json(201);
+    world.call(Method::POST, "/v1/tokens", &child.token, &wanted).await.refused(400, "request.expiry");
+    let session = world.session(&given.access_token).await;
+    world.submit("/tokens", Some(&session), "name=x&days=366").await.page_refused(400, "request.expiry");
+    let program = crate::passkeys::program(&world, &session).await;
+    world.call(Method::POST, "/v1/tokens", &program, &wanted).await.refused(400, "request.expiry");
+    let tokens: Vec<Token> = world.get("/v1/tokens", &org.token).await.json(200);
+    assert!(tokens.iter().any(|token| token.name == "job of deploys"), "{tokens:?}");
+    // Trust that ends takes everything along that was given by it.
+    let path = format!("/v1/workloads/{}", trust.id);
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.ok(204);
+    for gone in [&given.access_token, &child.token, &program] {
+        world.get("/v1/whoami", gone).await.refused(401, "auth.required");
+    }
+    assert_eq!(world.look("/", &session).await.location(), "/sign-in");
+    let job = idp.job(&json!({ "audience": trust.audience })).await;
+    exchanged(&world, &trust, &job).await.refused(400, "workload.refused");
+    // And so does the member it acts as.
+    let trust = trusted(&world, &org, &idp.issuer, &json!({})).await;
+    let job = idp.job(&json!({ "audience": trust.audience })).await;
+    let given: TokenExchanged = exchanged(&world, &trust, &job).await.json(200);
+    world.put_user(&org, "ci@example.com", true).await;
+    world.get("/v1/whoami", &given.access_token).await.refused(401, "auth.required");
+    let job = idp.job(&json!({ "audience": trust.audience })).await;
+    exchanged(&world, &trust, &job).await.refused(400, "workload.refused");
+}
+
+/// Everything but the truth.
+fn lies(now: i64) -> Vec<Value> {
+    vec![
+        json!({ "how": "forged" }),
+        json!({ "how": "unsigned" }),
+        json!({ "how": "key as secret" }),
+        json!({ "how": "own key" }),
+        json!({ "how": "edited" }),
+        json!({ "header": { "crit": ["b64"] } }),
+        json!({ "header": { "typ": "logout+jwt" } }),
+        json!({ "audience": "daam2" }),
+        json!({ "audience": ["daam", "somebody-else"] }),
+        json!({ "audience": [] }),
+        json!({ "claims": { "iss": "https://token.actions.githubusercontent.com" } }),
+        json!({ "claims": { "exp": now - 1 } }),
+        json!({ "claims": { "exp": now + 200_000 } }),
+        json!({ "claims": { "exp": null } }),
+        json!({ "claims": { "nbf": now + 600 } }),
+        json!({ "claims": { "iat": now + 600 } }),
+        json!({ "claims": { "sub": "" } }),
+        json!({ "claims": { "repository": "evil/shop" } }),
+        json!({ "claims": { "repository": "acme/shop/../../evil" } }),
+        json!({ "claims": { "repository": ["acme/shop"] } }),
+        json!({ "claims": { "repository": null } }),
+        json!({ "claims": { "ref": "refs/heads/main2" } }),
+        json!({ "claims": { "ref": "refs/pull/7/merge" } }),
+    ]
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_that_jobs_gets_nothing() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut idp = Idp::start("hostile.mjs", &[]).await;
+    let trust = trusted(&world, &org, &idp.issuer, &json!({ "audience": "daam" })).await;
+    for lie in &lies(world.now()) {
+        let mut how = lie.clone();
+        if how.get("audience").is_none() {
+            how["audience"] = json!("daam");
+        }
+        let job = idp.job(&how).await;
+        let answer = exchanged(&world, &trust, &job).await;
+        assert_eq!(answer.status.as_u16(), 400, "{lie}: {}", answer.text());
+        answer.refused(400, "workload.refused");
+    }
+    let good = json!({ "audience": "daam" });
+    let job = idp.job(&good).await;
+    let pairs = [("grant_type", GRANT), ("subject_token_type", JWT), ("subject_token", job.as_str())];
+    for (at, other) in [(0, "authorization_code"), (1, "urn:ietf:params:oauth:token-type:saml2")] {
+        let mut wrong = pairs;
+        wrong[at].1 = other;
+        posted(&world, &trust, &wrong).await.refused(400, "workload.malformed");
+    }
+    for nonsense in ["", "a.b.c", "..", "a.b.c.d", "e30.e30.e30"] {
+        exchanged(&world, &trust, nonsense).await.refused(400, "workload.refused");
+    }
+    exchanged(&world, &trust, &format!("{job}{}", "A".repeat(20_000))).await.refused(400, "workload.refused");
+    let unknown = Workload { token_endpoint: world.url("/v1/workloads/none/token"), ..trust.clone() };
+    exchanged(&world, &unknown, &job).await.refused(400, "workload.refused");
+    // The truth counts; copies of it do not, however many ask at once.
+    let many = async || exchanged(&world, &trust, &job).await.status.as_u16();
+    let (a, b, c) = tokio::join!(many(), many(), many());
+    let mut codes = [a, b, c];
+    codes.sort_unstable();
+    assert_eq!(codes, [200, 400, 400]);
+    // A new key of the issuer counts once it signs.
+    idp.lie("rotate").await;
+    world.pass(6);
+    let job = idp.job(&good).await;
+    exchanged(&world, &trust, &job).await.ok(200);
+    let alone = idp.job(&json!({ "audience": ["daam"] })).await;
+    exchanged(&world, &trust, &alone).await.ok(200);
+    let late = idp.job(&good).await;
+    world.pass(301);
+    exchanged(&world, &trust, &late).await.refused(400, "workload.refused");
+}
+
+#[tokio::test]
+async fn trust_in_everybodys_jobs_is_refused() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let idp = Idp::start("hostile.mjs", &[]).await;
+    let asked = async |new: &Value| world.call(Method::POST, "/v1/workloads", &org.token, new).await;
+    let with = |name: &str, value: Value| {
+        let claims = json!({ "repository": "acme/shop" });
+        let mut new =
+            json!({ "name": "x", "issuer": idp.issuer, "email": "ana@example.com", "claims": claims });
+        new[name] = value;
+        new
+    };
+    asked(&with("claims", json!({}))).await.refused(400, "workload.claims");
+    asked(&with("claims", json!({ "repository": "**" }))).await.refused(400, "workload.claims");
+    let github = "https://token.actions.githubusercontent.com";
+    let mut everybodys = with("issuer", json!(github));
+    everybodys["claims"] = json!({ "ref": "refs/heads/main" });
+    asked(&everybodys).await.refused(400, "workload.claims");
+    for issuer in ["http://10.0.0.1", "file:///etc/passwd", "x", "http://localhost:1"] {
+        asked(&with("issuer", json!(issuer))).await.refused(400, "workload.issuer");
+    }
+    // Its document has to be its own.
+    let other = idp.issuer.replace("localhost", "127.0.0.1");
+    asked(&with("issuer", json!(other))).await.refused(400, "workload.issuer");
+    asked(&with("lifetime", json!(86_400))).await.refused(400, "workload.lifetime");
+    asked(&with("audience", json!(""))).await.refused(400, "workload.audience");
+    asked(&with("email", json!("nobody@example.com"))).await.refused(404, "user.unknown");
+    let made: Workload = asked(&with("lifetime", json!(60))).await.json(201);
+    let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
+    assert_eq!((known.len(), &known[0].id, known[0].created_by.as_str()), (1, &made.id, "ana@example.com"));
+}
