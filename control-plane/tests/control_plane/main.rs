@@ -16,6 +16,7 @@ mod connect;
 mod console;
 mod enrolment;
 mod evidence;
+mod identity_links;
 mod lifecycle;
 mod link;
 mod members;

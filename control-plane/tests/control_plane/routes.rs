@@ -201,6 +201,7 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/console-link"
             | "/v1/identity-providers"
             | "/v1/identity-providers/{id}/backchannel-logout"
+            | "/v1/workloads/{id}/token"
             | "/v1/sign-in/device"
             | "/v1/sign-in/fetch"
             | "/v1/enrolment-tokens"

@@ -24,6 +24,7 @@ mod statements;
 mod tenants;
 mod tokens;
 mod walls;
+mod workloads;
 
 /// Each case once per engine; PostgreSQL starts once and gives every case a database of its own.
 macro_rules! contract {
@@ -52,6 +53,7 @@ contract![
     statements::every_statement_prepares,
     organization::the_first_organization_is_made_once_whoever_asks,
     organization::a_taken_slug_is_said_so,
+    workloads::a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trust,
     tokens::a_token_lives_until_it_expires_or_is_deleted,
     tokens::certificates_end_with_the_token_that_asked_for_them,
     tokens::enrolment_tokens_end_with_their_maker,

@@ -1,0 +1,53 @@
+//! Jobs of pipelines: what counts once, and what ends with what.
+
+use crate::engine::{NOW, admin, user};
+use daam_store::{Db, Exchanged, ProvenJob, StoredWorkload, TokenOwner, new_provider_id};
+use std::collections::BTreeMap;
+
+pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trust(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let eve = admin(&db, "sly-fox").await;
+    let new = StoredWorkload {
+        id: new_provider_id(),
+        name: "deploys".to_owned(),
+        issuer: "https://ci.example".to_owned(),
+        audience: "daam".to_owned(),
+        claims: BTreeMap::from([("ref".to_owned(), "main".to_owned())]),
+        email: ana.email().to_owned(),
+        lifetime: 900,
+        created_by: ana.email().to_owned(),
+        created_at: NOW,
+    };
+    assert!(db.add_workload(&ana, &new, NOW).await.unwrap());
+    let nobodys = StoredWorkload { id: new_provider_id(), email: "nobody@x.org".to_owned(), ..new.clone() };
+    assert!(!db.add_workload(&ana, &nobodys, NOW).await.unwrap());
+    assert!(db.workload_door(&nobodys.id).await.unwrap().is_none());
+    assert!(db.workloads(eve.scope()).await.unwrap().is_empty());
+    let door = db.workload_door(&new.id).await.unwrap().unwrap();
+    assert_eq!(door.workload().claims, new.claims);
+    let job = ProvenJob { subject: "a job", sha256: "a", forgotten_at: NOW + 300, expires_at: NOW + 900 };
+    let Exchanged::Done(token) = db.exchange(&door, &job, NOW).await.unwrap() else { panic!("not given") };
+    assert!(matches!(db.exchange(&door, &job, NOW).await.unwrap(), Exchanged::Replayed));
+    let token = token.reveal();
+    let job_user = user(&db, &token, NOW + 899).await.unwrap();
+    assert_eq!(job_user.email(), ana.email());
+    assert!(user(&db, &token, NOW + 900).await.is_none());
+    // Whatever it is told, what a job makes ends with it.
+    assert_eq!(db.job_ends_at(&job_user).await.unwrap(), Some(NOW + 900));
+    assert_eq!(db.job_ends_at(&ana).await.unwrap(), None);
+    let owner = TokenOwner { email: job_user.email(), name: "for ever", expires_at: NOW + 1_000_000 };
+    let (_, child) = db.create_token(&job_user, &owner, NOW).await.unwrap().unwrap();
+    let child = child.reveal();
+    assert!(user(&db, &child, NOW + 900).await.is_none());
+    let again = user(&db, &child, NOW).await.unwrap();
+    assert_eq!(db.job_ends_at(&again).await.unwrap(), Some(NOW + 900));
+    // Only its own organization ends it, and then all of that is over.
+    assert!(!db.remove_workload(&eve, &new.id, NOW).await.unwrap());
+    assert!(user(&db, &token, NOW).await.is_some());
+    assert!(db.remove_workload(&ana, &new.id, NOW).await.unwrap());
+    for gone in [&token, &child] {
+        assert!(user(&db, gone, NOW).await.is_none());
+    }
+    let later = ProvenJob { sha256: "b", ..job };
+    assert!(matches!(db.exchange(&door, &later, NOW).await.unwrap(), Exchanged::Gone));
+}
