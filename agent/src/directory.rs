@@ -34,6 +34,20 @@ impl Directory {
         Self { version, users }
     }
 
+    /// This with what changed; none if that is not what it is to be known by.
+    pub fn changed(&self, version: u64, users: Vec<DirectoryUser>, digest: &str) -> Option<Self> {
+        let mut next = Self { version, users: self.users.clone() };
+        next.users.extend(users.into_iter().map(|user| (user.id.clone(), Entry::new(user))));
+        (next.digest() == digest).then_some(next)
+    }
+
+    /// What it is known by.
+    pub fn digest(&self) -> String {
+        let entries: Vec<_> =
+            self.users.values().map(|entry| daam_api::directory::entry(&entry.user)).collect();
+        daam_api::directory::whole(entries.iter())
+    }
+
     /// The version.
     pub fn version(&self) -> u64 {
         self.version
@@ -141,6 +155,24 @@ mod tests {
             subject.attributes.get("team"),
             Some(&AttributeValue::Uuid("6f9619ff-8b86-d011-b42d-00c04fc964ff".into()))
         );
+    }
+
+    #[test]
+    fn a_change_counts_only_if_it_arrives_at_what_it_is_to_be_known_by() {
+        let person = |id: &str, disabled| DirectoryUser {
+            id: id.into(),
+            email: format!("{id}@example.com"),
+            disabled,
+            groups: BTreeSet::new(),
+            attributes: BTreeMap::new(),
+        };
+        let held = Directory::new(3, vec![person("a", false), person("b", false)]);
+        let wanted = Directory::new(4, vec![person("a", true), person("b", false), person("c", false)]);
+        let change = vec![person("c", false), person("a", true)];
+        assert_eq!(held.changed(4, change.clone(), &wanted.digest()), Some(wanted.clone()));
+        assert_eq!(held.changed(4, change, &held.digest()), None);
+        let other = Directory::new(3, vec![person("a", false)]);
+        assert_eq!(other.changed(4, vec![person("a", true), person("c", false)], &wanted.digest()), None);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct Credentials {
     pub certificate_pem: String,
     /// Its key, PEM.
     pub key_pem: Secret,
+    /// The key it enrolled with, PEM: what it records is signed by it, whatever key the certificate has by now.
+    pub first_key_pem: Secret,
     /// The bearer token of the link.
     pub link_token: Secret,
 }
@@ -131,6 +133,7 @@ pub fn stored(agent: &AgentSection) -> Result<Option<Credentials>, EnrolmentErro
         org: facts.org,
         certificate_pem: part(CERTIFICATE)?,
         key_pem: Secret::new(part(KEY)?),
+        first_key_pem: Secret::new(part(KEY)?),
         link_token: Secret::new(part(LINK_TOKEN)?),
     };
     Ok(Some(match renewed(dir)? {
@@ -271,6 +274,7 @@ fn check(
         org: answer.org,
         certificate_pem,
         key_pem: Secret::new((**key_pem).clone()),
+        first_key_pem: Secret::new((**key_pem).clone()),
         link_token: Secret::new(answer.link_token),
     })
 }
@@ -412,6 +416,7 @@ mod tests {
             org: "acme".into(),
             certificate_pem: "cert".into(),
             key_pem: Secret::new("key".into()),
+            first_key_pem: Secret::new("key".into()),
             link_token: Secret::new("token".into()),
         };
         keep(&agent, &credentials).unwrap();

@@ -189,6 +189,26 @@ impl Keeper {
         version
     }
 
+    /// Changes the directory held. None, and nothing is changed, if that is another one, or if the result is.
+    pub fn change_directory(
+        &self,
+        (from, version): (u64, u64),
+        users: Vec<DirectoryUser>,
+        digest: &str,
+    ) -> Option<u64> {
+        let mut inner = self.lock();
+        let present = inner.directory.version();
+        let next = (from == present && version > present)
+            .then(|| inner.directory.changed(version, users, digest))
+            .flatten();
+        let Some(next) = next else {
+            tracing::warn!(from, version, present, "a change of another directory was ignored");
+            return None;
+        };
+        self.put_directory(&mut inner, next);
+        Some(version)
+    }
+
     fn put_directory(&self, inner: &mut Inner, directory: Directory) {
         let stored = StoredDirectory { version: directory.version(), users: directory.to_wire() };
         self.keep_json(DIRECTORY, &stored);

@@ -196,6 +196,7 @@ impl Link {
                 addresses: self.addresses.clone(),
                 bundle_serial: serial,
                 directory_version: version,
+                directory_digest: (version > 0).then(|| state.directory.digest()),
             },
             self.keeper.schema_report(),
         ];
@@ -214,11 +215,7 @@ impl Link {
         let message = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
-                if let Some(list) = Unreadable::of(text, &error) {
-                    self.keeper.void_access(list);
-                    return Vec::new();
-                }
-                tracing::warn!(%error, "a message of the control plane was not understood and passed over");
+                self.not_understood(text, &error);
                 return Vec::new();
             }
         };
@@ -241,14 +238,13 @@ impl Link {
             ToAgent::DirectoryUpdate { version, users } => {
                 directory(self.keeper.set_directory(version, users))
             }
+            ToAgent::DirectoryDelta { from, version, users, digest } => {
+                changed(self.keeper.change_directory((from, version), users, &digest))
+            }
             ToAgent::DirectoryReplaced { held, version, users } => {
                 directory(self.keeper.replace_directory(held, version, users))
             }
-            ToAgent::AccessUpdate { version, grants } => {
-                // The answer goes out with the other news: it changes again when a time comes.
-                self.keeper.set_access(version, grants);
-                Vec::new()
-            }
+            message @ (ToAgent::AccessUpdate { .. } | ToAgent::AccessReplaced { .. }) => self.access(message),
             ToAgent::IdentityRevoked { serials } => {
                 self.listener.set_revoked(self.keeper.revoke(serials));
                 Vec::new()
@@ -271,6 +267,27 @@ impl Link {
         }
     }
 
+    /// The answer goes out with the other news: it changes again when a time comes.
+    fn access(&self, message: ToAgent) -> Vec<FromAgent> {
+        match message {
+            ToAgent::AccessUpdate { version, grants } => self.keeper.set_access(version, grants),
+            ToAgent::AccessReplaced { held, version, grants } => {
+                self.keeper.replace_access(held, version, grants);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn not_understood(&self, text: &str, error: &serde_json::Error) {
+        match Unreadable::of(text, error) {
+            Some(list) => self.keeper.void_access(list),
+            None => {
+                tracing::warn!(%error, "a message of the control plane was not understood and passed over");
+            }
+        }
+    }
+
     fn policy_update(&self, serial: u64, bundle: &str) -> FromAgent {
         match STANDARD.decode(bundle) {
             Ok(bytes) => match self.keeper.offer_bundle(&bytes, unix_now()) {
@@ -287,6 +304,11 @@ impl Link {
             },
         }
     }
+}
+
+/// The directory that a change made; one that could not be made is asked for whole.
+fn changed(version: Option<u64>) -> Vec<FromAgent> {
+    version.map_or_else(|| vec![FromAgent::DirectoryRequest {}], directory)
 }
 
 /// The directory in force.

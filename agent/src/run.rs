@@ -10,7 +10,7 @@ mod shutdown;
 
 use crate::admin::{Admin, AdminConfig, AgentTag};
 use crate::audit::Audit;
-use crate::audit::upload::{HeldSender, Uploader};
+use crate::audit::upload::{HeldSender, Signer, Uploader};
 use crate::bundle_store::BundleStore;
 use crate::config::Config;
 use crate::context::ProxyContext;
@@ -250,6 +250,7 @@ impl Core {
             dir: setup::audit_dir(config, &identity.agent),
             state: audit.state(),
             upload: config.audit.settings.upload,
+            signer: Signer::of(&identity.credentials),
             keeper: self.keeper.clone(),
             outbox: self.outbox.clone(),
             held,

@@ -141,7 +141,7 @@ impl ControlPlane {
 
     /// Everyone in the directory.
     pub async fn users(&self) -> Result<Vec<v1::User>, CliError> {
-        self.get("v1/users").await
+        self.list("v1/users").await
     }
 
     /// A certificate for a key made here.
@@ -154,7 +154,7 @@ impl ControlPlane {
 
     /// The databases the caller can see.
     pub async fn databases(&self) -> Result<Vec<v1::Database>, CliError> {
-        self.get("v1/databases").await
+        self.list("v1/databases").await
     }
 
     /// How to reach an agent of that database.
@@ -169,7 +169,7 @@ impl ControlPlane {
 
     /// The agents of the organization.
     pub async fn agents(&self) -> Result<Vec<v1::Agent>, CliError> {
-        self.get("v1/agents").await
+        self.list("v1/agents").await
     }
 
     /// Stores the trust file.
@@ -225,6 +225,24 @@ impl ControlPlane {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         self.exchange(Method::GET, path, None::<&()>).await
+    }
+
+    /// All of a list, however many parts it comes in.
+    async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, CliError> {
+        let (mut items, mut next) = (Vec::new(), Some(path.to_owned()));
+        while let Some(path) = next {
+            let answer = self.send(self.request(Method::GET, &path)?).await?;
+            // Never anywhere else than where we asked.
+            let link = answer.headers().get(reqwest::header::LINK).and_then(|link| link.to_str().ok());
+            let following = link.and_then(|link| link.strip_prefix("</")?.strip_suffix(">; rel=\"next\""));
+            next = following.filter(|next| next.starts_with("v1/")).map(str::to_owned);
+            let part: Vec<T> = answer.json().await.doing("understand the control plane's answer")?;
+            if part.is_empty() {
+                break;
+            }
+            items.extend(part);
+        }
+        Ok(items)
     }
 
     async fn exchange<B, T>(&self, method: Method, path: &str, body: Option<&B>) -> Result<T, CliError>

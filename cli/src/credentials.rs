@@ -138,8 +138,39 @@ impl IdentityStore {
         Ok(identity)
     }
 
-    /// Keeps a new certificate in the place of the old one.
+    /// Refuses a certificate of another authority than the one of the sign-in: the connections it made would trust whoever
+    /// that one names.
+    pub fn check(&self, identity: &Identity) -> Result<(), CliError> {
+        let held = match self {
+            Self::File(path) => read_identity(path)?,
+            Self::Memory(identity) => identity.clone(),
+        };
+        if held.is_none_or(|held| held.ca_pem == identity.ca_pem) {
+            return Ok(());
+        }
+        Err(CliError::usage("the control plane names another identity CA than when you signed in")
+            .remedy("ask an admin whether the organization has a new one; then run `daam login` again"))
+    }
+
+    /// Whoever signs in again begins anew.
+    pub fn forget(&mut self) -> Result<(), CliError> {
+        match self {
+            Self::File(path) => match std::fs::remove_file(&*path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).doing(format_args!("remove `{}`", path.display()))
+                }
+                _ => Ok(()),
+            },
+            Self::Memory(slot) => {
+                *slot = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a new certificate in the place of the old one, of the same authority.
     pub fn keep(&mut self, identity: &Identity) -> Result<(), CliError> {
+        self.check(identity)?;
         match self {
             Self::File(path) => {
                 let text = serde_json::to_string_pretty(identity).doing("write the certificate")?;
@@ -168,6 +199,23 @@ mod tests {
             certificate_pem: String::new(),
             ca_pem: String::new(),
             not_after: not_after.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_another_authority_takes_a_new_sign_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let of =
+            |authority: &str| Identity { ca_pem: authority.to_owned(), ..identity("2026-01-01T09:00:00Z") };
+        for mut store in [IdentityStore::File(dir.path().join("c.json")), IdentityStore::Memory(None)] {
+            store.keep(&of("ours")).unwrap();
+            store.keep(&of("ours")).unwrap();
+            let refused = store.keep(&of("another")).unwrap_err().to_string();
+            assert!(refused.contains("another identity CA"), "{refused}");
+            assert!(store.check(&of("ours")).is_ok(), "what was held stays");
+            store.forget().unwrap();
+            store.forget().unwrap();
+            store.keep(&of("another")).unwrap();
         }
     }
 

@@ -124,6 +124,7 @@ impl Link {
         let Some(tunnel) = self.state.lock().await.tunnel.clone() else { return Ok(()) };
         // Nobody who wants to open a session waits for this.
         let identity = Identity::request(&self.config.plane, &self.config.device).await?;
+        self.state.lock().await.identities.check(&identity)?;
         tunnel
             .renew(&identity.certificate_pem, &identity.key_pem, &identity.ca_pem)
             .await

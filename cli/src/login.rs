@@ -75,7 +75,9 @@ pub async fn run(args: LoginArgs) -> Result<(), CliError> {
         token: token.trim().to_owned(),
     };
     home.prepare()?;
-    let identity = IdentityStore::of_login(&home).renew(&plane, &login.device).await?;
+    let mut identities = IdentityStore::of_login(&home);
+    identities.forget()?;
+    let identity = identities.renew(&plane, &login.device).await?;
     login.store(&home)?;
     output::line(format!(
         "signed in to {} as {} (organization {}, certificate until {})",

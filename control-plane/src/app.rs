@@ -3,15 +3,18 @@
 use crate::base::Base;
 use crate::bootstrap_token::BootstrapToken;
 use crate::clock::Clock;
+use crate::directory::Directories;
 use crate::hub::Hub;
+use crate::link::Seats;
 use crate::mail::Mailer;
 use crate::oidc::{JobKeys, Outbound};
+use crate::rates::{RateConfig, Rates};
 use crate::traffic::Traffic;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +30,9 @@ pub struct App {
     outbound: Outbound,
     job_keys: JobKeys,
     traffic: Traffic,
+    rates: Rates,
+    seats: Arc<Seats>,
+    directories: Directories,
     checkpoint_file: Option<PathBuf>,
     mailer: Option<Mailer>,
     outbox: Notify,
@@ -51,11 +57,34 @@ impl App {
             outbound,
             job_keys: JobKeys::default(),
             traffic,
+            rates: Rates::new(RateConfig::default(), false),
+            seats: Arc::default(),
+            directories: Directories::default(),
             mailer,
             outbox: Notify::new(),
             checkpoint_file,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// With these for how often somebody may ask.
+    pub(crate) fn limited(self, rates: Rates) -> Self {
+        Self { rates, ..self }
+    }
+
+    /// What organizations' agents are told of people.
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.directories
+    }
+
+    /// The links there are.
+    pub(crate) fn seats(&self) -> &Arc<Seats> {
+        &self.seats
+    }
+
+    /// How often somebody may ask.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// Asks addresses that tenants name.

@@ -3,6 +3,7 @@
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::mail::MailConfig;
+use crate::rates::RateConfig;
 use crate::server::{Config, Transport};
 use crate::traffic::{Traffic, TrafficArgs};
 use clap::{Args, Parser, Subcommand};
@@ -166,6 +167,9 @@ pub struct Serve {
     /// How much relays carry for whom.
     #[command(flatten)]
     pub traffic: TrafficArgs,
+    /// How often somebody may ask.
+    #[command(flatten)]
+    pub rates: RateConfig,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -201,7 +205,8 @@ impl Serve {
         let mail = self.smtp_url.as_ref().zip(self.smtp_from.as_ref());
         let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
         let config = self.data.config(self.listen, transport);
-        Config { private_providers, checkpoint_file, mail, traffic: self.traffic.into(), ..config }
+        let (traffic, rates) = (self.traffic.into(), self.rates);
+        Config { private_providers, checkpoint_file, mail, traffic, rates, ..config }
     }
 }
 
@@ -218,6 +223,7 @@ impl Data {
             checkpoint_file: None,
             mail: None,
             traffic: Traffic::default(),
+            rates: RateConfig::default(),
             clock: Clock::system(),
         }
     }

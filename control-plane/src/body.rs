@@ -35,6 +35,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         says_json(request.headers())?;
         let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+            // Its items would be taken for the fields in their order.
+            return Err(Refusal::bad("request.malformed", "the request body is an array")
+                .allowed("a JSON object with exactly the documented fields"));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
     }
 }

@@ -4,6 +4,7 @@
 //! and one that asks for more than its route's guard admits fails at every request rather than at none.
 
 use crate::app::App;
+use crate::once;
 use crate::problem::Refusal;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -19,6 +20,8 @@ use tokio::time::timeout;
 
 /// For reading the body and answering; a bundle of 8 MiB at 600 kbit/s fits.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// With somebody nobody vouches for, whose requests are small.
+const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(20);
 
 /// Who a route is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,10 +143,15 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let mut response = match check(&app, who, &mut request).await {
-        Ok(()) => timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
-            let title = "the request did not arrive or was not answered in time";
-            Refusal::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title).into_response()
-        }),
+        Ok(()) => {
+            let patience = if who == Who::Anyone { PATIENCE_WITH_STRANGERS } else { PATIENCE };
+            let answered = timeout(patience, once::answer(&app, who, request, next)).await;
+            let answered = answered.unwrap_or_else(|_| {
+                let title = "the request did not arrive or was not answered in time";
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title))
+            });
+            answered.unwrap_or_else(Refusal::into_response)
+        }
         Err(refusal) => refusal.into_response(),
     };
     // Answers carry secrets shown once and other people's data.
@@ -157,18 +165,28 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal
     if request.uri().path().contains("%00") {
         return Err(Refusal::missing("route.unknown", "no name contains a NUL character"));
     }
+    if request.uri().query().is_some_and(|query| query.contains("%00")) {
+        return Err(Refusal::bad("request.malformed", "the query contains a NUL character").allowed("text"));
+    }
     if who == Who::Anyone {
-        return Ok(());
+        return app.rates().stranger(request);
     }
     let unknown = || {
         Refusal::new(StatusCode::UNAUTHORIZED, "auth.required", "no valid bearer token was presented")
             .allowed(format!("`Authorization: Bearer …` with {}", who.name()))
     };
-    let secret = bearer(request.headers()).ok_or_else(unknown)?.to_owned();
+    let Some(secret) = bearer(request.headers()).map(str::to_owned) else {
+        app.rates().stranger(request)?;
+        return Err(unknown());
+    };
     if who == Who::Operator && app.is_bootstrap_token(&secret) {
         return Ok(());
     }
-    let caller = app.db().authenticate(&secret, app.now()).await?.ok_or_else(unknown)?;
+    let Some(caller) = app.db().authenticate(&secret, app.now()).await? else {
+        app.rates().stranger(request)?;
+        return Err(unknown());
+    };
+    app.rates().caller(&caller, request)?;
     if !who.admits(&caller) {
         let title = "this token may not do this";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title).allowed(who.name()));

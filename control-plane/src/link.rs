@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::problem::Refusal;
+use crate::serve::Meter;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_identity::ticket::{TicketGrant, TicketSigner};
@@ -18,14 +19,22 @@ mod access;
 mod audit;
 mod observe;
 mod push;
+mod seats;
 
 use push::Pushed;
+pub(crate) use seats::{Seat, Seats};
 
 /// Largest message read; a schema report is the large one.
 pub(crate) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 /// An agent whose link was not heard of for this long is not online.
 pub(crate) const ONLINE_SECONDS: i64 = 60;
 
+/// Read of an agent before its hello; what it sends behind that may come with it.
+const BEFORE_HELLO: u64 = 512 * 1024;
+/// Messages of an agent take this long each, once it has sent many.
+const EACH: Duration = Duration::from_millis(5);
+/// As many as take this long come at once.
+const BURST: Duration = Duration::from_secs(20);
 const HELLO: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(5);
 /// A silent peer is pinged every tick; after this it is gone.
@@ -87,20 +96,20 @@ pub(crate) struct Link {
     agent: AgentAuth,
     id: String,
     socket: WebSocket,
-    /// The version of the directory the agent came with.
-    directory: u64,
+    /// The version of the directory the agent came with, and what that is known by.
+    directory: (u64, Option<String>),
+    /// When the messages it sent have had their time.
+    paced: Instant,
+    meter: Meter,
 }
 
 /// Serves a link to its end.
-pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, socket: WebSocket) {
+pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, Meter), socket: WebSocket) {
     let id = uuid::Uuid::now_v7().to_string();
-    let mut link = Link { app, agent, id, socket, directory: 0 };
-    let end = match link.hello().await {
-        Ok(()) => match link.serve().await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        },
-        Err(end) => end,
+    let mut link = Link { app, agent, id, socket, directory: (0, None), paced: Instant::now(), meter };
+    let end = tokio::select! {
+        () = seat.ends().cancelled() => End::close(code::REPLACED, "newer links of this agent took its place"),
+        end = link.until_its_end() => end,
     };
     if let Err(error) = link.app.db().agent_disconnected(&link.agent, &link.id).await {
         tracing::warn!(%error, "could not record that an agent left");
@@ -116,12 +125,34 @@ pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, socket: WebSocket) {
     }
 }
 
+/// What a connection may send before its hello, from now on.
+pub(crate) fn before_hello(meter: &Meter) {
+    meter.allow(BEFORE_HELLO);
+}
+
 impl Link {
+    async fn until_its_end(&mut self) -> End {
+        match self.hello().await {
+            Ok(()) => match self.serve().await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            },
+            Err(end) => end,
+        }
+    }
+
     async fn hello(&mut self) -> Result<(), End> {
         let first = timeout(HELLO, self.receive())
             .await
             .map_err(|_| End::close(code::HELLO, "no hello within 10 seconds"))??;
-        let FromAgent::Hello { version, agent_version, addresses, bundle_serial, directory_version } = first
+        let FromAgent::Hello {
+            version,
+            agent_version,
+            addresses,
+            bundle_serial,
+            directory_version,
+            directory_digest,
+        } = first
         else {
             return Err(End::close(code::HELLO, "the first message must be `hello`"));
         };
@@ -142,7 +173,8 @@ impl Link {
             directory_version,
         };
         self.app.db().agent_connected(&self.agent, &hello, self.app.now()).await?;
-        self.directory = directory_version;
+        self.directory = (directory_version, directory_digest);
+        self.meter.lift();
         tracing::info!(agent = self.agent.agent_id(), database = self.agent.database(), "agent connected");
         Ok(())
     }
@@ -154,7 +186,7 @@ impl Link {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
-        let mut pushed = Pushed::to_holder_of(self.directory);
+        let mut pushed = Pushed::to_holder_of(std::mem::take(&mut self.directory));
         let held = audit::held(&self.app, &self.agent).await?;
         self.say(&held).await?;
         loop {
@@ -163,7 +195,14 @@ impl Link {
                 received = self.socket.recv() => {
                     heard = Instant::now();
                     if let Some(message) = decode(received)? {
-                        self.take(message).await?;
+                        self.pace().await;
+                        let wants = pushed.is_told(&message);
+                        if !matches!(message, FromAgent::DirectoryRequest {}) {
+                            self.take(message).await?;
+                        }
+                        if wants {
+                            self.push(&mut pushed).await?;
+                        }
                     }
                 }
                 // Several servers may share one database, so the tick also looks for what others changed.
@@ -198,11 +237,18 @@ impl Link {
         Ok(())
     }
 
+    /// Reads on no sooner than an agent may go on: what it says is stored, and there is no end to what it can say.
+    async fn pace(&mut self) {
+        let now = Instant::now();
+        self.paced = self.paced.max(now) + EACH;
+        tokio::time::sleep((self.paced - now).saturating_sub(BURST)).await;
+    }
+
     /// Stores what the agent says, and answers where it waits for one.
     async fn take(&mut self, message: FromAgent) -> Result<(), End> {
         match message {
-            FromAgent::AuditBatch { chain, records } => {
-                let held = audit::store(&self.app, &self.agent, &chain, records).await?;
+            FromAgent::AuditBatch { chain, records, signature } => {
+                let held = audit::store(&self.app, &self.agent, (&chain, signature), records).await?;
                 self.say(&held).await
             }
             FromAgent::AccessStatus { version, grants } => {

@@ -43,11 +43,17 @@ pub(crate) fn database(text: &str) -> Result<(), Refusal> {
 
 /// A name only people read.
 pub(crate) fn label(text: &str) -> Result<(), Refusal> {
-    if !text.trim().is_empty() && text.len() <= LONGEST_LABEL && !text.chars().any(char::is_control) {
+    let misleads = |c: char| c.is_control() || turns_text(c);
+    if !text.trim().is_empty() && text.len() <= LONGEST_LABEL && !text.chars().any(misleads) {
         return Ok(());
     }
     Err(Refusal::bad("request.name", format!("`{}` is not a usable name", shown(text)))
         .allowed("1 to 100 bytes without control characters"))
+}
+
+/// Whether it makes what follows be shown in another order than it is written, so that a name looks like another one.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
 }
 
 /// A user's groups.

@@ -3,6 +3,7 @@
 //! suite, and so does a committed description that is not current.
 
 use crate::guard::Who;
+use crate::list;
 use crate::routes::{Route, Surface, table};
 use daam_api::v1::Problem;
 use operations::{Body, Operation, every};
@@ -67,6 +68,18 @@ fn described(route: &Route, operation: &Operation, schemas: &mut SchemaGenerator
     parameters.extend(operation.queries.iter().map(|(name, schema, about)| {
         json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
     }));
+    if operation.lists {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": list::MOST });
+        let about = "Most items; the rest is where the answer's `Link` says";
+        parameters.push(json!({ "name": "limit", "in": "query", "required": false, "description": about, "schema": limit }));
+        let about = "Where to go on: from the `Link` of the last answer";
+        parameters.push(json!({ "name": "cursor", "in": "query", "required": false, "description": about, "schema": { "type": "string" } }));
+    }
+    if route.method == "POST" && matches!(route.who, Who::User | Who::Overseer | Who::Admin) {
+        let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+        let about = "The same request with the same key is done once, for a day";
+        parameters.push(json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": about, "schema": key }));
+    }
     let (status, answer) = &operation.answer;
     let mut success = json!({ "description": "Done." });
     add_content(&mut success, answer, schemas);

@@ -15,12 +15,14 @@ pub struct Refusal {
     code: &'static str,
     title: String,
     detail: Option<String>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// What was refused and why.
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Self {
-        Self { status, code, title: title.into(), detail: None }
+        Self { status, code, title: title.into(), detail: None, retry_after: None }
     }
 
     /// The request itself is wrong.
@@ -36,6 +38,12 @@ impl Refusal {
     /// It does not go with what is there.
     pub fn conflict(code: &'static str, title: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, title)
+    }
+
+    /// It comes too soon.
+    pub fn later(code: &'static str, title: impl Into<String>, seconds: u64) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, code, title);
+        Self { retry_after: Some(seconds), ..refusal }.allowed(format!("the same after {seconds} seconds"))
     }
 
     /// What would be allowed.
@@ -82,13 +90,16 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let kept = self.clone();
-        let Self { status, code, title, detail } = self;
+        let Self { status, code, title, detail, retry_after } = self;
         let problem = Problem { code: code.to_owned(), title, detail, status: status.as_u16() };
         let mut response = (status, axum::Json(problem)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         // So that the console can say the same as a page.
         response.extensions_mut().insert(kept);
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

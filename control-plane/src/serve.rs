@@ -1,27 +1,37 @@
 //! HTTP/1.1 over accepted connections, with an end to patience: only so many at a time, and each must send the head of
-//! its next request in time. A connection that became an agent's link no longer counts.
+//! its next request in time. Where all places are taken, the connection that has waited longest without a request under
+//! way gives up its own: whoever opens thousands and says nothing holds nobody up. A connection that became an agent's
+//! link no longer counts; links have limits of their own.
 
+use crate::rates::Peer;
 use axum::Router;
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use place::{Idle, Metered, Place};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
+
+mod place;
+
+pub(crate) use place::Meter;
 
 const LARGEST_HEAD: usize = 64 * 1024;
 
 /// What strangers may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Connections at once; more wait in the system's queue.
+    /// Connections at once; for more, idle ones give way, and where none is idle they wait in the system's queue.
     pub(crate) connections: usize,
     /// Of these, from one address; more are closed at once. Everything comes from one address where a proxy is in front.
     pub(crate) share: usize,
@@ -45,21 +55,24 @@ pub(crate) async fn serve<L: Listener<Addr = SocketAddr>>(
     let room = Arc::new(Semaphore::new(limits.connections));
     let seats = Seats::default();
     let mut connections = JoinSet::new();
+    let idle = Idle::default();
     loop {
-        let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await.ok()?;
-            Some((place, listener.accept().await))
-        };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let Some((place, (io, peer))) = accepted else { break };
+        let (io, peer) = accepted;
         while connections.try_join_next().is_some() {}
         let Some(seat) = Seat::take(&seats, peer.ip(), limits.share) else { continue };
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = room_for_one(&room, &idle) => place,
+        };
+        let Some(place) = place else { break };
+        let waiting = Arc::new(idle.enter());
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            connection(io, router, stop, limits.head).await;
+            connection((io, peer), router, stop, (limits.head, waiting)).await;
             drop((place, seat));
         });
     }
@@ -97,18 +110,41 @@ impl Drop for Seat {
     }
 }
 
+/// A place, if need be that of somebody who does nothing with it.
+async fn room_for_one(room: &Arc<Semaphore>, idle: &Idle) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+        return Some(place);
+    }
+    idle.oldest_gives_way();
+    Arc::clone(room).acquire_owned().await.ok()
+}
+
 async fn connection(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (io, peer): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, SocketAddr),
     router: Router,
     stop: CancellationToken,
-    head: Duration,
+    (head, place): (Duration, Arc<Place>),
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(LARGEST_HEAD);
-    let served = http.serve_connection(TokioIo::new(io), TowerToHyperService::new(router)).with_upgrades();
+    let meter = Meter::default();
+    let io = TokioIo::new(Metered { io, meter: meter.clone() });
+    let give_way = place.give_way().clone();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(meter.clone());
+        let (mut router, working) = (router.clone(), place.works());
+        async move {
+            let answer = router.call(request).await;
+            drop(working);
+            answer
+        }
+    });
+    let served = http.serve_connection(io, service).with_upgrades();
     let mut served = pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        () = give_way.cancelled() => return,
         () = stop.cancelled() => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -125,15 +161,24 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Notify;
     use tokio::time::timeout;
 
     const SOON: Duration = Duration::from_secs(20);
+    /// Of the one request that takes its time.
+    static BEGUN: Notify = Notify::const_new();
+    static RELEASED: Notify = Notify::const_new();
 
     async fn start(limits: Limits) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = Router::new().route("/", get(async || "ok"));
+        let slow = get(async || {
+            BEGUN.notify_one();
+            RELEASED.notified().await;
+            "slow"
+        });
+        let router = Router::new().route("/", get(async || "ok")).route("/slow", slow);
         let task = tokio::spawn(serve(listener, router, stop.clone(), limits));
         (address, stop, task)
     }
@@ -187,21 +232,39 @@ mod tests {
         task.abort();
     }
 
+    const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
     #[tokio::test]
-    async fn more_connections_than_allowed_wait_their_turn() {
-        let limits = Limits { connections: 1, share: 1, head: SOON };
+    async fn more_connections_than_allowed_wait_for_a_request_that_is_under_way() {
+        let limits = Limits { connections: 1, share: 2, head: SOON };
         let (address, _stop, task) = start(limits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        let mut byte = [0];
-        timeout(SOON, first.read_exact(&mut byte)).await.unwrap().unwrap();
+        first.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        timeout(SOON, BEGUN.notified()).await.unwrap();
         let mut second = TcpStream::connect(address).await.unwrap();
-        let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        let answer = told(&mut second, request);
+        let answer = told(&mut second, REQUEST);
         let mut answer = pin!(answer);
         assert!(timeout(Duration::from_millis(200), answer.as_mut()).await.is_err(), "no place yet");
-        drop(first);
+        RELEASED.notify_one();
+        assert!(told(&mut first, "").await.ends_with("slow"), "what was under way goes on");
         assert!(answer.await.ends_with("ok"));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_says_nothing_gives_way_to_whoever_asks() {
+        let limits = Limits { connections: 3, share: 100, head: Duration::from_secs(3600) };
+        let (address, _stop, task) = start(limits).await;
+        let mut silent = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-half: ").await.unwrap();
+            silent.push(stream);
+        }
+        for _ in 0..5 {
+            let mut honest = TcpStream::connect(address).await.unwrap();
+            assert!(told(&mut honest, REQUEST).await.ends_with("ok"));
+        }
         task.abort();
     }
 }

@@ -10,6 +10,7 @@ use crate::evidence;
 use crate::mail::{MailConfig, MailError, Mailer};
 use crate::oidc::Outbound;
 use crate::problem::Refusal;
+use crate::rates::{RateConfig, Rates};
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
 use crate::tls::{TlsError, TlsListener, server_config};
@@ -74,6 +75,8 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     /// How much a relay carries for whom.
     pub traffic: Traffic,
+    /// How often somebody may ask.
+    pub rates: RateConfig,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -316,5 +319,6 @@ pub(crate) async fn open(config: &Config, serving: bool) -> Result<App, StartErr
         Outbound::new(config.private_providers).map_err(|error| StartError::Outbound(Box::new(error)))?;
     let mailer = config.mail.as_ref().map(Mailer::new).transpose()?;
     let outward = (outbound, mailer, config.checkpoint_file.clone());
-    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward, config.traffic))
+    let rates = Rates::new(config.rates, config.transport == Transport::BehindTlsProxy);
+    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward, config.traffic).limited(rates))
 }

@@ -121,6 +121,11 @@ impl Ledger {
         true
     }
 
+    /// The next list counts, whatever its version.
+    pub fn forget_version(&mut self) {
+        self.version = 0;
+    }
+
     /// A list came that cannot be read: nothing is in force any more.
     pub fn void(&mut self, list: Unreadable) {
         self.entries.clear();

@@ -20,7 +20,7 @@ impl Unreadable {
     /// Looks at a message that could not be read; none if it is about something else.
     pub fn of(text: &str, why: &serde_json::Error) -> Option<Self> {
         let message: Value = serde_json::from_str(text).ok()?;
-        if message.get("type")?.as_str()? != "access_update" {
+        if !matches!(message.get("type")?.as_str()?, "access_update" | "access_replaced") {
             return None;
         }
         let grants = message.get("grants").and_then(Value::as_array);

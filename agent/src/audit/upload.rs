@@ -9,10 +9,13 @@ use super::journal::{keep_head, read_name};
 use super::read::{self, Lines};
 use super::{AuditState, Upload};
 use crate::cause;
+use crate::enrolment::Credentials;
 use crate::keeper::Keeper;
 use crate::scope::unquoted;
+use crate::secret::Secret;
 use daam_api::link::{AuditRecord, FromAgent};
 use daam_audit::{Hash, Record};
+use daam_identity::word::ChainEnd;
 use daam_sql::normal::normal_with_names;
 use std::collections::BTreeSet;
 use std::io;
@@ -44,6 +47,29 @@ pub struct Held {
     pub hash: Option<Hash>,
 }
 
+/// Signs what this agent recorded, so that nobody else's records pass for it: the token of the link is not enough.
+#[derive(Debug)]
+pub struct Signer {
+    agent_id: String,
+    key_pem: Secret,
+}
+
+impl Signer {
+    /// By the key the agent enrolled with.
+    pub fn of(credentials: &Credentials) -> Self {
+        Self { agent_id: credentials.agent_id.clone(), key_pem: credentials.first_key_pem.clone() }
+    }
+
+    fn sign(&self, chain: &str, last: &Record) -> Option<String> {
+        let hash = last.hash().to_string();
+        let end = ChainEnd { agent_id: &self.agent_id, chain, seq: last.seq(), hash: &hash };
+        let signed = end.sign(self.key_pem.expose());
+        signed
+            .inspect_err(|error| tracing::error!(error = cause::chain(error), "the audit is sent unsigned"))
+            .ok()
+    }
+}
+
 /// Where the link reports what the control plane says about the audit.
 pub type HeldSender = watch::Sender<Option<Held>>;
 
@@ -56,6 +82,8 @@ pub struct Uploader {
     pub state: Arc<AuditState>,
     /// What may be told.
     pub upload: Upload,
+    /// Who vouches for it.
+    pub signer: Signer,
     /// The scope and what is in it.
     pub keeper: Arc<Keeper>,
     /// Where messages to the control plane go.
@@ -111,15 +139,14 @@ impl Uploader {
                 }
                 continue;
             }
-            match self.batch(&mut cursor, after, last, hash).await {
-                Ok(records) if !records.is_empty() => {
-                    let message = FromAgent::AuditBatch { chain: chain.clone(), records };
+            match self.batch(&chain, &mut cursor, (after, last), hash).await {
+                Ok(Some(message)) => {
                     if self.outbox.send(message).await.is_err() {
                         return;
                     }
                     self.answer(after).await;
                 }
-                Ok(_) => tokio::time::sleep(PAUSE).await,
+                Ok(None) => tokio::time::sleep(PAUSE).await,
                 Err(error) => {
                     tracing::error!(error = cause::chain(&error), "the audit cannot be sent");
                     cursor = Cursor::default();
@@ -149,11 +176,11 @@ impl Uploader {
 
     async fn batch(
         &self,
+        chain: &str,
         cursor: &mut Cursor,
-        after: u64,
-        last: u64,
+        (after, last): (u64, u64),
         hash: Option<Hash>,
-    ) -> io::Result<Vec<AuditRecord>> {
+    ) -> io::Result<Option<FromAgent>> {
         let (dir, mut moved) = (self.dir.clone(), std::mem::take(cursor));
         let read = tokio::task::spawn_blocking(move || {
             let records = moved.after(&dir, after, last);
@@ -169,7 +196,10 @@ impl Uploader {
             return Err(io::Error::other("the control plane holds another history of this chain"));
         }
         let names = self.names();
-        Ok(records.iter().map(|record| self.told(record, names.as_ref())).collect())
+        let Some(last) = records.last() else { return Ok(None) };
+        let signature = self.signer.sign(chain, last);
+        let records = records.iter().map(|record| self.told(record, names.as_ref())).collect();
+        Ok(Some(FromAgent::AuditBatch { chain: chain.to_owned(), records, signature }))
     }
 
     /// The names that may be told; none where everything may.

@@ -55,6 +55,25 @@ impl Keeper {
         }
     }
 
+    /// Takes a list in place of the very version held, although it is an older one: the control plane knows which one we
+    /// hold and that it is not of its own counting.
+    pub fn replace_access(&self, held: u64, version: u64, grants: Vec<AccessGrant>) {
+        let mut inner = self.lock();
+        let present = inner.access.ledger.version();
+        if held != present || version >= present {
+            tracing::warn!(version, held, present, "a list of access in place of another one was ignored");
+        } else {
+            tracing::error!(
+                version,
+                held,
+                "the control plane never had the list of access held here; its own is in force"
+            );
+            inner.access.ledger.forget_version();
+        }
+        drop(inner);
+        self.set_access(version, grants);
+    }
+
     /// Takes note of a list that cannot be read: it may be the one that revokes, so nothing stays in force.
     pub fn void_access(&self, list: Unreadable) {
         tracing::error!(

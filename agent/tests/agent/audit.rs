@@ -49,7 +49,7 @@ async fn take(
     loop {
         let (chain, records) = plane
             .hear("an audit batch", |message| match message {
-                FromAgent::AuditBatch { chain, records } => Some((chain, records)),
+                FromAgent::AuditBatch { chain, records, .. } => Some((chain, records)),
                 _ => None,
             })
             .await;

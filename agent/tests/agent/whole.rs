@@ -1,6 +1,6 @@
 //! The whole program against a small control plane: enrolment, reports, bundles, SIGHUP, and life without the link.
 
-use crate::author::Author;
+use crate::author::{Author, jane};
 use crate::plane::{Plane, now};
 use crate::program::{Program, files, in_force, offer, report, write_config};
 use crate::world::{World, eventually, grant, policies};
@@ -123,5 +123,48 @@ async fn the_certificate_is_renewed_at_half_life_and_met_by_new_connections() {
     let dir = program.stop().await;
     let program = Program::start(dir).await;
     assert!(end(&program).await >= renewed, "the renewed certificate survives a restart");
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_taken_only_of_what_is_held_and_a_list_out_of_reach_is_replaced() {
+    let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
+    let program = Program::start(files(&world, &plane, &author, "")).await;
+    plane.say(&ToAgent::DirectoryUpdate { version: 3, users: vec![jane(false)] });
+    let status = |wanted: u64| {
+        move |message| {
+            matches!(message, FromAgent::DirectoryStatus { version } if version == wanted).then_some(())
+        }
+    };
+    plane.hear("the directory", status(3)).await;
+    let digest = daam_api::directory::whole([daam_api::directory::entry(&jane(true))].iter());
+    let change = |from, digest: &str| ToAgent::DirectoryDelta {
+        from,
+        version: 4,
+        users: vec![jane(true)],
+        digest: digest.to_owned(),
+    };
+    for bad in [change(2, &digest), change(3, "of something else")] {
+        plane.say(&bad);
+        plane
+            .hear("a request", |message| matches!(message, FromAgent::DirectoryRequest {}).then_some(()))
+            .await;
+    }
+    plane.say(&change(3, &digest));
+    plane.hear("the change", status(4)).await;
+
+    let access = |wanted: u64| {
+        move |message| {
+            matches!(message, FromAgent::AccessStatus { version, .. } if version == wanted).then_some(())
+        }
+    };
+    plane.say(&ToAgent::AccessUpdate { version: u64::MAX, grants: Vec::new() });
+    plane.hear("a list out of reach", access(u64::MAX)).await;
+    plane.say(&ToAgent::AccessUpdate { version: 2, grants: Vec::new() });
+    plane.hear("an older list is ignored", access(u64::MAX)).await;
+    plane.say(&ToAgent::AccessReplaced { held: 5, version: 2, grants: Vec::new() });
+    plane.hear("one in place of another list, too", access(u64::MAX)).await;
+    plane.say(&ToAgent::AccessReplaced { held: u64::MAX, version: 2, grants: Vec::new() });
+    plane.hear("a list in place of the one held", access(2)).await;
     program.stop().await;
 }

@@ -19,7 +19,7 @@ pub enum Show {
 impl ControlPlane {
     /// What may be asked for on a database.
     pub async fn requestable(&self, database: &str) -> Result<Vec<v1::Requestable>, CliError> {
-        self.get(&format!("v1/databases/{}/requestable", percent(database))).await
+        self.list(&format!("v1/databases/{}/requestable", percent(database))).await
     }
 
     /// Asks for access.

@@ -12,7 +12,7 @@ use super::verify::refused;
 use crate::error::{CliError, Doing as _, Exit};
 use crate::output;
 use clap::Args;
-use daam_bundle::{Previous, StatementInput, UnsignedBundle, build, verify};
+use daam_bundle::{Previous, StatementInput, TrustFile, UnsignedBundle, build, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,10 +70,14 @@ pub async fn run(args: &RollbackArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::usage(format!("the earlier bundle has serial {serial}, not {}", args.to))
             .remedy("name the file of that serial"));
     }
+    if let Some(wanted) = args.database.as_ref().filter(|wanted| **wanted != database) {
+        return Err(CliError::usage(format!("the earlier bundle is of `{database}`, not of `{wanted}`"))
+            .remedy("name its own database, or a bundle of this one"));
+    }
     // As it was when it was made: that it has expired since is why it is made anew.
     let verified =
         verify(&bytes, &trust, &database, None, shown.statement().issued_at).map_err(refused)?.into_bundle();
-    let before = head(args, &database).await?;
+    let before = head(args, &trust, &database).await?;
     let (was, issued_at) = (verified.statement(), time()?);
     let lifetime = i64::try_from(args.expires.as_secs()).unwrap_or(i64::MAX);
     let input = StatementInput {
@@ -122,7 +126,7 @@ async fn old(args: &RollbackArgs) -> Result<Vec<u8>, CliError> {
 }
 
 /// The statement in force.
-async fn head(args: &RollbackArgs, database: &str) -> Result<Previous, CliError> {
+async fn head(args: &RollbackArgs, trust: &TrustFile, database: &str) -> Result<Previous, CliError> {
     if let Some(path) = &args.prev {
         return previous(path);
     }
@@ -131,8 +135,11 @@ async fn head(args: &RollbackArgs, database: &str) -> Result<Previous, CliError>
         .bundle(database)
         .await?
         .ok_or_else(|| CliError::new(Exit::NoInputs, format!("no bundle is published for `{database}`")))?;
-    let bundle = UnsignedBundle::from_bytes(&bytes).doing("read the published bundle")?;
-    Ok(Previous { serial: bundle.statement().serial, statement_sha256: bundle.statement_sha256() })
+    let shown = UnsignedBundle::from_bytes(&bytes).doing("read the published bundle")?;
+    // Whoever hands it out chooses no serial: it is what the keys of the trust file signed for this database.
+    let bundle =
+        verify(&bytes, trust, database, None, shown.statement().issued_at).map_err(refused)?.into_bundle();
+    Ok(Previous { serial: bundle.statement().serial, statement_sha256: shown.statement_sha256() })
 }
 
 fn address(args: &RollbackArgs) -> Result<&str, CliError> {

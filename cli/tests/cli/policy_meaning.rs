@@ -286,6 +286,8 @@ fn going_back_is_the_old_content_under_a_new_serial() {
     let back =
         "policy rollback --bundle one/shop.daam --prev two/shop.daam --trust trust.json --out-dir three";
     expect(root, 2, &format!("{back} --to 2"));
+    let said = expect(root, 2, &format!("{back} --to 1 --database other"));
+    assert!(said.contains("is of `shop`, not of `other`"), "{said}");
     let said = expect(root, 0, &format!("{back} --to 1"));
     assert!(said.contains("serial 3 of `shop` with the content of serial 1"), "{said}");
     expect(root, 20, "policy verify three/shop.daam --trust trust.json --database shop --state head.json");

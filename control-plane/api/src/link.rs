@@ -24,6 +24,9 @@ pub enum FromAgent {
         bundle_serial: u64,
         /// Directory version held, 0 if none.
         directory_version: u64,
+        /// What that is known by ([`crate::directory`]), none if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory_digest: Option<String>,
     },
     /// The in-scope catalogue, replacing any earlier report. The snapshot is the schema lock's JSON form.
     SchemaReport {
@@ -76,6 +79,9 @@ pub enum FromAgent {
         chain: String,
         /// The records.
         records: Vec<AuditRecord>,
+        /// By the key the agent enrolled with, under the last of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
     },
     /// The directory version now enforced.
     DirectoryStatus {
@@ -89,6 +95,8 @@ pub enum FromAgent {
         /// One entry for each grant of that list, none left out.
         grants: Vec<AccessState>,
     },
+    /// What came does not go on from the directory held: the whole is wanted.
+    DirectoryRequest {},
     /// Still here.
     Heartbeat {},
 }
@@ -116,12 +124,24 @@ pub enum ToAgent {
     },
     /// Please introspect and report again.
     SchemaRequest {},
-    /// The whole directory at a version (small organizations; deltas come later).
+    /// The whole directory at a version.
     DirectoryUpdate {
         /// Monotone version.
         version: u64,
         /// Everyone who may connect.
         users: Vec<DirectoryUser>,
+    },
+    /// What changed in a directory. An agent that does not hold what it changed from, or does not arrive at what it is to
+    /// be known by, changes nothing and answers [`FromAgent::DirectoryRequest`].
+    DirectoryDelta {
+        /// The version that is changed.
+        from: u64,
+        /// The version it becomes.
+        version: u64,
+        /// Everyone who is new or different; nobody leaves a directory.
+        users: Vec<DirectoryUser>,
+        /// What the result is known by ([`crate::directory`]).
+        digest: String,
     },
     /// The whole directory, in place of one the agent said it holds (`hello`) and that is out of this control plane's
     /// reach: nothing this control plane counted to. Its version is lower, and counts from here on.
@@ -141,6 +161,16 @@ pub enum ToAgent {
         /// Monotone version.
         version: u64,
         /// The access. Two entries of one id are both refused.
+        grants: Vec<AccessGrant>,
+    },
+    /// The same, in place of a list the agent said it holds (`access_status`) and that is out of this control plane's
+    /// reach: nothing this control plane counted to. Its version is lower, and counts from here on.
+    AccessReplaced {
+        /// The version the agent holds.
+        held: u64,
+        /// Ours.
+        version: u64,
+        /// The access.
         grants: Vec<AccessGrant>,
     },
     /// Certificates that must no longer be accepted.

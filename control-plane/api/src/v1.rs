@@ -385,6 +385,9 @@ pub struct AgentAuditRecord {
     pub reason: Option<String>,
     /// Whether records before it never came.
     pub after_gap: bool,
+    /// The agent's signature, where it gave one: it is of this record and all before it in the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// An entry of the organization's audit.

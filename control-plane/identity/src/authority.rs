@@ -6,6 +6,8 @@
 
 use crate::certificate::hex;
 use crate::principal::{Principal, PrincipalError, check_org};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
@@ -42,6 +44,8 @@ pub struct CertificateAuthority {
 pub struct Issued {
     /// The certificate, PEM. It is signed by the CA directly, so this is the whole chain below the root.
     pub pem: String,
+    /// The key it is for, an uncompressed point of P-256, base64.
+    pub public_key: String,
     /// Its serial number, 32 lower-case hexadecimal digits.
     pub serial_hex: String,
     /// First second of validity, Unix time.
@@ -166,6 +170,7 @@ impl CertificateAuthority {
         let certificate = params.signed_by(&public_key, &self.issuer).map_err(AuthorityError::Make)?;
         Ok(Issued {
             pem: certificate.pem(),
+            public_key: STANDARD.encode(public_key.der_bytes()),
             serial_hex,
             not_before: not_before_unix,
             not_after: not_after_unix,

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod certificate;
 pub mod principal;
 pub mod ticket;
+pub mod word;
 
 pub use authority::{AuthorityError, CertificateAuthority, Issued, make_csr};
 pub use certificate::{CertificateFacts, facts_of, facts_of_pem, principal_of};

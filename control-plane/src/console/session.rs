@@ -75,7 +75,13 @@ pub(crate) async fn guard(
         Err(refusal) => refusal.into_response(),
     };
     let mut response = match response.extensions().get::<Refusal>().cloned() {
-        Some(refusal) if !for_script => refusal_page(&refusal),
+        Some(refusal) if !for_script => {
+            let mut page = refusal_page(&refusal);
+            if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
+                page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+            }
+            page
+        }
         _ => response,
     };
     protect(response.headers_mut(), app.base().origin().starts_with("https:"));
@@ -107,6 +113,9 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
     if request.uri().path().contains("%00") {
         return Err(Refusal::missing("route.unknown", "no name contains a NUL character"));
     }
+    if request.uri().query().is_some_and(|query| query.contains("%00")) {
+        return Err(Refusal::bad("request.malformed", "the query contains a NUL character").allowed("text"));
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads {
         from_our_pages(request.headers(), app.base().origin())?;
@@ -116,6 +125,7 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
         None => None,
     };
     let Some(session) = session else {
+        app.rates().stranger(request)?;
         return match who {
             Who::Anyone => Ok(None),
             _ if reads => Ok(Some(to_sign_in(request.uri()))),
@@ -127,6 +137,7 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
             .allowed("this after signing in again")),
         };
     };
+    app.rates().session(&session, request)?;
     if !admits(who, session.user().role()) {
         let title = format!("your role, `{}`, does not allow this", session.user().role().name());
         let allowed = if who == Who::Overseer { "admins and auditors" } else { "admins" };

@@ -16,6 +16,7 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
     match message {
         FromAgent::Hello { .. } => Err(unfit("`hello` comes once")),
         FromAgent::AuditBatch { .. } => Err(unfit("`audit_batch` is not taken here")),
+        FromAgent::DirectoryRequest {} => Err(unfit("`directory_request` is not taken here")),
         FromAgent::AccessStatus { .. } => Err(unfit("`access_status` is not taken here")),
         FromAgent::Heartbeat {} => Ok(()),
         FromAgent::SchemaReport { snapshot } => {

@@ -1,13 +1,14 @@
 //! What an agent has been told on this link, and what is news to it.
 
 use crate::app::App;
+use crate::directory;
 use crate::keys;
 use crate::link::{End, relay_offers};
 use crate::routes::relays::announced_after;
 use crate::routes::trust;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daam_api::link::ToAgent;
+use daam_api::link::{FromAgent, ToAgent};
 use daam_bundle::trust::MAX_WALK;
 use daam_bundle::{Freshness, Head, Role, TrustDocument};
 use daam_identity::ticket::{TicketGrant, TicketRole};
@@ -30,16 +31,29 @@ pub(crate) struct Pushed {
     bundle: Option<String>,
     freshness: Option<(String, i64)>,
     directory: Option<u64>,
-    held: u64,
+    held: (u64, Option<String>),
     revoked: BTreeSet<String>,
     access: Option<u64>,
+    /// The list the agent says it holds, if it is later than ours.
+    access_held: Option<u64>,
     relays: Option<(Vec<String>, i64)>,
 }
 
 impl Pushed {
-    /// For an agent that came with this version of the directory.
-    pub(crate) fn to_holder_of(directory: u64) -> Self {
+    /// For an agent that came with this version of the directory, known by this.
+    pub(crate) fn to_holder_of(directory: (u64, Option<String>)) -> Self {
         Self { held: directory, ..Self::default() }
+    }
+
+    /// What the agent says of what it holds; whether it is to be told something else.
+    pub(crate) fn is_told(&mut self, message: &FromAgent) -> bool {
+        match message {
+            FromAgent::AccessStatus { version, .. } => self.access_held = Some(*version),
+            // Once told the whole of a version, it has that.
+            FromAgent::DirectoryRequest {} => (self.directory, self.held) = (None, (0, None)),
+            _ => return false,
+        }
+        true
     }
 
     /// What changed since the last call: who may no longer enter first, then who may, then what they may do.
@@ -65,13 +79,15 @@ impl Pushed {
     }
 
     async fn directory(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {
-        if self.directory == Some(app.db().directory_version(agent.scope()).await?) {
+        let present = app.db().directory_version(agent.scope()).await?;
+        if self.directory.is_some_and(|told| told >= present) {
             return Ok(None);
         }
-        let (version, users) = app.db().directory(agent.scope()).await?;
-        self.directory = Some(version);
-        let held = std::mem::replace(&mut self.held, version);
+        let mut directory = directory::at_least(app, agent.scope(), present).await?;
+        let version = directory.version();
+        let (held, digest) = std::mem::take(&mut self.held);
         if held > version {
+            self.directory = Some(version);
             // Our versions have caught up wherever they may: this one is none of ours.
             tracing::error!(
                 agent = agent.agent_id(),
@@ -79,9 +95,11 @@ impl Pushed {
                 version,
                 "an agent held a directory this control plane never had"
             );
-            return Ok(Some(ToAgent::DirectoryReplaced { held, version, users }));
+            return Ok(Some(ToAgent::DirectoryReplaced { held, version, users: directory.users() }));
         }
-        Ok(Some(ToAgent::DirectoryUpdate { version, users }))
+        let known = digest.filter(|digest| directory.was(held, digest)).map(|_| held);
+        let before = self.directory.replace(version).or(known);
+        Ok(directory.told(before))
     }
 
     /// All signed versions we have, as many at once as an agent follows; it passes over what it holds and follows the
@@ -140,12 +158,21 @@ impl Pushed {
     async fn access(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {
         let (scope, database) = (agent.scope(), agent.database());
         let version = app.db().access_version(scope, database).await?;
-        if version == self.access.unwrap_or(0) {
+        let held = self.access_held.take().filter(|held| *held > version);
+        if version == self.access.unwrap_or(0) && held.is_none() {
             return Ok(None);
         }
         let (version, grants) = app.db().access_grants(scope, database, app.now()).await?;
         self.access = Some(version);
-        Ok(Some(ToAgent::AccessUpdate { version, grants }))
+        let Some(held) = held else { return Ok(Some(ToAgent::AccessUpdate { version, grants })) };
+        // Our versions have caught up wherever they may: this one is none of ours.
+        tracing::error!(
+            agent = agent.agent_id(),
+            held,
+            version,
+            "an agent held a list of access this control plane never had"
+        );
+        Ok(Some(ToAgent::AccessReplaced { held, version, grants }))
     }
 
     async fn relays(&mut self, app: &App, agent: &AgentAuth) -> Result<Option<ToAgent>, End> {

@@ -29,13 +29,16 @@ pub(super) struct Operation {
     pub(super) request: Body,
     pub(super) answer: (u16, Body),
     pub(super) queries: Vec<(&'static str, Value, &'static str)>,
+    /// Whether it is a list that goes on at a cursor.
+    pub(super) lists: bool,
 }
 
 const JSON: Body = Body::Raw("application/json");
 
 impl Operation {
     fn of(method: &'static str, path: &'static str, summary: &'static str) -> Self {
-        Self { method, path, summary, request: Body::None, answer: (204, Body::None), queries: Vec::new() }
+        let (request, answer, queries) = (Body::None, (204, Body::None), Vec::new());
+        Self { method, path, summary, request, answer, queries, lists: false }
     }
 
     fn takes<T: JsonSchema>(self) -> Self {
@@ -52,6 +55,10 @@ impl Operation {
 
     fn makes<T: JsonSchema>(self) -> Self {
         self.gives_with::<T>(201)
+    }
+
+    fn lists<T: JsonSchema>(self) -> Self {
+        Self { lists: true, ..self.gives::<Vec<T>>() }
     }
 
     fn gives_with<T: JsonSchema>(self, status: u16) -> Self {
@@ -84,19 +91,19 @@ fn people() -> Vec<Operation> {
             .makes::<Bootstrapped>(),
         Operation::of("GET", "/v1/whoami", "Who the token speaks for").gives::<WhoAmI>(),
         Operation::of("POST", "/v1/tokens", "Make an API token").takes::<NewToken>().makes::<TokenCreated>(),
-        Operation::of("GET", "/v1/tokens", "API tokens").gives::<Vec<Token>>(),
+        Operation::of("GET", "/v1/tokens", "API tokens").lists::<Token>(),
         Operation::of("DELETE", "/v1/tokens/{id}", "Delete an API token"),
         Operation::of("PUT", "/v1/users/{email}", "Create or replace a member")
             .takes::<PutUser>()
             .gives::<UserStored>(),
-        Operation::of("GET", "/v1/users", "Members").gives::<Vec<User>>(),
+        Operation::of("GET", "/v1/users", "Members").lists::<User>(),
         Operation::of("POST", "/v1/invites", "Invite somebody").takes::<NewInvite>().makes::<LinkCreated>(),
-        Operation::of("GET", "/v1/invites", "Open invites").gives::<Vec<Invite>>(),
+        Operation::of("GET", "/v1/invites", "Open invites").lists::<Invite>(),
         Operation::of("DELETE", "/v1/invites/{id}", "Withdraw an invite"),
         Operation::of("POST", "/v1/scim-tokens", "Make a token for provisioning")
             .takes::<NewScimToken>()
             .makes::<ScimTokenCreated>(),
-        Operation::of("GET", "/v1/scim-tokens", "Tokens for provisioning").gives::<Vec<ScimToken>>(),
+        Operation::of("GET", "/v1/scim-tokens", "Tokens for provisioning").lists::<ScimToken>(),
         Operation::of("DELETE", "/v1/scim-tokens/{id}", "Delete a token for provisioning"),
     ]
 }
@@ -106,7 +113,7 @@ fn sign_in() -> Vec<Operation> {
         Operation::of("POST", "/v1/identity-providers", "Add an identity provider")
             .takes::<NewProvider>()
             .makes::<Provider>(),
-        Operation::of("GET", "/v1/identity-providers", "Identity providers").gives::<Vec<Provider>>(),
+        Operation::of("GET", "/v1/identity-providers", "Identity providers").lists::<Provider>(),
         Operation::of("DELETE", "/v1/identity-providers/{id}", "Remove an identity provider"),
         Operation::of("GET", "/v1/identity-links", "Members' accounts at identity providers")
             .gives::<Vec<IdentityLink>>(),
@@ -149,7 +156,7 @@ fn access() -> Vec<Operation> {
         |path, summary| Operation::of("POST", path, summary).takes::<AccessWord>().gives::<AccessRequest>();
     vec![
         Operation::of("GET", "/v1/databases/{db}/requestable", "What can be asked for")
-            .gives::<Vec<Requestable>>(),
+            .lists::<Requestable>(),
         Operation::of("POST", "/v1/requests", "Ask for access")
             .takes::<NewAccessRequest>()
             .makes::<AccessRequest>(),
@@ -164,7 +171,7 @@ fn access() -> Vec<Operation> {
         Operation::of("POST", "/v1/webhooks", "Add a webhook")
             .takes::<NewWebhook>()
             .makes::<WebhookCreated>(),
-        Operation::of("GET", "/v1/webhooks", "Webhooks").gives::<Vec<Webhook>>(),
+        Operation::of("GET", "/v1/webhooks", "Webhooks").lists::<Webhook>(),
         Operation::of("DELETE", "/v1/webhooks/{id}", "Remove a webhook"),
     ]
 }
@@ -185,7 +192,7 @@ fn fabric() -> Vec<Operation> {
             .gives::<CertificateIssued>(),
         Operation::of("GET", "/v1/ca", "The organization's CA, PEM")
             .gives_raw(200, Body::Raw("application/x-pem-file")),
-        Operation::of("GET", "/v1/agents", "Agents").gives::<Vec<Agent>>(),
+        Operation::of("GET", "/v1/agents", "Agents").lists::<Agent>(),
         Operation::of("DELETE", "/v1/agents/{id}", "Remove an agent"),
         Operation::of("GET", "/v1/agents/{id}/audit", "What an agent recorded")
             .asks(
@@ -196,7 +203,7 @@ fn fabric() -> Vec<Operation> {
             .asks("chain", json!({ "type": "string" }), "The chain it is of; every chain without it")
             .gives::<Vec<AgentAuditRecord>>(),
         Operation::of("GET", "/v1/agent/link", "An agent's link: a WebSocket").gives_raw(101, Body::None),
-        Operation::of("GET", "/v1/relays", "Relays").gives::<Vec<Relay>>(),
+        Operation::of("GET", "/v1/relays", "Relays").lists::<Relay>(),
         Operation::of("DELETE", "/v1/relays/{id}", "Remove a relay"),
         Operation::of("PUT", "/v1/relay/address", "Say where a relay listens").takes::<RelayAddress>(),
     ]
@@ -220,7 +227,7 @@ fn policies() -> Vec<Operation> {
             .gives_raw(200, Body::Raw("application/octet-stream")),
         Operation::of("GET", "/v1/databases/{db}/schema", "The schema an agent reported last")
             .gives_raw(200, JSON),
-        Operation::of("GET", "/v1/databases", "Databases").gives::<Vec<Database>>(),
+        Operation::of("GET", "/v1/databases", "Databases").lists::<Database>(),
         Operation::of("POST", "/v1/databases/{db}/connect", "How to reach an agent").gives::<ConnectOffer>(),
     ]
 }

@@ -3,11 +3,13 @@
 use crate::app::App;
 use crate::guard::{Admin, Overseer};
 use crate::link::{self, ONLINE_SECONDS};
+use crate::list::{Paging, Part, link as next_link};
 use crate::problem::Refusal;
+use crate::serve::Meter;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -18,10 +20,15 @@ use std::sync::Arc;
 
 pub(crate) const WEEK_SECONDS: i64 = 7 * 86_400;
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Agent>>, Refusal> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Overseer,
+    paging: Paging,
+) -> Result<Part<Agent>, Refusal> {
     let now = app.now();
     let (seen, week) = (now.saturating_sub(ONLINE_SECONDS), now.saturating_sub(WEEK_SECONDS));
-    Ok(Json(app.db().agents(user.scope(), seen, week).await?))
+    let listed = app.db().agents(user.scope(), seen, week).await?;
+    Ok(paging.part(listed, |agent: &Agent| format!("{}\n{}\n{}", agent.database, agent.name, agent.id)))
 }
 
 pub(crate) async fn remove(
@@ -56,19 +63,25 @@ pub(crate) async fn audit(
     State(app): State<Arc<App>>,
     user: Overseer,
     Path(id): Path<String>,
+    OriginalUri(uri): OriginalUri,
     query: Result<Query<After>, QueryRejection>,
-) -> Result<Json<Vec<AgentAuditRecord>>, Refusal> {
+) -> Result<Part<AgentAuditRecord>, Refusal> {
     let known = query.map(|Query(known)| known).ok().filter(|known| i64::try_from(known.after).is_ok());
     let After { after, chain } = known.ok_or_else(|| {
         Refusal::new(StatusCode::BAD_REQUEST, "request.malformed", "the query is not understood")
             .allowed("`chain=NAME` and `after=NUMBER` of the last record you have")
     })?;
-    Ok(Json(app.db().agent_audit(user.scope(), &id, (&chain, after), MOST_RECORDS).await?))
+    let found = app.db().agent_audit(user.scope(), &id, (&chain, after), MOST_RECORDS).await?;
+    let full = u32::try_from(found.len()).is_ok_and(|count| count >= MOST_RECORDS);
+    let last = found.last().filter(|_| full).map(|record| (record.chain.clone(), record.seq.to_string()));
+    let next = |(chain, seq): (String, String)| next_link(&uri, &[("chain", &chain), ("after", &seq)]);
+    Ok((last.map(next).unwrap_or_default(), Json(found)))
 }
 
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
     Extension(agent): Extension<AgentAuth>,
+    Extension(meter): Extension<Meter>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
@@ -81,5 +94,12 @@ pub(crate) async fn link(
             .allowed("a WebSocket upgrade of this request")
     })?;
     let limits = upgrade.max_message_size(link::LARGEST_MESSAGE).max_frame_size(link::LARGEST_MESSAGE);
-    Ok(limits.on_upgrade(move |socket| link::run(app, agent, socket)))
+    let Some(seat) = app.seats().take(agent.agent_id()) else {
+        let title = "there are as many agents connected here as there can be";
+        return Err(
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "link.full", title).allowed("the same, later")
+        );
+    };
+    link::before_hello(&meter);
+    Ok(limits.on_upgrade(move |socket| link::run(app, agent, (seat, meter), socket)))
 }

@@ -4,11 +4,12 @@
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::Overseer;
+use crate::list::{Part, link};
 use crate::problem::Refusal;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use daam_api::v1::AuditEntry;
@@ -39,8 +40,9 @@ pub(crate) struct Search {
 pub(crate) async fn search(
     State(app): State<Arc<App>>,
     user: Overseer,
+    OriginalUri(uri): OriginalUri,
     query: Result<Query<Search>, QueryRejection>,
-) -> Result<Json<Vec<AuditEntry>>, Refusal> {
+) -> Result<Part<AuditEntry>, Refusal> {
     let Query(Search { text, action, since, until, before, limit }) = query.map_err(|_| {
         Refusal::bad("request.malformed", "the query is not understood").allowed(
             "`text`, `action`, `since` and `until` (unix seconds), `before` (the last entry you have), `limit`",
@@ -53,7 +55,10 @@ pub(crate) async fn search(
     }
     let filter = AuditFilter { text, action, since, until, before };
     let found = app.db().search_audit(user.scope(), &filter, limit).await?;
-    Ok(Json(found.into_iter().map(entry).collect()))
+    let full = u32::try_from(found.len()).is_ok_and(|count| count >= limit);
+    let last = found.last().filter(|_| full).map(|entry| entry.seq.to_string());
+    let headers = last.map(|last| link(&uri, &[("before", &last)])).unwrap_or_default();
+    Ok((headers, Json(found.into_iter().map(entry).collect())))
 }
 
 /// What to take out, in the words of the page's form.
@@ -190,8 +195,12 @@ async fn page(
 
 /// A spreadsheet computes what begins like this; people who are audited choose some of these texts.
 fn not_a_formula(text: &str) -> String {
-    let quote = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("{quote}{text}")
+    // Where commas are in numbers, it takes a semicolon for the end of a field, whatever quotes are around it.
+    let fields = text.split_inclusive(';').map(|field| {
+        let quote = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        format!("{quote}{field}")
+    });
+    fields.collect()
 }
 
 fn entry(entry: daam_store::AuditEntry) -> AuditEntry {
@@ -207,6 +216,7 @@ mod tests {
     fn a_text_from_outside_is_no_formula_of_a_spreadsheet() {
         assert_eq!(not_a_formula("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
         assert_eq!(not_a_formula("user.put"), "user.put");
+        assert_eq!(not_a_formula("a;=1+1;@x;b"), "a;'=1+1;'@x;b");
     }
 
     #[test]

@@ -3,18 +3,23 @@
 use crate::app::App;
 use crate::guard::{Member, Overseer};
 use crate::link::ONLINE_SECONDS;
+use crate::list::{Paging, Part};
 use crate::name::shown;
 use crate::problem::Refusal;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use daam_api::v1::Database;
 use std::sync::Arc;
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Member) -> Result<Json<Vec<Database>>, Refusal> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Member,
+    paging: Paging,
+) -> Result<Part<Database>, Refusal> {
     let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
-    Ok(Json(app.db().databases(user.scope(), seen_after).await?))
+    let listed = app.db().databases(user.scope(), seen_after).await?;
+    Ok(paging.part(listed, |database: &Database| database.name.clone()))
 }
 
 pub(crate) async fn schema(

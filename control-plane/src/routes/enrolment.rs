@@ -74,7 +74,7 @@ async fn enrol_agent(
         holder: Holder::Agent(&id),
         not_after: issued.not_after,
     };
-    let new = NewAgent { id: &id, name: label, certificate };
+    let new = NewAgent { id: &id, name: label, audit_key: &issued.public_key, certificate };
     let link = app.db().enrol_agent(token, &new, app.now()).await?.ok_or_else(used)?;
     Ok(Enrolled {
         id,

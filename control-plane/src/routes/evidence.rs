@@ -5,11 +5,12 @@ use crate::body::JsonBody;
 use crate::evidence::checkpoint;
 use crate::guard::{Admin, Overseer};
 use crate::keys;
+use crate::list::{Part, link};
 use crate::problem::Refusal;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use daam_api::v1::{AuditKey, AuditRetention};
@@ -53,13 +54,18 @@ pub(crate) struct Before {
 pub(crate) async fn checkpoints(
     State(app): State<Arc<App>>,
     user: Overseer,
+    OriginalUri(uri): OriginalUri,
     query: Result<Query<Before>, QueryRejection>,
-) -> Result<Json<Vec<Signed>>, Refusal> {
+) -> Result<Part<Signed>, Refusal> {
     let Query(Before { before }) = query.map_err(|_| {
         Refusal::bad("request.malformed", "the query is not understood")
             .allowed("`before=NUMBER`, the size of the last checkpoint you have")
     })?;
-    Ok(Json(app.db().checkpoints(user.scope(), before, MOST).await?))
+    let found = app.db().checkpoints(user.scope(), before, MOST).await?;
+    let full = u32::try_from(found.len()).is_ok_and(|count| count >= MOST);
+    let last = found.last().filter(|_| full).map(|signed| signed.unverified().size.to_string());
+    let headers = last.map(|size| link(&uri, &[("before", &size)])).unwrap_or_default();
+    Ok((headers, Json(found)))
 }
 
 pub(crate) async fn make(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Signed>, Refusal> {

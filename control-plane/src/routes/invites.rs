@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
 use crate::guard::{Admin, Member, Overseer};
+use crate::list::{Paging, Part};
 use crate::name::{self, shown};
 use crate::problem::Refusal;
 use crate::routes::tokens::expiry;
@@ -64,7 +65,11 @@ pub(crate) async fn invite(app: &App, admin: &UserAuth, request: &NewInvite) -> 
     }
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Invite>>, Refusal> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Overseer,
+    paging: Paging,
+) -> Result<Part<Invite>, Refusal> {
     let shown = |ListedInvite { id, email, role, created_by, expires_at }| Invite {
         id,
         email,
@@ -72,7 +77,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<
         created_by,
         expires_at: rfc3339(expires_at),
     };
-    Ok(Json(app.db().invites(user.scope(), app.now()).await?.into_iter().map(shown).collect()))
+    let invites = app.db().invites(user.scope(), app.now()).await?;
+    let key = |invite: &Invite| format!("{}\n{}", invite.email, invite.id);
+    Ok(paging.part(invites.into_iter().map(shown).collect(), key))
 }
 
 pub(crate) async fn remove(

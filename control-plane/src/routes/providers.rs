@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::base::Base;
 use crate::body::JsonBody;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name::{self, shown};
 use crate::oidc::{self, CALLBACK, OidcError, Party};
 use crate::problem::Refusal;
@@ -70,9 +71,13 @@ pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Res
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     user: Overseer,
-) -> Result<Json<Vec<Provider>>, Refusal> {
+    paging: Paging,
+) -> Result<Part<Provider>, Refusal> {
     let providers = app.db().providers(user.scope()).await?;
-    Ok(Json(providers.into_iter().map(|provider| listed(app.base(), provider)).collect()))
+    Ok(paging.part(
+        providers.into_iter().map(|provider| listed(app.base(), provider)).collect(),
+        |provider: &Provider| format!("{}\n{}", provider.name, provider.id),
+    ))
 }
 
 pub(crate) async fn remove(

@@ -4,11 +4,12 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name;
 use crate::problem::Refusal;
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use daam_api::v1::{Relay, RelayAddress};
 use daam_store::RelayAuth;
 use std::sync::Arc;
@@ -21,8 +22,13 @@ pub(crate) fn announced_after(now: i64) -> i64 {
     now.saturating_sub(SILENT_SECONDS)
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Relay>>, Refusal> {
-    Ok(Json(app.db().relays(user.scope(), announced_after(app.now())).await?))
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Overseer,
+    paging: Paging,
+) -> Result<Part<Relay>, Refusal> {
+    let listed = app.db().relays(user.scope(), announced_after(app.now())).await?;
+    Ok(paging.part(listed, |relay: &Relay| format!("{}\n{}", relay.name, relay.id)))
 }
 
 pub(crate) async fn remove(

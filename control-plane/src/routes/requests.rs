@@ -3,12 +3,13 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::guard::Member;
+use crate::list::{Paging, Part, link};
 use crate::problem::Refusal;
 use crate::requests::decide::Doing;
 use crate::requests::{self, Show};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::StatusCode;
 use daam_api::v1::{AccessExtension, AccessRequest, AccessWord, NewAccessRequest, Requestable};
 use daam_store::Act;
@@ -42,8 +43,10 @@ pub(crate) async fn requestable(
     State(app): State<Arc<App>>,
     user: Member,
     Path(database): Path<String>,
-) -> Result<Json<Vec<Requestable>>, Refusal> {
-    requests::requestable(&app, &user, &database).await.map(Json)
+    paging: Paging,
+) -> Result<Part<Requestable>, Refusal> {
+    let listed = requests::requestable(&app, &user, &database).await?;
+    Ok(paging.part(listed, |one| format!("{}\n{}", u8::from(one.kind != "policy"), one.name)))
 }
 
 pub(crate) async fn create(
@@ -57,8 +60,9 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     user: Member,
+    OriginalUri(uri): OriginalUri,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Vec<AccessRequest>>, Refusal> {
+) -> Result<Part<AccessRequest>, Refusal> {
     let Query(Wanted { show, before, limit }) = query.map_err(|_| {
         Refusal::bad("request.malformed", "the query is not understood")
             .allowed("`show` (`mine`, `waiting` or `all`), `before` (the last id you have), `limit`")
@@ -68,6 +72,7 @@ pub(crate) async fn list(
         return Err(Refusal::bad("request.malformed", format!("a limit of {limit} is not possible"))
             .allowed(format!("1 to {MOST}")));
     }
+    let more = !matches!(show, Shown::Waiting);
     let show = match show {
         Shown::Mine => Show::Mine,
         Shown::Waiting => Show::Waiting,
@@ -75,7 +80,11 @@ pub(crate) async fn list(
     };
     // No id contains NUL, and PostgreSQL would fail on it rather than find nothing.
     let before = before.filter(|id| !id.contains('\0'));
-    requests::list(&app, &user, show, (before.as_deref(), limit)).await.map(Json)
+    let found = requests::list(&app, &user, show, (before.as_deref(), limit)).await?;
+    let full = u32::try_from(found.len()).is_ok_and(|count| count >= limit);
+    let last = found.last().filter(|_| full && more);
+    let headers = last.map(|last| link(&uri, &[("before", &last.id)])).unwrap_or_default();
+    Ok((headers, Json(found)))
 }
 
 pub(crate) async fn show(

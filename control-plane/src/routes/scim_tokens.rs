@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name;
 use crate::problem::Refusal;
 use crate::routes::tokens::expiry;
@@ -41,11 +42,14 @@ pub(crate) async fn make(
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     user: Overseer,
-) -> Result<Json<Vec<ScimToken>>, Refusal> {
+    paging: Paging,
+) -> Result<Part<ScimToken>, Refusal> {
     let tokens = app.db().scim_tokens(user.scope(), app.now()).await?;
     let shown =
         |ListedScimToken { id, name, expires_at }| ScimToken { id, name, expires_at: rfc3339(expires_at) };
-    Ok(Json(tokens.into_iter().map(shown).collect()))
+    Ok(paging.part(tokens.into_iter().map(shown).collect(), |token: &ScimToken| {
+        format!("{}\n{}", token.name, token.id)
+    }))
 }
 
 pub(crate) async fn remove(

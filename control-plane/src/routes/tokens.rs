@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
 use crate::guard::Member;
+use crate::list::{Paging, Part};
 use crate::name;
 use crate::problem::Refusal;
 use axum::Json;
@@ -71,7 +72,11 @@ fn end(
     Err(Refusal::bad("request.expiry", title).allowed(allowed))
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Member) -> Result<Json<Vec<Token>>, Refusal> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Member,
+    paging: Paging,
+) -> Result<Part<Token>, Refusal> {
     let tokens = app.db().tokens(&user, app.now()).await?;
     let shown = |ListedToken { id, name, email, expires_at }| Token {
         id,
@@ -79,7 +84,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, user: Member) -> Result<Js
         email,
         expires_at: rfc3339(expires_at),
     };
-    Ok(Json(tokens.into_iter().map(shown).collect()))
+    let key = |token: &Token| format!("{}\n{}\n{}", token.email, token.expires_at, token.id);
+    Ok(paging.part(tokens.into_iter().map(shown).collect(), key))
 }
 
 pub(crate) async fn remove(

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name;
 use crate::problem::Refusal;
 use axum::extract::{Path, State};
@@ -23,8 +24,18 @@ pub(crate) async fn whoami(Extension(caller): Extension<Caller>) -> Json<WhoAmI>
     Json(WhoAmI { org, user_id: user_id.to_owned(), email: email.to_owned(), role: role.to_owned() })
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<User>>, Refusal> {
-    Ok(Json(app.db().users(user.scope()).await?))
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Overseer,
+    paging: Paging,
+) -> Result<Part<User>, Refusal> {
+    let most = u32::try_from(paging.limit).unwrap_or(u32::MAX).saturating_add(1);
+    let mut users =
+        app.db().users_after(user.scope(), paging.after.as_deref().unwrap_or_default(), most).await?;
+    let more = users.len() > paging.limit;
+    users.truncate(paging.limit);
+    let last = users.last().map(|user| user.email.clone()).filter(|_| more);
+    Ok(paging.answer(users, last.as_deref()))
 }
 
 pub(crate) async fn store(

@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::delivery;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name::{self, shown};
 use crate::problem::Refusal;
 use axum::Json;
@@ -53,8 +54,13 @@ pub(crate) async fn make(app: &App, user: &UserAuth, new: &NewWebhook) -> Result
     Ok(WebhookCreated { id, secret })
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<Vec<Webhook>>, Refusal> {
-    Ok(Json(app.db().webhooks(user.scope()).await?))
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    user: Overseer,
+    paging: Paging,
+) -> Result<Part<Webhook>, Refusal> {
+    let listed = app.db().webhooks(user.scope()).await?;
+    Ok(paging.part(listed, |webhook: &Webhook| format!("{}\n{}", webhook.name, webhook.id)))
 }
 
 pub(crate) async fn remove(

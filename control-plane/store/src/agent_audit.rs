@@ -20,9 +20,9 @@ statements! {
              SELECT $1, $2, $3, COALESCE(MAX(place), 0) + 1, 0, '', $4 FROM agent_audit_chains WHERE agent_id = $2";
     ADVANCE = "UPDATE agent_audit_chains SET last_seq = $4, head = $5 WHERE org_id = $1 AND agent_id = $2 AND chain = $3";
     INSERT = "INSERT INTO agent_audit (org_id, agent_id, chain, seq, at, kind, session_id, user_id, refused, line, \
-              statement, reason, after_gap, received_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    LIST = "SELECT r.chain, r.seq, r.line, r.statement, r.reason, r.after_gap FROM agent_audit r \
+              statement, reason, after_gap, received_at, signature) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    LIST = "SELECT r.chain, r.seq, r.line, r.statement, r.reason, r.after_gap, r.signature FROM agent_audit r \
             JOIN agent_audit_chains c ON c.agent_id = r.agent_id AND c.chain = r.chain \
             WHERE r.org_id = $1 AND r.agent_id = $2 AND (CASE WHEN $5 = '' THEN r.seq > $3 ELSE c.place > \
             (SELECT l.place FROM agent_audit_chains l WHERE l.agent_id = $2 AND l.chain = $5) OR (r.chain = $5 AND r.seq > $3) END) \
@@ -54,6 +54,8 @@ pub struct NewRecord {
     pub statement: Option<String>,
     /// Why, as far as the agent tells.
     pub reason: Option<String>,
+    /// The agent's word for it and all before; checked by the caller.
+    pub signature: Option<String>,
 }
 
 /// How far a chain is held here.
@@ -117,7 +119,7 @@ impl Db {
             }
             let seq = stored_number(record.seq, "audit place")?;
             run!(&mut tx, execute INSERT, org, id, chain, seq, &record.at, record.kind, &record.session_id,
-                &record.user_id, record.refused, &record.line, &record.statement, &record.reason, gap, now)?;
+                &record.user_id, record.refused, &record.line, &record.statement, &record.reason, gap, now, &record.signature)?;
             held.through = record.seq;
             held.hash.clone_from(&record.hash);
         }
@@ -125,6 +127,14 @@ impl Db {
         run!(&mut tx, execute ADVANCE, org, id, chain, last, &held.hash)?;
         tx.commit().await?;
         Ok(Continued::Held(held))
+    }
+
+    /// Writes down that somebody with the agent's token sent records without the agent's word for them.
+    pub async fn records_unsigned(&self, agent: &AgentAuth, chain: &str, now: i64) -> Result<(), StoreError> {
+        let mut tx = self.write_tx(agent.scope()).await?;
+        let what = Happened { action: "agent_audit.unsigned", target: agent.agent_id(), detail: chain };
+        append(&mut tx, agent.scope(), what, now).await?;
+        tx.commit().await
     }
 
     async fn held_of(&self, agent: &AgentAuth, chain: &str) -> Result<HeldChain, StoreError> {
@@ -144,14 +154,15 @@ impl Db {
         (chain, after): (&str, u64),
         most: u32,
     ) -> Result<Vec<AgentAuditRecord>, StoreError> {
+        type Row = (String, i64, String, Option<String>, Option<String>, bool, Option<String>);
         let after = stored_number(after, "audit place")?;
         let mut tx = self.read_tx(scope).await?;
-        let rows = run!(&mut tx, all: (String, i64, String, Option<String>, Option<String>, bool), LIST,
+        let rows = run!(&mut tx, all: Row, LIST,
             &scope.org_id, agent_id, after, i64::from(most), chain)?;
         rows.into_iter()
-            .map(|(chain, seq, line, statement, reason, after_gap)| {
+            .map(|(chain, seq, line, statement, reason, after_gap, signature)| {
                 let seq = read_number(seq, "audit place")?;
-                Ok(AgentAuditRecord { chain, seq, line, statement, reason, after_gap })
+                Ok(AgentAuditRecord { chain, seq, line, statement, reason, after_gap, signature })
             })
             .collect()
     }

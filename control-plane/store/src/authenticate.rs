@@ -14,7 +14,7 @@ statements! {
                  FROM enrolment_tokens e JOIN organizations o ON o.id = e.org_id \
                  JOIN users u ON u.id = e.created_by AND u.org_id = e.org_id \
                  WHERE e.sha256 = $1 AND e.expires_at > $2 AND e.used_at IS NULL AND u.role = 'admin' AND NOT u.disabled";
-    AGENT = "SELECT a.link_sha256, a.id, a.name, a.database_name, o.id, o.slug \
+    AGENT = "SELECT a.link_sha256, a.id, a.name, a.database_name, o.id, o.slug, a.audit_key \
              FROM agents a JOIN organizations o ON o.id = a.org_id WHERE a.link_sha256 = $1 AND a.removed_at IS NULL";
     RELAY = "SELECT r.link_sha256, r.id, r.name, o.id, o.slug \
              FROM relays r JOIN organizations o ON o.id = r.org_id WHERE r.link_sha256 = $1 AND r.removed_at IS NULL";
@@ -130,6 +130,7 @@ pub struct AgentAuth {
     agent_id: String,
     name: String,
     database: String,
+    audit_key: Option<String>,
 }
 
 impl AgentAuth {
@@ -148,6 +149,10 @@ impl AgentAuth {
     /// The database it serves.
     pub fn database(&self) -> &str {
         &self.database
+    }
+    /// The key it enrolled with; none if that was before agents signed what they record.
+    pub fn audit_key(&self) -> Option<&str> {
+        self.audit_key.as_deref()
     }
 }
 
@@ -274,10 +279,10 @@ impl Db {
     }
 
     async fn authenticate_agent(&self, secret: &str) -> Result<Option<Caller>, StoreError> {
-        type Row = (String, String, String, String, String, String);
+        type Row = (String, String, String, String, String, String, Option<String>);
         let wanted = digest(secret);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let Some((stored, agent_id, name, database, org_id, slug)) =
+        let Some((stored, agent_id, name, database, org_id, slug, audit_key)) =
             run!(&mut tx, optional: Row, AGENT, &wanted)?
         else {
             return Ok(None);
@@ -288,6 +293,7 @@ impl Db {
             agent_id,
             name,
             database,
+            audit_key,
         })))
     }
 

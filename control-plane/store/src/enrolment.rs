@@ -13,7 +13,8 @@ statements! {
     USE = "UPDATE enrolment_tokens SET used_at = $3 WHERE org_id = $1 AND id = $2 AND used_at IS NULL AND expires_at > $3 \
            AND EXISTS (SELECT 1 FROM users u WHERE u.id = created_by AND u.role = 'admin' AND NOT u.disabled)";
     DATABASE = "INSERT INTO databases (org_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (org_id, name) DO NOTHING";
-    AGENT = "INSERT INTO agents (id, org_id, database_name, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    AGENT = "INSERT INTO agents (id, org_id, database_name, name, link_sha256, created_at, audit_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)";
     RELAY = "INSERT INTO relays (id, org_id, name, link_sha256, created_at) VALUES ($1, $2, $3, $4, $5)";
 }
 
@@ -33,6 +34,8 @@ pub struct NewAgent<'a> {
     pub id: &'a str,
     /// A name for people.
     pub name: &'a str,
+    /// The key it enrols with; what it records is signed by it.
+    pub audit_key: &'a str,
     /// The certificate.
     pub certificate: NewCertificate<'a>,
 }
@@ -79,7 +82,7 @@ impl Db {
             return Ok(None);
         }
         let link = Secret::generate(SecretKind::Agent)?;
-        run!(&mut tx, execute AGENT, new.id, &scope.org_id, database, new.name, link.sha256(), now)?;
+        run!(&mut tx, execute AGENT, new.id, &scope.org_id, database, new.name, link.sha256(), now, new.audit_key)?;
         insert(&mut tx, scope, &new.certificate).await?;
         let what = Happened { action: "agent.enrol", target: new.id, detail: database };
         append(&mut tx, scope, what, now).await?;

@@ -20,6 +20,7 @@ mod identity_links;
 mod lineage;
 mod members;
 mod observations;
+mod once;
 mod organizations;
 mod outbox;
 mod passkeys;
@@ -53,6 +54,7 @@ pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, 
 pub use identity_links::{ListedLink, Unlinked};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
+pub use once::Repeat;
 pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
 pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
 pub use passkeys::{
@@ -89,6 +91,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         lineage::ALL,
         members::ALL,
         observations::ALL,
+        once::ALL,
         organizations::ALL,
         outbox::ALL,
         passkeys::ALL,

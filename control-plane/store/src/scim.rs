@@ -2,7 +2,8 @@
 //! within the transaction that locks the organization, so that no two changes miss each other.
 //!
 //! A member the provider removed keeps its row, disabled and without role, groups and attributes, because the history
-//! names it; to the provider it is gone, and comes back under the same id. Refused: two members of one name or
+//! names it; to the provider it is gone, and comes back under the same id. Whom an admin disabled stays so, whatever the
+//! provider says. Refused: two members of one name or
 //! address, and leaving an organization without an enabled admin.
 
 use crate::audit::{Happened, append};
@@ -26,6 +27,7 @@ statements! {
              WHERE u.org_id = $1 AND ((s.user_id IS NULL AND u.email = $2) OR (NOT s.gone AND s.name_key = $2)) ORDER BY u.id";
     OF_EMAIL = "SELECT u.id, COALESCE(s.gone, FALSE) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
                 WHERE u.org_id = $1 AND u.email = $2";
+    BARRED = "SELECT barred FROM users WHERE org_id = $1 AND id = $2";
     RENAME = "UPDATE users SET email = $3 WHERE org_id = $1 AND id = $2";
     DESCRIBE = "INSERT INTO scim_users (user_id, org_id, name_key, document, created_at, changed_at, gone) \
                 VALUES ($1, $2, $3, $4, $5, $5, FALSE) ON CONFLICT (user_id) DO UPDATE SET name_key = excluded.name_key, \
@@ -170,19 +172,24 @@ impl Db {
             }
             run!(&mut tx, execute RENAME, &scope.org_id, id, &change.email)?;
         }
-        if change.email != present.email || change.active == present.disabled {
+        // Provisioning goes through everybody again and again; an admin who disabled somebody meant it.
+        let barred =
+            run!(&mut tx, optional: (bool,), BARRED, &scope.org_id, id)?.is_none_or(|(barred,)| barred);
+        let active = change.active && !barred;
+        if change.email != present.email || active == present.disabled {
             next_version(&mut tx, scope).await?;
             let put = UserChange {
                 email: &change.email,
                 role: None,
                 groups: &present.groups,
                 attributes: &present.attributes,
-                disabled: !change.active,
+                disabled: !active,
             };
             if users::put(&mut tx, scope, &put, now).await?.is_none() {
                 return Ok(Ok(ScimStored::LastAdmin));
             }
         }
+        let change = ScimUserChange { active, ..change };
         describe(&mut tx, scope, (id, &change), now).await?;
         let changed = one(&mut tx, scope, id).await?.ok_or(StoreError::Decode("user"))?;
         tx.commit().await?;

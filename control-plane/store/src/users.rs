@@ -21,12 +21,14 @@ statements! {
            attributes = excluded.attributes, disabled = excluded.disabled RETURNING id";
     REVOKE = "UPDATE certificates SET revoked_at = $3 \
               WHERE org_id = $1 AND holder_kind = 'user' AND holder_id = $2 AND revoked_at IS NULL";
+    BAR = "UPDATE users SET barred = $3 WHERE org_id = $1 AND id = $2";
     END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND user_id = $2";
     END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
     END_ACCOUNTS = "DELETE FROM identity_links WHERE org_id = $1 AND user_id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
     ONE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email = $2";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
+    PAGE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email > $2 ORDER BY email LIMIT $3";
 }
 
 type Row = (String, String, String, String, String, bool);
@@ -68,6 +70,7 @@ impl Db {
         // First of all, because it locks the organization: two admins cannot demote each other at once.
         let version = next_version(&mut tx, scope).await?;
         let Some(id) = put(&mut tx, scope, change, now).await? else { return Ok(Stored::LastAdmin) };
+        run!(&mut tx, execute BAR, &scope.org_id, &id, change.disabled)?;
         tx.commit().await?;
         Ok(Stored::Done(UserStored { id, directory_version: read_number(version, "directory version")? }))
     }
@@ -92,6 +95,9 @@ impl Db {
             disabled: disabled.unwrap_or(present.disabled),
         };
         let Some(id) = put(&mut tx, scope, &change, now).await? else { return Ok(Some(Stored::LastAdmin)) };
+        if let Some(disabled) = disabled {
+            run!(&mut tx, execute BAR, &scope.org_id, &id, disabled)?;
+        }
         tx.commit().await?;
         let directory_version = read_number(version, "directory version")?;
         Ok(Some(Stored::Done(UserStored { id, directory_version })))
@@ -101,6 +107,17 @@ impl Db {
     pub async fn users(&self, scope: &TenantScope) -> Result<Vec<User>, StoreError> {
         let mut tx = self.read_tx(scope).await?;
         run!(&mut tx, all: Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
+    }
+
+    /// So many of them, by address, after one.
+    pub async fn users_after(
+        &self,
+        scope: &TenantScope,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        let mut tx = self.read_tx(scope).await?;
+        run!(&mut tx, all: Row, PAGE, &scope.org_id, after, i64::from(most))?.into_iter().map(user).collect()
     }
 
     /// The present version of the directory.

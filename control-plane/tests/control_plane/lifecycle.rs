@@ -104,6 +104,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         checkpoint_file: None,
         mail: None,
         traffic: daam_control_plane::traffic::Traffic::default(),
+        rates: daam_control_plane::rates::RateConfig::default(),
         clock: daam_control_plane::Clock::system(),
     };
     let refused = Server::start(&config).await.unwrap_err().to_string();

@@ -1,9 +1,10 @@
 //! The agent link, from the agent's side.
 
 use crate::bundles::{bundle, publish_first, put_bundle};
+use crate::held::HeldDirectory;
 use crate::world::World;
 use base64::Engine as _;
-use daam_api::link::{FromAgent, ToAgent, VERSION};
+use daam_api::link::{DirectoryUser, FromAgent, ToAgent, VERSION};
 use daam_api::v1::{Agent, Enrolled};
 use daam_control_plane::{Config, Server};
 use daam_identity::ticket::{HeldTicket, TicketRole, TicketVerifier};
@@ -20,7 +21,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 const SOON: Duration = Duration::from_secs(20);
 
 /// An agent as far as the link is concerned.
-pub(crate) struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Peer {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    held: HeldDirectory,
+}
 
 pub(crate) fn hello() -> FromAgent {
     FromAgent::Hello {
@@ -29,6 +33,7 @@ pub(crate) fn hello() -> FromAgent {
         addresses: vec!["127.0.0.1:6432".to_owned()],
         bundle_serial: 0,
         directory_version: 0,
+        directory_digest: None,
     }
 }
 
@@ -40,7 +45,8 @@ impl Peer {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        tokio_tungstenite::connect_async(request).await.map(|(socket, _)| Self(socket))
+        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self { socket, held: HeldDirectory::default() })
     }
 
     /// Connected, greeted, and past the first directory.
@@ -63,15 +69,15 @@ impl Peer {
     }
 
     async fn raw(&mut self, message: Message) {
-        self.0.send(message).await.unwrap();
+        self.socket.send(message).await.unwrap();
     }
 
     pub(crate) async fn hear(&mut self) -> ToAgent {
         // A message that does not come is a failure, however many pings do.
         let heard = async {
             loop {
-                match self.0.next().await.unwrap().unwrap() {
-                    Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                match self.socket.next().await.unwrap().unwrap() {
+                    Message::Text(text) => return self.held.take(serde_json::from_str(&text).unwrap()),
                     Message::Ping(_) => {}
                     other => panic!("{other:?}"),
                 }
@@ -83,7 +89,7 @@ impl Peer {
     /// The close code and reason.
     pub(crate) async fn end(&mut self) -> (u16, String) {
         loop {
-            match timeout(SOON, self.0.next()).await.unwrap() {
+            match timeout(SOON, self.socket.next()).await.unwrap() {
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return (frame.code.into(), frame.reason.to_string());
                 }
@@ -94,7 +100,7 @@ impl Peer {
     }
 
     /// Hears until a directory of at least this version.
-    async fn directory(&mut self, at_least: u64) -> Vec<daam_api::link::DirectoryUser> {
+    async fn directory(&mut self, at_least: u64) -> Vec<DirectoryUser> {
         loop {
             if let ToAgent::DirectoryUpdate { version, users } = self.hear().await
                 && version >= at_least
@@ -105,7 +111,7 @@ impl Peer {
     }
 
     pub(crate) async fn leave(mut self) {
-        self.0.close(None).await.unwrap();
+        self.socket.close(None).await.unwrap();
     }
 }
 
@@ -196,6 +202,7 @@ pub(crate) async fn an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours
             addresses,
             bundle_serial,
             directory_version: held,
+            directory_digest: None,
         })
         .await;
         peer.say(&FromAgent::DirectoryStatus { version: held }).await;
@@ -216,6 +223,104 @@ pub(crate) async fn an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours
             .await
             .ok(200);
         assert_eq!(peer.directory(ours + 1).await.len(), users_of(&world, &org).await);
+        peer.leave().await;
+    }
+}
+
+pub(crate) async fn an_agent_that_was_told_of_access_out_of_reach_gets_ours_in_its_place(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let mut peer = Peer::connected(&world, &agent).await;
+    for held in [u64::MAX, 2_000_001] {
+        peer.say(&FromAgent::AccessStatus { version: held, grants: Vec::new() }).await;
+        let ours = loop {
+            match peer.hear().await {
+                ToAgent::AccessReplaced { held: named, version, grants } => {
+                    assert!(named == held && grants.is_empty());
+                    break version;
+                }
+                ToAgent::AccessUpdate { .. } => panic!("it would ignore an older one"),
+                _ => {}
+            }
+        };
+        assert!(ours < held);
+        peer.say(&FromAgent::AccessStatus { version: ours, grants: Vec::new() }).await;
+    }
+}
+
+pub(crate) async fn somebody_with_a_links_token_takes_no_more_memory_than_its_agent(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    // What comes before a hello is not read to its end, whatever it is.
+    let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+    drop(peer.socket.send(Message::Text("x".repeat(12 << 20).into())).await);
+    assert_eq!(peer.end().await.0, 0, "nobody read it to say what is wrong with it");
+    // A report behind the hello may be as large as it is.
+    let mut honest = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+    honest.say(&hello()).await;
+    honest.raw(Message::Text(format!("{{\"type\":\"{}\"}}", "x".repeat(2 << 20)).into())).await;
+    assert_eq!(honest.end().await.0, 4003, "it was read");
+    let mut links = Vec::new();
+    for _ in 0..6 {
+        links.push(Peer::open(&world, &agent.link_token, &[]).await.unwrap());
+    }
+    for link in &mut links[..4] {
+        let (code, reason) = link.end().await;
+        assert!(code == 4004 && reason.contains("newer links"), "{code} {reason}");
+    }
+    let mut last = links.pop().unwrap();
+    last.say(&hello()).await;
+    last.directory(1).await;
+}
+
+pub(crate) async fn an_agent_that_missed_some_is_told_what_changed_since(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    for name in ["a", "b", "c"] {
+        world.put_user(&org, &format!("{name}@example.com"), false).await;
+    }
+    let mut peer = Peer::connected(&world, &agent).await;
+    let mut held = HeldDirectory::default();
+    std::mem::swap(&mut held, &mut peer.held);
+    peer.leave().await;
+    world.put_user(&org, "b@example.com", true).await;
+    let stored = world.put_user(&org, "d@example.com", false).await;
+    let version = stored["directory_version"].as_u64().unwrap();
+    let introduced = |digest: Option<String>| match hello() {
+        FromAgent::Hello { version, agent_version, addresses, bundle_serial, .. } => FromAgent::Hello {
+            version,
+            agent_version,
+            addresses,
+            bundle_serial,
+            directory_version: held.version,
+            directory_digest: digest,
+        },
+        other => panic!("{other:?}"),
+    };
+    // As it comes, without an agent to keep it.
+    let told = async |peer: &mut Peer| loop {
+        match timeout(SOON, peer.socket.next()).await.unwrap().unwrap().unwrap() {
+            Message::Text(text) if text.contains("\"directory_") => break text.to_string(),
+            _ => {}
+        }
+    };
+    let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+    peer.say(&introduced(Some(held.digest()))).await;
+    let ToAgent::DirectoryDelta { from, version: to, users, .. } =
+        serde_json::from_str(&told(&mut peer).await).unwrap()
+    else {
+        panic!("not a change")
+    };
+    let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
+    assert_eq!((from, to, emails), (held.version, version, vec!["b@example.com", "d@example.com"]));
+    peer.say(&FromAgent::DirectoryRequest {}).await;
+    assert!(told(&mut peer).await.contains("directory_update"), "the whole, on request");
+    peer.leave().await;
+    // The version is one of ours, and what is held is not.
+    for digest in [None, Some("0".repeat(64))] {
+        let mut peer = Peer::open(&world, &agent.link_token, &[]).await.unwrap();
+        peer.say(&introduced(digest)).await;
+        assert!(told(&mut peer).await.contains("directory_update"));
         peer.leave().await;
     }
 }
@@ -300,6 +405,7 @@ pub(crate) async fn impossible_messages_end_the_link_with_a_reason(world: World)
         addresses: Vec::new(),
         bundle_serial: 0,
         directory_version: 0,
+        directory_digest: None,
     };
     for (first, code) in [
         (text("{\"type\":\"heartbeat\"}"), 4001),

@@ -7,6 +7,7 @@
     reason = "a test's own helpers fail loudly"
 )]
 
+mod api;
 mod audit;
 mod backup;
 mod browser;
@@ -16,6 +17,7 @@ mod connect;
 mod console;
 mod enrolment;
 mod evidence;
+mod held;
 mod identity_links;
 mod lifecycle;
 mod link;
@@ -26,6 +28,7 @@ mod pages;
 mod passkeys;
 mod people;
 mod process;
+mod replicas;
 mod requests;
 mod rotation;
 mod routes;
@@ -66,6 +69,8 @@ contract![
     routes::every_route_keeps_tenants_apart,
     routes::bodies_are_bounded_and_strict,
     openapi::every_refusal_is_a_problem,
+    api::a_request_with_a_key_is_done_once,
+    api::lists_go_on_where_their_links_say,
     people::a_token_can_be_made_used_deleted_and_expires,
     people::members_are_not_admins,
     people::impossible_people_are_refused,
@@ -100,6 +105,9 @@ contract![
     link::what_an_agent_reports_is_stored,
     link::impossible_messages_end_the_link_with_a_reason,
     link::an_agent_that_was_told_of_a_directory_out_of_reach_gets_ours_in_its_place,
+    link::an_agent_that_missed_some_is_told_what_changed_since,
+    link::an_agent_that_was_told_of_access_out_of_reach_gets_ours_in_its_place,
+    link::somebody_with_a_links_token_takes_no_more_memory_than_its_agent,
     link::a_second_link_replaces_the_first,
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
@@ -109,9 +117,11 @@ contract![
     scim::a_provider_like_entra_keeps_members_and_groups,
     scim::pages_versions_and_parts_are_as_asked,
     scim::provisioning_gives_no_role_and_leaves_somebody_in_charge,
+    scim::whom_an_admin_disabled_provisioning_does_not_enable,
     scim::whom_the_provider_deactivates_agents_hear_of_at_once,
     evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
     audit::what_an_agent_recorded_is_stored_once_and_confirmed,
+    audit::whoever_has_only_the_links_token_adds_nothing_to_a_history,
     audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,
     requests::a_request_is_approved_by_others_and_reaches_the_agent,
     requests::what_is_held_is_extended_and_ended_and_the_agent_says_so,

@@ -2,6 +2,7 @@
 
 use crate::world::{Answer, World};
 use daam_control_plane::openapi::{document, undescribed};
+use daam_control_plane::reference;
 use reqwest::Method;
 use serde_json::Value;
 use std::path::Path;
@@ -19,6 +20,19 @@ fn the_committed_description_is_current_and_leaves_no_route_out() {
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == text, "schemas/control-plane.openapi.json is not current");
+}
+
+/// `DAAM_WRITE_SCHEMAS=1 cargo test -p daam-control-plane committed` writes it.
+#[test]
+fn the_committed_page_on_options_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (path, text) = (root.join("policy-examples/control-plane-configuration.md"), reference::page());
+    assert!(text.contains("| `--stranger-rate COUNT` |") && text.contains("`DAAM_DATABASE_URL`"), "{text}");
+    if std::env::var_os("DAAM_WRITE_SCHEMAS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "policy-examples/control-plane-configuration.md is not current");
 }
 
 /// Every `$ref` below leads somewhere.
@@ -69,5 +83,12 @@ pub(crate) async fn every_refusal_is_a_problem(world: World) {
         .await
         .refused(413, "request.too-large");
     Answer::of(ask(Method::GET, "/v1/audit?limit=x")).await.refused(400, "request.malformed");
+    Answer::of(ask(Method::GET, "/v1/users?cursor=%00")).await.refused(400, "request.malformed");
+    let array = ask(Method::POST, "/v1/tokens").header("content-type", "application/json").body("[\"x\"]");
+    Answer::of(array).await.refused(400, "request.malformed");
+    let turned = ask(Method::POST, "/v1/tokens").json(&serde_json::json!({ "name": "nimda\u{202e}" }));
+    Answer::of(turned).await.refused(400, "request.name");
+    let page = Answer::of(world.request(Method::GET, "/sign-in?org=%00")).await;
+    page.page_refused(400, "request.malformed");
     Answer::of(ask(Method::GET, "/v1/agent/link")).await.refused(403, "auth.wrong-role");
 }

@@ -288,6 +288,28 @@ pub(crate) async fn provisioning_gives_no_role_and_leaves_somebody_in_charge(wor
     refused(world.call(Method::POST, USERS, &token, &mine).await, 409, Some("uniqueness"));
 }
 
+pub(crate) async fn whom_an_admin_disabled_provisioning_does_not_enable(world: World) {
+    let org = world.bootstrap().await;
+    let token = world.scim(&org).await;
+    let sam = user(&world, &token, &json!({ "userName": "sam@example.com" })).await;
+    let place = format!("{USERS}/{}", text(&sam["id"]));
+    let said = async |active: bool| -> bool {
+        let change = json!({ "Operations": [{ "op": "replace", "path": "active", "value": active }] });
+        let told: Value = world.call(Method::PATCH, &place, &token, &change).await.json(200);
+        told["active"].as_bool().unwrap()
+    };
+    assert!(!said(false).await);
+    assert!(said(true).await, "what provisioning disabled it enables");
+    world.put_user(&org, "sam@example.com", true).await;
+    assert!(!said(true).await, "an admin disabled them");
+    let whole = json!({ "userName": "sam@example.com", "active": true, "displayName": "Sam" });
+    let told: Value = world.call(Method::PUT, &place, &token, &whole).await.json(200);
+    assert_eq!((&told["active"], &told["displayName"]), (&json!(false), &json!("Sam")));
+    world.put_user(&org, "sam@example.com", false).await;
+    assert!(!said(false).await);
+    assert!(said(true).await);
+}
+
 pub(crate) async fn whom_the_provider_deactivates_agents_hear_of_at_once(world: World) {
     let org = world.bootstrap().await;
     let token = world.scim(&org).await;

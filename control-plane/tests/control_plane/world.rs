@@ -2,6 +2,7 @@
 
 use daam_api::v1::{Bootstrap, Bootstrapped, Enrolled, LinkCreated, TokenCreated};
 use daam_control_plane::mail::MailConfig;
+use daam_control_plane::rates::RateConfig;
 use daam_control_plane::traffic::Traffic;
 use daam_control_plane::{Clock, Config, Server, Transport};
 use daam_identity::ticket::TrafficClass;
@@ -71,23 +72,29 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn start(database_url: Option<String>) -> Self {
-        Self::with(database_url, (false, None)).await
+        Self::with(database_url, (false, None), RateConfig::default()).await
     }
 
     /// Identity providers on this machine are asked.
     pub(crate) async fn reaching_private_providers() -> Self {
-        Self::with(None, (true, None)).await
+        Self::with(None, (true, None), RateConfig::default()).await
     }
 
     /// Letters go to this server.
     pub(crate) async fn with_mail(url: &str) -> Self {
         let mail = MailConfig { url: url.to_owned(), from: "daam@example.com".to_owned() };
-        Self::with(None, (false, Some(mail))).await
+        Self::with(None, (false, Some(mail)), RateConfig::default()).await
+    }
+
+    /// Where this often may be asked.
+    pub(crate) async fn at_rates(rates: RateConfig) -> Self {
+        Self::with(None, (false, None), rates).await
     }
 
     async fn with(
         database_url: Option<String>,
         (private_providers, mail): (bool, Option<MailConfig>),
+        rates: RateConfig,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // A real provider's tokens are of today.
@@ -107,6 +114,7 @@ impl World {
                 clients: TrafficClass { bytes_per_second: 7_000_000, ..Traffic::default().clients },
                 ..Traffic::default()
             },
+            rates,
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();
@@ -175,11 +183,16 @@ impl World {
     }
 
     pub(crate) async fn agent(&self, org: &Org, database: &str) -> Enrolled {
+        self.agent_with_key(org, database).await.0
+    }
+
+    /// An agent and the key it enrolled with.
+    pub(crate) async fn agent_with_key(&self, org: &Org, database: &str) -> (Enrolled, String) {
         let token = self.enrolment(org, &json!({ "kind": "agent", "database": database })).await;
-        let (_, csr) = daam_identity::make_csr().unwrap();
-        self.call(Method::POST, "/v1/enrol", &token, &json!({ "name": "one", "csr_pem": csr }))
-            .await
-            .json(201)
+        let (key, csr) = daam_identity::make_csr().unwrap();
+        let enrolled =
+            self.call(Method::POST, "/v1/enrol", &token, &json!({ "name": "one", "csr_pem": csr })).await;
+        (enrolled.json(201), (*key).clone())
     }
 
     /// A token an identity provider provisions with.

@@ -4,7 +4,6 @@
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
-use crate::error::stored_number;
 use crate::{AgentAuth, StoreError};
 use daam_api::link::AccessState;
 
@@ -22,7 +21,8 @@ statements! {
 
 impl Db {
     /// Stores what an agent says; whether anything of it is news. If it holds a later list than ours (we were restored
-    /// from a backup), ours becomes the later one: it would ignore an older one.
+    /// from a backup), ours becomes the later one: it would ignore an older one. Unless it is out of reach: then the list
+    /// is none of ours, and is to be replaced.
     pub async fn access_reported(
         &self,
         agent: &AgentAuth,
@@ -30,7 +30,7 @@ impl Db {
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = agent.scope();
-        let version = stored_number(version, "access version")?;
+        let version = i64::try_from(version).unwrap_or(i64::MAX);
         let next = version.saturating_add(1);
         let mut tx = self.write_tx(scope).await?;
         let mut news = run!(&mut tx, execute CATCH_UP, &scope.org_id, agent.database(), version, next)? > 0;

@@ -18,6 +18,7 @@ fn record(seq: u64) -> NewRecord {
         line: format!("line {seq}"),
         statement: Some("select $1".into()),
         reason: None,
+        signature: None,
     }
 }
 

@@ -97,8 +97,11 @@ pub(crate) async fn agent(db: &Db, by: &UserAuth, id: &str, database: &str) -> A
     let (_, token) = enrolment(db, by, &kind).await;
     let serial = format!("serial of {id}");
     let certificate = NewCertificate { serial: &serial, holder: Holder::Agent(id), not_after: NOW + 600 };
-    let link =
-        db.enrol_agent(&token, &NewAgent { id, name: "one", certificate }, NOW).await.unwrap().unwrap();
+    let link = db
+        .enrol_agent(&token, &NewAgent { id, name: "one", audit_key: "key", certificate }, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     match db.authenticate(&link.reveal(), NOW).await.unwrap() {
         Some(Caller::Agent(agent)) => agent,
         other => panic!("not an agent: {other:?}"),

@@ -58,6 +58,7 @@ contract![
     tokens::certificates_end_with_the_token_that_asked_for_them,
     tokens::enrolment_tokens_end_with_their_maker,
     tokens::members_delete_only_their_own_tokens,
+    tokens::a_token_made_while_its_user_is_disabled_never_speaks,
     tokens::an_enrolment_token_admits_one_agent_however_many_ask,
     tokens::an_enrolment_token_is_for_its_kind_and_its_time,
     people::a_change_is_a_new_directory_version,

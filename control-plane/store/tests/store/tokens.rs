@@ -88,7 +88,7 @@ pub(crate) async fn an_enrolment_token_admits_one_agent_however_many_ask(db: Db)
                 let (id, serial) = (format!("agent-{n}"), format!("serial-{n}"));
                 let certificate =
                     NewCertificate { serial: &serial, holder: Holder::Agent(&id), not_after: TOKEN_END };
-                db.enrol_agent(&auth, &NewAgent { id: &id, name: "a", certificate }, NOW)
+                db.enrol_agent(&auth, &NewAgent { id: &id, name: "a", audit_key: "key", certificate }, NOW)
                     .await
                     .unwrap()
                     .is_some()
@@ -110,7 +110,10 @@ pub(crate) async fn an_enrolment_token_is_for_its_kind_and_its_time(db: Db) {
     let (_, relay) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
     let certificate = NewCertificate { serial: "s", holder: Holder::Agent("x"), not_after: TOKEN_END };
     assert!(
-        db.enrol_agent(&relay, &NewAgent { id: "x", name: "x", certificate }, NOW).await.unwrap().is_none()
+        db.enrol_agent(&relay, &NewAgent { id: "x", name: "x", audit_key: "key", certificate }, NOW)
+            .await
+            .unwrap()
+            .is_none()
     );
     let kind = EnrolmentKind::Agent { database: "shop".to_owned() };
     let (_, for_agent) = enrolment(&db, &ana, &kind).await;
@@ -125,4 +128,33 @@ pub(crate) async fn an_enrolment_token_is_for_its_kind_and_its_time(db: Db) {
     let (_, secret) = db.create_enrolment(&ana, &late, NOW).await.unwrap();
     assert!(db.authenticate(&secret.reveal(), NOW).await.unwrap().is_none());
     assert_eq!(agent(&db, &ana, "a", "shop").await.database(), "shop");
+}
+
+/// Whoever is being disabled makes no token that comes back with them.
+pub(crate) async fn a_token_made_while_its_user_is_disabled_never_speaks(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    for round in 0..8 {
+        let email = format!("bo{round}@x.org");
+        put(&db, &ana, &email, false).await;
+        let (_, secret) = token(&db, &ana, &email, TOKEN_END).await;
+        let bo = user(&db, &secret, NOW).await.unwrap();
+        let makers: Vec<_> = (0..12)
+            .map(|_| {
+                let (db, bo) = (db.clone(), bo.clone());
+                tokio::spawn(async move {
+                    let owner = TokenOwner { email: bo.email(), name: "race", expires_at: TOKEN_END };
+                    db.create_token(&bo, &owner, NOW).await.unwrap().map(|(_, secret)| secret.reveal())
+                })
+            })
+            .collect();
+        put(&db, &ana, &email, true).await;
+        let mut made = Vec::new();
+        for maker in makers {
+            made.extend(maker.await.unwrap());
+        }
+        put(&db, &ana, &email, false).await;
+        for secret in made {
+            assert!(user(&db, &secret, NOW).await.is_none(), "round {round}");
+        }
+    }
 }
