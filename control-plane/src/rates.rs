@@ -167,8 +167,12 @@ fn network(address: IpAddr) -> IpAddr {
 /// What makes us ask somebody else, or keep something for a stranger, counts more.
 fn cost(request: &Request) -> u32 {
     match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
-        Some("/sign-in/oidc/{id}" | "/v1/identity-providers/{id}/backchannel-logout") => 10,
-        Some("/v1/sign-in/device") => 5,
+        Some(
+            "/sign-in/oidc/{id}"
+            | "/v1/identity-providers/{id}/backchannel-logout"
+            | "/v1/workloads/{id}/token",
+        ) => 10,
+        Some("/v1/sign-in/device" | "/sign-in/passkey/begin") => 5,
         _ => 1,
     }
 }

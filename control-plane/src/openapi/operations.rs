@@ -116,7 +116,7 @@ fn sign_in() -> Vec<Operation> {
         Operation::of("GET", "/v1/identity-providers", "Identity providers").lists::<Provider>(),
         Operation::of("DELETE", "/v1/identity-providers/{id}", "Remove an identity provider"),
         Operation::of("GET", "/v1/identity-links", "Members' accounts at identity providers")
-            .gives::<Vec<IdentityLink>>(),
+            .lists::<IdentityLink>(),
         Operation::of(
             "DELETE",
             "/v1/users/{email}/identity-links/{id}",
@@ -132,7 +132,7 @@ fn sign_in() -> Vec<Operation> {
         Operation::of("POST", "/v1/workloads", "Say whose jobs may act as a member")
             .takes::<NewWorkload>()
             .makes::<Workload>(),
-        Operation::of("GET", "/v1/workloads", "Whose jobs may act as a member").gives::<Vec<Workload>>(),
+        Operation::of("GET", "/v1/workloads", "Whose jobs may act as a member").lists::<Workload>(),
         Operation::of("DELETE", "/v1/workloads/{id}", "Trust those jobs no longer"),
         Operation::of("POST", "/v1/workloads/{id}/token", "Exchange a job's token (RFC 8693)")
             .takes_raw("application/x-www-form-urlencoded")

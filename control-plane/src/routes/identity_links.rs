@@ -3,8 +3,8 @@
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::problem::Refusal;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use daam_api::v1::IdentityLink;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     user: Overseer,
-) -> Result<Json<Vec<IdentityLink>>, Refusal> {
+    paging: Paging,
+) -> Result<Part<IdentityLink>, Refusal> {
     let shown = |ListedLink { provider_id, provider, subject, email, created_at }| IdentityLink {
         provider_id,
         provider,
@@ -22,7 +23,9 @@ pub(crate) async fn list(
         email,
         created_at: rfc3339(created_at),
     };
-    Ok(Json(app.db().identity_links(user.scope()).await?.into_iter().map(shown).collect()))
+    let links = app.db().identity_links(user.scope()).await?.into_iter().map(shown).collect();
+    Ok(paging
+        .part(links, |link: &IdentityLink| format!("{}\n{}\n{}", link.email, link.provider_id, link.subject)))
 }
 
 pub(crate) async fn remove(

@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
+use crate::list::{Paging, Part};
 use crate::name::{self, shown};
 use crate::oidc::{self, OidcError, Wanted};
 use crate::problem::Refusal;
@@ -85,9 +86,11 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     user: Overseer,
-) -> Result<Json<Vec<Workload>>, Refusal> {
+    paging: Paging,
+) -> Result<Part<Workload>, Refusal> {
     let known = app.db().workloads(user.scope()).await?;
-    Ok(Json(known.into_iter().map(|known| listed(&app, known)).collect()))
+    let workloads = known.into_iter().map(|known| listed(&app, known)).collect();
+    Ok(paging.part(workloads, |one: &Workload| format!("{}\n{}", one.name, one.id)))
 }
 
 pub(crate) async fn remove(
