@@ -110,7 +110,7 @@ impl Db {
     }
 }
 
-/// The trust a job came by, and when the job ends. Nothing it makes outlives it, whatever its role.
+/// The trust a job came by, and when the job ends. No token it makes outlives it, whatever its role.
 async fn bound(tx: &mut Tx, by: &UserAuth) -> Result<Option<(String, i64)>, StoreError> {
     run!(tx, optional: (String, i64), BOUND, &by.scope().org_id, by.token_id())
 }

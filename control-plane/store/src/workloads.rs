@@ -1,5 +1,5 @@
 //! Whose jobs may act as a member, and the tokens they got for it. A job's own token counts once; what is given for it
-//! lives for minutes, ends with the trust it was given by, and makes nothing that outlives it.
+//! lives for minutes, ends with the trust it was given by, and makes no token that outlives it.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};

@@ -32,6 +32,7 @@ const PRIVATE: &[&str] = &[
     "access_events",
     "access_reports",
     "identity_links",
+    "workload_uses",
 ];
 
 async fn connect(dsn: &str) -> Client {
