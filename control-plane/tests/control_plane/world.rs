@@ -133,6 +133,11 @@ impl World {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// Its clock is not behind the real one.
+    pub(crate) fn catch_up(&self) {
+        self.clock.fetch_max(Clock::system().now(), Ordering::SeqCst);
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
     }
