@@ -37,8 +37,10 @@ pub struct Way {
 enum Path {
     /// The best that works.
     Auto,
-    /// Only straight to the agent.
+    /// Only straight to the agent, over UDP if it passes.
     Direct,
+    /// Only straight to the agent, inside TLS on TCP.
+    DirectTcp,
     /// Only through relays, over UDP if it passes.
     Relay,
     /// Only through relays, inside TLS on TCP.
@@ -57,6 +59,7 @@ impl Way {
             _ if self.relay => PathPreference::Relay,
             Path::Auto => PathPreference::Auto,
             Path::Direct => PathPreference::Direct,
+            Path::DirectTcp => PathPreference::DirectTcp,
             Path::Relay => PathPreference::Relay,
             Path::RelayTcp => PathPreference::RelayTcp,
         }

@@ -75,7 +75,8 @@ pub async fn run(args: DoctorArgs) -> Result<Exit, CliError> {
 async fn ways(link: &Link) -> Result<bool, CliError> {
     let known = link.fresh_plan().await?;
     let mut works = false;
-    let directs = known.direct.iter().map(|addr| (PathKind::Direct, *addr));
+    let directs =
+        known.direct.iter().flat_map(|addr| [(PathKind::Direct, *addr), (PathKind::DirectTcp, *addr)]);
     let relays = known.relays.iter().map(|relay| (PathKind::Relay, relay.addr));
     let tcp = known.relays.iter().map(|relay| (PathKind::RelayTcp, relay.addr));
     for (kind, addr) in directs.chain(relays).chain(tcp) {
@@ -83,8 +84,9 @@ async fn ways(link: &Link) -> Result<bool, CliError> {
         plan.direct.retain(|known| *known == addr);
         plan.relays.retain(|relay| relay.addr == addr);
         plan.prefer = match kind {
-            PathKind::Direct => PathPreference::Direct,
-            PathKind::Relay => PathPreference::Relay,
+            PathKind::Direct => PathPreference::DirectUdp,
+            PathKind::DirectTcp => PathPreference::DirectTcp,
+            PathKind::Relay => PathPreference::RelayUdp,
             PathKind::RelayTcp => PathPreference::RelayTcp,
         };
         let result = attempt(plan, kind).await;
@@ -103,14 +105,10 @@ async fn ways(link: &Link) -> Result<bool, CliError> {
 async fn attempt(plan: DialPlan, kind: PathKind) -> Result<String, (String, String)> {
     let started = Instant::now();
     match daam_tunnel::dial(plan).await {
-        Ok(tunnel) if tunnel.path() == kind => {
+        Ok(tunnel) => {
             let time = took(started);
             tunnel.shutdown("the doctor is done").await;
             Ok(time)
-        }
-        Ok(tunnel) => {
-            tunnel.shutdown("the doctor is done").await;
-            Err(("UDP does not pass, TCP does".to_owned(), remedy(kind, "")))
         }
         Err(error) => {
             let said = error.to_string();
@@ -128,6 +126,7 @@ fn remedy(kind: PathKind, said: &str) -> String {
 fn unreachable(kind: PathKind) -> String {
     match kind {
         PathKind::Direct => "normal where a NAT or firewall is between; a relay carries the session then".to_owned(),
+        PathKind::DirectTcp => "normal where a firewall is between; let TCP to the agent's port in if UDP cannot be".to_owned(),
         PathKind::Relay => "let this computer out to the relay's UDP port, or live with TCP, which is slower".to_owned(),
         PathKind::RelayTcp if text_variable("HTTPS_PROXY").is_none() => {
             "let this computer out to the relay's TCP port, or set HTTPS_PROXY; the relay needs a TLS certificate".to_owned()
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_failure_has_a_remedy() {
-        for kind in [PathKind::Direct, PathKind::Relay, PathKind::RelayTcp] {
+        for kind in [PathKind::Direct, PathKind::DirectTcp, PathKind::Relay, PathKind::RelayTcp] {
             assert!(!remedy(kind, "no answer").is_empty());
         }
     }

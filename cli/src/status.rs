@@ -155,7 +155,7 @@ fn ways(tunnel: &Tunnel) -> Vec<Way> {
 
 fn way(note: &PathNote, relays: &[SocketAddr]) -> Way {
     let address = match note.key {
-        PathKey::Direct(addr) => Some(addr),
+        PathKey::Direct(addr) | PathKey::DirectTcp(addr) => Some(addr),
         PathKey::Relay(n) | PathKey::RelayTcp(n) => relays.get(n).copied(),
     };
     Way {
@@ -180,7 +180,7 @@ fn text(session: &Session) -> String {
         let mark = if way.in_use { '*' } else { ' ' };
         let Way { kind, address, round_trip_us, state, .. } = way;
         let rtt = shown(*round_trip_us);
-        format!("  {mark} {kind:9}  {address:width$}  {rtt:>9}  {state}\n")
+        format!("  {mark} {kind:10}  {address:width$}  {rtt:>9}  {state}\n")
     };
     std::iter::once(first).chain(ways.iter().map(line)).collect()
 }
@@ -220,7 +220,7 @@ mod tests {
         };
         assert_eq!(
             text(&session),
-            "shop  relay  12.3 ms  (daam psql, process 7)\n    direct     192.0.2.1:6432          -  no answer in 9 s\n  * relay      192.0.2.9:443     12.0 ms  in use\n"
+            "shop  relay  12.3 ms  (daam psql, process 7)\n    direct      192.0.2.1:6432          -  no answer in 9 s\n  * relay       192.0.2.9:443     12.0 ms  in use\n"
         );
     }
 

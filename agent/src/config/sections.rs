@@ -18,7 +18,7 @@ pub struct AgentSection {
     pub name: String,
     /// The database as policies name it.
     pub database: String,
-    /// Where the tunnel listens (UDP).
+    /// Where the tunnel listens: UDP, and TCP on the same port if it is free.
     pub listen: SocketAddr,
     /// Addresses told to clients, `host:port`; empty = only relays.
     pub advertise: Vec<String>,

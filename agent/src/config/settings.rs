@@ -108,7 +108,7 @@ pub const SETTINGS: [Setting; 21] = [
     ),
     about(
         setting("agent.listen", "DAAM_AGENT_LISTEN", Kind::Socket, Need::Section),
-        "Where the tunnel listens (UDP).",
+        "Where the tunnel listens: UDP, and TCP on the same port if it is free.",
         "0.0.0.0:6432",
     ),
     about(

@@ -48,6 +48,7 @@ pub(crate) struct Plan {
     pub(crate) mtu: Option<u16>,
     pub(crate) loss_percent: u8,
     pub(crate) delay_ms: u64,
+    pub(crate) relays: bool,
 }
 
 impl Default for Plan {
@@ -61,6 +62,7 @@ impl Default for Plan {
             mtu: None,
             loss_percent: 0,
             delay_ms: 0,
+            relays: true,
         }
     }
 }
@@ -127,6 +129,12 @@ impl Peer {
     pub(crate) fn path(&self) -> String {
         let lines = self.lines.lock().unwrap();
         lines.last().unwrap().split(' ').next().unwrap().to_owned()
+    }
+
+    /// How long after its start it said so.
+    pub(crate) fn millis(&self) -> u64 {
+        let lines = self.lines.lock().unwrap();
+        lines.last().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
     }
 
     /// The relay it said last.
@@ -345,7 +353,7 @@ impl Net {
     /// Both relays, those that run left alone.
     pub(crate) fn restart_relays(&self) {
         let mut relays = self.relays.lock().unwrap();
-        for (n, at) in RELAYS.into_iter().enumerate() {
+        for (n, at) in RELAYS.into_iter().enumerate().filter(|_| self.plan.relays) {
             if relays[n].is_none() {
                 let config = serde_json::json!({
                     "listen": at, "ticket_key": self.signer.public_base64(),
@@ -364,7 +372,8 @@ impl Net {
     fn end(&self, principal: &Principal, role: TicketRole) -> serde_json::Value {
         let (key_pem, csr) = make_csr().unwrap();
         let cert_pem = self.ca.issue(&csr, principal, now() - 60, now() + 3600).unwrap().pem;
-        let relays: Vec<_> = RELAYS.iter().map(|relay| (*relay, self.ticket(role))).collect();
+        let relays = RELAYS.iter().filter(|_| self.plan.relays);
+        let relays: Vec<_> = relays.map(|relay| (*relay, self.ticket(role))).collect();
         serde_json::json!({
             "cert_pem": cert_pem, "key_pem": key_pem.as_str(), "ca_pem": self.ca.cert_pem(),
             "roots_pem": self.roots_pem, "relays": relays,
@@ -455,7 +464,7 @@ impl Net {
         }
     }
 
-    /// Lets UDP to the relays pass and nothing else.
+    /// Of UDP, lets that to the relays pass and nothing else.
     pub(crate) fn block_direct(&self) {
         self.nft(
             "cr",

@@ -60,7 +60,7 @@ fn in_use(tunnel: &Tunnel) -> usize {
         notes.iter().find(|note| note.condition == daam_tunnel::path::report::Condition::InUse).unwrap().key;
     match key {
         PathKey::Relay(n) | PathKey::RelayTcp(n) => n,
-        PathKey::Direct(addr) => panic!("direct to {addr}"),
+        PathKey::Direct(addr) | PathKey::DirectTcp(addr) => panic!("direct to {addr}"),
     }
 }
 

@@ -86,7 +86,7 @@ fn alert_of(code: u64) -> Option<u8> {
     code.checked_sub(0x100).and_then(|alert| u8::try_from(alert).ok())
 }
 
-fn alert_words(alert: u8) -> String {
+pub(crate) fn alert_words(alert: u8) -> String {
     match alert {
         42 => "the certificate is not acceptable".to_owned(),
         43 => "the certificate is for another purpose".to_owned(),

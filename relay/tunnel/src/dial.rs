@@ -3,36 +3,30 @@
 //! Refuses before any packet is sent: an expired certificate of our own, an agent of another organization.
 //! Every failure says which path was tried, how far it came and why it ended.
 
+use crate::attempt::{Dialler, Established, Outcome, wait_bound};
 use crate::binding::Pace;
-use crate::close::{CloseCode, describe};
 use crate::path::probe::{KEY_BYTES, KEY_LABEL, ProbeKey, Side};
 use crate::path::{PathKey, PathKind, PathPreference, RelayTarget};
-use crate::race::{Action, Candidate, Event, GIVE_UP, MAX_DIRECT, MAX_RELAYS, Race};
-use crate::relay_access::{AccessState, Means, RelayAccess};
+use crate::race::{Action, Candidate, Event, MAX_DIRECT, MAX_RELAYS, Race};
+use crate::relay_access::{Means, RelayAccess};
 use crate::relay_link::LinkState;
 use crate::relay_tcp::TcpSettings;
 use crate::renew::Renewer;
 use crate::roam::Start;
 use crate::socket::{PathSocket, Probes, Route, Via, plain, virtual_peer};
-use crate::stream::{HEADER_BYTES, StreamKind};
-use crate::tls::{CredentialError, Credentials, Verdict};
+use crate::tls::{CredentialError, Credentials};
 use crate::transport::endpoint;
 use crate::tunnel::Tunnel;
-use crate::wire::BindRefusal;
 use daam_identity::{AgentPrincipal, Principal};
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::Connection;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
-
-/// How long an agent may be unknown to its relay before we believe it: both may just have started.
-const AGENT_GRACE: Duration = Duration::from_secs(3);
 
 /// Whom to reach, as whom, and how.
 pub struct DialPlan {
@@ -130,16 +124,16 @@ pub async fn dial(plan: DialPlan) -> Result<Tunnel, DialError> {
     let (socket, probes) = PathSocket::dialling().map_err(DialError::Socket)?;
     let quic = endpoint(Arc::clone(&socket), None).map_err(DialError::Socket)?;
     let (mut direct, mut relays) = (plan.direct, plan.relays);
-    direct.truncate(if plan.prefer.allows(PathKind::Direct) { MAX_DIRECT } else { 0 });
-    relays.truncate(if plan.prefer == PathPreference::Direct { 0 } else { MAX_RELAYS });
+    let allowed = |kinds: [PathKind; 2]| kinds.into_iter().any(|kind| plan.prefer.allows(kind));
+    let straight = allowed([PathKind::Direct, PathKind::DirectTcp]);
+    let relayed = allowed([PathKind::Relay, PathKind::RelayTcp]);
+    direct.truncate(if straight { MAX_DIRECT } else { 0 });
+    relays.truncate(if relayed { MAX_RELAYS } else { 0 });
     let (race, actions) = Race::start(direct.len(), relays.len(), plan.prefer);
     let mut runner = Runner {
         started: Instant::now(),
         race,
-        socket,
-        endpoint: quic,
-        credentials,
-        agent: plan.agent,
+        dialler: Dialler { socket, endpoint: quic, credentials: Arc::new(credentials), agent: plan.agent },
         prefer: plan.prefer,
         direct,
         relays,
@@ -160,29 +154,11 @@ fn check_ourselves(credentials: &Credentials, agent: &AgentPrincipal) -> Result<
     if late > 0 { Err(DialError::CertificateExpired(late)) } else { Ok(()) }
 }
 
-struct Established {
-    connection: Connection,
-    control: (SendStream, RecvStream),
-    peer: SocketAddr,
-    route: Route,
-}
-
-enum Outcome {
-    Bound(Candidate),
-    Connected(Candidate, Established),
-    Failed(Candidate, &'static str, String),
-    /// Nothing was tried, so there is nothing to tell.
-    Skipped(Candidate),
-}
-
 /// Carries out what the race decides.
 struct Runner {
     started: Instant,
     race: Race,
-    socket: Arc<PathSocket>,
-    endpoint: Endpoint,
-    credentials: Credentials,
-    agent: AgentPrincipal,
+    dialler: Dialler,
     prefer: PathPreference,
     direct: Vec<SocketAddr>,
     relays: Vec<RelayTarget>,
@@ -198,7 +174,7 @@ impl Runner {
         loop {
             for action in actions {
                 match action {
-                    Action::Connect(candidate) => self.connect(candidate)?,
+                    Action::Connect(candidate) => self.connect(candidate),
                     Action::Win(candidate) => {
                         if let Some(established) = up.take() {
                             return self.tunnel(candidate, established, probes);
@@ -213,10 +189,11 @@ impl Runner {
     }
 
     async fn next_event(&mut self, up: &mut Option<Established>) -> Event {
+        let due = self.started + self.race.due();
         tokio::select! {
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(Outcome::Connected(candidate, established)) => {
-                    *up = Some(established);
+                    *up = Some(*established);
                     Event::Up(candidate)
                 }
                 Ok(Outcome::Bound(candidate)) => Event::Bound(candidate),
@@ -227,7 +204,7 @@ impl Runner {
                 Ok(Outcome::Skipped(candidate)) => Event::Failed(candidate),
                 Err(_) => Event::Tick,
             },
-            () = tokio::time::sleep_until(self.started + GIVE_UP) => Event::Tick,
+            () = tokio::time::sleep_until(due) => Event::Tick,
         }
     }
 
@@ -235,6 +212,7 @@ impl Runner {
         let relay = |n: usize| self.relays.get(n).map(|relay| relay.addr);
         match candidate {
             Candidate::Direct(n) => Some((PathKind::Direct, *self.direct.get(n)?)),
+            Candidate::DirectTcp(n) => Some((PathKind::DirectTcp, *self.direct.get(n)?)),
             Candidate::Relay(n) => Some((PathKind::Relay, relay(n)?)),
             Candidate::RelayTcp(n) => Some((PathKind::RelayTcp, relay(n)?)),
         }
@@ -252,7 +230,7 @@ impl Runner {
         let means = if self.prefer == PathPreference::RelayTcp { Means::TcpOnly } else { Means::UdpFirst };
         for (n, target) in self.relays.clone().into_iter().enumerate() {
             let both = [Candidate::Relay(n), Candidate::RelayTcp(n)];
-            match RelayAccess::start(&self.socket, target, Pace::CLIENT, (means, tcp.clone())) {
+            match RelayAccess::start(&self.dialler.socket, target, Pace::CLIENT, (means, tcp.clone())) {
                 Ok(access) => {
                     for candidate in both {
                         self.attempts.spawn(wait_bound(candidate, access.state()));
@@ -277,36 +255,27 @@ impl Runner {
         };
         let (slot, route) = match candidate {
             Candidate::Direct(n) => (n, Route::Direct(plain(*self.direct.get(n)?))),
+            // Its way is known when it is connected.
+            Candidate::DirectTcp(_) => return None,
             Candidate::Relay(n) => (100 + n, relayed(&self.accesses.get(n)?.state().borrow().udp)?),
             Candidate::RelayTcp(n) => (200 + n, relayed(&self.accesses.get(n)?.state().borrow().tcp)?),
         };
         Some((u8::try_from(slot).ok()?, route))
     }
 
-    fn connect(&mut self, candidate: Candidate) -> Result<(), DialError> {
+    fn connect(&mut self, candidate: Candidate) {
+        let dialler = self.dialler.clone();
+        if let (Candidate::DirectTcp(n), Some((_, addr))) = (candidate, self.place(candidate)) {
+            let peer = virtual_peer(u8::try_from(50 + n).unwrap_or(u8::MAX));
+            self.attempts.spawn(dialler.over_tcp(candidate, plain(addr), peer));
+            return;
+        }
         let Some((slot, route)) = self.route(candidate) else {
             let lost = "the binding was lost again".to_owned();
             self.attempts.spawn(async move { Outcome::Failed(candidate, "relay", lost) });
-            return Ok(());
+            return;
         };
-        let peer = virtual_peer(slot);
-        self.socket.routes().point(peer, route);
-        let verdict = Verdict::default();
-        let config = self.credentials.client(self.agent.clone(), verdict.clone())?;
-        let connecting = self.endpoint.connect_with(config, peer, &self.agent.server_name());
-        self.attempts.spawn(async move {
-            let connecting = match connecting {
-                Ok(connecting) => connecting,
-                Err(error) => return Outcome::Failed(candidate, "start", error.to_string()),
-            };
-            match establish(connecting).await {
-                Ok((connection, control)) => {
-                    Outcome::Connected(candidate, Established { connection, control, peer, route })
-                }
-                Err((step, reason)) => Outcome::Failed(candidate, step, verdict.get().unwrap_or(reason)),
-            }
-        });
-        Ok(())
+        self.attempts.spawn(dialler.over(candidate, (virtual_peer(slot), route), None));
     }
 
     fn tunnel(
@@ -316,17 +285,27 @@ impl Runner {
         probes: Probes,
     ) -> Result<Tunnel, DialError> {
         self.attempts.abort_all();
-        let Established { connection, control, peer, route } = established;
+        let Established { connection, control, peer, route, carrier } = established;
         let key = match (candidate, route) {
             (Candidate::Relay(n), _) => PathKey::Relay(n),
             (Candidate::RelayTcp(n), _) => PathKey::RelayTcp(n),
             (Candidate::Direct(_), Route::Direct(addr)) => PathKey::Direct(addr),
+            (Candidate::DirectTcp(n), _) => PathKey::DirectTcp(plain(*self.direct.get(n).unwrap_or(&peer))),
             (Candidate::Direct(_), _) => return Err(self.give_up()),
         };
+        let carrier = match key {
+            PathKey::DirectTcp(addr) => carrier.map(|carrier| (addr, carrier)),
+            _ => None,
+        };
+        let Dialler { socket, endpoint, credentials, agent } = self.dialler.clone();
+        let newest = watch::Sender::new(credentials);
         let (tickets, fresh) = watch::channel(Vec::new());
         let start = Start {
             tickets: fresh,
-            socket: Arc::clone(&self.socket),
+            socket,
+            agent: agent.clone(),
+            credentials: newest.subscribe(),
+            carrier,
             key: probe_key(&connection, Side::Dialling).ok_or(DialError::NoProbeKey)?,
             connection: connection.clone(),
             control,
@@ -338,13 +317,13 @@ impl Runner {
             active: (key, route),
         };
         let relays = self.relays.iter().map(|relay| relay.addr).collect();
-        let renewer = Renewer { endpoint: self.endpoint.clone(), agent: self.agent.clone(), peer };
+        let renewer = Renewer { endpoint, agent, peer, newest };
         Ok(Tunnel::new((renewer, tickets), connection, start, relays))
     }
 
     fn give_up(&mut self) -> DialError {
         self.attempts.abort_all();
-        let direct = (0..self.direct.len()).map(Candidate::Direct);
+        let direct = (0..self.direct.len()).flat_map(|n| [Candidate::Direct(n), Candidate::DirectTcp(n)]);
         let relays = (0..self.relays.len()).flat_map(|n| [Candidate::Relay(n), Candidate::RelayTcp(n)]);
         for candidate in direct.chain(relays).collect::<Vec<_>>() {
             let Some((kind, addr)) = self.place(candidate).filter(|(kind, _)| self.prefer.allows(*kind))
@@ -381,7 +360,7 @@ impl Runner {
     fn silence(&self, candidate: Candidate) -> (&'static str, String) {
         let state = |n: usize| self.accesses.get(n).map(|access| access.state().borrow().clone());
         let link = match candidate {
-            Candidate::Direct(_) => return ("handshake", "no answer".to_owned()),
+            Candidate::Direct(_) | Candidate::DirectTcp(_) => return ("handshake", "no answer".to_owned()),
             Candidate::Relay(n) => state(n).and_then(|state| state.udp),
             Candidate::RelayTcp(n) => state(n).and_then(|state| state.tcp),
         };
@@ -398,54 +377,4 @@ pub(crate) fn probe_key(connection: &Connection, side: Side) -> Option<ProbeKey>
     let mut material = Zeroizing::new([0; KEY_BYTES]);
     connection.export_keying_material(material.as_mut(), KEY_LABEL, b"").ok()?;
     Some(ProbeKey::new(side, &material))
-}
-
-/// Waits for the binding. A refusal is final, except that an agent may need a moment to arrive at its relay.
-async fn wait_bound(candidate: Candidate, mut state: watch::Receiver<AccessState>) -> Outcome {
-    let started = Instant::now();
-    loop {
-        let now = state.borrow_and_update().clone();
-        let refused = |link: &Option<(Via, LinkState)>| match link {
-            Some((_, LinkState::Refused(BindRefusal::NoAgent))) if started.elapsed() < AGENT_GRACE => None,
-            Some((_, LinkState::Refused(why))) => Some(why.to_string()),
-            _ => None,
-        };
-        let link = if matches!(candidate, Candidate::RelayTcp(_)) { &now.tcp } else { &now.udp };
-        if link.as_ref().is_some_and(|(_, state)| state.session().is_some()) {
-            return Outcome::Bound(candidate);
-        }
-        if let Some(why) = refused(link) {
-            return Outcome::Failed(candidate, "relay ticket", why);
-        }
-        if now.tcp.is_none() && refused(&now.udp).is_some() {
-            return Outcome::Skipped(candidate);
-        }
-        let patience = started + AGENT_GRACE;
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() {
-                return Outcome::Skipped(candidate);
-            },
-            // A refusal that may pass is looked at again.
-            () = tokio::time::sleep_until(patience), if Instant::now() < patience => {}
-        }
-    }
-}
-
-/// The TLS handshake, then the agent's word that it accepted us: until then our certificate may be refused.
-pub(crate) async fn establish(
-    connecting: quinn::Connecting,
-) -> Result<(Connection, (SendStream, RecvStream)), (&'static str, String)> {
-    let connection = connecting.await.map_err(|error| ("handshake", describe(&error)))?;
-    let admission = |error: &quinn::ConnectionError| ("admission", describe(error));
-    let (send, mut recv) = connection.accept_bi().await.map_err(|error| admission(&error))?;
-    let mut header = [0; HEADER_BYTES];
-    if let Err(error) = recv.read_exact(&mut header).await {
-        let lost = connection.close_reason();
-        return Err(lost.map_or(("admission", error.to_string()), |error| admission(&error)));
-    }
-    if StreamKind::read(&header) == Some(StreamKind::Control) {
-        return Ok((connection, (send, recv)));
-    }
-    connection.close(CloseCode::Protocol.wire(), b"unknown control stream");
-    Err(("admission", "the agent speaks another version".to_owned()))
 }

@@ -7,7 +7,7 @@ use crate::close::{CloseCode, describe, reason_bytes};
 use crate::path::PathKind;
 use crate::renew::{self, Held, Place};
 use crate::seats::Seat;
-use crate::socket::is_relayed;
+use crate::socket::kind_of;
 use crate::stream::{HEADER_BYTES, StreamKind, TunnelStream};
 use daam_identity::{CertificateFacts, UserPrincipal};
 use quinn::Connection;
@@ -121,10 +121,9 @@ impl Incoming {
     ) -> Self {
         let (sender, streams) = mpsc::channel(WAITING_STREAMS);
         tokio::spawn(take_streams(connection.clone(), sender, (held, user.clone(), facts.clone())));
-        let relayed = is_relayed(connection.remote_address());
         Self {
             user,
-            path: if relayed { PathKind::Relay } else { PathKind::Direct },
+            path: kind_of(connection.remote_address()),
             not_after: facts.not_after,
             cert_serial: facts.serial_hex.clone(),
             connection,

@@ -7,15 +7,19 @@
 //!
 //! Map: [`path`] which path carries a session (pure), [`race`] how to begin (pure), [`binding`] how to be known to a
 //! relay (pure), [`wire`] the packets of relays (pure), `roam` and `follow` the drivers at either end, `relay_link`,
-//! `relay_access` and [`relay_tcp`] those towards relays, `tls` who is believed, `renew` how a session
+//! `relay_access` and [`relay_tcp`] those towards relays, `direct_tcp`, `doorway` and `listen_tcp` for TCP between the ends, `tls` who is believed, `renew` how a session
 //! outlives its certificate, `transport` the QUIC settings.
 
+mod attempt;
 pub mod binding;
 pub mod close;
 mod dial;
+mod direct_tcp;
+mod doorway;
 mod follow;
 mod incoming;
 mod listen;
+mod listen_tcp;
 mod notice;
 mod own_addresses;
 pub mod path;

@@ -2,13 +2,15 @@
 //!
 //! Refused, with the reason sent back: certificates that are no user's of our organization, revoked ones, and
 //! — at the second it happens — ones that run out. Bounded everywhere: handshakes, connections waiting to be
-//! taken, streams waiting to be taken, and the time each step may take.
+//! taken, streams waiting to be taken, and the time each step may take. `listen_tcp` takes connections over TCP, on the
+//! same port if the system gives it.
 
 use crate::binding::Pace;
 use crate::close::{CloseCode, describe, reason_bytes};
 use crate::dial::probe_key;
 use crate::follow::{Followed, Keys, answer_probes, follow};
 use crate::incoming::{Incoming, Revoked, guard};
+use crate::listen_tcp::{self, Doorkeeper};
 use crate::path::RelayTarget;
 use crate::path::probe::Side;
 use crate::relay_access::{AccessState, Means, RelayAccess};
@@ -17,7 +19,7 @@ use crate::renew::Held;
 use crate::seats::Seats;
 use crate::socket::{PathSocket, plain};
 use crate::stream::StreamKind;
-use crate::tls::{CredentialError, Credentials};
+use crate::tls::{CredentialError, Credentials, TCP_ALPN};
 use crate::transport::endpoint;
 use daam_identity::{CertificateFacts, Principal, UserPrincipal, facts_of};
 use quinn::{Connection, Endpoint};
@@ -27,6 +29,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,10 +46,12 @@ const MAX_CONNECTIONS: usize = 4096;
 const RETRY_FROM: usize = 64;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const WAITING_CONNECTIONS: usize = 64;
+/// Ports the system chooses are tried so often until one is free for UDP and TCP.
+const TRIES: u32 = 16;
 
 /// How to listen.
 pub struct ListenConfig {
-    /// Local UDP address.
+    /// Local address, for UDP and, where it is free, for TCP.
     pub bind: SocketAddr,
     /// The agent's certificate.
     pub cert_pem: String,
@@ -117,8 +122,10 @@ pub struct Listener {
     relays: std::sync::Mutex<BTreeMap<SocketAddr, Joined>>,
     joined: watch::Sender<Vec<watch::Receiver<AccessState>>>,
     tcp: TcpSettings,
+    tcp_tls: watch::Sender<Arc<rustls::ServerConfig>>,
+    takes_tcp: bool,
     incoming: Mutex<mpsc::Receiver<Incoming>>,
-    _tasks: [AbortOnDropHandle<()>; 3],
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 /// A relay we are reachable through.
@@ -138,7 +145,8 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let credentials = Credentials::read(&config.cert_pem, &config.key_pem, &config.ca_pem)?;
     check_ourselves(&credentials, &config.org, &config.database)?;
     let at = |source| ListenError::Bind { addr: config.bind, source };
-    let (socket, probes) = PathSocket::listening(config.bind).map_err(at)?;
+    let (udp, tcp) = bound(config.bind).map_err(at)?;
+    let (socket, probes) = PathSocket::listening(udp).map_err(at)?;
     let endpoint = endpoint(Arc::clone(&socket), Some(credentials.server()?)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
     let (seen, observed) = watch::channel(BTreeSet::new());
@@ -162,6 +170,12 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let observing = tokio::spawn(observe(relays, seen));
     let (sender, incoming) = mpsc::channel(WAITING_CONNECTIONS);
     let accepting = tokio::spawn(accept_loop(endpoint.clone(), Arc::clone(&shared), sender));
+    let tcp_tls = watch::Sender::new(Arc::new(credentials.server_tls(TCP_ALPN)?));
+    let mut tasks = vec![accepting, answering, observing];
+    let takes_tcp = tcp.is_some();
+    if let Some(listener) = tcp {
+        tasks.push(tokio::spawn(listen_tcp::accept(listener, doorkeeper(&socket, &tcp_tls, &shared))));
+    }
     Ok(Listener {
         endpoint,
         local_addr,
@@ -171,9 +185,46 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
         relays: std::sync::Mutex::default(),
         joined,
         tcp: config.tcp,
+        tcp_tls,
+        takes_tcp,
         incoming: Mutex::new(incoming),
-        _tasks: [accepting, answering, observing].map(AbortOnDropHandle::new),
+        _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect(),
     })
+}
+
+/// Whatever the certificate of a TCP connection says is judged as inside of it.
+fn doorkeeper(
+    socket: &Arc<PathSocket>,
+    tls: &watch::Sender<Arc<rustls::ServerConfig>>,
+    shared: &Arc<Shared>,
+) -> Doorkeeper {
+    let judging = Arc::clone(shared);
+    Doorkeeper {
+        socket: Arc::clone(socket),
+        tls: tls.subscribe(),
+        revoked: shared.revoked.subscribe(),
+        judge: Box::new(move |leaf| {
+            let (user, facts) = judge(leaf, &judging).ok()?;
+            Some((user.user_id, facts.serial_hex))
+        }),
+    }
+}
+
+/// A UDP socket, and a TCP listener on the same port: without it everything else works.
+fn bound(bind: SocketAddr) -> std::io::Result<(std::net::UdpSocket, Option<TcpListener>)> {
+    let mut tries = if bind.port() == 0 { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let udp = std::net::UdpSocket::bind(bind)?;
+        match listen_tcp::beside(udp.local_addr()?) {
+            Ok(tcp) => return Ok((udp, Some(tcp))),
+            Err(error) if tries == 0 => {
+                tracing::warn!(%bind, %error, "no TCP connections are taken; who cannot use UDP needs a relay");
+                return Ok((udp, None));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Gathers where the relays see us.
@@ -218,6 +269,11 @@ impl Listener {
         self.local_addr
     }
 
+    /// Whether TCP connections are taken on the same port.
+    pub fn takes_tcp(&self) -> bool {
+        self.takes_tcp
+    }
+
     /// The next accepted connection; `None` once the listener is closed. Safe to cancel.
     pub async fn accept(&self) -> Option<Incoming> {
         self.incoming.lock().await.recv().await
@@ -259,6 +315,7 @@ impl Listener {
     pub fn set_certificate(&self, cert_pem: &str, key_pem: &str, ca_pem: &str) -> Result<(), ListenError> {
         let credentials = Credentials::read(cert_pem, key_pem, ca_pem)?;
         check_ourselves(&credentials, &self.shared.org, &self.database)?;
+        self.tcp_tls.send_replace(Arc::new(credentials.server_tls(TCP_ALPN)?));
         self.endpoint.set_server_config(Some(credentials.server()?));
         Ok(())
     }
@@ -341,10 +398,17 @@ fn identify(
     connection: &Connection,
     shared: &Shared,
 ) -> Result<(UserPrincipal, CertificateFacts), (CloseCode, String)> {
-    let refuse = |reason: String| (CloseCode::NotAllowed, reason);
     let chain =
         connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let leaf = chain.as_ref().and_then(|chain| chain.first());
+    judge(chain.as_ref().and_then(|chain| chain.first()), shared)
+}
+
+/// Whom a certificate that the CA vouches for lets in.
+fn judge(
+    leaf: Option<&CertificateDer<'static>>,
+    shared: &Shared,
+) -> Result<(UserPrincipal, CertificateFacts), (CloseCode, String)> {
+    let refuse = |reason: String| (CloseCode::NotAllowed, reason);
     let leaf = leaf.ok_or_else(|| refuse("no certificate was shown".to_owned()))?;
     let facts = facts_of(leaf).map_err(|error| refuse(format!("your certificate was refused: {error}")))?;
     let Principal::User(user) = &facts.principal else {

@@ -1,12 +1,13 @@
 //! The words for ways to a peer, and which of them to take.
 //!
 //! `select` decides (pure: time and packets in, actions out), `state` is what is known of one path, `probe` how a
-//! path is proven, `punch` when a listening side opens its NAT. Refused: a path whose far end did not prove, with a
+//! path is proven, `doors` when the peer is tried over TCP, `punch` when a listening side opens its NAT. Refused: a path whose far end did not prove, with a
 //! key only the two ends of the connection have, that it is the peer.
 
 use std::fmt;
 use std::net::SocketAddr;
 
+pub mod doors;
 pub mod probe;
 pub mod punch;
 pub mod report;
@@ -18,6 +19,8 @@ pub mod state;
 pub enum PathKind {
     /// Straight to the peer's UDP socket.
     Direct,
+    /// Straight to the peer, inside TLS on TCP.
+    DirectTcp,
     /// Through a relay over UDP.
     Relay,
     /// Through a relay inside TLS on TCP, where UDP does not pass.
@@ -29,6 +32,8 @@ pub enum PathKind {
 pub enum PathKey {
     /// The peer's own address.
     Direct(SocketAddr),
+    /// The same over TCP.
+    DirectTcp(SocketAddr),
     /// A relay over UDP.
     Relay(usize),
     /// A relay over TCP.
@@ -40,6 +45,7 @@ impl PathKey {
     pub fn kind(self) -> PathKind {
         match self {
             Self::Direct(_) => PathKind::Direct,
+            Self::DirectTcp(_) => PathKind::DirectTcp,
             Self::Relay(_) => PathKind::Relay,
             Self::RelayTcp(_) => PathKind::RelayTcp,
         }
@@ -52,10 +58,16 @@ pub enum PathPreference {
     /// The best that works, changed while the session runs.
     #[default]
     Auto,
-    /// Only direct.
+    /// Only straight to the agent, over UDP if it passes, else over TCP.
     Direct,
+    /// Only straight to the agent over UDP.
+    DirectUdp,
+    /// Only straight to the agent over TCP.
+    DirectTcp,
     /// Only relays, over UDP if it passes, else over TCP.
     Relay,
+    /// Only relays over UDP.
+    RelayUdp,
     /// Only relays over TCP.
     RelayTcp,
 }
@@ -65,8 +77,11 @@ impl PathPreference {
     pub fn allows(self, kind: PathKind) -> bool {
         match self {
             Self::Auto => true,
-            Self::Direct => kind == PathKind::Direct,
-            Self::Relay => kind != PathKind::Direct,
+            Self::Direct => matches!(kind, PathKind::Direct | PathKind::DirectTcp),
+            Self::DirectUdp => kind == PathKind::Direct,
+            Self::DirectTcp => kind == PathKind::DirectTcp,
+            Self::Relay => matches!(kind, PathKind::Relay | PathKind::RelayTcp),
+            Self::RelayUdp => kind == PathKind::Relay,
             Self::RelayTcp => kind == PathKind::RelayTcp,
         }
     }
@@ -108,6 +123,7 @@ impl fmt::Display for PathKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Direct => "direct",
+            Self::DirectTcp => "direct-tcp",
             Self::Relay => "relay",
             Self::RelayTcp => "relay-tcp",
         })

@@ -2,7 +2,8 @@
 //!
 //! Direct addresses and relays are tried together and at once; nothing waits for anything better, because the path is
 //! changed later without anybody noticing ([`crate::path::select`]). The first path over which the agent accepted us
-//! wins.
+//! wins. Only TCP straight to the agent waits a moment, unless it is all there is: where UDP works it would never win,
+//! and a handshake costs the agent something.
 
 use crate::path::{PathKind, PathPreference};
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 /// When to stop trying and explain.
 pub const GIVE_UP: Duration = Duration::from_secs(10);
+/// UDP and relays have so long before TCP is tried straight.
+pub const HEAD_START: Duration = Duration::from_millis(250);
 /// Most direct addresses tried.
 pub const MAX_DIRECT: usize = 4;
 /// Most relays tried.
@@ -20,6 +23,8 @@ pub const MAX_RELAYS: usize = 2;
 pub enum Candidate {
     /// The n-th direct address.
     Direct(usize),
+    /// The n-th direct address over TCP.
+    DirectTcp(usize),
     /// The n-th relay over UDP.
     Relay(usize),
     /// The n-th relay over TCP.
@@ -52,6 +57,7 @@ pub enum Action {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    Waiting,
     Binding,
     Connecting,
     Failed,
@@ -67,9 +73,17 @@ pub struct Race {
 impl Race {
     /// Starts with this many direct addresses and relays to choose from.
     pub fn start(direct: usize, relays: usize, prefer: PathPreference) -> (Self, Vec<Action>) {
-        let direct = if prefer.allows(PathKind::Direct) { direct.min(MAX_DIRECT) } else { 0 };
-        let mut ways: BTreeMap<Candidate, State> =
-            (0..direct).map(|n| (Candidate::Direct(n), State::Connecting)).collect();
+        let mut ways = BTreeMap::new();
+        let mut actions = Vec::new();
+        for n in 0..direct.min(MAX_DIRECT) {
+            if prefer.allows(PathKind::Direct) {
+                ways.insert(Candidate::Direct(n), State::Connecting);
+                actions.push(Action::Connect(Candidate::Direct(n)));
+            }
+            if prefer.allows(PathKind::DirectTcp) {
+                ways.insert(Candidate::DirectTcp(n), State::Waiting);
+            }
+        }
         for n in 0..relays.min(MAX_RELAYS) {
             if prefer.allows(PathKind::Relay) {
                 ways.insert(Candidate::Relay(n), State::Binding);
@@ -79,11 +93,32 @@ impl Race {
             }
         }
         let over = ways.is_empty();
-        let mut actions: Vec<Action> = (0..direct).map(|n| Action::Connect(Candidate::Direct(n))).collect();
         if over {
             actions.push(Action::GiveUp);
         }
-        (Self { ways, over }, actions)
+        let mut race = Self { ways, over };
+        actions.extend(race.start_waiting(Duration::ZERO));
+        (race, actions)
+    }
+
+    /// When something is to be done although nothing happened.
+    pub fn due(&self) -> Duration {
+        if self.ways.values().any(|state| *state == State::Waiting) { HEAD_START } else { GIVE_UP }
+    }
+
+    /// What waited for the others goes when they had their time, or have all failed.
+    fn start_waiting(&mut self, elapsed: Duration) -> Vec<Action> {
+        let hopeful = |state: &State| matches!(state, State::Binding | State::Connecting);
+        if elapsed < HEAD_START && self.ways.values().any(hopeful) {
+            return Vec::new();
+        }
+        let waiting = self.ways.iter_mut().filter(|(_, state)| **state == State::Waiting);
+        waiting
+            .map(|(candidate, state)| {
+                *state = State::Connecting;
+                Action::Connect(*candidate)
+            })
+            .collect()
     }
 
     /// Takes in an event at `elapsed` since the start.
@@ -110,6 +145,7 @@ impl Race {
             }
             Event::Tick => {}
         }
+        actions.extend(self.start_waiting(elapsed));
         if elapsed >= GIVE_UP || self.ways.values().all(|state| *state == State::Failed) {
             self.over = true;
             return vec![Action::GiveUp];
@@ -137,6 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn tcp_straight_to_the_agent_waits_for_the_others_and_not_for_nothing() {
+        let tcp = [Action::Connect(Candidate::DirectTcp(0))];
+        let (mut race, _) = Race::start(1, 1, PathPreference::Auto);
+        assert_eq!((race.handle(Event::Tick, EARLY), race.due()), (Vec::new(), HEAD_START));
+        assert_eq!(race.handle(Event::Tick, HEAD_START), tcp);
+        assert_eq!((race.handle(Event::Tick, HEAD_START), race.due()), (Vec::new(), GIVE_UP));
+        let (mut race, _) = Race::start(1, 0, PathPreference::Direct);
+        assert_eq!(race.handle(Event::Failed(Candidate::Direct(0)), EARLY), tcp);
+        assert_eq!(Race::start(1, 1, PathPreference::DirectTcp).1, tcp);
+    }
+
+    #[test]
     fn a_preference_leaves_the_other_kinds_alone() {
         assert_eq!(Race::start(1, 1, PathPreference::Relay).1, []);
         let (mut race, actions) = Race::start(1, 1, PathPreference::RelayTcp);
@@ -151,7 +199,7 @@ mod tests {
         #[test]
         fn every_race_ends_and_only_once(
             direct in 0usize..6, relays in 0usize..4,
-            events in proptest::collection::vec((0u8..5, 0usize..6, 0u64..3000), 0..60)
+            events in proptest::collection::vec((0u8..6, 0usize..6, 0u64..3000), 0..60)
         ) {
             let (mut race, actions) = Race::start(direct, relays, PathPreference::Auto);
             let mut ends = actions.iter().filter(|a| **a == Action::GiveUp).count();
@@ -164,6 +212,7 @@ mod tests {
                     1 => Event::Failed(Candidate::Direct(n)),
                     2 => Event::Failed(Candidate::Relay(n)),
                     3 => Event::Failed(Candidate::RelayTcp(n)),
+                    4 => Event::Failed(Candidate::DirectTcp(n)),
                     _ => Event::Tick,
                 };
                 for action in race.handle(event, now) {

@@ -33,6 +33,9 @@ pub const PATH: &str = "/v1/relay";
 pub const PROTOCOL: &str = "daam-relay-v1";
 /// Longest frame; a packet is never longer.
 pub const MAX_FRAME_BYTES: usize = 4096;
+/// Most bytes the system takes before it can send them.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 64 * 1024;
 /// One step of the connection may take so long.
 const STEP: Duration = Duration::from_secs(8);
 
@@ -162,6 +165,7 @@ async fn plain(target: &RelayTarget, url: &Uri, settings: &TcpSettings) -> Resul
         let stream = TcpStream::connect(target.addr).await.map_err(TcpError::Connect)?;
         stream.set_nodelay(true).map_err(TcpError::Connect)?;
         prefer_bbr(&stream);
+        short_queue(&stream);
         return Ok(Box::new(stream));
     };
     let shown = proxy.uri().authority().map_or("", |authority| authority.as_str()).to_owned();
@@ -184,6 +188,16 @@ pub fn prefer_bbr(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_congestion(stream, "bbr") {
         tracing::trace!(%error, "BBR is not available");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
+/// What the system keeps unsent would have to be waited for by everything after it. Best effort.
+pub fn short_queue(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        tracing::trace!(%error, "the queue of a TCP connection stays long");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = stream;

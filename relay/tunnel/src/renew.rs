@@ -6,8 +6,8 @@
 //! connection live as long as the newer certificate does. Refused: a word of no connection, somebody else's
 //! connection (any other name, device or e-mail in the certificate), and a certificate that does not last longer.
 
+use crate::attempt::establish;
 use crate::close::{CloseCode, describe};
-use crate::dial::establish;
 use crate::stream::StreamKind;
 use crate::tls::{CredentialError, Credentials, Verdict};
 use daam_identity::{AgentPrincipal, CertificateFacts, UserPrincipal};
@@ -22,8 +22,10 @@ use zeroize::Zeroizing;
 const LABEL: &[u8] = b"daam-renew-v1";
 const WORD_BYTES: usize = 32;
 const DONE: u8 = 1;
-/// The whole of it may take so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// One try may take so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The path may change during the handshake, which QUIC does not follow before it is complete.
+const TRIES: u32 = 3;
 
 /// What only the two ends of one connection know.
 type Word = Zeroizing<[u8; WORD_BYTES]>;
@@ -52,31 +54,38 @@ pub(crate) struct Renewer {
     pub(crate) agent: AgentPrincipal,
     /// The virtual address of the agent.
     pub(crate) peer: SocketAddr,
+    /// What later connections of the session show.
+    pub(crate) newest: watch::Sender<Arc<Credentials>>,
 }
 
 impl Renewer {
     /// Asks the agent to let `old` live as long as this certificate.
-    pub(crate) async fn renew(&self, old: &Connection, credentials: &Credentials) -> Result<(), RenewError> {
+    pub(crate) async fn renew(&self, old: &Connection, credentials: Credentials) -> Result<(), RenewError> {
         let refused = |reason: String| RenewError::Refused(reason);
         let word = word(old).ok_or_else(|| refused("TLS gave no key".to_owned()))?;
-        let verdict = Verdict::default();
-        let config = credentials.client(self.agent.clone(), verdict.clone())?;
-        let asking = async {
+        let asking = async || {
+            let verdict = Verdict::default();
+            let config = credentials.client(self.agent.clone(), verdict.clone())?;
             let connecting = self
                 .endpoint
                 .connect_with(config, self.peer, &self.agent.server_name())
-                .map_err(|error| error.to_string())?;
-            let (fresh, _control) =
-                establish(connecting).await.map_err(|(_, reason)| verdict.get().unwrap_or(reason))?;
+                .map_err(|error| refused(error.to_string()))?;
+            let (fresh, _control) = establish(connecting)
+                .await
+                .map_err(|(_, reason)| refused(verdict.get().unwrap_or(reason)))?;
             let asked = ask(&fresh, &word).await;
             let ended = fresh.close_reason().map(|error| describe(&error));
             fresh.close(CloseCode::Done.wire(), b"renewed");
-            asked.map_err(|said| ended.unwrap_or(said))
+            asked.map_err(|said| refused(ended.unwrap_or(said)))
         };
-        match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(asked) => asked.map_err(refused),
-            Err(_) => Err(refused("no answer".to_owned())),
+        for _ in 0..TRIES {
+            if let Ok(asked) = tokio::time::timeout(PATIENCE, asking()).await {
+                asked?;
+                self.newest.send_replace(Arc::new(credentials));
+                return Ok(());
+            }
         }
+        Err(refused("no answer".to_owned()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The dialling side's driver of [`Paths`]: moves probes, notices and time; what to do is decided there.
 
 use crate::close::CloseCode;
+use crate::direct_tcp::Carrier;
+use crate::doorway::{DoorNews, Doorway};
 use crate::notice::{NoNotice, Notice};
 use crate::own_addresses::own_addresses;
 use crate::path::probe::{ProbeKey, ProbeKind};
@@ -11,6 +13,8 @@ use crate::path::{PathKey, PathPreference, RelayTarget};
 use crate::relay_access::{AccessState, RelayAccess};
 use crate::relay_link::LinkState;
 use crate::socket::{PathSocket, Probes, Route, Via};
+use crate::tls::Credentials;
+use daam_identity::AgentPrincipal;
 use futures_util::future::select_all;
 use quinn::{Connection, RecvStream, SendStream};
 use std::collections::BTreeMap;
@@ -38,6 +42,10 @@ pub(crate) struct Start {
     /// The virtual address QUIC knows the peer by, and the way its handshake took.
     pub(crate) peer: SocketAddr,
     pub(crate) active: (PathKey, Route),
+    /// Whom to connect to over TCP, as whom, and the connection the handshake took if it did.
+    pub(crate) agent: AgentPrincipal,
+    pub(crate) credentials: watch::Receiver<Arc<Credentials>>,
+    pub(crate) carrier: Option<(SocketAddr, Carrier)>,
 }
 
 struct Roaming {
@@ -54,6 +62,7 @@ struct Roaming {
     report: watch::Sender<Vec<PathNote>>,
     /// Whether the agent may be on this computer: a relay or an address we were given is.
     near: bool,
+    doorway: Doorway,
 }
 
 enum Event {
@@ -61,14 +70,28 @@ enum Event {
     Notice(Notice),
     Relays,
     Tickets,
+    Door(DoorNews),
     Tick,
     Ended,
 }
 
 /// Keeps the session on the best path that works, until the connection ends.
 pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
-    let Start { socket, connection, control, key, mut probes, relays, direct, prefer, tickets, peer, active } =
-        start;
+    let Start {
+        socket,
+        connection,
+        control,
+        key,
+        mut probes,
+        relays,
+        direct,
+        prefer,
+        tickets,
+        peer,
+        active,
+        ..
+    } = start;
+    let (doorway, mut doors) = Doorway::new(start.agent, start.credentials, &socket, start.carrier);
     let (control, incoming) = control;
     let (notices, mut told) = mpsc::channel(WAITING_NOTICES);
     let reading = AbortOnDropHandle::new(tokio::spawn(read_notices(connection.clone(), incoming, notices)));
@@ -83,6 +106,7 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
         relays: relays.iter().map(RelayAccess::state).collect(),
         tickets,
         near,
+        doorway,
         socket,
         connection,
         outgoing,
@@ -92,13 +116,10 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
         report,
     };
     roaming.socket.routes().point(peer, active.1);
-    for addr in direct {
-        roaming.offer_direct(addr);
-    }
-    roaming.relays_changed();
+    roaming.begin(active.0, direct);
     loop {
         roaming.act();
-        match roaming.next(&mut probes, &mut told).await {
+        match roaming.next((&mut probes, &mut told, &mut doors)).await {
             Event::Probe(route, packet) => roaming.probed(route, &packet),
             Event::Notice(Notice::Candidates(addresses)) => {
                 for addr in addresses {
@@ -108,6 +129,7 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
             Event::Notice(Notice::Moved) | Event::Tick => {}
             Event::Relays => roaming.relays_changed(),
             Event::Tickets => roaming.renew(&relays),
+            Event::Door(news) => roaming.door(news),
             Event::Ended => break,
         }
     }
@@ -151,11 +173,25 @@ pub(crate) async fn read_notices(
 }
 
 impl Roaming {
+    /// What is known when the session begins.
+    fn begin(&mut self, active: PathKey, direct: Vec<SocketAddr>) {
+        if let PathKey::DirectTcp(addr) = active {
+            self.paths.opened(addr, Duration::ZERO);
+        }
+        for addr in direct {
+            self.offer_direct(addr);
+        }
+        self.relays_changed();
+    }
+
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    async fn next(&mut self, probes: &mut Probes, told: &mut mpsc::Receiver<Notice>) -> Event {
+    async fn next(
+        &mut self,
+        (probes, told, doors): (&mut Probes, &mut mpsc::Receiver<Notice>, &mut mpsc::Receiver<DoorNews>),
+    ) -> Event {
         let due = self.started + self.paths.due(self.now());
         let relays = async {
             if self.relays.is_empty() {
@@ -172,6 +208,7 @@ impl Roaming {
             _ = self.connection.closed() => Event::Ended,
             Some((route, packet)) = probes.recv() => Event::Probe(route, packet),
             Some(notice) = told.recv() => Event::Notice(notice),
+            Some(news) = doors.recv() => Event::Door(news),
             () = relays => Event::Relays,
             Ok(()) = self.tickets.changed() => Event::Tickets,
             () = self.socket.news() => Event::Tick,
@@ -181,9 +218,44 @@ impl Roaming {
 
     fn offer_direct(&mut self, addr: SocketAddr) {
         let key = PathKey::Direct(addr);
-        if (self.near || !is_here(addr)) && self.paths.offer(key, self.now()) {
+        if !self.near && is_here(addr) {
+            return;
+        }
+        self.paths.door(addr);
+        if self.paths.offer(key, self.now()) {
             self.routes.insert(key, Route::Direct(addr));
             self.socket.routes().admit(self.peer, Route::Direct(addr));
+        }
+    }
+
+    fn door(&mut self, news: DoorNews) {
+        let now = self.now();
+        match news {
+            DoorNews::Opened(addr, route) => {
+                let key = PathKey::DirectTcp(addr);
+                self.routes.insert(key, route);
+                self.paths.opened(addr, now);
+                if self.paths.active() == key {
+                    self.socket.routes().point(self.peer, route);
+                    self.tell(&Notice::Moved);
+                } else {
+                    self.socket.routes().admit(self.peer, route);
+                }
+            }
+            DoorNews::Shut(addr, route, fault) => {
+                let key = PathKey::DirectTcp(addr);
+                // One that was given up and made anew is not the one that ended.
+                if route.is_none() || self.routes.get(&key).copied() == route {
+                    self.forget(key);
+                    self.paths.shut(addr, fault, now);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, key: PathKey) {
+        if let Some(route) = self.routes.remove(&key) {
+            self.socket.routes().forget(route);
         }
     }
 
@@ -223,7 +295,7 @@ impl Roaming {
         }
         let towards = self.routes.values().filter_map(|route| match route {
             Route::Direct(addr) | Route::Relay { via: Via::Udp(addr), .. } => Some(*addr),
-            Route::Relay { .. } => None,
+            Route::Relay { .. } | Route::Carrier(_) => None,
         });
         let bound = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), self.socket.port());
         let ours = own_addresses(bound, states.iter().filter_map(AccessState::observed), towards);
@@ -285,10 +357,11 @@ impl Roaming {
                     }
                 }
                 Action::Announce(addresses) => self.tell(&Notice::Candidates(addresses)),
-                Action::Close(key) => {
-                    if let Some(route) = self.routes.remove(&key) {
-                        self.socket.routes().forget(route);
-                    }
+                Action::Close(key) => self.forget(key),
+                Action::Open(addr) => self.doorway.open(addr),
+                Action::Shut(addr) => {
+                    self.doorway.shut(addr);
+                    self.forget(PathKey::DirectTcp(addr));
                 }
             }
         }

@@ -14,12 +14,13 @@ use batch::{Kept, Packet, Stash};
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use routes::Routes;
-pub(crate) use routes::{Frames, Route, Via, is_relayed, plain, virtual_peer};
+pub(crate) use routes::{Frames, Route, Via, kind_of, plain, virtual_peer};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -30,6 +31,8 @@ use tokio::time::Instant;
 
 /// Packets from TCP connections waiting for quinn.
 const INBOUND: usize = 128;
+/// 1,280 bytes, which every IPv6 network carries, without the headers and a little.
+const LARGEST_OVER_TCP: usize = 1252;
 /// Probes waiting for their task; more are dropped and asked again.
 const WAITING_PROBES: usize = 256;
 /// Longest wait for room on a TCP connection before the path is looked at again: it may have changed.
@@ -56,6 +59,8 @@ pub(crate) struct PathSocket {
     arrived: Mutex<mpsc::Receiver<Packet>>,
     /// The TCP connection that had no room when quinn last wanted to send.
     blocked: Mutex<Option<Frames>>,
+    /// Whether QUIC has sent large packets over UDP. Listening sides begin anew on each way.
+    large: AtomicBool,
     traffic: Mutex<Instant>,
     news: Notify,
 }
@@ -69,9 +74,9 @@ impl PathSocket {
         Self::wrap(socket, false)
     }
 
-    /// For listening on `bind`.
-    pub(crate) fn listening(bind: SocketAddr) -> io::Result<(Arc<Self>, Probes)> {
-        Self::wrap(std::net::UdpSocket::bind(bind)?, true)
+    /// For listening.
+    pub(crate) fn listening(socket: std::net::UdpSocket) -> io::Result<(Arc<Self>, Probes)> {
+        Self::wrap(socket, true)
     }
 
     fn wrap(socket: std::net::UdpSocket, strangers: bool) -> io::Result<(Arc<Self>, Probes)> {
@@ -95,6 +100,7 @@ impl PathSocket {
             arriving,
             arrived: Mutex::new(arrived),
             blocked: Mutex::default(),
+            large: AtomicBool::new(false),
             traffic: Mutex::new(Instant::now()),
             news: Notify::new(),
         };
@@ -162,6 +168,11 @@ impl PathSocket {
                     self.note(route, error.kind());
                 }
             }
+            Route::Carrier(number) => {
+                if let Some(frames) = self.routes().carrier(number) {
+                    frames.try_send(vec![packet.to_vec()]).unwrap_or_default();
+                }
+            }
             Route::Relay { via, session } => {
                 self.send_control(via, &[&wire::data_header(session)[..], packet].concat());
             }
@@ -175,7 +186,12 @@ impl PathSocket {
             return;
         };
         let body = packet.get(wire::DATA_HEADER_BYTES..).unwrap_or_default();
-        if let Some(from) = self.sorted(Route::Relay { via, session }, body) {
+        self.deliver_from(Route::Relay { via, session }, body).await;
+    }
+
+    /// Takes what came on a way that is not UDP, waiting while quinn is behind.
+    pub(crate) async fn deliver_from(&self, route: Route, body: &[u8]) {
+        if let Some(from) = self.sorted(route, body) {
             let packet = Packet { from, bytes: body.to_vec() };
             // Fails only when the socket is gone.
             self.arriving.send(packet).await.unwrap_or_default();
@@ -288,7 +304,10 @@ impl PathSocket {
         let packets = transmit.contents.chunks(segment).map(|packet| [&header[..], packet].concat());
         let relay = match via {
             Via::Udp(relay) => relay,
-            Via::Tcp(_) => return self.send_frames(via, packets.collect()),
+            Via::Tcp(_) => {
+                let frames = self.routes().frames(via).cloned();
+                return self.send_frames(frames, self.fit_for_tcp(packets));
+            }
         };
         let wrapped = packets.collect::<Vec<_>>().concat();
         let outer = Transmit {
@@ -301,8 +320,21 @@ impl PathSocket {
         self.send_now(&outer, Route::Relay { via, session })
     }
 
-    fn send_frames(&self, via: Via, batch: Vec<Vec<u8>>) -> io::Result<()> {
-        let frames = self.routes().frames(via).cloned();
+    fn send_carried(&self, number: u32, transmit: &Transmit<'_>) -> io::Result<()> {
+        let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
+        let packets = transmit.contents.chunks(segment).map(<[u8]>::to_vec);
+        let frames = self.routes().carrier(number).cloned();
+        self.send_frames(frames, self.fit_for_tcp(packets))
+    }
+
+    /// TCP carries packets of any size, so QUIC would believe that every network does, and learn better only by losing
+    /// what it sends once a session goes over UDP. Large ones pass when UDP was used before: those are no questions.
+    fn fit_for_tcp(&self, packets: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+        let large = self.large.load(Ordering::Relaxed);
+        packets.filter(|packet| large || packet.len() <= LARGEST_OVER_TCP).collect()
+    }
+
+    fn send_frames(&self, frames: Option<Frames>, batch: Vec<Vec<u8>>) -> io::Result<()> {
         match frames.map(|frames| (frames.try_send(batch), frames)) {
             Some((Err(mpsc::error::TrySendError::Full(_)), frames)) => {
                 *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = Some(frames);
@@ -314,6 +346,9 @@ impl PathSocket {
     }
 
     fn send_now(&self, transmit: &Transmit<'_>, route: Route) -> io::Result<()> {
+        if !self.strangers && transmit.segment_size.unwrap_or(transmit.contents.len()) > LARGEST_OVER_TCP {
+            self.large.store(true, Ordering::Relaxed);
+        }
         let sent = self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), transmit));
         match sent {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
@@ -368,6 +403,7 @@ impl AsyncUdpSocket for PathSocket {
             // A path that is gone loses packets, as networks do.
             None => Ok(()),
             Some(Route::Relay { via, session }) => self.send_through(via, session, transmit),
+            Some(Route::Carrier(number)) => self.send_carried(number, transmit),
             Some(route @ Route::Direct(addr)) => {
                 self.send_now(&Transmit { destination: self.wire_addr(addr), ..transmit.clone() }, route)
             }

@@ -13,6 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why certificates or keys given to this side cannot be used.
@@ -41,12 +42,21 @@ pub enum CredentialError {
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
+/// The protocol of a TCP connection straight to an agent; what it carries speaks [`ALPN`].
+pub(crate) const TCP_ALPN: &[u8] = b"daam-tcp/1";
+
 /// One side's certificate, key and root.
 pub(crate) struct Credentials {
     pub(crate) facts: CertificateFacts,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: Arc<RootCertStore>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("facts", &self.facts).finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -73,6 +83,21 @@ impl Credentials {
         expected: AgentPrincipal,
         verdict: Verdict,
     ) -> Result<quinn::ClientConfig, CredentialError> {
+        let tls = self.client_tls(expected, verdict, ALPN)?;
+        let crypto = QuicClientConfig::try_from(tls).map_err(|_| CredentialError::Quic)?;
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        // The agent opens exactly one stream: control.
+        config.transport_config(transport(1));
+        Ok(config)
+    }
+
+    /// The same for whatever carries TLS.
+    pub(crate) fn client_tls(
+        &self,
+        expected: AgentPrincipal,
+        verdict: Verdict,
+        protocol: &[u8],
+    ) -> Result<rustls::ClientConfig, CredentialError> {
         let provider = provider();
         let inner =
             WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider))
@@ -85,35 +110,37 @@ impl Credentials {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
             .map_err(CredentialError::Tls)?;
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.alpn_protocols = vec![protocol.to_vec()];
         tls.resumption = rustls::client::Resumption::disabled();
         tls.enable_early_data = false;
-        let crypto = QuicClientConfig::try_from(tls).map_err(|_| CredentialError::Quic)?;
-        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        // The agent opens exactly one stream: control.
-        config.transport_config(transport(1));
-        Ok(config)
+        Ok(tls)
     }
 
     /// The listening side's configuration.
-    pub(crate) fn server(self) -> Result<quinn::ServerConfig, CredentialError> {
+    pub(crate) fn server(&self) -> Result<quinn::ServerConfig, CredentialError> {
+        let crypto = QuicServerConfig::try_from(self.server_tls(ALPN)?).map_err(|_| CredentialError::Quic)?;
+        let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+        config.transport_config(transport(MAX_STREAMS)).max_incoming(1024);
+        Ok(config)
+    }
+
+    /// The same for whatever carries TLS.
+    pub(crate) fn server_tls(&self, protocol: &[u8]) -> Result<rustls::ServerConfig, CredentialError> {
         let provider = provider();
         let verifier =
-            WebPkiClientVerifier::builder_with_provider(self.roots, Arc::clone(&provider)).build()?;
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider))
+                .build()?;
         let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(CredentialError::Tls)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(self.chain, self.key)
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
             .map_err(CredentialError::Tls)?;
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.alpn_protocols = vec![protocol.to_vec()];
         tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         tls.send_tls13_tickets = 0;
         tls.max_early_data_size = 0;
-        let crypto = QuicServerConfig::try_from(tls).map_err(|_| CredentialError::Quic)?;
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        config.transport_config(transport(MAX_STREAMS)).max_incoming(1024);
-        Ok(config)
+        Ok(tls)
     }
 }
 

@@ -86,7 +86,7 @@ impl Tunnel {
     /// Makes the session live as long as a newer certificate of the same person and device; streams notice nothing.
     pub async fn renew(&self, cert_pem: &str, key_pem: &str, ca_pem: &str) -> Result<(), RenewError> {
         let credentials = Credentials::read(cert_pem, key_pem, ca_pem)?;
-        self.renewer.renew(&self.connection, &credentials).await
+        self.renewer.renew(&self.connection, credentials).await
     }
 
     /// Newer tickets for the session's relays, shown when one of them has to be asked again.

@@ -123,9 +123,14 @@ fn status_and_doctor_tell_which_way_a_session_goes_and_which_ways_there_are() {
     let doctor = laptop.daam(&fabric, &["doctor", "shop"]).output().unwrap();
     let text = said(&doctor);
     assert!(doctor.status.success(), "{text}");
-    for expected in
-        ["ok    control plane ", "ok    direct ", "ok    relay ", "ok    relay-tcp ", "can be reached"]
-    {
+    for expected in [
+        "ok    control plane ",
+        "ok    direct ",
+        "ok    direct-tcp ",
+        "ok    relay ",
+        "ok    relay-tcp ",
+        "can be reached",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert!(!text.contains("FAIL"), "{text}");

@@ -1,5 +1,6 @@
 //! What people are told about paths: which one is used, how fast it is, and why a better one is not.
 
+use super::doors::TcpFault;
 use super::{PathKey, PathKind};
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub enum Condition {
     Leaving,
     /// Its relay does not carry us.
     Gone,
+    /// There is no TCP connection to the peer.
+    NoTcp(TcpFault),
 }
 
 impl fmt::Display for Condition {
@@ -44,6 +47,7 @@ impl fmt::Display for Condition {
             Self::Silent { quiet } => write!(f, "silent for {} s", quiet.as_secs()),
             Self::Leaving => f.write_str("the relay is being shut down"),
             Self::Gone => f.write_str("the relay does not carry us"),
+            Self::NoTcp(fault) => fault.fmt(f),
         }
     }
 }

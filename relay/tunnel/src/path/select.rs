@@ -2,9 +2,11 @@
 //!
 //! The dialling side decides, the listening side follows. Direct is better than a relay over UDP, that is better than
 //! one over TCP. A better path is taken when it has proven itself, a dead one is left when another has: never is a
-//! path taken that did not answer a probe made with the connection's key. Every free change makes the next one wait
+//! path taken that did not answer a probe made with the connection's key. Straight over TCP is as good as a relay
+//! over UDP: the faster of the two is taken. Every free change makes the next one wait
 //! longer, and a path that died is believed more slowly each time, so nothing flaps without bound.
 
+use super::doors::{Doors, TcpFault};
 use super::probe::AuthenticProbe;
 use super::punch::{MAX_CANDIDATES, PUNCHES, plausible};
 use super::report::{Condition, PathNote};
@@ -18,9 +20,13 @@ const BUSY: Duration = Duration::from_secs(2);
 const RECENT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_millis(250);
 const HURRY: Duration = Duration::from_millis(100);
+/// Between questions to other ways while the one in use is in doubt.
+const HASTE: Duration = Duration::from_millis(50);
 /// While an answer is awaited, look whether it is late.
 const WATCH: Duration = Duration::from_millis(50);
 const SHORTEST_DWELL: Duration = Duration::from_secs(1);
+/// UDP through NATs, and relays, have so long before TCP is tried straight.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Addresses of the peer taken at once, and how long until one more is: nobody makes us a port scanner.
 const STRANGERS: u32 = 32;
 const ONE_MORE: Duration = Duration::from_secs(3);
@@ -47,6 +53,10 @@ pub enum Action {
     Announce(Vec<SocketAddr>),
     /// Forget this path.
     Close(PathKey),
+    /// Connect to the peer at this address over TCP.
+    Open(SocketAddr),
+    /// End that connection: nothing comes through it any more.
+    Shut(SocketAddr),
 }
 
 /// Why the path changed.
@@ -75,6 +85,7 @@ pub struct Paths {
     announced: Vec<SocketAddr>,
     closed: Vec<PathKey>,
     strangers: (u32, Duration),
+    doors: Doors,
 }
 
 impl Paths {
@@ -95,6 +106,7 @@ impl Paths {
             announced: Vec::new(),
             closed: Vec::new(),
             strangers: (0, now),
+            doors: Doors::default(),
         }
     }
 
@@ -172,6 +184,52 @@ impl Paths {
         }
     }
 
+    /// The peer may take TCP connections at this address, too.
+    pub fn door(&mut self, addr: SocketAddr) {
+        if self.prefer.allows(PathKind::DirectTcp) && plausible(addr) {
+            self.doors.learn(addr);
+        }
+    }
+
+    /// The TCP connection to this address is there.
+    pub fn opened(&mut self, addr: SocketAddr, now: Duration) {
+        self.doors.opened(addr, now);
+        self.offer(PathKey::DirectTcp(addr), now);
+    }
+
+    /// It could not be made, or ended.
+    pub fn shut(&mut self, addr: SocketAddr, fault: TcpFault, now: Duration) {
+        self.doors.shut(addr, fault, now);
+        self.withdraw(PathKey::DirectTcp(addr), now);
+    }
+
+    /// Whether a TCP connection to the peer would help: nothing straight works, or nothing would be left if what is used
+    /// failed. Not at once: UDP through NATs and relays need a moment.
+    fn wants_door(&self, now: Duration) -> bool {
+        let current = self.ways.get(&self.active);
+        let fine =
+            |path: &PathState| path.proven.is_some() && path.hint() == Hint::None && !path.is_suspect(now);
+        if current.is_none_or(|path| !fine(path)) {
+            return true;
+        }
+        let straight = self.ways.iter().any(|(key, path)| key.kind() == PathKind::Direct && fine(path));
+        let spare = self.ways.iter().any(|(key, path)| *key != self.active && fine(path));
+        now >= SETTLED && !(straight && spare)
+    }
+
+    fn tend_doors(&mut self, now: Duration) -> Vec<Action> {
+        let dead = |addr: &SocketAddr| {
+            self.ways.get(&PathKey::DirectTcp(*addr)).is_some_and(|path| path.is_dead(now))
+        };
+        let shut: Vec<SocketAddr> = self.doors.open().filter(dead).collect();
+        for addr in &shut {
+            self.shut(*addr, TcpFault::Silent, now);
+        }
+        let wanted = self.wants_door(now);
+        let open = self.doors.poll(wanted, now);
+        shut.into_iter().map(Action::Shut).chain(open.into_iter().map(Action::Open)).collect()
+    }
+
     /// The addresses we may be reached at.
     pub fn ours(&mut self, mut addresses: Vec<SocketAddr>) {
         addresses.retain(|addr| plausible(*addr));
@@ -215,6 +273,7 @@ impl Paths {
                 actions.push(Action::Probe { to, transaction });
             }
         }
+        actions.extend(self.tend_doors(now));
         if self.ours != self.announced {
             self.announced.clone_from(&self.ours);
             actions.push(Action::Announce(self.ours.clone()));
@@ -226,7 +285,9 @@ impl Paths {
     /// When [`Paths::poll`] must be called again at the latest.
     pub fn due(&self, now: Duration) -> Duration {
         let probes = self.ways.iter().filter_map(|(key, path)| self.probe_at(*key, path, now));
-        let mut due = probes.min().unwrap_or(now + RECENT);
+        let doors = self.doors.due(self.wants_door(now), now);
+        let settled = Some(SETTLED).filter(|at| *at > now && !self.doors.is_empty());
+        let mut due = probes.chain(doors).chain(settled).min().unwrap_or(now + RECENT);
         if self.ways.get(&self.active).is_some_and(PathState::is_waiting) || self.quiet(now) <= BUSY {
             due = due.min(now + WATCH);
         }
@@ -240,14 +301,25 @@ impl Paths {
             rtt: path.rtt,
             condition: self.condition(*key, path, now),
         };
-        self.ways.iter().map(note).collect()
+        let mut notes: Vec<PathNote> = self.ways.iter().map(note).collect();
+        let untold = self.doors.faults().map(|(addr, fault)| PathNote {
+            key: PathKey::DirectTcp(addr),
+            rtt: None,
+            condition: Condition::NoTcp(fault),
+        });
+        notes.extend(untold.filter(|note| !self.ways.contains_key(&note.key)));
+        notes.sort_by_key(|note| note.key);
+        notes
     }
 
     fn condition(&self, key: PathKey, path: &PathState, now: Duration) -> Condition {
         let quiet = path.proven.or(path.died);
         match path.hint() {
             _ if key == self.active => Condition::InUse,
-            Hint::Gone => Condition::Gone,
+            Hint::Gone => match key {
+                PathKey::DirectTcp(addr) => Condition::NoTcp(self.doors.fault(addr)),
+                _ => Condition::Gone,
+            },
             Hint::Leaving => Condition::Leaving,
             _ if quiet.is_none() => Condition::NeverAnswered { tried: now.saturating_sub(path.since) },
             _ if path.proven.is_none() || path.is_suspect(now) => {
@@ -296,10 +368,13 @@ impl Paths {
         if current.is_dead(now) {
             return others().min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
         }
-        // All that is on the way is late, and another path is not: whatever happened, it happened to this one.
+        // All that is on the way is late, and another path is not, which was asked no later: whatever happened, it
+        // happened to this one.
         if let Some(since) = current.lost_since(now) {
-            let better_off =
-                |(_, path): &(&PathKey, &PathState)| path.hint() == Hint::None && path.answers_since(since);
+            let better_off = |(_, path): &(&PathKey, &PathState)| {
+                let asked = path.answers_since(since).filter(|_| path.hint() == Hint::None);
+                asked.is_some_and(|asked| current.is_late_since(asked, now))
+            };
             return others().filter(better_off).min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
         }
         if current.hint() == Hint::Leaving {
@@ -356,8 +431,8 @@ impl Paths {
         match self.quiet(now) {
             _ if path.is_urgent(now) => HURRY,
             _ if is_doubted(path, now) => path.doubtful_pace(),
+            quiet if quiet <= BUSY => path.first_pace().unwrap_or(HEARTBEAT),
             _ if path.is_waiting() => HEARTBEAT,
-            quiet if quiet <= BUSY => HEARTBEAT,
             quiet if quiet <= RECENT => Duration::from_secs(1),
             _ => Duration::from_secs(10),
         }
@@ -368,7 +443,7 @@ impl Paths {
         let asked = usize::try_from(path.sent).unwrap_or(usize::MAX);
         let gap = |n: usize| Some(PUNCHES.get(n)?.saturating_sub(*PUNCHES.get(n.checked_sub(1)?)?));
         if current.is_none_or(|current| current.is_urgent(now) || is_doubted(current, now)) {
-            return HURRY;
+            return HASTE;
         }
         if current.is_some_and(|current| current.is_suspect(now) || current.is_dead(now)) {
             return HEARTBEAT;
@@ -404,12 +479,19 @@ fn better((key, path): (PathKey, &PathState), (now_key, now): (PathKey, &PathSta
     let sure = path.streak >= 3;
     let clearly_faster = |least: u64| rtt + Duration::from_millis(least).max(now_rtt * 3 / 10) < now_rtt;
     match (key.kind(), now_key.kind()) {
-        (PathKind::Direct, PathKind::Relay) => rtt <= now_rtt + Duration::from_millis(25),
-        (PathKind::Relay, PathKind::Direct) => sure && rtt + Duration::from_millis(50) < now_rtt,
-        (PathKind::Direct, PathKind::Direct) => sure && clearly_faster(5),
-        (PathKind::Relay, PathKind::Relay) | (PathKind::RelayTcp, PathKind::RelayTcp) => {
-            sure && clearly_faster(20)
+        (PathKind::Direct, PathKind::Relay | PathKind::DirectTcp) => {
+            rtt <= now_rtt + Duration::from_millis(25)
         }
+        (PathKind::DirectTcp, PathKind::Relay) => sure && rtt <= now_rtt + Duration::from_millis(10),
+        (PathKind::Relay | PathKind::DirectTcp, PathKind::Direct) => {
+            sure && rtt + Duration::from_millis(50) < now_rtt
+        }
+        // What waits in a TCP connection behind lost packets shows in its round trip.
+        (PathKind::Relay, PathKind::DirectTcp) => sure && clearly_faster(40),
+        (PathKind::Direct, PathKind::Direct) => sure && clearly_faster(5),
+        (PathKind::Relay, PathKind::Relay)
+        | (PathKind::RelayTcp, PathKind::RelayTcp)
+        | (PathKind::DirectTcp, PathKind::DirectTcp) => sure && clearly_faster(20),
         (better, worse) => better < worse,
     }
 }

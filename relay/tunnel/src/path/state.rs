@@ -16,6 +16,10 @@ const LEAST_MISSED: usize = 3;
 const MOST_REMEMBERED: usize = 32;
 /// Answers in a row without a gap, after which missing ones mean something.
 const CLEAN: u32 = 8;
+/// So many questions are asked in a hurry after a path became the one in use, to know soon what it is like.
+const FIRST_QUESTIONS: u32 = 24;
+/// Answered questions that are remembered.
+const ANSWERS: usize = 8;
 /// Questions asked in doubt that must be unanswered.
 const DOUBTS: usize = 3;
 /// What the other end may take, beside the round trip: QUIC acknowledges within 25 ms.
@@ -44,9 +48,11 @@ pub struct PathState {
     heard: Duration,
     outstanding: VecDeque<(u64, Duration)>,
     first_missed: Option<Duration>,
-    /// When the question was asked that was answered last.
-    answered_asked: Option<Duration>,
+    /// When the questions were asked that were answered last, oldest first.
+    answered: VecDeque<Duration>,
     clean: u32,
+    /// Questions since it became the path in use.
+    asked: u32,
     /// The session sent something then, and nothing has come since.
     unheard: Option<Duration>,
 }
@@ -81,8 +87,9 @@ impl PathState {
             heard: now,
             outstanding: VecDeque::new(),
             first_missed: None,
-            answered_asked: None,
+            answered: VecDeque::new(),
             clean: 0,
+            asked: 0,
             unheard: None,
         }
     }
@@ -95,6 +102,7 @@ impl PathState {
         self.outstanding.push_back((transaction, now));
         self.first_missed.get_or_insert(now);
         self.probed = Some(now);
+        self.asked = self.asked.saturating_add(1);
         self.sent = self.sent.saturating_add(1);
         if self.outstanding.len() > LEAST_MISSED {
             self.streak = 0;
@@ -111,7 +119,10 @@ impl PathState {
         };
         let Some((_, sent)) = self.outstanding.drain(..=at).next_back() else { return false };
         self.clean = if at == 0 { self.clean.saturating_add(1) } else { 0 };
-        self.answered_asked = Some(sent);
+        if self.answered.len() >= ANSWERS {
+            self.answered.pop_front();
+        }
+        self.answered.push_back(sent);
         let rtt = now.saturating_sub(sent);
         self.rtt = Some(self.rtt.map_or(rtt, |known| (known * 7 + rtt) / 8));
         self.first_missed = self.outstanding.front().map(|(_, sent)| *sent);
@@ -173,18 +184,36 @@ impl PathState {
         self.expected().clamp(Duration::from_millis(40), Duration::from_millis(100))
     }
 
+    /// How far apart questions are while too little is known for doubt to mean anything; `None` once it is, or never will
+    /// be.
+    pub(super) fn first_pace(&self) -> Option<Duration> {
+        let unknown = self.clean < CLEAN && self.asked < FIRST_QUESTIONS;
+        unknown.then(|| (self.expected() / 2).clamp(Duration::from_millis(100), Duration::from_millis(250)))
+    }
+
     /// Since when it is in doubt, if that is so long ago, and so many questions since are late, that it is lost as soon as
     /// another path answers.
     pub(super) fn lost_since(&self, now: Duration) -> Option<Duration> {
         let since = self.doubted().filter(|since| *since <= now)?;
-        let patience = (self.expected() * 2).max(Duration::from_millis(30));
-        let late = |(_, sent): &&(u64, Duration)| *sent >= since && now.saturating_sub(*sent) >= patience;
+        let late =
+            |(_, sent): &&(u64, Duration)| *sent >= since && now.saturating_sub(*sent) >= self.patience();
         (self.outstanding.iter().filter(late).count() >= DOUBTS).then_some(since)
     }
 
-    /// Whether it answered a question asked after `since`.
-    pub(super) fn answers_since(&self, since: Duration) -> bool {
-        self.answered_asked.is_some_and(|asked| asked >= since)
+    /// When the first question after `since` was asked that it answered.
+    pub(super) fn answers_since(&self, since: Duration) -> Option<Duration> {
+        self.answered.iter().find(|asked| **asked >= since).copied()
+    }
+
+    /// Whether the answer to a question asked at `asked` or later is late.
+    pub(super) fn is_late_since(&self, asked: Duration, now: Duration) -> bool {
+        self.outstanding
+            .iter()
+            .any(|(_, sent)| *sent >= asked && now.saturating_sub(*sent) >= self.patience())
+    }
+
+    fn patience(&self) -> Duration {
+        (self.expected() * 2).max(Duration::from_millis(30))
     }
 
     /// Whether a question waits for its answer.
@@ -250,6 +279,7 @@ impl PathState {
     pub(super) fn taken(&mut self) {
         self.forget_questions();
         self.probed = None;
+        self.asked = 0;
     }
 
     /// Starts over, as after a change of network.

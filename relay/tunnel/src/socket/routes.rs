@@ -3,6 +3,7 @@
 //! A dialling side names each peer by a virtual IPv4 address and takes packets for it from every path it admitted; a
 //! listening side sees each relayed client under a virtual IPv6 address in the discard-only prefix.
 
+use crate::path::PathKind;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::sync::mpsc;
@@ -24,10 +25,15 @@ pub(crate) enum Via {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Route {
     Direct(SocketAddr),
-    Relay { via: Via, session: u32 },
+    /// Over the TCP connection to the peer of this number.
+    Carrier(u32),
+    Relay {
+        via: Via,
+        session: u32,
+    },
 }
 
-/// Packets for a relay over TCP; one entry is what QUIC sent at once.
+/// Packets for a TCP connection; one entry is what QUIC sent at once.
 pub(crate) type Frames = mpsc::Sender<Vec<Vec<u8>>>;
 
 #[derive(Debug)]
@@ -63,6 +69,9 @@ pub(crate) struct Routes {
     /// Relays we talk to, with the task that handles their control packets.
     relays: BTreeMap<Via, Relay>,
     next_relay: u16,
+    /// TCP connections straight to the peer, or of one.
+    carriers: BTreeMap<u32, Frames>,
+    next_carrier: u32,
 }
 
 impl Routes {
@@ -106,6 +115,25 @@ impl Routes {
         Via::Tcp(index)
     }
 
+    pub(crate) fn add_carrier(&mut self, frames: Frames) -> Route {
+        let number = self.next_carrier;
+        self.next_carrier = number.wrapping_add(1);
+        self.carriers.insert(number, frames);
+        Route::Carrier(number)
+    }
+
+    pub(crate) fn remove_carrier(&mut self, route: Route) {
+        if let Route::Carrier(number) = route {
+            self.carriers.remove(&number);
+        }
+        self.sources.remove(&route);
+    }
+
+    /// Where packets of a TCP connection straight to the peer go.
+    pub(crate) fn carrier(&self, number: u32) -> Option<&Frames> {
+        self.carriers.get(&number)
+    }
+
     fn next(&mut self) -> u16 {
         let index = self.next_relay;
         self.next_relay = index.wrapping_add(1);
@@ -132,9 +160,10 @@ impl Routes {
         if let Some(route) = self.peers.get(&destination) {
             return Some(*route);
         }
-        match relayed_client(destination) {
+        match virtual_of(destination) {
             None => Some(Route::Direct(destination)),
-            Some((index, session)) => {
+            Some(Virtual::Carrier(number)) => Some(Route::Carrier(number)),
+            Some(Virtual::Relay { index, session }) => {
                 let found = self.relays.iter().find(|(_, relay)| relay.index == index);
                 found.map(|(via, _)| Route::Relay { via: *via, session })
             }
@@ -152,13 +181,19 @@ impl Routes {
         {
             return None;
         }
+        if let Route::Carrier(number) = route
+            && !self.carriers.contains_key(&number)
+        {
+            return None;
+        }
         if let Some(source) = self.sources.get_mut(&route) {
             source.heard = Some(Instant::now());
             return Some(source.peer);
         }
         match route {
             _ if !strangers => None,
-            Route::Direct(from) => relayed_client(from).is_none().then_some(from),
+            Route::Direct(from) => virtual_of(from).is_none().then_some(from),
+            Route::Carrier(number) => Some(virtual_carrier(number)),
             Route::Relay { via, session } => {
                 self.relays.get(&via).map(|relay| virtual_client(relay.index, session))
             }
@@ -175,26 +210,56 @@ pub(crate) fn virtual_peer(n: u8) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18, 1, n)), VIRTUAL_PORT)
 }
 
-/// Whether an address QUIC reports stands for a relayed client.
-pub(crate) fn is_relayed(addr: SocketAddr) -> bool {
-    relayed_client(plain(addr)).is_some()
+/// The kind of way an address stands for that QUIC reports.
+pub(crate) fn kind_of(addr: SocketAddr) -> PathKind {
+    match virtual_of(plain(addr)) {
+        None => PathKind::Direct,
+        Some(Virtual::Carrier(_)) => PathKind::DirectTcp,
+        Some(Virtual::Relay { .. }) => PathKind::Relay,
+    }
 }
 
 pub(crate) fn plain(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-/// A relayed client as the listening side sees it: relay and session inside 100::/64.
-fn virtual_client(relay: u16, session: u32) -> SocketAddr {
-    let [a, b, c, d] = session.to_be_bytes();
-    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, relay, 0, high, low)), VIRTUAL_PORT)
+/// What an address inside 100::/64 stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Virtual {
+    Relay { index: u16, session: u32 },
+    Carrier(u32),
 }
 
-fn relayed_client(addr: SocketAddr) -> Option<(u16, u32)> {
+const RELAYED: u16 = 0;
+const CARRIED: u16 = 1;
+
+/// A relayed client as the listening side sees it: relay and session.
+fn virtual_client(relay: u16, session: u32) -> SocketAddr {
+    virtual_addr(relay, RELAYED, session)
+}
+
+/// A client that came over TCP as the listening side sees it.
+fn virtual_carrier(number: u32) -> SocketAddr {
+    virtual_addr(0, CARRIED, number)
+}
+
+fn virtual_addr(relay: u16, what: u16, number: u32) -> SocketAddr {
+    let [a, b, c, d] = number.to_be_bytes();
+    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, relay, what, high, low)), VIRTUAL_PORT)
+}
+
+fn virtual_of(addr: SocketAddr) -> Option<Virtual> {
     let IpAddr::V6(ip) = addr.ip() else { return None };
     match ip.segments() {
-        [0x100, 0, 0, 0, relay, _, high, low] => Some((relay, (u32::from(high) << 16) | u32::from(low))),
+        [0x100, 0, 0, 0, index, what, high, low] => {
+            let number = (u32::from(high) << 16) | u32::from(low);
+            Some(if what == CARRIED {
+                Virtual::Carrier(number)
+            } else {
+                Virtual::Relay { index, session: number }
+            })
+        }
         _ => None,
     }
 }

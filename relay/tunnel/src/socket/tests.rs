@@ -29,19 +29,19 @@ fn data(session: u32, body: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_batch_of_one_session_is_unwrapped_in_place() {
-    let (socket, _probes) = PathSocket::listening(at("127.0.0.1:0")).unwrap();
+    let (socket, _probes) = PathSocket::listening(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let _packets = with_relay(&socket);
     let (mut bytes, mut meta) =
         received(RELAY, &[data(9, b"\x40aaa"), data(9, b"\x40bbb"), data(9, b"\x40c")]);
     socket.sort(&mut bytes, &mut meta);
     assert_eq!((&bytes[..meta.len], meta.stride), (&b"\x40aaa\x40bbb\x40c"[..], 4));
     assert_eq!(socket.routes().route(meta.addr), Some(Route::Relay { via: Via::Udp(at(RELAY)), session: 9 }));
-    assert!(is_relayed(meta.addr));
+    assert_eq!(kind_of(meta.addr), crate::path::PathKind::Relay);
 }
 
 #[tokio::test]
 async fn other_sessions_of_a_batch_come_later_and_control_goes_aside() {
-    let (socket, _probes) = PathSocket::listening(at("127.0.0.1:0")).unwrap();
+    let (socket, _probes) = PathSocket::listening(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let mut control = with_relay(&socket);
     let alive = wire::alive(3);
     let (mut bytes, mut meta) = received(
@@ -79,7 +79,8 @@ async fn unknown_senders_and_the_discard_prefix_are_dropped() {
         dialling.sort(&mut bytes, &mut meta);
         assert_eq!(meta.len, 0);
     }
-    let (listening, _probes) = PathSocket::listening(at("127.0.0.1:0")).unwrap();
+    let (listening, _probes) =
+        PathSocket::listening(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let (mut bytes, mut meta) = received("[100::1:0:0:9]:4433", &[b"\x40x".to_vec()]);
     listening.sort(&mut bytes, &mut meta);
     assert_eq!(meta.len, 0);
@@ -111,7 +112,8 @@ async fn a_peer_is_heard_on_every_admitted_path_and_sent_to_on_one() {
 
 #[tokio::test]
 async fn probes_go_aside_and_a_strangers_relay_packet_goes_nowhere() {
-    let (socket, mut probes) = PathSocket::listening(at("127.0.0.1:0")).unwrap();
+    let (socket, mut probes) =
+        PathSocket::listening(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let _packets = with_relay(&socket);
     let key = ProbeKey::new(Side::Dialling, &[1; KEY_BYTES]);
     let ping = key.seal(ProbeKind::Ping, 1);
@@ -138,7 +140,7 @@ async fn probes_go_aside_and_a_strangers_relay_packet_goes_nowhere() {
 fn arbitrary_batches_never_panic_and_never_grow() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let (socket, _probes) = PathSocket::listening(at("127.0.0.1:0")).unwrap();
+    let (socket, _probes) = PathSocket::listening(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
     let _packets = with_relay(&socket);
     let batches = (proptest::collection::vec(0u8..4, 0..400), 0usize..50, any::<bool>(), 0usize..500);
     let mut runner = proptest::test_runner::TestRunner::default();

@@ -4,11 +4,29 @@ use crate::world::{
     DEADLINE, Papers, ada, agent, authority, echo, echoes, listener, listener_with, now, papers, plan,
 };
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal};
-use daam_tunnel::{DialError, DialPlan, dial};
+use daam_tunnel::{DialError, DialPlan, PathPreference, TcpSettings, dial};
 use rcgen::{CertificateParams, KeyPair};
 use std::sync::Arc;
 
+/// What is said over UDP and, word for word, over TCP.
 async fn refusal(plan: DialPlan) -> String {
+    let over_tcp = said(DialPlan {
+        agent: plan.agent.clone(),
+        ca_pem: plan.ca_pem.clone(),
+        cert_pem: plan.cert_pem.clone(),
+        key_pem: plan.key_pem.clone(),
+        direct: plan.direct.clone(),
+        relays: Vec::new(),
+        prefer: PathPreference::DirectTcp,
+        tcp: TcpSettings::default(),
+    })
+    .await;
+    let over_udp = said(DialPlan { prefer: PathPreference::DirectUdp, ..plan }).await;
+    assert_eq!(over_tcp, over_udp);
+    over_udp
+}
+
+async fn said(plan: DialPlan) -> String {
     match dial(plan).await {
         Err(DialError::AllFailed(failures)) => failures.into_iter().map(|f| f.reason).collect(),
         Err(other) => other.to_string(),
@@ -21,7 +39,7 @@ async fn against_agent(named: AgentPrincipal, asked: AgentPrincipal) -> String {
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let agents = papers(&ca, &Principal::Agent(named.clone()), 3600);
     let listener = daam_tunnel::listen(daam_tunnel::ListenConfig {
-        tcp: daam_tunnel::TcpSettings::default(),
+        tcp: TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: agents.cert_pem,
         key_pem: agents.key_pem,
@@ -107,7 +125,7 @@ async fn a_users_certificate_does_not_make_an_agent() {
     let ca = authority();
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let refused = daam_tunnel::listen(daam_tunnel::ListenConfig {
-        tcp: daam_tunnel::TcpSettings::default(),
+        tcp: TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: own.cert_pem,
         key_pem: own.key_pem,

@@ -1,6 +1,6 @@
 //! Clients that skip our own checks, and agents in bad hands: what each side refuses by itself.
 
-use crate::paths::ms;
+use crate::simulated::ms;
 use crate::world::{DEADLINE, ada, agent, authority, listener, now, papers};
 use daam_identity::{CertificateAuthority, Principal};
 use daam_tunnel::path::select::{Action, Paths};

@@ -5,10 +5,16 @@ mod certificates;
 #[cfg(test)]
 mod direct;
 #[cfg(test)]
+mod direct_tcp;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
 mod haste;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod paths;
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod world;

@@ -3,340 +3,18 @@
 //! `DAAM_SCHEDULES=1000000` tries that many; each has its number, which a failure prints. Those that once found
 //! something are always among them.
 
-use daam_tunnel::path::probe::{KEY_BYTES, ProbeKey, ProbeKind, Side};
+use crate::simulated::{LENGTH, Manner, Way, World, direct, direct_tcp, ms};
 use daam_tunnel::path::report::PathNote;
-use daam_tunnel::path::select::{Action, Paths, Why};
+use daam_tunnel::path::select::{Action, Paths};
 use daam_tunnel::{PathKey, PathKind, PathPreference};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 const SCHEDULES: u64 = 4_000;
 /// A relay that said it was leaving, stays up and is the best there is.
 const FOUND_SOMETHING: [u64; 1] = [13_184];
-const LENGTH: u64 = 15_000;
 /// When everything stays as it is, long enough for every bar to end.
 const CALM: u64 = 400_000;
-/// A heartbeat, the silence allowed, two questions to the others and their answer.
-const BOUND: u64 = 250 + 250 + 250 + 100;
 const MOST_FREE_CHANGES: usize = 8;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
-
-/// One way through the network.
-#[derive(Clone, Copy)]
-pub(crate) struct Way {
-    pub(crate) up: bool,
-    /// Up since, or down since.
-    pub(crate) since: u64,
-    pub(crate) round_trip: u64,
-    pub(crate) loss_percent: u64,
-    pub(crate) manner: Manner,
-    pub(crate) offered: bool,
-    /// Its relay said that it goes away, and has not come back since.
-    pub(crate) leaving: bool,
-    pub(crate) proven: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Manner {
-    Honest,
-    /// While down, garbage arrives.
-    Noisy,
-    /// Someone else answers here: with another key, or by mirroring.
-    Impostor,
-}
-
-impl Way {
-    fn is_impostor(&self) -> bool {
-        self.manner == Manner::Impostor
-    }
-
-    fn carries(&self) -> bool {
-        self.up && self.offered
-    }
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    Answer(PathKey, Vec<u8>),
-    Garbage(PathKey),
-    Change,
-}
-
-pub(crate) struct World {
-    number: u64,
-    random: Random,
-    pub(crate) ways: BTreeMap<PathKey, Way>,
-    pub(crate) paths: Paths,
-    ours: ProbeKey,
-    peers: ProbeKey,
-    strangers: ProbeKey,
-    queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
-    sequence: u64,
-    free: usize,
-    pub(crate) forced: usize,
-    faults: usize,
-    pub(crate) lossy: bool,
-    slowest: u64,
-    calm: bool,
-    switched: u64,
-}
-
-pub(crate) fn ms(value: u64) -> Duration {
-    Duration::from_millis(value)
-}
-
-pub(crate) fn direct(n: u8) -> PathKey {
-    PathKey::Direct(std::net::SocketAddr::from(([192, 0, 2, n], 4433)))
-}
-
-impl World {
-    pub(crate) fn new(number: u64) -> Self {
-        let mut random = Random(number.wrapping_mul(0x1234_5678_9abc_def1));
-        let keys = [direct(1), direct(2), PathKey::Relay(0), PathKey::Relay(1), PathKey::RelayTcp(0)];
-        let lossy = random.one_in(3);
-        let mut ways = BTreeMap::new();
-        for key in keys {
-            let way = Way {
-                up: !random.one_in(3),
-                since: 0,
-                round_trip: 2 + random.below(200),
-                loss_percent: if lossy && random.one_in(2) { random.below(40) } else { 0 },
-                manner: match random.below(8) {
-                    0 => Manner::Impostor,
-                    1 => Manner::Noisy,
-                    _ => Manner::Honest,
-                },
-                offered: false,
-                leaving: false,
-                proven: false,
-            };
-            ways.insert(key, way);
-        }
-        let start = keys[usize::try_from(random.below(5)).unwrap()];
-        let first = ways.get_mut(&start).unwrap();
-        *first = Way { up: true, manner: Manner::Honest, offered: true, proven: true, ..*first };
-        let mut material = [9; KEY_BYTES];
-        let (ours, peers) =
-            (ProbeKey::new(Side::Dialling, &material), ProbeKey::new(Side::Listening, &material));
-        material[20] = 1;
-        let mut world = Self {
-            number,
-            random,
-            ways,
-            paths: Paths::new(PathPreference::Auto, start, Duration::ZERO),
-            ours,
-            peers,
-            strangers: ProbeKey::new(Side::Listening, &material),
-            queue: BinaryHeap::new(),
-            sequence: 0,
-            free: 0,
-            forced: 0,
-            faults: 0,
-            lossy,
-            slowest: 0,
-            calm: false,
-            switched: 0,
-        };
-        for _ in 0..4 + world.random.below(12) {
-            let at = world.random.below(LENGTH);
-            world.push(at, Event::Change);
-        }
-        for key in keys {
-            if key != start && !world.random.one_in(4) {
-                world.offer(key);
-            }
-        }
-        world.slowest = world.ways.values().map(|way| way.round_trip).max().unwrap();
-        world
-    }
-
-    fn offer(&mut self, key: PathKey) {
-        self.paths.offer(key, Duration::ZERO);
-        self.ways.get_mut(&key).unwrap().offered = true;
-    }
-
-    /// From now on nothing happens by chance but loss.
-    pub(crate) fn be_quiet(&mut self) {
-        self.queue.clear();
-    }
-
-    pub(crate) fn set(&mut self, key: PathKey, up: bool, now: u64) {
-        let way = self.ways.get_mut(&key).unwrap();
-        (way.up, way.since) = (up, now);
-    }
-
-    fn push(&mut self, at: u64, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse((at, self.sequence, event)));
-    }
-
-    pub(crate) fn run(&mut self, until: u64, mut now: u64) -> u64 {
-        while now < until {
-            self.paths.traffic(ms(now));
-            for action in self.paths.poll(ms(now)) {
-                self.carry_out(&action, now);
-            }
-            self.not_stuck(now);
-            let due = u64::try_from(self.paths.due(ms(now)).as_millis()).unwrap().max(now + 1);
-            now = match self.queue.peek() {
-                Some(Reverse((at, ..))) if *at <= due => (*at).max(now),
-                _ => due,
-            };
-            while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
-                let Some(Reverse((_, _, event))) = self.queue.pop() else { break };
-                self.happen(event, now);
-            }
-        }
-        now
-    }
-
-    fn carry_out(&mut self, action: &Action, now: u64) {
-        match *action {
-            Action::Probe { to, transaction } => {
-                let way = self.ways[&to];
-                let ping = self.ours.seal(ProbeKind::Ping, transaction);
-                let answer = if way.is_impostor() {
-                    // A mirror, or somebody who knows everything but the key.
-                    let forged = self.strangers.seal(ProbeKind::Pong, transaction);
-                    Some(if transaction.is_multiple_of(2) { ping } else { forged })
-                } else {
-                    self.peers.open(&ping).map(|read| self.peers.seal(ProbeKind::Pong, read.transaction()))
-                };
-                let lost = self.random.below(100) < way.loss_percent;
-                if let (true, false, Some(answer)) = (way.up, lost, answer) {
-                    self.push(now + way.round_trip, Event::Answer(to, answer.to_vec()));
-                }
-                if !way.up && way.manner == Manner::Noisy {
-                    self.push(now + 1, Event::Garbage(to));
-                }
-            }
-            Action::Switch { to, why } => {
-                let way = self.ways[&to];
-                assert!(
-                    way.proven && !way.is_impostor(),
-                    "schedule {}: {to:?} was never proven",
-                    self.number
-                );
-                match why {
-                    Why::Better => self.free += 1,
-                    Why::Dead | Why::Leaving => self.forced += 1,
-                }
-                assert!(
-                    !self.calm || self.lossy,
-                    "schedule {}: {why:?} change in calm at {now}",
-                    self.number
-                );
-                self.switched = now;
-            }
-            Action::Announce(_) | Action::Close(_) => {}
-        }
-    }
-
-    fn happen(&mut self, event: Event, now: u64) {
-        match event {
-            Event::Answer(key, bytes) => {
-                self.paths.heard(key, ms(now));
-                if self.ways[&key].up
-                    && let Some(probe) = self.ours.open(&bytes)
-                {
-                    self.ways.get_mut(&key).unwrap().proven = true;
-                    self.paths.answered(key, probe, ms(now));
-                }
-            }
-            Event::Garbage(key) => self.paths.heard(key, ms(now)),
-            Event::Change => self.change(now),
-        }
-    }
-
-    fn change(&mut self, now: u64) {
-        let chosen = usize::try_from(self.random.below(5)).unwrap();
-        let key = *self.ways.keys().nth(chosen).unwrap();
-        self.faults += 1;
-        match self.random.below(10) {
-            0 => self.paths.failing(key, ms(now)),
-            1 => {
-                self.paths.leaving(key, ms(now));
-                // Who takes leave carries us still, but nobody takes leave who was never there.
-                if self.paths.report(ms(now)).iter().any(|note| note.key == key) {
-                    let way = self.ways.get_mut(&key).unwrap();
-                    way.since = if way.offered { way.since } else { now };
-                    (way.offered, way.leaving) = (true, true);
-                }
-            }
-            2 => {
-                self.paths.offer(key, ms(now));
-                let way = self.ways.get_mut(&key).unwrap();
-                (way.offered, way.leaving, way.since) = (true, false, now);
-            }
-            4 => {
-                self.paths.withdraw(key, ms(now));
-                let way = self.ways.get_mut(&key).unwrap();
-                (way.offered, way.since) = (false, now);
-            }
-            3 => {
-                self.paths.moved(ms(now));
-                for way in self.ways.values_mut() {
-                    way.since = now;
-                }
-            }
-            _ => {
-                let way = self.ways.get_mut(&key).unwrap();
-                way.up = !way.up;
-                way.since = now;
-            }
-        }
-    }
-
-    /// A dead path is not stayed on while a living one has been there for longer than the bound.
-    fn not_stuck(&self, now: u64) {
-        let active = self.paths.active();
-        let way = self.ways[&active];
-        assert!(!way.is_impostor(), "schedule {}: an impostor is believed", self.number);
-        // Noise holds a path until its probes have been unanswered for five seconds.
-        let silence =
-            if way.manner == Manner::Noisy { 5_000 + 300 } else { (3 * way.round_trip + 250).max(900) };
-        let late = silence.max(6 * way.round_trip) + BOUND + 2 * self.slowest + 2 * 250;
-        if way.carries() || now.saturating_sub(way.since) <= late || now.saturating_sub(self.switched) <= late
-        {
-            return;
-        }
-        let living = self.ways.iter().find(|(key, other)| {
-            **key != active
-                && other.carries()
-                && !other.is_impostor()
-                && other.loss_percent == 0
-                && now.saturating_sub(other.since) > late
-        });
-        assert!(
-            living.is_none(),
-            "schedule {}: stuck on {active:?} at {now} ms (down since {}), {:?} lives\n{:#?}",
-            self.number,
-            way.since,
-            living.map(|(key, _)| key),
-            self.paths.report(ms(now)),
-        );
-    }
-}
 
 fn one(number: u64) {
     let mut world = World::new(number);
@@ -360,8 +38,9 @@ fn one(number: u64) {
         if let Some((best, _)) = best
             && best.kind() != PathKind::Direct
         {
+            // Straight over TCP and a relay over UDP are alike.
             assert!(
-                active.kind() <= best.kind(),
+                active.kind() <= best.kind().max(PathKind::Relay),
                 "schedule {number}: {active:?} instead of {best:?}\n{:#?}",
                 world.paths.report(ms(now + 60_000))
             );
@@ -458,11 +137,16 @@ fn a_path_that_comes_and_goes_is_trusted_ever_more_slowly() {
 fn a_preference_is_kept_whatever_is_offered() {
     for (prefer, start) in [
         (PathPreference::Direct, direct(1)),
+        (PathPreference::DirectUdp, direct(1)),
+        (PathPreference::DirectTcp, direct_tcp(1)),
         (PathPreference::Relay, PathKey::Relay(0)),
+        (PathPreference::RelayUdp, PathKey::Relay(0)),
         (PathPreference::RelayTcp, PathKey::RelayTcp(0)),
     ] {
         let mut paths = Paths::new(prefer, start, Duration::ZERO);
-        for key in [direct(1), direct(2), PathKey::Relay(0), PathKey::Relay(1), PathKey::RelayTcp(1)] {
+        for key in
+            [direct(1), direct(2), direct_tcp(2), PathKey::Relay(0), PathKey::Relay(1), PathKey::RelayTcp(1)]
+        {
             paths.offer(key, Duration::ZERO);
         }
         let kinds: Vec<PathKind> = paths.report(Duration::ZERO).iter().map(PathNote::kind).collect();
