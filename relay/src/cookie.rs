@@ -1,7 +1,8 @@
 //! Proof that a peer receives at the address it sends from, without remembering anything.
 //!
-//! A cookie is the minute it was made and an HMAC over the peer's address, its instance and its ticket. It is
-//! refused from any other address, for any other ticket, and after one to two minutes.
+//! A cookie is the millisecond it was made and an HMAC over that, the peer's address, its instance and its ticket. It is
+//! refused from any other address, for any other ticket, and after two minutes; which of two is older can be seen, so
+//! that a packet recorded before a peer moved does not move it back.
 
 use daam_tunnel::wire::COOKIE_BYTES;
 use hmac::{Hmac, Mac};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-const SLOT_SECONDS: u64 = 60;
+const LIFE_MILLIS: u32 = 120_000;
 
 /// Whom a cookie is for.
 #[derive(Debug, Clone, Copy)]
@@ -41,15 +42,14 @@ impl CookieJar {
 
     /// The cookie for this peer now.
     pub fn make(&self, asker: Asker<'_>, now: Duration) -> [u8; COOKIE_BYTES] {
-        self.cookie(slot(now), asker)
+        self.cookie(stamp_at(now), asker)
     }
 
     /// Whether `cookie` was made for this peer within the last minutes.
     pub fn check(&self, cookie: &[u8; COOKIE_BYTES], asker: Asker<'_>, now: Duration) -> bool {
-        let [a, b, c, d, ..] = *cookie;
-        let made = u32::from_be_bytes([a, b, c, d]);
-        let current = slot(now);
-        if made != current && made != current.wrapping_sub(1) {
+        let made = stamp_of(cookie);
+        // One from the future is very old.
+        if stamp_at(now).wrapping_sub(made) >= LIFE_MILLIS {
             return false;
         }
         // Compared in constant time: the difference of every byte is gathered before the decision.
@@ -57,20 +57,20 @@ impl CookieJar {
         expected.iter().zip(cookie).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
     }
 
-    fn cookie(&self, slot: u32, asker: Asker<'_>) -> [u8; COOKIE_BYTES] {
+    fn cookie(&self, stamp: u32, asker: Asker<'_>) -> [u8; COOKIE_BYTES] {
         let ip = match asker.from.ip().to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
         let mut parts = Vec::with_capacity(64);
-        parts.extend_from_slice(&slot.to_be_bytes());
+        parts.extend_from_slice(&stamp.to_be_bytes());
         parts.extend_from_slice(&ip.octets());
         parts.extend_from_slice(&asker.from.port().to_be_bytes());
         parts.extend_from_slice(&asker.instance.to_be_bytes());
         parts.extend_from_slice(&Sha256::digest(asker.ticket.as_bytes()));
         let tag = self.tag(b"cookie", &parts);
         let mut cookie = [0; COOKIE_BYTES];
-        let head = slot.to_be_bytes().into_iter().chain(tag);
+        let head = stamp.to_be_bytes().into_iter().chain(tag);
         for (byte, value) in cookie.iter_mut().zip(head) {
             *byte = value;
         }
@@ -92,8 +92,19 @@ impl CookieJar {
     }
 }
 
-fn slot(now: Duration) -> u32 {
-    u32::try_from((now.as_secs() / SLOT_SECONDS) & u64::from(u32::MAX)).unwrap_or_default()
+/// When it was made; meaningful only in one that was checked.
+pub fn stamp_of(cookie: &[u8; COOKIE_BYTES]) -> u32 {
+    let [a, b, c, d, ..] = *cookie;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// Whether the first was made before the second; they wrap around every seven weeks.
+pub fn is_older(stamp: u32, than: u32) -> bool {
+    (1..1 << 31).contains(&than.wrapping_sub(stamp))
+}
+
+fn stamp_at(now: Duration) -> u32 {
+    u32::try_from(now.as_millis() & u128::from(u32::MAX)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -117,5 +128,12 @@ mod tests {
             assert!(!jar.check(&cookie, other, now));
         }
         assert!(!CookieJar::new([8; 32]).check(&cookie, asker, now));
+        // Made a moment later, and not so long ago that the clock went round.
+        let later = jar.make(asker, now + Duration::from_millis(1));
+        assert!(
+            is_older(stamp_of(&cookie), stamp_of(&later)) && !is_older(stamp_of(&later), stamp_of(&cookie))
+        );
+        assert!(!is_older(stamp_of(&cookie), stamp_of(&cookie)) && is_older(u32::MAX, 3));
+        assert!(!jar.check(&later, asker, now));
     }
 }

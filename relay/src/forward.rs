@@ -5,12 +5,13 @@
 //! A DATA packet goes to the other end of the session it names, if it came from one of the two ends and both tickets
 //! still have bytes to spend; isolation between tenants follows, because a session's two ends are named by one ticket.
 
-use crate::cookie::{Asker, CookieJar};
+use crate::cookie::{Asker, CookieJar, is_older, stamp_of};
 use crate::limits::{Bucket, Limits};
+use crate::networks::{may, network_of, provider_of};
 use daam_identity::ticket::{HeldGrant, TicketError, TicketGrant, TicketRole, TicketVerifier};
 use daam_tunnel::wire::{self, Answer, Bind, BindRefusal, ToRelay, challenge_bytes};
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The time, both kinds.
@@ -90,6 +91,8 @@ struct AgentKey {
 struct Agent {
     key: AgentKey,
     peer: Peer,
+    /// When the cookie was made that this binding was proven with.
+    proven: u32,
     heard: Duration,
     expires_unix: i64,
     sessions: usize,
@@ -119,6 +122,8 @@ struct Session {
     client: Peer,
     holder: [u8; 32],
     instance: u64,
+    /// When the cookie was made that the client's place was proven with last.
+    proven: u32,
     heard: Duration,
     ends: Duration,
 }
@@ -280,8 +285,11 @@ impl Forwarder {
         if !self.cookies.check(&proof.cookie, asker, now.monotonic) {
             return Action::Drop;
         }
+        let stamp = stamp_of(&proof.cookie);
         let bound = match self.admit(bind, &proof.cookie, &proof.signature, (from, now)) {
-            Ok(held) => self.remember(&held, bind, from, now),
+            // Recorded before the peer moved and sent again, with its old address for a sender.
+            Ok(held) if self.is_replay(&held, bind, stamp) => return Action::Drop,
+            Ok(held) => self.remember(&held, (bind, stamp), from, now),
             Err(why) => Err(why),
         };
         let answer = match bound {
@@ -318,12 +326,37 @@ impl Forwarder {
         if held.grant().org == self.org { Ok(held) } else { Err(BindRefusal::Ticket) }
     }
 
-    fn remember(&mut self, held: &HeldGrant, bind: &Bind, from: Peer, now: Now) -> Result<u32, BindRefusal> {
+    /// Whether a later BIND of the same peer was taken already.
+    fn is_replay(&self, held: &HeldGrant, bind: &Bind, stamp: u32) -> bool {
+        let grant = held.grant();
+        let known = match grant.role {
+            TicketRole::Agent => {
+                let key = AgentKey { org: grant.org.clone(), agent_id: grant.agent_id.clone() };
+                let agent = self.agent_numbers.get(&key).and_then(|number| self.agents.get(number));
+                agent.map(|agent| agent.proven)
+            }
+            TicketRole::Client => {
+                let same = |session: &&Session| {
+                    session.holder == *held.holder() && session.instance == bind.instance
+                };
+                self.sessions.values().find(same).map(|session| session.proven)
+            }
+        };
+        known.is_some_and(|known| is_older(stamp, known))
+    }
+
+    fn remember(
+        &mut self,
+        held: &HeldGrant,
+        (bind, stamp): (&Bind, u32),
+        from: Peer,
+        now: Now,
+    ) -> Result<u32, BindRefusal> {
         let grant = held.grant();
         let key = AgentKey { org: grant.org.clone(), agent_id: grant.agent_id.clone() };
         match grant.role {
-            TicketRole::Agent => self.bind_agent(key, grant, from, now),
-            TicketRole::Client => self.bind_client(&key, held, bind, (from, now)),
+            TicketRole::Agent => self.bind_agent(key, grant, (from, stamp), now),
+            TicketRole::Client => self.bind_client(&key, held, bind, (from, stamp, now)),
         }
     }
 
@@ -331,7 +364,7 @@ impl Forwarder {
         &mut self,
         key: AgentKey,
         grant: &TicketGrant,
-        peer: Peer,
+        (peer, proven): (Peer, u32),
         now: Now,
     ) -> Result<u32, BindRefusal> {
         let number = match self.agent_numbers.get(&key) {
@@ -345,6 +378,7 @@ impl Forwarder {
         let agent = Agent {
             key,
             peer,
+            proven,
             heard: now.monotonic,
             expires_unix: grant.expires,
             sessions: self.limits.sessions_per_agent.min(count(grant.class.sessions)),
@@ -359,7 +393,7 @@ impl Forwarder {
         key: &AgentKey,
         held: &HeldGrant,
         bind: &Bind,
-        (from, now): (Peer, Now),
+        (from, proven, now): (Peer, u32, Now),
     ) -> Result<u32, BindRefusal> {
         let number = *self.agent_numbers.get(key).ok_or(BindRefusal::NoAgent)?;
         let agent = self.agents.get(&number).ok_or(BindRefusal::NoAgent)?;
@@ -371,6 +405,7 @@ impl Forwarder {
         if let Some((known, session)) = self.sessions.iter_mut().find(|(_, session)| same(session)) {
             // The peer moved, or lost our answer.
             session.client = from;
+            session.proven = proven;
             session.heard = now.monotonic;
             return Ok(*known);
         }
@@ -391,6 +426,7 @@ impl Forwarder {
             client: from,
             holder: *held.holder(),
             instance: bind.instance,
+            proven,
             heard: now.monotonic,
             ends: now.monotonic + self.limits.session_life,
         };
@@ -434,13 +470,6 @@ impl Forwarder {
     }
 }
 
-fn may(table: &mut HashMap<IpAddr, Bucket>, who: IpAddr, (rate, most): (u64, usize), now: Duration) -> bool {
-    if !table.contains_key(&who) && table.len() >= most {
-        return false;
-    }
-    table.entry(who).or_insert_with(|| Bucket::new(rate, now)).take(1, rate, now)
-}
-
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -451,32 +480,4 @@ fn agent_lives(agent: &Agent, idle: Duration, now: Now) -> bool {
 
 fn session_lives(session: &Session, idle: Duration, now: Duration) -> bool {
     now.saturating_sub(session.heard) <= idle && now <= session.ends
-}
-
-/// IPv4 /24 and IPv6 /48: what one subscriber or attacker typically has.
-pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, ..] = ip.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-        }
-    }
-}
-
-/// IPv4 /16 and IPv6 /32: what one provider typically has, and can number at will.
-pub(crate) fn provider_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, 0, 0))
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, ..] = ip.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0))
-        }
-    }
 }

@@ -4,11 +4,13 @@
 //! database name or a byte of SQL. [`forward`] decides (pure), [`serve`] moves packets, [`tcp`] takes
 //! those of peers that UDP does not reach, [`control`] talks to the control plane now and then. A packet goes to the other end of its own session or nowhere.
 
+pub mod acme;
 pub mod control;
 pub mod cookie;
 pub mod forward;
 pub mod limits;
 pub mod metrics;
+mod networks;
 pub mod serve;
 pub mod tcp;
 pub mod tls_files;

@@ -5,6 +5,7 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use daam_identity::ticket::TicketVerifier;
+use daam_relay::acme::{Keeper, Settings, USUAL_DIRECTORY};
 use daam_relay::control::{ControlPlane, write_private};
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
@@ -43,6 +44,8 @@ enum Command {
   daam-relay serve --listen 0.0.0.0:443 --also-udp 0.0.0.0:3478 --advertise relay.example.com:443 --control-plane https://daam.example.com \\
     --enrolment-token-file token --state-dir /var/lib/daam-relay \\
     --tls-cert fullchain.pem --tls-key privkey.pem --metrics 127.0.0.1:9464
+  daam-relay serve --listen 0.0.0.0:443 --advertise relay.example.com:443 --control-plane https://daam.example.com \
+    --enrolment-token-file token --state-dir /var/lib/daam-relay --acme --acme-contact ops@example.com
 
 SIGTERM tells every peer to move to another relay, waits until they did (at most --drain seconds), then ends.
 A second SIGTERM, or SIGINT, ends at once.")]
@@ -64,6 +67,17 @@ struct Serve {
     /// Its private key (PEM).
     #[arg(long, requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Get the certificate from this ACME server (Let's Encrypt if no URL is given) and keep it new; by this you agree to
+    /// the server's terms. It must find the name of --advertise on TCP port 443 here.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = USUAL_DIRECTORY,
+        require_equals = true, conflicts_with = "tls_cert", requires = "advertise")]
+    acme: Option<String>,
+    /// An e-mail address the ACME server may write to.
+    #[arg(long, value_name = "EMAIL", requires = "acme")]
+    acme_contact: Option<String>,
+    /// The authority (PEM) of a private ACME server's own certificate.
+    #[arg(long, value_name = "FILE", requires = "acme")]
+    acme_ca: Option<PathBuf>,
     /// Serve `/metrics` (Prometheus) and `/healthz` over HTTP here.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -140,6 +154,9 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
 
 async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Result<()> {
     let control = ControlPlane::new(&arguments.control_plane)?;
+    // What cannot be ordered is said before anything is waited for.
+    let ordered = arguments.acme.as_deref().map(|directory| Keeper::new(ordered(&arguments, directory)));
+    let keeper = ordered.transpose()?;
     let (socket, tcp_socket) = bind(&arguments)?;
     let local = socket.local_addr().context("no listening address")?.to_string();
     let enrolment =
@@ -157,7 +174,7 @@ async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Resu
     let (events, beside) = mpsc::channel(TCP_EVENTS);
     let (snapshots, seen) = watch::channel(Snapshot::default());
     let beside = Beside::new(beside, snapshots, leaving, Duration::from_secs(arguments.drain));
-    let _beside = [tcp(&arguments, tcp_socket, &limits, events)?, metrics(&arguments, seen).await?];
+    let _beside = [tcp(&arguments, (tcp_socket, keeper), &limits, events)?, metrics(&arguments, seen).await?];
     let ready = async {
         control.announce(&enrolment, &advertised).await.with_context(|| {
             let state = arguments.state_dir.display();
@@ -188,7 +205,7 @@ async fn serve(arguments: Serve, leaving: watch::Receiver<bool>) -> anyhow::Resu
 fn bind(arguments: &Serve) -> anyhow::Result<(RelaySocket, Option<std::net::TcpListener>)> {
     let at = |addr: SocketAddr| format!("cannot listen on {addr}");
     let (mut udp, mut tcp) = (arguments.listen, None);
-    if arguments.tls_cert.is_some() {
+    if arguments.tls_cert.is_some() || arguments.acme.is_some() {
         let listener = std::net::TcpListener::bind(arguments.listen)
             .with_context(|| format!("{} for TCP", at(arguments.listen)))?;
         udp = listener.local_addr().context("no listening address")?;
@@ -205,24 +222,45 @@ fn bind(arguments: &Serve) -> anyhow::Result<(RelaySocket, Option<std::net::TcpL
 /// Takes peers over TCP, if there is a certificate.
 fn tcp(
     arguments: &Serve,
-    listener: Option<std::net::TcpListener>,
+    (listener, keeper): (Option<std::net::TcpListener>, Option<Keeper>),
     limits: &Limits,
     events: mpsc::Sender<TcpEvent>,
 ) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
-    let (Some(certificate), Some(key), Some(listener)) = (&arguments.tls_cert, &arguments.tls_key, listener)
-    else {
-        return Ok(None);
+    let Some(listener) = listener else { return Ok(None) };
+    let files = match (&arguments.tls_cert, &arguments.tls_key, &keeper) {
+        (Some(certificate), Some(key), _) => Arc::new(TlsFiles::open(certificate, key)?),
+        (_, _, Some(keeper)) => keeper.files(),
+        _ => return Ok(None),
     };
-    let files = Arc::new(TlsFiles::open(certificate, key)?);
     listener.set_nonblocking(true).context("cannot listen for TCP")?;
     let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen for TCP")?;
     let limits = limits.clone();
+    let kept = Arc::clone(&files);
+    let keeping = async move {
+        match keeper {
+            Some(keeper) => keeper.keep().await,
+            None => kept.watch().await,
+        }
+    };
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::select! {
-            () = daam_relay::tcp::accept(listener, Arc::clone(&files), &limits, events) => {}
-            () = files.watch() => {}
+            () = daam_relay::tcp::accept(listener, files, &limits, events) => {}
+            () = keeping => {}
         }
     }))))
+}
+
+/// What to ask an ACME server for.
+fn ordered(arguments: &Serve, directory: &str) -> Settings {
+    let announced = arguments.advertise.as_deref().unwrap_or_default();
+    let name = announced.rsplit_once(':').map_or(announced, |(name, _)| name).trim_matches(['[', ']']);
+    Settings {
+        directory: directory.to_owned(),
+        contact: arguments.acme_contact.clone(),
+        authority: arguments.acme_ca.clone(),
+        name: name.to_owned(),
+        state: arguments.state_dir.clone(),
+    }
 }
 
 async fn metrics(

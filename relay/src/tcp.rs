@@ -5,11 +5,12 @@
 //! protocols, text, frames longer than a packet. What a packet may do is decided by the forwarder, as for every peer;
 //! a connection it does not serve is closed, however lively it is.
 
-use crate::forward::{Peer, network_of, provider_of};
+use crate::forward::Peer;
 use crate::limits::Limits;
+use crate::networks::{network_of, provider_of};
 use crate::serve::TcpEvent;
-use crate::tls_files::TlsFiles;
-use daam_tunnel::relay_tcp::{PATH, PROTOCOL, frames, prefer_bbr};
+use crate::tls_files::{ACME_ALPN, TlsFiles};
+use daam_tunnel::relay_tcp::{PATH, PROTOCOL, frames, prefer_bbr, short_queue};
 use futures_util::{SinkExt, StreamExt};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -84,7 +85,12 @@ type Socket = tokio_tungstenite::WebSocketStream<tokio_rustls::server::TlsStream
 async fn upgraded(stream: TcpStream, acceptor: TlsAcceptor) -> Option<Socket> {
     stream.set_nodelay(true).ok()?;
     prefer_bbr(&stream);
+    short_queue(&stream);
     let stream = tokio::time::timeout(STEP, acceptor.accept(stream)).await.ok()?.ok()?;
+    // Its question is answered by the handshake.
+    if stream.get_ref().1.alpn_protocol() == Some(ACME_ALPN) {
+        return None;
+    }
     let upgrade = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(frames()));
     tokio::time::timeout(STEP, upgrade).await.ok()?.ok()
 }

@@ -233,6 +233,38 @@ fn a_peer_that_moved_keeps_its_session() {
     assert_eq!(world.send(&data(session), at(moved)), Action::Forward(at("192.0.2.99:1").into()));
 }
 
+/// Somebody on the way records what a laptop said before it changed networks, and sends it again, from its old address.
+#[test]
+fn a_bind_recorded_before_a_peer_moved_moves_it_back_no_more() {
+    for role in [TicketRole::Client, TicketRole::Agent] {
+        let mut world = World::new();
+        world.agent();
+        let session = world.client();
+        let ticket = world.ticket("acme", role, "shop-1");
+        let (old, new) = ("203.0.113.5:5000", "203.0.113.9:7777");
+        world.wait(1);
+        let mut bind = Bind { instance: 77, wanted: 0, ticket: ticket.presented().into(), proof: None };
+        let Answer::Challenge { cookie, .. } = world.answer(&bind.encode(), at(old)) else { panic!() };
+        bind.proof = Some(Proof { cookie, signature: ticket.prove(&challenge_bytes(&cookie, 77)) });
+        let recorded = bind.encode();
+        let Answer::Bound { session: number, .. } = world.answer(&recorded, at(old)) else { panic!() };
+        // Again at once changes nothing: an answer may have got lost.
+        assert!(matches!(world.answer(&recorded, at(old)), Answer::Bound { .. }));
+        world.wait(1);
+        assert_eq!(world.bound(&ticket, new, 77), number);
+        world.wait(30);
+        assert_eq!(world.send(&recorded, at(old)), Action::Drop, "{role:?}");
+        let (packet, from) = match role {
+            TicketRole::Client => (data(number), AGENT_AT),
+            TicketRole::Agent => (data(session), CLIENT_AT),
+        };
+        assert_eq!(world.send(&packet, at(from)), Action::Forward(at(new).into()), "{role:?}");
+        // Whoever really is there again is believed.
+        world.wait(1);
+        assert_eq!(world.bound(&ticket, old, 77), number);
+    }
+}
+
 #[test]
 fn rates_and_numbers_are_bounded() {
     let limits = Limits {

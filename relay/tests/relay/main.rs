@@ -1,6 +1,8 @@
 //! The relay: its decisions under virtual time, and the tunnel through its real socket.
 
 #[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod hostile;

@@ -67,7 +67,7 @@ pub(crate) fn start_with(directory: &Path, control_plane: &str, more: &[&str]) -
         .unwrap()
 }
 
-fn ended(child: &mut Child) -> std::process::ExitStatus {
+pub(crate) fn ended(child: &mut Child) -> std::process::ExitStatus {
     wait_for("the end of the program", || child.try_wait().unwrap())
 }
 
