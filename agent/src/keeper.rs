@@ -6,6 +6,7 @@
 //! catalogue nobody gets in.
 
 mod access;
+mod revocations;
 mod rotation;
 
 use crate::access::Reading;
@@ -53,7 +54,7 @@ struct Inner {
     objects: Arc<Objects>,
     scope: Arc<Scope>,
     directory: Arc<Directory>,
-    revoked: BTreeSet<String>,
+    revoked: revocations::Revocations,
     reported: Deduplication,
     access: access::Access,
 }
@@ -250,14 +251,15 @@ impl Keeper {
     /// Adds certificates that must not be accepted any more; answers all of them.
     pub fn revoke(&self, serials: BTreeSet<String>) -> BTreeSet<String> {
         let mut inner = self.lock();
-        inner.revoked.extend(serials);
-        self.keep_json(REVOKED, &inner.revoked);
-        inner.revoked.clone()
+        if inner.revoked.learn(serials, unix_now()) {
+            self.keep_json(REVOKED, &inner.revoked);
+        }
+        inner.revoked.serials()
     }
 
     /// Certificates that must not be accepted.
     pub fn revoked(&self) -> BTreeSet<String> {
-        self.lock().revoked.clone()
+        self.lock().revoked.serials()
     }
 
     /// How many relations are in scope.

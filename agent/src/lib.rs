@@ -25,6 +25,7 @@ pub mod link;
 pub mod output;
 pub mod proxy;
 pub mod quiesce;
+pub mod relays;
 pub mod reload;
 pub mod renewal;
 pub mod run;

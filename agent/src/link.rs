@@ -8,6 +8,7 @@ use crate::access::Unreadable;
 use crate::audit::upload::{Held, HeldSender};
 use crate::cause;
 use crate::keeper::Keeper;
+use crate::relays;
 use crate::secret::Secret;
 use crate::session_id::SessionId;
 use crate::sessions::Registry;
@@ -15,19 +16,20 @@ use crate::upkeep::Upkeep;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
-use daam_tunnel::{Listener, RelayTarget};
+use daam_tunnel::Listener;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_util::task::AbortOnDropHandle;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Silence after which the connection counts as dead; our own heartbeats are answered by pongs.
@@ -90,6 +92,8 @@ pub struct Link {
     pub upkeep: Arc<Upkeep>,
     /// The tunnel.
     pub listener: Arc<Listener>,
+    /// The relays to join, which [`relays::join`] does.
+    pub relays: watch::Sender<Vec<RelayOffer>>,
     /// Live sessions.
     pub sessions: Arc<Registry>,
     /// Whether the link is up.
@@ -101,6 +105,8 @@ pub struct Link {
 impl Link {
     /// Keeps the link up for ever; cancel by dropping.
     pub async fn run(self, mut outbox: mpsc::Receiver<FromAgent>) {
+        let joining = relays::join(self.relays.subscribe(), Arc::clone(&self.listener));
+        let _joining = AbortOnDropHandle::new(tokio::spawn(joining));
         let mut pause = FIRST_PAUSE;
         loop {
             let ended = match self.connect().await {
@@ -250,7 +256,7 @@ impl Link {
                 Vec::new()
             }
             ToAgent::RelayUpdate { relays } => {
-                self.listener.set_relays(resolve(relays).await);
+                self.relays.send_replace(relays::used(relays));
                 Vec::new()
             }
             ToAgent::AuditHeld { chain, through, hash } => {
@@ -341,21 +347,6 @@ async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError>
             Ok(())
         }
     }
-}
-
-/// Relays by address; one whose name does not resolve is left out until the next update.
-async fn resolve(offers: Vec<RelayOffer>) -> Vec<RelayTarget> {
-    let mut targets = Vec::new();
-    for offer in offers {
-        match tokio::net::lookup_host(offer.address.as_str()).await.map(|mut found| found.next()) {
-            Ok(Some(addr)) => {
-                targets.push(RelayTarget::new(addr, &offer.address, offer.ticket));
-            }
-            Ok(None) => tracing::warn!(relay = offer.address, "the relay's name has no address"),
-            Err(error) => tracing::warn!(relay = offer.address, %error, "the relay's name does not resolve"),
-        }
-    }
-    targets
 }
 
 /// Between half and the whole of a pause, so that a thousand agents do not come back in one instant.

@@ -304,6 +304,7 @@ impl Core {
             keeper: self.keeper,
             upkeep: self.upkeep,
             listener,
+            relays: watch::Sender::default(),
             sessions: self.sessions,
             connected: self.connected,
             held,
