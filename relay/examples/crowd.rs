@@ -166,6 +166,10 @@ fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
     writeln!(out, "| idle sessions | relay's memory | for each session |\n|---|---|---|")?;
     let each = after.saturating_sub(before) * 1024 / sessions.max(1);
     writeln!(out, "| {sessions} | {} MiB | {each} bytes |\n", after / 1024)?;
+    let (direct, relayed) =
+        (there_and_back(&agent, &client, None)?, there_and_back(&agent, &client, bound.first())?);
+    writeln!(out, "| 64 bytes there and back over UDP | p50 |\n|---|---|")?;
+    writeln!(out, "| straight | {direct:.0?} |\n| through the relay | {relayed:.0?} |\n")?;
     let (spent, began) = (running.cpu()?, Instant::now());
     let arrived = push(&agent, &client, &bound, megabytes * 1_000_000)?;
     let (wall, spent) = (began.elapsed(), running.cpu()?.saturating_sub(spent));
@@ -174,6 +178,29 @@ fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
     let per_core = gigabits / spent.as_secs_f64().max(0.01);
     writeln!(out, "| {} MB | {wall:.1?} | {spent:.1?} | {per_core:.1} |", arrived / 1_000_000)?;
     Ok(())
+}
+
+/// What a relay adds to a question and its answer, nothing else being there.
+fn there_and_back(agent: &Peer, client: &Peer, session: Option<&u32>) -> anyhow::Result<Duration> {
+    let header = session.map_or([0x40; 8], |session| data_header(*session));
+    let packet = [&header[..], &[0xc0; 64]].concat();
+    let to = |other: &Peer| match session {
+        Some(_) => Ok(other.relay),
+        None => other.socket.local_addr(),
+    };
+    let (to_agent, to_client) = (to(agent)?, to(client)?);
+    let mut buffer = [0; 2048];
+    let mut times = Vec::new();
+    for _ in 0..2000 {
+        let began = Instant::now();
+        client.socket.send_to(&packet, to_agent)?;
+        let length = agent.socket.recv(&mut buffer)?;
+        agent.socket.send_to(buffer.get(..length).unwrap_or_default(), to_client)?;
+        client.socket.recv(&mut buffer)?;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times.get(times.len() / 2).copied().unwrap_or_default())
 }
 
 /// Sends through all sessions in turn; how many bytes arrived.
