@@ -1,5 +1,6 @@
 //! The `daam-agent` program: logging, then the command line.
 
+use daam_diagnostic::log::Lines;
 use std::env::VarError;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -13,7 +14,8 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     // Standard output belongs to the commands' results.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let errors = || Lines(std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(errors).with_ansi(false).init();
     daam_agent::cli::main().await
 }
 

@@ -9,7 +9,7 @@
 
 use crate::error::CliError;
 use crate::home::variable;
-use std::fmt;
+use daam_diagnostic::shown;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,12 +17,12 @@ static LOST: AtomicBool = AtomicBool::new(false);
 
 /// One line of the answer, on standard output.
 pub fn line(text: impl AsRef<str>) {
-    text_out(&format!("{}\n", shown(text.as_ref())));
+    text_out(&format!("{}\n", shown::page(text.as_ref())));
 }
 
 /// Several lines of the answer, on standard output.
 pub fn lines(text: &str) {
-    text_out(&shown(text));
+    text_out(&shown::page(text));
 }
 
 /// Text of the answer exactly as it is, on standard output: a file's content, or with our own colours.
@@ -52,7 +52,7 @@ pub fn progress(text: impl AsRef<str>) {
 /// Text on standard error.
 pub fn text_err(text: &str) {
     let mut out = io::stderr().lock();
-    drop(out.write_all(shown(text).as_bytes()).and_then(|()| out.flush()));
+    drop(out.write_all(shown::page(text).as_bytes()).and_then(|()| out.flush()));
 }
 
 /// A question on standard error, without a line end.
@@ -63,20 +63,6 @@ pub fn prompt(text: &str) {
 /// A failure: one sentence, its causes, and what to do about it.
 pub fn failure(error: &CliError) {
     text_err(&error.report());
-}
-
-/// Fit for a terminal. Line ends and tabs are ours.
-fn shown(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        let odd = c.is_control() && !matches!(c, '\n' | '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if odd {
-            let _ = fmt::Write::write_fmt(&mut out, format_args!("\\u{:04x}", u32::from(c)));
-        } else {
-            out.push(c);
-        }
-        out
-    })
 }
 
 /// Whether standard output may have colours: a person reads it, and has not asked for none.

@@ -11,7 +11,6 @@ pub mod backup;
 pub mod guard;
 pub mod hub;
 pub mod link;
-pub mod log;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

@@ -24,7 +24,7 @@ const OURS: [(&str, &[&str]); 22] = [
     ("daam-ledger", &["daam-bundle"]),
     ("daam-scim", &[]),
     ("daam-store", &["daam-api", "daam-ledger"]),
-    ("daam-relay", &["daam-tunnel", "daam-identity", "daam-api"]),
+    ("daam-relay", &["daam-diagnostic", "daam-tunnel", "daam-identity", "daam-api"]),
     (
         "daam-control-plane",
         &[

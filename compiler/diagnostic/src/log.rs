@@ -1,6 +1,7 @@
 //! What is logged is one line each, whatever strangers put into it: the words of an identity provider, of an agent, of a
 //! request neither begin a line of their own nor reach a terminal as orders.
 
+use crate::shown;
 use std::io::{self, Write};
 
 /// Writes whole entries.
@@ -11,15 +12,7 @@ impl<W: Write> Write for Lines<W> {
     fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(entry);
         let (line, end) = text.strip_suffix('\n').map_or((&*text, ""), |line| (line, "\n"));
-        let fit: String = line.chars().fold(String::with_capacity(entry.len()), |mut fit, c| {
-            if c.is_control() && c != '\t' {
-                fit.extend(c.escape_unicode());
-            } else {
-                fit.push(c);
-            }
-            fit
-        });
-        self.0.write_all(format!("{fit}{end}").as_bytes())?;
+        self.0.write_all(format!("{}{end}", shown::word(line)).as_bytes())?;
         Ok(entry.len())
     }
 
@@ -60,6 +53,6 @@ mod tests {
         });
         let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}') && text.contains("\\u{1b}"), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}') && text.contains("\\u001b"), "{text}");
     }
 }
