@@ -206,9 +206,14 @@ fn steps(function: &str, n: u64, class: TypeClass, sql: &str, column: &str) -> O
     if class == TypeClass::Float {
         let value = format!("{column}::pg_catalog.float8");
         let step = format!("'{n}'::pg_catalog.float8");
+        // A quotient too small for its type is an error.
+        let divided = format!(
+            "CASE WHEN pg_catalog.abs({value}) < '1e-280'::pg_catalog.float8 \
+             THEN pg_catalog.sign({value}) * '1e-280'::pg_catalog.float8 ELSE {value} END"
+        );
         return Some(format!(
             "CASE WHEN pg_catalog.abs({value}) < '1e37'::pg_catalog.float8 \
-             THEN (pg_catalog.{function}({value} / {step}) * {step})::{sql} END"
+             THEN (pg_catalog.{function}(({divided}) / {step}) * {step})::{sql} END"
         ));
     }
     // By remainder, not by division: a quotient is rounded to a scale and could land in the next step.
@@ -228,7 +233,14 @@ fn steps(function: &str, n: u64, class: TypeClass, sql: &str, column: &str) -> O
         (TypeClass::Integer, "bigint" | "pg_catalog.int8") => {
             "BETWEEN -9223372036854775808 AND 9223372036854775807".to_owned()
         }
-        (TypeClass::Numeric, "numeric") => return Some(format!("({masked})::{sql}")),
+        (TypeClass::Numeric, "numeric") => {
+            // The next step of a number of 131,072 digits has one too many.
+            let size = format!("pg_catalog.abs({column}::pg_catalog.numeric)");
+            return Some(format!(
+                "CASE WHEN {size} < '1e1000'::pg_catalog.numeric OR {size} >= 'Infinity'::pg_catalog.numeric \
+                 THEN ({masked})::{sql} END"
+            ));
+        }
         (TypeClass::Numeric, _) => {
             let (precision, scale) = precision(sql)?;
             let limit = format!("'1e{}'::pg_catalog.numeric", precision.checked_sub(scale)?);
@@ -275,13 +287,15 @@ fn json_paths(json: &JsonMask, plain: bool, column: &str) -> String {
 
 /// Whether a `json` document can be read as `jsonb`, which does not take escapes that are no characters, nor numbers out
 /// of range: more than 16,383 digits after the point, or exponents that give them. A long document may have no long row
-/// of digits at all, a short one cannot have too many.
+/// of digits at all, a short one cannot have too many. What is nested too deeply for `jsonb` has many brackets.
 fn is_plain(document: &str) -> String {
     let source = format!("({document})::pg_catalog.text");
     format!(
         "(pg_catalog.strpos({source}, E'\\\\u') = 0 AND pg_catalog.length({source}) < 100000 \
          AND {source} !~ '(^|[[:space:]:,[])-?[0-9]+([.][0-9]+)?[eE][-+]?[0-9]{{4}}' \
-         AND (pg_catalog.length({source}) < 15000 OR {source} !~ '[0-9]{{200}}'))"
+         AND (pg_catalog.length({source}) < 15000 OR {source} !~ '[0-9]{{200}}') \
+         AND (pg_catalog.length({source}) < 8000 OR pg_catalog.length({source}) \
+              - pg_catalog.length(pg_catalog.translate({source}, '[{{', '')) < 8000))"
     )
 }
 
