@@ -3,8 +3,8 @@
 
 use super::kind::{Cast, Context, Form, Method, Routine, RoutineKind, Subscript, TypeId, TypeInfo};
 use daam_catalog::Volatility;
-use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::collections::{HashMap, HashSet};
+use std::sync::{LazyLock, OnceLock};
 
 const CATALOG: &str = include_str!("../../builtin/catalog.txt");
 const ZONES: &str = include_str!("../../builtin/zones.txt");
@@ -181,7 +181,11 @@ pub fn is_built_in_type(name: &str) -> bool {
 
 /// Whether some major has an operator of that symbol in `pg_catalog`.
 pub fn is_built_in_operator(symbol: &str) -> bool {
-    CATALOG.lines().any(|line| line.split('\t').collect::<Vec<_>>().starts_with(&["O", symbol]))
+    static SYMBOLS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+        let operators = CATALOG.lines().filter_map(|line| line.strip_prefix("O\t"));
+        operators.filter_map(|fields| fields.split('\t').next()).collect()
+    });
+    SYMBOLS.contains(symbol)
 }
 
 /// The fields of a line if that major has it.
