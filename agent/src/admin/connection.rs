@@ -78,48 +78,57 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Runs statements in one transaction under the lock; all or nothing.
-    pub(super) async fn locked(&self, doing: &'static str, statements: &[String]) -> Result<(), AdminError> {
-        match self.locked_once(doing, statements).await {
-            Err(AdminError::Refused { source, .. })
-                if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && self.evict().await =>
-            {
-                self.locked_once(doing, statements).await
-            }
-            result => result,
-        }
-    }
-
-    /// Anybody can take an advisory lock. A developer's session that holds ours, for whatever reason, would keep
-    /// everybody else out and itself from being changed: it is ended. Says whether there was one.
-    async fn evict(&self) -> bool {
+    /// Anybody can take an advisory lock. Developers' sessions that hold ours, or wait for it, for whatever reason, would
+    /// keep everybody else out and themselves from being changed: they are ended.
+    async fn evict(&self) {
         const SQL: &str = "SELECT a.usename::text, pg_terminate_backend(l.pid) FROM pg_locks l \
              JOIN pg_stat_activity a ON a.pid = l.pid \
-             WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1::int4::oid AND l.objid = $2::int4::oid \
+             WHERE l.locktype = 'advisory' AND l.classid = $1::int4::oid AND l.objid = $2::int4::oid \
              AND l.objsubid = 2 AND a.usename LIKE 'daam\\_s\\_%' AND pg_has_role(a.usesysid, 'MEMBER')";
         match self.client.query(SQL, &[&LOCK.0, &LOCK.1]).await {
             Ok(rows) => {
                 for row in &rows {
                     let role: String = row.get(0);
-                    tracing::warn!(role, "a session held the lock of the agents and was ended");
+                    tracing::warn!(role, "a session took the lock of the agents and was ended");
                 }
-                !rows.is_empty()
             }
             Err(error) => {
-                tracing::warn!(%error, "the holder of the agents' lock could not be looked up");
-                false
+                tracing::warn!(%error, "the holders of the agents' lock could not be looked up");
             }
         }
     }
 
-    async fn locked_once(&self, doing: &'static str, statements: &[String]) -> Result<(), AdminError> {
+    /// Begins a transaction that holds the lock. No agent holds it for long.
+    async fn begin(&self) -> Result<(), tokio_postgres::Error> {
+        let mut refused = None;
+        for patience in ["1s", "2s", "10s"] {
+            let begin = format!(
+                "BEGIN; SET LOCAL lock_timeout = '{patience}'; SELECT pg_advisory_xact_lock({}, {}); \
+                 SET LOCAL lock_timeout = '10s'",
+                LOCK.0, LOCK.1
+            );
+            match self.client.batch_execute(&begin).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.roll_back().await;
+                    let taken = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+                    refused = Some(error);
+                    if !taken {
+                        break;
+                    }
+                    self.evict().await;
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Runs statements in one transaction under the lock; all or nothing.
+    pub(super) async fn locked(&self, doing: &'static str, statements: &[String]) -> Result<(), AdminError> {
         let refused = |source| AdminError::Refused { doing, source };
         self.take_notices();
-        // No agent holds the lock for long.
-        let mut batch = format!(
-            "BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({}, {}); SET LOCAL lock_timeout = '10s';\n",
-            LOCK.0, LOCK.1
-        );
+        self.begin().await.map_err(refused)?;
+        let mut batch = String::new();
         for statement in statements {
             batch.push_str(statement);
             batch.push_str(";\n");

@@ -94,8 +94,10 @@ impl Statements {
     /// Removes a shared role with everything it holds in this database.
     pub(super) fn drop(&self, role: &str) -> Vec<String> {
         vec![
+            // Others wait for this connection; what somebody holds is left to the next sweep.
+            "SET LOCAL lock_timeout = '1s'".to_owned(),
             self.grant_to_self(role),
-            format!("DROP OWNED BY {}", quoted(role)),
+            format!("DROP OWNED BY {} CASCADE", quoted(role)),
             format!("DROP ROLE {}", quoted(role)),
         ]
     }
