@@ -7,6 +7,7 @@
 //! session may).
 
 mod assemble;
+mod bodies;
 mod extensions;
 pub mod privileges;
 mod queries;

@@ -2,7 +2,7 @@
 
 use super::queries::{Facts, get};
 use super::{FullCatalog, IntrospectError};
-use super::{extensions, type_class, user_types, views};
+use super::{bodies, extensions, type_class, user_types, views};
 use daam_catalog::{
     Catalog, Column, DataType, ForeignKey, Function, FunctionKind, FunctionName, Generated, Identifier,
     NameError, Parameters, Privilege, Relation, RelationKind, RelationName, RowClass, SearchPath,
@@ -35,8 +35,10 @@ pub(super) fn assemble(facts: &Facts) -> Result<FullCatalog, IntrospectError> {
     work.settle_sizes();
     let mut functions = BTreeMap::new();
     let mut oids = BTreeMap::new();
+    let mut reached = bodies::reached(&facts.bodies)?;
     for row in &facts.functions {
         let (oid, function) = function(row)?;
+        let function = Function { reaches: reached.remove(&oid), ..function };
         oids.insert(oid, function.clone());
         functions.insert(function.name.clone(), function);
     }

@@ -207,13 +207,35 @@ const OPERATORS: &str = concat!(
     user_schema!()
 );
 
-/// Casts made after the server was initialised.
-const CASTS: &str = "\
+/// Casts made after the server was initialised. And types whose values are checked by functions that run with their
+/// owner's rights, as casts to themselves: domains, and what is made of them.
+const CASTS: &str = concat!(
+    "\
+WITH RECURSIVE made_of(part, whole) AS ( \
+  SELECT t.typbasetype, t.oid FROM pg_type t WHERE t.typtype = 'd' \
+  UNION ALL SELECT t.typelem, t.oid FROM pg_type t WHERE t.typelem <> 0 \
+  UNION ALL SELECT r.rngsubtype, r.rngtypid FROM pg_range r \
+  UNION ALL SELECT r.rngtypid, r.rngmultitypid FROM pg_range r \
+  UNION ALL SELECT a.atttypid, c.reltype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+    WHERE c.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped), \
+checked(type, function) AS ( \
+  SELECT k.contypid, coalesce(o.oprcode, d.refobjid) FROM pg_constraint k \
+    JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid \
+    LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid \
+    WHERE k.contypid <> 0 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) \
+  UNION SELECT m.whole, c.function FROM checked c JOIN made_of m ON m.part = c.type) \
 SELECT format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castcontext::text, n.nspname::text, p.proname::text, \
   ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), \
   EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
 FROM pg_cast c LEFT JOIN pg_proc p ON p.oid = c.castfunc LEFT JOIN pg_namespace n ON n.oid = p.pronamespace \
-WHERE c.oid >= 16384";
+WHERE c.oid >= 16384 \
+UNION ALL \
+SELECT format_type(c.type, NULL), format_type(c.type, NULL), 'e', n.nspname::text, p.proname::text, \
+  ARRAY(SELECT format_type(k.t, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY k(t, o) ORDER BY k.o), false \
+FROM checked c JOIN pg_type t ON t.oid = c.type AND t.typcategory <> 'A' \
+  JOIN pg_proc p ON p.oid = c.function AND p.prosecdef JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ",
+    user_schema!()
+);
 
 /// The plain columns every index over all rows begins with.
 const INDEXES: &str = "\
@@ -240,6 +262,7 @@ pub(super) struct Facts {
     pub(super) function_calls: Vec<Row>,
     pub(super) function_reads: Vec<Row>,
     pub(super) functions: Vec<Row>,
+    pub(super) bodies: Vec<Row>,
     pub(super) types: Vec<Row>,
     pub(super) operators: Vec<Row>,
     pub(super) casts: Vec<Row>,
@@ -268,6 +291,7 @@ impl Facts {
             function_calls: rows("functions", FUNCTION_CALLS).await?,
             function_reads: rows("functions", FUNCTION_READS).await?,
             functions: rows("functions", FUNCTIONS).await?,
+            bodies: rows("functions", super::bodies::BODIES).await?,
             types: rows("types", TYPES).await?,
             operators: rows("operators", OPERATORS).await?,
             casts: rows("casts", CASTS).await?,

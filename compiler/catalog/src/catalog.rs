@@ -347,6 +347,9 @@ pub struct Function {
     pub search_path: Option<SearchPath>,
     /// Its language, if that is one in which a function can do anything on the server.
     pub untrusted: Option<String>,
+    /// What its body does, with its caller's rights, that a statement may not, in words: `runs text as SQL`, or which
+    /// function with its owner's rights it calls.
+    pub reaches: Option<String>,
 }
 
 impl Function {
@@ -366,6 +369,7 @@ impl Function {
             parameters: Parameters::default(),
             search_path: None,
             untrusted: None,
+            reaches: None,
         }
     }
 

@@ -161,10 +161,12 @@ pub fn effective(
     let mut granted = grants::collect(&policies, catalog);
     let masks = masks::Masks::of(&policies, &near(granted.relations.keys(), catalog), catalog);
     views::refuse(&mut granted, &masks, catalog);
-    let limits =
+    let mut limits =
         policies.iter().fold(SessionLimits::default(), |limits, policy| limits.combined(&policy.session));
     if limits.read_only == Some(true) {
         granted.only_read();
+        // Code that nobody looks at could say otherwise.
+        limits.procedural = limits.procedural.map(|_| false);
     }
     for (name, access) in &mut granted.relations {
         if let Some(relation) = catalog.relation(name) {

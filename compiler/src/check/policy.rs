@@ -88,4 +88,9 @@ fn writes_nothing(written: &WrittenPolicy, sink: &mut Sink) {
         );
         sink.push(rule::GRANT_WITHOUT_EFFECT.at(verb.at, message).help("leave out the verb, or the limit"));
     }
+    if written.session.procedural == Some(true) {
+        let message = "`procedural` is not held: `session: { read_only: true }` of this policy takes it away, because \
+                       code that nobody looks at could end that";
+        sink.push(rule::GRANT_WITHOUT_EFFECT.at(written.name.at, message).help("leave out one of the two"));
+    }
 }

@@ -274,6 +274,7 @@ fn function(name: &FunctionName, before: &Function, after: &Function, out: &mut 
     facts.replaced("how it may be called", &before.parameters, &after.parameters);
     facts.replaced("where it looks for names", &before.search_path, &after.search_path);
     facts.replaced("untrusted language", &before.untrusted, &after.untrusted);
+    facts.replaced("what its body reaches", &before.reaches, &after.reaches);
     facts.differ("extension", &shown(before.extension.as_ref()), &shown(after.extension.as_ref()));
     out.extend(facts.change(Object::Function(name.clone())));
 }

@@ -235,6 +235,7 @@ fn read_function(wire: WireFunction) -> Result<Function, SnapshotError> {
         }),
         search_path: wire.search_path.map(|path| path.0),
         untrusted: wire.untrusted,
+        reaches: wire.reaches,
     })
 }
 

@@ -158,6 +158,7 @@ fn function() -> impl Strategy<Value = Function> {
             },
             search_path: flags.0.then_some(if flags.1 { SearchPath::Pinned } else { SearchPath::Callers }),
             untrusted: flags.2.then(|| "plperlu".to_owned()),
+            reaches: flags.1.then(|| "runs text as SQL".to_owned()),
             ..Function::new(FunctionName { schema, name, arguments }, owner)
         },
     )

@@ -159,6 +159,8 @@ pub(crate) struct WireFunction {
     pub(crate) search_path: Option<WireSearchPath>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) untrusted: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reaches: Option<String>,
 }
 
 /// Absent where every argument is given and none has a name.

@@ -119,6 +119,7 @@ impl From<&Function> for WireFunction {
             parameters: write_parameters(&function.parameters),
             search_path: function.search_path.map(WireSearchPath),
             untrusted: function.untrusted.clone(),
+            reaches: function.reaches.clone(),
         }
     }
 }
