@@ -243,6 +243,11 @@ impl SessionPlan {
         compare::tightens(self, new)
     }
 
+    /// Whether moving to `new` takes something away that a session keeps in what it has made: it has to end.
+    pub fn outlasts(&self, new: &Self, catalog: &Catalog) -> bool {
+        compare::outlasts(self, new, catalog)
+    }
+
     /// Whether both need the same roles.
     pub fn same_roles(&self, other: &Self) -> bool {
         self.permission_role == other.permission_role && self.view_owner == other.view_owner

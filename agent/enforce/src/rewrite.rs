@@ -19,8 +19,10 @@ pub(crate) mod refuse;
 mod returning;
 mod statement;
 mod target;
+mod transaction;
 mod walk;
 
+pub use cast::numbered_types;
 pub use effect::Effect;
 
 use crate::edit::{Edit, EditMap};
@@ -60,6 +62,8 @@ impl StatementClass {
     pub(crate) const READ_ONLY: u16 = 1 << 5;
     pub(crate) const WRITES: u16 = 1 << 6;
     pub(crate) const EXECUTES: u16 = 1 << 7;
+    pub(crate) const FIRES: u16 = 1 << 8;
+    pub(crate) const MAKES: u16 = 1 << 9;
 
     pub(crate) fn set(&mut self, bit: u16) {
         self.bits |= bit;
@@ -99,6 +103,16 @@ impl StatementClass {
         self.has(Self::WRITES) || self.has(Self::EXECUTES)
     }
 
+    /// It writes what is seen as it is, from where triggers of what is not can be fired.
+    pub fn may_fire_others(self) -> bool {
+        self.has(Self::FIRES)
+    }
+
+    /// It may make something that the session has from then on: a temporary table, view, function or type.
+    pub fn makes(self) -> bool {
+        self.has(Self::MAKES)
+    }
+
     /// It runs what SQL's PREPARE prepared.
     pub fn executes(self) -> bool {
         self.has(Self::EXECUTES)
@@ -121,6 +135,8 @@ pub struct Rewritten {
     pub activate: BTreeSet<RelationName>,
     /// Tables that are copied into: what that goes through must exist, too (`copy_call`).
     pub copies: BTreeSet<RelationName>,
+    /// What its transaction must hear before any query, the one that makes the views too.
+    pub modes: Option<String>,
     /// Statements that have to run before it, in its transaction.
     pub before: Vec<String>,
     /// What the client should be told.
@@ -174,6 +190,7 @@ fn checked(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
         edits,
         activate,
         copies: first.copies,
+        modes: first.modes,
         before: first.before,
         notices: first.notices,
         class: first.class,
@@ -186,6 +203,7 @@ struct Pass {
     edits: Vec<Edit>,
     activate: BTreeSet<RelationName>,
     copies: BTreeSet<RelationName>,
+    modes: Option<String>,
     before: Vec<String>,
     notices: Vec<String>,
     class: StatementClass,
@@ -214,6 +232,7 @@ fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
         edits: walker.edits,
         activate: walker.activate,
         copies: walker.copies,
+        modes: walker.modes,
         before: walker.ahead,
         notices: walker.notices.into_iter().collect(),
         class: walker.class,

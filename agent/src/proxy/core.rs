@@ -4,6 +4,7 @@
 //! other, deciding on the way. Work that needs the database to itself (new functions, another policy) is noted in
 //! [`Maintenance`] and done by the session when nothing is in flight and no transaction is open.
 
+use super::checked::report;
 use super::checked::{Checker, Rules};
 use super::held::Quiet;
 use super::interrupt::Interruption;
@@ -19,7 +20,7 @@ use crate::access::InForce;
 use crate::state::Ceiling;
 use bytes::Bytes;
 use daam_catalog::{Catalog, RelationName};
-use daam_enforce::SessionPlan;
+use daam_enforce::{RewriteContext, SessionPlan};
 use daam_pgwire::pipeline::{OutOfStep, Pipeline, Request, Sent};
 use daam_pgwire::{DecodeError, FrameError, Report, TransactionStatus, backend, sqlstate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,7 +162,11 @@ pub(super) struct Rest {
     pub(super) skipping: bool,
     /// Whether what triggers say must be withheld.
     pub(super) withhold: super::withhold::Withhold,
-    /// Views could not be created; the statement that needed them fails with this.
+    /// The session may have made something for itself.
+    pub(super) made: bool,
+    /// The views were asked for ahead of the client's next message.
+    pub(super) views_asked: bool,
+    /// Views could not be created, or something else of ours failed; the statement that needed it fails with this.
     pub(super) activation_error: Option<Report>,
     /// A statement met definitions that are not those known here.
     pub(super) drifted: bool,
@@ -198,6 +203,8 @@ impl Core {
                 clocks,
                 parameters,
                 skipping: false,
+                views_asked: false,
+                made: false,
                 withhold: super::withhold::Withhold::default(),
                 activation_error: None,
                 drifted: false,
@@ -263,12 +270,34 @@ impl Core {
 
     /// Judges a text by the policy.
     pub(super) fn check(&mut self, text: &[u8]) -> Result<Arc<super::checked::Checked>, Box<Report>> {
+        if let Some(encoding) = self.path.other_encoding().filter(|_| !text.is_ascii()) {
+            let text = format!(
+                "the statement has characters beyond ASCII, which the agent reads as UTF-8 and the server as {encoding}"
+            );
+            let report = Report::error(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, &text);
+            return Err(Box::new(
+                report.hint("set client_encoding to UTF8, or send them as parameters".to_owned()),
+            ));
+        }
         let rules = Rules {
             plan: &self.policy.plan,
             catalog: &self.policy.catalog,
             search_path: self.path.schemas(),
         };
         self.checker.check(text, &rules)
+    }
+
+    /// Judges the types a client gives its parameters: a count, and a number for each.
+    pub(super) fn check_types(&self, types: &[u8]) -> Result<(), Box<Report>> {
+        /// Where numbers of what people make begin.
+        const FIRST: u32 = 16384;
+        let numbers = types.get(2..).unwrap_or_default().as_chunks().0;
+        if numbers.iter().all(|number| u32::from_be_bytes(*number) < FIRST) {
+            return Ok(());
+        }
+        let Policy { plan, catalog } = &self.policy;
+        let context = RewriteContext { plan, catalog, search_path: self.path.schemas() };
+        daam_enforce::numbered_types(&context).map_err(|refusal| Box::new(report(&refusal)))
     }
 
     /// Another policy is in force from now on.
@@ -293,7 +322,7 @@ impl Core {
         let (name, value) =
             backend::parse_parameter_status(body).map_err(|error| End::out_of_step(error.into()))?;
         super::settings::refuse_reported(name, value).map_err(End::Fatal)?;
-        if name == "search_path" {
+        if matches!(name, "search_path" | "client_encoding") {
             self.path.changed();
         }
         self.rest.parameters.insert(name.to_owned(), value.to_owned());

@@ -88,7 +88,7 @@ impl Core {
     /// Runs something that belongs to the client's next statement. Outside a transaction that fails as it does.
     pub(super) fn send_first(&mut self, sql: &str) {
         if !self.is_at_rest() {
-            self.send_between(sql, Purpose::Quiet);
+            self.send_between(sql, Purpose::First);
         }
     }
 

@@ -17,7 +17,8 @@ impl Core {
             return;
         }
         self.busy();
-        let checked = self.room_for(name, sql.len()).map_err(Box::new).and_then(|()| self.check(sql));
+        let room = self.room_for(name, sql.len()).map_err(Box::new);
+        let checked = room.and_then(|()| self.check_types(types)).and_then(|()| self.check(sql));
         let text = match checked {
             Ok(text) => text,
             Err(report) => {

@@ -44,8 +44,10 @@ impl Core {
             Purpose::Activate(_) if report.code() == sqlstate::UNDEFINED_FUNCTION => {
                 self.functions_lost(finished);
             }
-            Purpose::Activate(_) | Purpose::Quiet if finished => self.tell_client(&report.to_error()),
-            Purpose::Activate(_) => self.rest.activation_error = Some(report),
+            Purpose::Activate(_) | Purpose::First | Purpose::Quiet if finished => {
+                self.tell_client(&report.to_error());
+            }
+            Purpose::Activate(_) | Purpose::First => self.rest.activation_error = Some(report),
             Purpose::Path => {
                 self.path.failed();
                 if finished {

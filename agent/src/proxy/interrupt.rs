@@ -14,18 +14,16 @@ pub(super) struct Interruption {
     pub(super) muted: bool,
     /// Rows were withheld.
     pub(super) withheld: bool,
-    /// What runs may be a block that catches its cancelling and goes on.
-    pub(super) stubborn: bool,
 }
 
 impl Core {
     /// The policy took something away: what is in the middle of something must not go on.
     /// Returns whether something runs that must be cancelled.
-    pub(super) fn interrupt(&mut self, reason: String, stubborn: bool) -> bool {
+    pub(super) fn interrupt(&mut self, reason: String) -> bool {
         if self.is_at_rest() {
             return false;
         }
-        self.interruption = Some(Interruption { reason, muted: true, withheld: false, stubborn });
+        self.interruption = Some(Interruption { reason, muted: true, withheld: false });
         let runs = self.pipeline.in_flight() > 0;
         self.settle_interruption();
         runs
@@ -61,11 +59,6 @@ impl Core {
             Some(interruption) if interruption.withheld => {
                 let text =
                     format!("the session was ended in the middle of a result: {}", interruption.reason);
-                Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &text))
-            }
-            // It may have caught its cancelling and kept what it read before.
-            Some(interruption) if interruption.muted && interruption.stubborn => {
-                let text = format!("the session was ended with what it ran: {}", interruption.reason);
                 Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, &text))
             }
             _ => Ok(()),

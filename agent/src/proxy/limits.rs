@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// How long a cancelled statement may go on before the session is ended.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long one may that was cancelled because the policy took something away: it may read that still.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// What a deadline asks for.
 #[derive(Debug)]
@@ -44,12 +46,22 @@ pub(super) struct Clocks {
     /// When the client last asked for something.
     heard: Instant,
     cancelled: bool,
+    /// When what runs was cancelled because of a change of policy.
+    interrupted: Option<Instant>,
     linger: Duration,
 }
 
 impl Clocks {
     pub(super) fn new(now: Instant, linger: Duration) -> Self {
-        Self { started: now, busy_since: None, idle_since: now, heard: now, cancelled: false, linger }
+        Self {
+            started: now,
+            busy_since: None,
+            idle_since: now,
+            heard: now,
+            cancelled: false,
+            interrupted: None,
+            linger,
+        }
     }
 
     /// The client's work began (or the next piece of it).
@@ -65,6 +77,9 @@ impl Clocks {
             self.busy_since = Some(now);
             self.cancelled = false;
         }
+        if ready {
+            self.interrupted = None;
+        }
     }
 
     /// Everything the client asked for is answered.
@@ -73,6 +88,12 @@ impl Clocks {
             self.idle_since = now;
         }
         self.cancelled = false;
+        self.interrupted = None;
+    }
+
+    /// What runs was cancelled because of a change of policy.
+    pub(super) fn interrupted(&mut self, now: Instant) {
+        self.interrupted.get_or_insert(now);
     }
 
     /// A statement was cancelled because of its time.
@@ -102,10 +123,12 @@ impl Clocks {
             }
             Some((since.checked_add(most)?, Due::CancelStatement))
         });
+        let interrupted =
+            self.interrupted.and_then(|since| Some((since.checked_add(SHORT_GRACE)?, went_on())));
         let release = (left == Left::Views && self.busy_since.is_none())
             .then(|| Some((self.idle_since.checked_add(self.linger)?, Due::Release)))
             .flatten();
-        [lasted, paused, running, release].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [lasted, paused, running, interrupted, release].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
@@ -125,6 +148,12 @@ fn stuck(most: Duration) -> Due {
         words(most)
     );
     Due::End(Box::new(Report::fatal(sqlstate::ADMIN_SHUTDOWN, &text)))
+}
+
+fn went_on() -> Due {
+    let text =
+        "the access policy of this session has changed, and what it ran went on after it was cancelled";
+    Due::End(Box::new(Report::fatal(sqlstate::ADMIN_SHUTDOWN, text)))
 }
 
 #[cfg(test)]
@@ -162,6 +191,20 @@ mod tests {
         assert!(matches!(due, Some((at, Due::CancelStatement)) if at == start + SECOND * 12));
         clocks.idle(start + SECOND * 7);
         assert!(!clocks.was_cancelled());
+    }
+
+    #[test]
+    fn what_goes_on_after_the_policy_cancelled_it_ends_the_session() {
+        let start = Instant::now();
+        let limits = SessionLimits::default();
+        let mut clocks = Clocks::new(start, SECOND);
+        clocks.busy(start);
+        clocks.interrupted(start + SECOND);
+        clocks.answered(start + SECOND * 2, false);
+        let due = clocks.next(&limits, Left::Nothing);
+        assert!(matches!(due, Some((at, Due::End(_))) if at == start + SECOND + SHORT_GRACE));
+        clocks.answered(start + SECOND * 2, true);
+        assert!(clocks.next(&limits, Left::Nothing).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! session's roles, after which the old views are dead; what runs is cancelled, an open transaction fails, and the
 //! functions and cursors of the old policy are replaced before anything else runs.
 
-use super::core::{End, HIGH_WATER};
+use super::core::{End, HIGH_WATER, now};
 use super::maintenance::admin_failed;
 use super::session::Session;
 use crate::admin::Switched;
@@ -49,16 +49,37 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             return Ok(());
         }
         let stubborn = core.policy.plan.limits().procedural == Some(true);
+        let may_be_another = stubborn && catalog.server.major() < 16;
+        let outlasts = (core.rest.made || stubborn) && core.policy.plan.outlasts(&new, &catalog);
         self.switch(new, catalog).await?;
+        if outlasts {
+            let text = "the access policy of this session has changed: it takes away what everyone in the database may \
+                        do, which views and functions of the session could go on doing";
+            return Err(End::Fatal(Box::new(
+                Report::fatal(sqlstate::ADMIN_SHUTDOWN, text).hint("connect again".to_owned()),
+            )));
+        }
+        if may_be_another {
+            // Before 16, who inherits from a role can become it, and keeps what it has when the membership is gone.
+            let text = "the access policy of this session has changed; before PostgreSQL 16 a session with \
+                        `procedural: true` ends when it may do less";
+            return Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, text));
+        }
         self.core.maintenance.close_cursors = true;
-        if self.core.interrupt(CHANGED.to_owned(), stubborn)
-            && let Err(error) = self.ctx.admin.cancel(self.key.pid).await
-        {
-            tracing::warn!(session = %self.id, %error, "a statement could not be cancelled after a policy change");
-            return Err(End::fatal(
-                sqlstate::ADMIN_SHUTDOWN,
-                "the access policy of this session has changed",
-            ));
+        if self.core.interrupt(CHANGED.to_owned()) {
+            if stubborn {
+                // It may catch its cancelling, and go on to read what it has open.
+                let text = "the session was ended with what it ran: its access policy has changed";
+                return Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, text));
+            }
+            self.core.rest.clocks.interrupted(now());
+            if let Err(error) = self.ctx.admin.cancel(self.key.pid).await {
+                tracing::warn!(session = %self.id, %error, "a statement could not be cancelled after a policy change");
+                return Err(End::fatal(
+                    sqlstate::ADMIN_SHUTDOWN,
+                    "the access policy of this session has changed",
+                ));
+            }
         }
         // The client gets the rest of a message it has the beginning of, unless that is much.
         if self.core.wires.passing && self.core.wires.bulk_open > HIGH_WATER {

@@ -35,6 +35,8 @@ pub(super) enum Purpose {
     Activate(Arc<BTreeSet<RelationName>>),
     /// Ours: the current schemas.
     Path,
+    /// Ours: something that belongs to the client's next statement, which fails as it does.
+    First,
     /// Ours: something whose result does not matter.
     Quiet,
 }

@@ -1,14 +1,16 @@
-//! The session's search path, as names of schemas: unqualified names are looked up in them. And how much the client wants
-//! to be told, which the server does not report either.
+//! The session's search path, as names of schemas: unqualified names are looked up in them. How much the client wants
+//! to be told, which the server does not report either. And whether the server reads texts as the agent does, as UTF-8.
 //!
 //! It is read from the server after any statement that may have changed it, and after the transaction of such a
 //! statement has ended.
 
 use daam_catalog::Identifier;
 
-/// Asks for what the client wants to be told, and the schemas in order, without the implicit ones.
-pub(super) const QUESTION: &str = "SELECT s.n FROM pg_catalog.unnest(pg_catalog.array_prepend( \
-     pg_catalog.current_setting('client_min_messages')::pg_catalog.name, pg_catalog.current_schemas(false))) \
+/// Asks for what the client wants to be told, the encodings of the client and of the server, and the schemas in order,
+/// without the implicit ones.
+pub(super) const QUESTION: &str = "SELECT s.n FROM pg_catalog.unnest(pg_catalog.array_cat(ARRAY[ \
+     pg_catalog.current_setting('client_min_messages'), pg_catalog.current_setting('client_encoding'), \
+     pg_catalog.current_setting('server_encoding')]::pg_catalog.name[], pg_catalog.current_schemas(false))) \
      WITH ORDINALITY AS s(n, o) ORDER BY s.o";
 
 /// The setting that says how much the client wants to be told.
@@ -29,9 +31,12 @@ enum Knowledge {
 #[derive(Debug, Default)]
 pub(super) struct SearchPath {
     schemas: Vec<Identifier>,
-    answer: Option<Vec<Identifier>>,
+    /// Rows so far.
+    answer: Vec<Vec<u8>>,
     /// The client does not want to be told what is only worth a notice.
     quiet: bool,
+    /// The encoding of the client, where the server takes what is not ASCII for something else than UTF-8.
+    other_encoding: Option<String>,
     knowledge: Knowledge,
     /// Something in the open transaction may have changed it, so its end may change it back.
     touched: bool,
@@ -79,18 +84,17 @@ impl SearchPath {
 
     pub(super) fn ask(&mut self) {
         self.knowledge = Knowledge::Asked;
-        self.answer = None;
+        self.answer.clear();
     }
 
-    /// One row of the answer: the setting, then schemas. A name we could not hold cannot be one of a granted relation.
+    /// One row of the answer: three settings, then schemas.
     pub(super) fn row(&mut self, name: &[u8]) {
-        let Some(schemas) = &mut self.answer else {
-            self.quiet = matches!(name, b"warning" | b"error" | b"fatal" | b"panic");
-            self.answer = Some(Vec::new());
-            return;
-        };
-        let name = std::str::from_utf8(name).ok().and_then(|name| Identifier::stored(name).ok());
-        schemas.extend(name);
+        self.answer.push(name.to_vec());
+    }
+
+    /// The encoding texts are not in UTF-8 for, if there is one.
+    pub(super) fn other_encoding(&self) -> Option<&str> {
+        self.other_encoding.as_deref()
     }
 
     /// Whether the client wants to be told what is only worth a notice.
@@ -102,12 +106,25 @@ impl SearchPath {
         self.knowledge = Knowledge::Unknowable;
     }
 
-    /// The answer is complete; whether it differs from what was known.
+    /// The answer is complete; whether the schemas differ from what was known.
     pub(super) fn answered(&mut self) -> bool {
         self.knowledge = Knowledge::Known;
-        let answer = self.answer.take().unwrap_or_default();
-        let changed = self.schemas != answer;
-        self.schemas = answer;
+        let mut rows = std::mem::take(&mut self.answer).into_iter();
+        let mut setting =
+            || rows.next().map(|row| String::from_utf8_lossy(&row).into_owned()).unwrap_or_default();
+        let (told, client, server) = (setting(), setting(), setting());
+        self.quiet = matches!(told.as_str(), "warning" | "error" | "fatal" | "panic");
+        // SQL_ASCII means that the server takes bytes as they are.
+        let plain = client == "SQL_ASCII" && matches!(server.as_str(), "UTF8" | "SQL_ASCII");
+        self.other_encoding = (client != "UTF8" && !plain).then_some(client);
+        // A name we could not hold, or read, cannot be one of a granted relation.
+        let readable = |row: &Vec<u8>| self.other_encoding.is_none() || row.is_ascii();
+        let schemas: Vec<Identifier> = rows
+            .filter(readable)
+            .filter_map(|row| Identifier::stored(std::str::from_utf8(&row).ok()?).ok())
+            .collect();
+        let changed = self.schemas != schemas;
+        self.schemas = schemas;
         changed
     }
 }

@@ -117,7 +117,7 @@ impl Core {
                 Some(_) => self.views.not_created(tables),
             },
             Purpose::Path => self.path_reply(frame, reply.finished)?,
-            Purpose::Activate(_) | Purpose::Quiet => {}
+            Purpose::Activate(_) | Purpose::First | Purpose::Quiet => {}
         }
         // What others say through this session is for the client, whoever is being answered.
         if frame.tag() == b'A' && !note.is_clients() {

@@ -27,6 +27,12 @@ impl Core {
                 self.ask_path();
                 return Ok(true);
             }
+            if self.needs_views() {
+                self.rest.views_asked = true;
+                self.activate(&self.policy.plan.protected().keys().cloned().collect());
+                self.await_answers();
+                return Ok(true);
+            }
             match self.next_message()? {
                 Next::None => break,
                 Next::Take(frame) => self.client_message(&frame)?,
@@ -50,6 +56,17 @@ impl Core {
         text && !lost && self.path.must_ask() && !self.sets_transaction()
     }
 
+    /// The next message begins a batch in which no view can be created any more.
+    fn needs_views(&self) -> bool {
+        let begins = matches!(self.quiet.tag().or(self.wires.next_tag()), Some(b'P' | b'B' | b'D' | b'E'));
+        begins
+            && !self.rest.views_asked
+            && !self.rest.skipping
+            && self.is_at_rest()
+            && self.reads_only_by_default()
+            && !self.policy.plan.protected().keys().all(|name| self.views.is_there(name))
+    }
+
     /// The next message is `SET TRANSACTION …`: it names nothing, and must come before any query of its transaction, the
     /// agent's too. Of `Parse` the name of the statement comes first.
     fn sets_transaction(&self) -> bool {
@@ -70,6 +87,7 @@ impl Core {
 
     fn client_message(&mut self, frame: &Frame) -> Result<(), End> {
         let tag = frame.tag();
+        self.rest.views_asked = false;
         let message = frontend::parse(frame).map_err(|error| End::violation(error, tag))?;
         if matches!(message, Message::Terminate) {
             return Err(End::Quit);
@@ -212,6 +230,9 @@ impl Core {
         if class.may_begin_read_only() || begins {
             needed.extend(self.policy.plan.protected().keys().cloned());
         }
+        if let Some(modes) = &text.rewritten.modes {
+            self.send_first(modes);
+        }
         self.activate(&needed);
         self.activate_copies(&text.rewritten.copies);
         for statement in &text.rewritten.before {
@@ -230,6 +251,12 @@ impl Core {
         if class.transaction_control() {
             self.views.stretch_ends();
         }
+        let resets = class.may_change_search_path() && (class.may_begin_read_only() || class.discards_temp());
+        if resets && self.policy.plan.limits().read_only == Some(true) {
+            // What the session began with may have been said before the policy was.
+            self.maintenance.only_reads = true;
+        }
+        self.rest.made |= class.makes();
         if class.discards_temp() {
             self.views.doubt();
             self.maintenance.reinstall = true;
@@ -237,7 +264,8 @@ impl Core {
         if class.copy_in() {
             self.copy.waiting = true;
         }
-        if class.may_write_protected() && !self.policy.plan.protected().is_empty() {
+        let protected = class.may_write_protected() && !self.policy.plan.protected().is_empty();
+        if protected || class.may_fire_others() {
             self.rest.withhold.begin();
         }
     }

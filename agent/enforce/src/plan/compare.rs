@@ -2,7 +2,7 @@
 
 use super::table::ProtectedTable;
 use super::{Access, SessionPlan};
-use daam_catalog::Identifier;
+use daam_catalog::{Catalog, Identifier};
 use daam_model::{EffectiveMask, Verb};
 
 /// Anything that is not clearly the same or more counts as less.
@@ -12,6 +12,17 @@ pub(super) fn tightens(old: &SessionPlan, new: &SessionPlan) -> bool {
     let read_only = new.limits.read_only == Some(true) && old.limits.read_only != Some(true);
     let procedural = old.limits.procedural == Some(true) && new.limits.procedural != Some(true);
     relations || functions || read_only || procedural
+}
+
+/// Whether a change takes something away that PostgreSQL goes on to give to what the session has made for itself: views,
+/// defaults and functions of its own, what it listens to. That is what everyone may do, and only texts are refused.
+pub(super) fn outlasts(old: &SessionPlan, new: &SessionPlan, catalog: &Catalog) -> bool {
+    let functions = !old.functions.is_subset(&new.functions);
+    let procedural = old.limits.procedural == Some(true) && new.limits.procedural != Some(true);
+    let everyones = catalog.relations.values().filter(|relation| !relation.public.is_empty());
+    functions
+        || procedural
+        || everyones.into_iter().any(|it| loses(old.access(&it.name), new.access(&it.name)))
 }
 
 fn loses(old: Access<'_>, new: Access<'_>) -> bool {

@@ -38,6 +38,32 @@ impl Walker<'_> {
         Err(self.at(node, refuse::denied(message, Some("choose another name"))))
     }
 
+    /// `LIKE … INCLUDING` copies expressions, and whoever owns the copy runs what they call with any argument.
+    pub(crate) fn like(&self, node: &Node) -> Result<(), Refusal> {
+        // Constraints, defaults, generated columns, indexes, statistics.
+        const WITH_EXPRESSIONS: i64 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
+        let functions = self.ctx.catalog.functions.keys();
+        let Some(open) = functions.filter_map(|name| self.left_open(name)).next() else { return Ok(()) };
+        if node.number("options") & WITH_EXPRESSIONS == 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "`like … including` would copy expressions, which may call `{}`: it is not granted to you by any policy",
+            open.name
+        );
+        Err(self.at(node, refuse::denied(message, Some("write the columns, or leave `including` out"))))
+    }
+
+    /// What a session makes stays its own: as another role's it would outlast the session, or stand in the way of what
+    /// the agent does with that role.
+    pub(crate) fn keeps_owner(&self, node: &Node) -> Result<(), Refusal> {
+        if node.children("cmds").any(|command| command.choice("subtype") == "AT_ChangeOwner") {
+            let message = "this statement is not allowed: what a session makes belongs to the session";
+            return Err(self.at(node, refuse::denied(message, None)));
+        }
+        Ok(())
+    }
+
     /// Names of relations that are made beside the one a statement names: indexes, those of constraints, sequences.
     pub(crate) fn made_beside(&self, node: &Node) -> Result<(), Refusal> {
         let made = match node.kind() {

@@ -4,6 +4,7 @@ use super::statement::is_read_only;
 use super::walk::Walker;
 use super::{Refusal, StatementClass, name, refuse};
 use daam_catalog::pattern::is_system_schema;
+use daam_catalog::user_type::named_type;
 use daam_catalog::{Function, FunctionName};
 use daam_sql::{Node, quote};
 use std::collections::BTreeSet;
@@ -34,19 +35,21 @@ const RUN_TEXT: &[&str] = &[
 /// The same, beginnings of names.
 const RUN_TEXT_PREFIXES: [&str; 2] = ["dblink", "crosstab"];
 
-/// What the parser takes for syntax, and servers of older majors for a call of a function, which can be anybody's.
-const SYNTAX: [(&str, &[&str]); 11] = [
-    ("JsonFuncExpr", &["json_exists", "json_query", "json_value"]),
-    ("JsonParseExpr", &["json"]),
-    ("JsonScalarExpr", &["json_scalar"]),
-    ("JsonSerializeExpr", &["json_serialize"]),
-    ("JsonObjectConstructor", &["json_object"]),
-    ("JsonArrayConstructor", &["json_array"]),
-    ("JsonArrayQueryConstructor", &["json_array"]),
-    ("JsonObjectAgg", &["json_objectagg"]),
-    ("JsonArrayAgg", &["json_arrayagg"]),
-    ("JsonTable", &["json_table"]),
-    ("MergeSupportFunc", &["merge_action"]),
+/// What the parser takes for syntax, and servers of majors before take for a call of a function, which can be anybody's.
+const SYNTAX: [(&str, &str, u32); 13] = [
+    ("JsonFuncExpr", "json_exists", 17),
+    ("JsonFuncExpr", "json_query", 17),
+    ("JsonFuncExpr", "json_value", 17),
+    ("JsonParseExpr", "json", 17),
+    ("JsonScalarExpr", "json_scalar", 17),
+    ("JsonSerializeExpr", "json_serialize", 17),
+    ("JsonObjectConstructor", "json_object", 16),
+    ("JsonArrayConstructor", "json_array", 16),
+    ("JsonArrayQueryConstructor", "json_array", 16),
+    ("JsonObjectAgg", "json_objectagg", 16),
+    ("JsonArrayAgg", "json_arrayagg", 16),
+    ("JsonTable", "json_table", 17),
+    ("MergeSupportFunc", "merge_action", 17),
 ];
 
 /// Settings that change who the session is.
@@ -65,9 +68,7 @@ impl Walker<'_> {
                 self.user_function(node, None, name)
             }
             // Syntax to the parser, from which the schema comes; a name like any other to older servers.
-            Some(schema)
-                if is_system_schema(schema) && SYNTAX.iter().any(|(_, names)| names.contains(name)) =>
-            {
+            Some(schema) if is_system_schema(schema) && SYNTAX.iter().any(|(_, known, _)| known == name) => {
                 self.user_function(node, None, name)
             }
             Some(schema) if is_system_schema(schema) => {
@@ -97,15 +98,24 @@ impl Walker<'_> {
             let hint = "a policy can grant it: `functions: [schema.name]`";
             return Err(self.at(node, refuse::denied(message, Some(hint))));
         }
-        match named.find(|known| self.is_closed(known)) {
+        let mut named = named.collect::<Vec<_>>();
+        // Values of its types are made and checked on the way.
+        for known in &named {
+            let types = known.name.arguments.iter().chain([&known.returns]);
+            types.map(|made_of| self.made_of(node, made_of)).collect::<Result<(), _>>()?;
+        }
+        named.retain(|known| self.is_closed(known));
+        match named.first() {
             None => Ok(()),
             Some(known) => Err(self.closed(node, known)),
         }
     }
 
-    /// Whether a function runs with its owner's rights and no policy grants it.
+    /// Whether a function does what statements may not, and no policy grants it: it runs with its owner's rights, or its
+    /// body reaches further than a text that is looked at.
     fn is_closed(&self, function: &Function) -> bool {
-        function.security_definer && !self.ctx.plan.functions().contains(&function.name)
+        let unseen = function.reaches.is_some() && self.ctx.plan.limits().procedural != Some(true);
+        (function.security_definer || unseen) && !self.ctx.plan.functions().contains(&function.name)
     }
 
     /// The function of that name if everyone may execute it, and no policy grants it: the server itself refuses the others.
@@ -115,9 +125,11 @@ impl Walker<'_> {
     }
 
     fn closed(&self, node: &Node, function: &Function) -> Refusal {
+        let reaches = function.reaches.as_deref().filter(|_| !function.security_definer);
         let message = format!(
-            "function `{}` runs with its owner's rights and is not granted to you by any policy",
-            function.name
+            "function `{}` {} and is not granted to you by any policy",
+            function.name,
+            reaches.unwrap_or("runs with its owner's rights")
         );
         let hint = "a policy can grant it: `functions: [schema.name]`; if another function is meant, write its schema";
         self.at(node, refuse::denied(message, Some(hint)))
@@ -129,6 +141,10 @@ impl Walker<'_> {
             RUN_TEXT.contains(&name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if counts(name) && self.ctx.plan.hides_rows() {
             return Err(self.at(node, refuse::counting(&format!("function `{name}`"))));
+        }
+        if name.starts_with("pg_input_") {
+            // Texts become values of a type that only the server knows.
+            self.any_type(node)?;
         }
         if runs_text && self.ctx.plan.limits().procedural != Some(true) {
             let message = format!("function `{name}` runs text as SQL, which no policy allows you");
@@ -146,9 +162,11 @@ impl Walker<'_> {
 
     /// `row.name` may call a function of one argument, the row.
     pub(crate) fn attribute(&self, node: &Node, name: &str) -> Result<(), Refusal> {
-        let takes_a_row = |function: &Function| match function.name.arguments.as_slice() {
-            [only] => matches!(only.as_str(), "record" | "anyelement" | "anycompatible") || self.is_row(only),
-            _ => false,
+        // Further arguments may have defaults. Of user types the agent does not know which are rows, and a typed table has
+        // the rows of a type that stands alone.
+        let takes_a_row = |function: &Function| {
+            let first = function.name.arguments.first().map_or("", String::as_str).trim_matches('"');
+            first.starts_with("any") || first.starts_with("record") || named_type(first).is_some()
         };
         let functions = self.ctx.catalog.functions.values();
         let mut named = functions.filter(|known| known.name.name.as_str() == name);
@@ -156,15 +174,6 @@ impl Walker<'_> {
             None => Ok(()),
             Some(known) => Err(self.closed(node, known)),
         }
-    }
-
-    /// Whether a type, as the catalogue writes it, is the row of a relation that it knows.
-    fn is_row(&self, data_type: &str) -> bool {
-        let plain = data_type.replace('"', "");
-        self.ctx.catalog.relations.keys().any(|relation| {
-            let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
-            plain == name || plain.strip_suffix(name).and_then(|rest| rest.strip_suffix('.')) == Some(schema)
-        })
     }
 
     fn set_config(&mut self, node: &Node) -> Result<(), Refusal> {
@@ -219,13 +228,13 @@ impl Walker<'_> {
             let hint = "connect as the person whose access you need, or ask for the access";
             return Err(self.at(node, refuse::denied(message, Some(hint))));
         }
-        if setting == "search_path" {
+        if matches!(setting, "search_path" | "client_encoding") {
             self.class.set(StatementClass::SEARCH_PATH);
         }
         if is_read_only(setting) {
             self.class.set(StatementClass::READ_ONLY);
             let on = value.is_some_and(is_on);
-            if !on && self.ctx.plan.limits().read_only == Some(true) {
+            if !on && self.only_reads() {
                 return Err(self.at(node, refuse::only_reads()));
             }
         }
@@ -233,9 +242,14 @@ impl Walker<'_> {
     }
 }
 
-/// The names of functions a node may call without being a call.
-pub(crate) fn written_as_syntax(node: &Node) -> &'static [&'static str] {
-    SYNTAX.iter().find(|(kind, _)| *kind == node.kind()).map_or(&[], |(_, names)| names)
+/// The functions a node may call on a server of that major without being a call.
+pub(crate) fn written_as_syntax(node: &Node, major: u32) -> impl Iterator<Item = &'static str> {
+    let kind = node.kind();
+    let form = node.choice("op").strip_suffix("_OP").unwrap_or_default();
+    let named = SYNTAX.iter().filter(move |(known, _, since)| *known == kind && major < *since);
+    named
+        .map(|(_, name, _)| *name)
+        .filter(move |name| kind != "JsonFuncExpr" || form.eq_ignore_ascii_case(name))
 }
 
 /// The names that functions in FROM clauses have in the rest of their statement.
@@ -281,7 +295,23 @@ fn counts(name: &str) -> bool {
         "activity_start",
         "snapshot_timestamp",
     ];
-    let Some(statistic) = name.strip_prefix("pg_stat_get_") else { return name == "pg_lock_status" };
+    // Extensions that count call their functions so.
+    const OTHERS: [&str; 9] = [
+        "pg_buffercache",
+        "pg_freespace",
+        "pg_qualstats",
+        "pg_stat_",
+        "pg_statio_",
+        "pg_store_plans",
+        "pg_visibility",
+        "pg_wait_sampling",
+        "pgstat",
+    ];
+    let Some(statistic) = name.strip_prefix("pg_stat_get_") else {
+        let harmless = matches!(name, "pg_stat_clear_snapshot" | "pg_stat_force_next_flush");
+        let other = name == "pg_lock_status" || OTHERS.iter().any(|prefix| name.starts_with(prefix));
+        return other && !harmless;
+    };
     let of_backend = statistic.strip_prefix("backend_").unwrap_or(statistic);
     !(ABOUT_BACKENDS.contains(&of_backend) || name::about_the_server(statistic))
 }

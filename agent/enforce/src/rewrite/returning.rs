@@ -36,6 +36,9 @@ impl Walker<'_> {
             [qualifier, star] if star.is("A_Star") && target.is_named(qualifier.text("sval")) => {
                 self.star(value, 2, &columns(target.table, qualifier.text("sval")))
             }
+            [schema, table, star] if star.is("A_Star") && target.is_table(schema, table) => {
+                self.star(value, 3, &columns(target.table, &target.alias))
+            }
             _ => {
                 let before = self.edits.len();
                 self.children(item)?;

@@ -19,6 +19,9 @@ impl Walker<'_> {
     }
 
     pub(crate) fn statement(&mut self, node: &Node) -> Result<(), Refusal> {
+        if makes(node) {
+            self.class.set(StatementClass::MAKES);
+        }
         match node.kind() {
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => {
                 self.walk(node, "", "")
@@ -40,6 +43,7 @@ impl Walker<'_> {
                 self.deferred = true;
                 self.in_view = node.is("ViewStmt");
                 self.made_beside(node)?;
+                self.keeps_owner(node)?;
                 self.children(node)
             }
             "RenameStmt" => self.renamed(node),
@@ -120,57 +124,30 @@ impl Walker<'_> {
         self.wrapped(node)
     }
 
-    fn transaction(&mut self, node: &Node) -> Result<(), Refusal> {
-        self.class.set(StatementClass::TRANSACTION);
-        self.modes(node, "options")?;
-        match node.choice("kind") {
-            "TRANS_STMT_PREPARE" | "TRANS_STMT_COMMIT_PREPARED" | "TRANS_STMT_ROLLBACK_PREPARED" => {
-                let message =
-                    "two-phase commit is not possible here: the transaction would outlive the session";
-                Err(refuse::denied(message, Some("use `commit`")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The modes of a transaction. One that only reads cannot create views; where the policy asks for it, none writes.
-    fn modes(&mut self, node: &Node, field: &str) -> Result<(), Refusal> {
-        for mode in node.children(field).filter(|mode| mode.text("defname") == "transaction_read_only") {
-            self.class.set(StatementClass::READ_ONLY);
-            let on = mode
-                .child("arg")
-                .and_then(|value| value.child("ival"))
-                .is_some_and(|on| on.number("ival") != 0);
-            if !on && self.ctx.plan.limits().read_only == Some(true) {
-                return Err(self.at(node, refuse::only_reads()));
-            }
-        }
-        Ok(())
-    }
-
     fn variable(&mut self, node: &Node) -> Result<(), Refusal> {
         let name = node.text("name").to_ascii_lowercase();
         match node.choice("kind") {
-            "VAR_RESET_ALL" => {
-                self.class.set(StatementClass::SEARCH_PATH);
-                self.class.set(StatementClass::READ_ONLY);
-                Ok(())
-            }
+            "VAR_RESET_ALL" => self.resets(node),
             // Back to what the session is anyway.
             "VAR_RESET" | "VAR_SET_DEFAULT" if matches!(name.as_str(), "role" | "session_authorization") => {
                 Ok(())
             }
-            "VAR_SET_MULTI" => self.modes(node, "args"),
+            "VAR_SET_MULTI" => self.set_transaction(node),
             _ if name == "role" && is_none(node) => Ok(()),
             // What the session began with; the agent has seen that.
             "VAR_RESET" | "VAR_SET_DEFAULT"
                 if name == "client_encoding" || name == "standard_conforming_strings" =>
             {
+                self.class.set(StatementClass::SEARCH_PATH);
                 Ok(())
             }
             "VAR_RESET" | "VAR_SET_DEFAULT" if is_read_only(&name) => {
                 self.class.set(StatementClass::READ_ONLY);
-                Ok(())
+                match name.as_str() {
+                    "default_transaction_read_only" => self.resets(node),
+                    _ if self.only_reads() => Err(self.at(node, refuse::only_reads())),
+                    _ => Ok(()),
+                }
             }
             _ => {
                 let value = node.child("args").and_then(|value| value.child("sval"));
@@ -240,4 +217,16 @@ fn is_none(node: &Node) -> bool {
     node.child("args")
         .and_then(|argument| argument.child("sval"))
         .is_some_and(|value| value.text("sval") == "none")
+}
+
+/// Whether a statement makes something for the session, or runs what could.
+fn makes(node: &Node) -> bool {
+    let kind = node.kind();
+    kind.starts_with("Create")
+        || kind.starts_with("Alter")
+        || matches!(
+            kind,
+            "ViewStmt" | "IndexStmt" | "CompositeTypeStmt" | "RenameStmt" | "DoStmt" | "CallStmt"
+        )
+        || node.has("into_clause")
 }

@@ -4,9 +4,10 @@ use super::name;
 use super::walk::Walker;
 use super::{Refusal, StatementClass, refuse};
 use crate::plan::{Access, ProtectedTable, ViewKind, masked_name, qualified_view};
-use daam_catalog::RelationName;
+use daam_catalog::{Relation, RelationName};
 use daam_model::Verb;
 use daam_sql::{Node, quote};
+use std::collections::BTreeSet;
 
 /// The protected relation a statement writes, seen from inside the statement.
 #[derive(Debug, Clone)]
@@ -35,11 +36,24 @@ impl Target<'_> {
         qualifier == self.alias || self.rows.iter().any(|name| name == qualifier)
     }
 
+    /// Whether a qualified name means the written relation.
+    pub(crate) fn is_table(&self, schema: &Node, table: &Node) -> bool {
+        let name = &self.table.name;
+        schema.text("sval") == name.schema.as_str()
+            && table.text("sval") == name.name.as_str()
+            && self.alias == name.name.as_str()
+    }
+
     /// Goes into a subquery: its own tables may take the target's name.
     pub(crate) fn enter(&mut self, select: &Node) {
         self.qualified_only = true;
         let taken = select.children("from_clause").any(|item| names(item, &self.alias));
         self.hidden |= taken;
+        for row in &mut self.rows {
+            if select.children("from_clause").any(|item| names(item, row)) {
+                row.clear();
+            }
+        }
     }
 }
 
@@ -118,7 +132,12 @@ impl<'a> Walker<'a> {
                 return Err(self.at(relation, refuse::relation(plan, &name, Some(*verb))));
             }
         }
-        let Access::Protected(table) = access else { return Ok(None) };
+        let Access::Protected(table) = access else {
+            if self.fires_others(&name) {
+                self.class.set(StatementClass::FIRES);
+            }
+            return Ok(None);
+        };
         if !relation.flag("inh") && table.has_children {
             let message = format!("`only` is not possible on `{name}`: it has partitions or children");
             return Err(self.at(relation, refuse::unsupported(message, "leave `only` out")));
@@ -129,13 +148,39 @@ impl<'a> Walker<'a> {
         self.activate.insert(name.clone());
         self.replace(relation, &qualified_view(view, &name), None)?;
         let alias = name::alias(relation).to_owned();
-        Ok(Some(Target {
-            alias,
-            table,
-            qualified_only: false,
-            hidden: false,
-            rows: ["old".to_owned(), "new".to_owned()],
-        }))
+        let others = |field: &str| matches!(field, "from_clause" | "using_clause" | "source_relation");
+        let row = |name: &str| {
+            let taken = node.each_child().any(|(field, item)| others(field) && names(item, name));
+            let meant = self.ctx.catalog.server.major() >= 18 && !taken;
+            if meant { name.to_owned() } else { String::new() }
+        };
+        let rows = [row("old"), row("new")];
+        Ok(Some(Target { alias, table, qualified_only: false, hidden: false, rows }))
+    }
+
+    /// Whether a write can reach, by keys that refer to the table or by triggers of it, a relation with triggers of whose
+    /// rows not everything is seen.
+    fn fires_others(&self, written: &RelationName) -> bool {
+        let relations = &self.ctx.catalog.relations;
+        let hidden = |name: &RelationName| !matches!(self.ctx.plan.access(name), Access::Direct(table) if table.verbs().contains_key(&Verb::Select));
+        if relations.get(written).is_some_and(|relation| relation.triggers) {
+            return relations.values().any(|relation| relation.triggers && hidden(&relation.name));
+        }
+        let mut reached = BTreeSet::from([written]);
+        let mut open = vec![written];
+        while let Some(name) = open.pop() {
+            let refers =
+                |relation: &&Relation| relation.foreign_keys.iter().any(|key| key.references == *name);
+            for relation in relations.values().filter(refers) {
+                if relation.triggers && hidden(&relation.name) {
+                    return true;
+                }
+                if reached.insert(&relation.name) {
+                    open.push(&relation.name);
+                }
+            }
+        }
+        false
     }
 
     fn view(

@@ -32,6 +32,8 @@ pub(crate) struct Walker<'a> {
     /// Where the present statement begins and ends.
     pub(crate) statement_range: Option<(usize, usize)>,
     pub(crate) copies: BTreeSet<RelationName>,
+    /// What its transaction must hear before any query.
+    pub(crate) modes: Option<String>,
     /// What has to run ahead of it, in its transaction.
     pub(crate) ahead: Vec<String>,
     /// What it calls runs later than it does.
@@ -67,6 +69,7 @@ impl<'a> Walker<'a> {
             activate: BTreeSet::new(),
             statement_range: None,
             copies: BTreeSet::new(),
+            modes: None,
             ahead: Vec::new(),
             deferred: false,
             before: StatementClass::default(),
@@ -112,7 +115,7 @@ impl<'a> Walker<'a> {
         if let Some(named) = operator::field(node.kind()) {
             self.operator(node, named)?;
         }
-        for name in function::written_as_syntax(node) {
+        for name in function::written_as_syntax(node, self.ctx.catalog.server.major()) {
             self.called(node, name)?;
         }
         match node.kind() {
@@ -137,6 +140,10 @@ impl<'a> Walker<'a> {
                 for part in node.children("indirection").filter(|part| part.is("String")) {
                     self.called(node, part.text("sval"))?;
                 }
+                self.children(node)
+            }
+            "TableLikeClause" => {
+                self.like(node)?;
                 self.children(node)
             }
             // Names of relations of the same statement, not relations themselves.
@@ -284,6 +291,16 @@ impl<'a> Walker<'a> {
                 // Through such a view settings could be changed in other words.
                 let message = "`pg_settings` cannot be read by a view here";
                 Err(self.at(node, refuse::denied(message, Some("read it in the query itself"))))
+            }
+            Meaning::System
+                if node.text("relname").starts_with("pg_stats") && name::everyone_reads_more(self.ctx) =>
+            {
+                let message = format!(
+                    "`{}` shows values of relations that everyone in the database may read, and you may not",
+                    node.text("relname")
+                );
+                let hint = "`daam-agent doctor` names those relations, with the SQL that closes them";
+                Err(self.at(node, refuse::denied(message, Some(hint))))
             }
             Meaning::System if name::counts_visits(node.text("relname")) && self.ctx.plan.hides_rows() => {
                 Err(self.at(node, refuse::counting(&format!("`{}`", node.text("relname")))))

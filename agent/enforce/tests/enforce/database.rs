@@ -198,6 +198,7 @@ async fn writes_reach_what_the_policy_grants_and_nothing_else() {
             "***|4",
         ),
         ("UPDATE users SET name = 'Jo' WHERE id = 1 RETURNING email, name", "j***@e***.com|Jo"),
+        ("UPDATE users SET name = 'Jo' WHERE id = 1 RETURNING public.users.*", "1|j***@e***.com|Jo|eu"),
         ("UPDATE users SET email = 'new@mail.example' WHERE id = 1 RETURNING email", "n***@m***.example"),
         (
             "INSERT INTO users VALUES (1, 'q@q.q', 'Q', 'eu') ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING name",

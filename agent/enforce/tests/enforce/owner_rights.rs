@@ -2,7 +2,7 @@
 
 use crate::shop;
 use daam_catalog::{CastContext, Catalog, Function, FunctionName, UserCast, UserOperator};
-use daam_enforce::{Refusal, RewriteContext, Rewritten, rewrite};
+use daam_enforce::{Refusal, RewriteContext, Rewritten, numbered_types, rewrite};
 
 fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
     let name = FunctionName {
@@ -22,8 +22,9 @@ fn add(catalog: &mut Catalog, schema: &str, name: &str, arguments: &[&str]) {
 fn with_path(sql: &str, path: &[&str]) -> Result<Rewritten, Refusal> {
     let mut catalog = shop::catalog(170_000);
     add(&mut catalog, "other", "secret", &[]);
-    add(&mut catalog, "public", "leak", &["notes"]);
+    add(&mut catalog, "public", "leak", &["public.notes"]);
     add(&mut catalog, "public", "leak_any", &["anyelement"]);
+    add(&mut catalog, "public", "leak_pair", &["public.pair", "integer"]);
     add(&mut catalog, "public", "body_of", &["integer"]);
     add(&mut catalog, "public", "secret_of", &["text"]);
     let plan = shop::plan(&catalog);
@@ -65,6 +66,8 @@ fn a_row_written_like_a_column_calls_no_function() {
         "SELECT public.notes.leak FROM public.notes",
         "SELECT (SELECT n).leak_any FROM notes n",
         "SELECT ((n)).leak_any FROM notes n",
+        // The rows of a typed table have a type that stands alone; its other arguments have defaults.
+        "SELECT t.leak_pair FROM t",
     ] {
         refused(sql, &["public"]);
     }
@@ -166,6 +169,39 @@ fn with_operators(sql: &str) -> Result<Rewritten, Refusal> {
 }
 
 #[test]
+fn an_operator_of_postgresqls_symbols_calls_none_either() {
+    let mut catalog = shop::catalog(170_000);
+    add(&mut catalog, "other", "joined", &["integer", "integer"]);
+    add(&mut catalog, "other", "same", &["other.kind", "other.kind"]);
+    for (symbol, function, operand) in [("||", "joined", "integer"), ("=", "same", "other.kind")] {
+        let made = catalog.functions.values().find(|known| known.name.name.as_str() == function).unwrap();
+        catalog.operators.insert(UserOperator {
+            schema: shop::id("other"),
+            name: shop::id(symbol),
+            left: Some(operand.to_owned()),
+            right: operand.to_owned(),
+            result: "text".to_owned(),
+            function: made.name.clone(),
+        });
+    }
+    let plan = shop::plan(&catalog);
+    let path = [shop::id("public")];
+    let rewritten =
+        |sql: &str| rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &path });
+    for sql in [
+        "SELECT 2 || 1",
+        "SELECT row('a')::other.kind",
+        "CREATE TEMP TABLE t (a kind)",
+        "CREATE TEMP TABLE t (LIKE public.notes INCLUDING GENERATED)",
+        "CREATE TEMP TABLE t (LIKE public.notes INCLUDING ALL)",
+    ] {
+        assert_eq!(rewritten(sql).expect_err(sql).sqlstate, "42501", "{sql}");
+    }
+    rewritten("SELECT id FROM notes WHERE id = 1 AND body = 'x'").unwrap();
+    rewritten("CREATE TEMP TABLE t (LIKE public.notes INCLUDING COMMENTS INCLUDING STORAGE)").unwrap();
+}
+
+#[test]
 fn an_operator_calls_no_function_that_may_not_be_called() {
     for sql in [
         "SELECT 1 #### 2",
@@ -175,13 +211,14 @@ fn an_operator_calls_no_function_that_may_not_be_called() {
         "SELECT 1 #### ALL (SELECT id FROM notes)",
         "SELECT id FROM notes ORDER BY id USING ####",
         "SELECT 1 OPERATOR(other.=) 2",
+        "SELECT id FROM notes WHERE id = 1",
     ] {
         let refusal = with_operators(sql).expect_err(sql);
         assert_eq!(refusal.sqlstate, "42501", "{sql}");
         assert!(refusal.message.contains("function `other."), "{}", refusal.message);
     }
     // Another operator, a symbol of PostgreSQL's own, one the server itself refuses.
-    with_operators("SELECT id FROM notes WHERE id OPERATOR(pg_catalog.=) 1 AND id = 1").unwrap();
+    with_operators("SELECT id FROM notes WHERE id OPERATOR(pg_catalog.=) 1").unwrap();
     with_operators("SELECT 1 < 2, 1 @@@@ 2").unwrap();
 }
 
@@ -229,6 +266,17 @@ fn what_newer_servers_take_for_syntax_calls_no_function_on_older_ones() {
     }
     with_path("SELECT json_value('{}'::jsonb, 'x'), json_array('x'), json_object('{a,1}')", &["public"])
         .unwrap();
+    // Of the forms it has, each is its own function's.
+    catalog.functions.retain(|name, _| name.name.as_str() == "json_exists");
+    let rewritten =
+        |sql: &str| rewrite(sql, &RewriteContext { plan: &plan, catalog: &catalog, search_path: &path });
+    rewritten("SELECT json_value('{}'::jsonb, 'x')").unwrap();
+    rewritten("SELECT json_exists('{}'::jsonb, 'x')").unwrap_err();
+    let mut newer = shop::catalog(170_000);
+    add(&mut newer, "public", "json_value", &["jsonb", "text"]);
+    let plan = shop::plan(&newer);
+    let context = RewriteContext { plan: &plan, catalog: &newer, search_path: &path };
+    rewrite("SELECT json_value('{}'::jsonb, 'x')", &context).unwrap();
 }
 
 #[test]
@@ -247,6 +295,13 @@ fn a_cast_calls_no_function_that_may_not_be_called() {
         };
         catalog.casts.insert(cast);
     }
+    for (name, arguments, returns) in
+        [("coded_by", &["public.code"][..], "integer"), ("made", &[], "public.code[]")]
+    {
+        add(&mut catalog, "other", name, arguments);
+        let made = catalog.functions.values_mut().find(|known| known.name.name.as_str() == name).unwrap();
+        (made.security_definer, made.returns) = (false, returns.to_owned());
+    }
     let coded = shop::table("public.coded", &[("id", "integer"), ("code", "public.code")]);
     catalog.relations.insert(coded.name.clone(), coded);
     let plan = shop::plan(&catalog);
@@ -263,11 +318,28 @@ fn a_cast_calls_no_function_that_may_not_be_called() {
     ] {
         let refusal = rewritten(sql).expect_err(sql);
         assert!(
-            refusal.sqlstate == "42501" && refusal.message.contains("cast by function"),
+            refusal.sqlstate == "42501" && refusal.message.contains("cast, checked or compared by function"),
+            "{sql}: {refusal:?}"
+        );
+    }
+    for sql in [
+        "SELECT pg_input_is_valid('2', 'code')",
+        "SELECT coded_by('a')",
+        "SELECT made()",
+        "CREATE DOMAIN pg_temp.d AS code",
+    ] {
+        let refusal = rewritten(sql).expect_err(sql);
+        assert!(
+            refusal.sqlstate == "42501" && refusal.message.contains("`public.code`"),
             "{sql}: {refusal:?}"
         );
     }
     rewritten("SELECT 'a'::public.other_code, '1'::text, body::text FROM notes").unwrap();
+    // By number the text does not name it.
+    let context = RewriteContext { plan: &plan, catalog: &catalog, search_path: &path };
+    assert_eq!(numbered_types(&context).expect_err("a number").sqlstate, "42501");
+    catalog.casts.clear();
+    numbered_types(&RewriteContext { plan: &plan, catalog: &catalog, search_path: &path }).unwrap();
 }
 
 #[test]
@@ -280,6 +352,12 @@ fn counters_of_the_whole_server_count_hidden_rows_too() {
         "SELECT pg_stat_get_db_tuples_fetched(1)",
         "SELECT pg_stat_get_backend_io(1)",
         "SELECT pg_catalog.pg_stat_get_numscans(1)",
+        "SELECT shared_blks_hit FROM pg_stat_statements(true)",
+        "SELECT * FROM public.pg_stat_statements(true)",
+        "SELECT pg_stat_kcache()",
+        "SELECT * FROM pg_qualstats()",
+        "SELECT * FROM pg_buffercache_pages() AS p(a int)",
+        "SELECT pgstattuple('notes')",
     ] {
         refused(sql, &["public"]);
     }
@@ -288,6 +366,7 @@ fn counters_of_the_whole_server_count_hidden_rows_too() {
         "SELECT pg_stat_get_backend_pid(1), pg_stat_get_activity(1)",
         "SELECT * FROM pg_stat_progress_analyze",
         "SELECT * FROM pg_stat_replication, pg_stat_ssl",
+        "SELECT pg_stat_clear_snapshot(), pg_statistics_obj_is_visible(1)",
     ] {
         with_path(sql, &["public"]).unwrap();
     }

@@ -156,9 +156,18 @@ fn writes_go_to_write_views_and_return_masked_values() {
              \"u\".\"id\", \"u\".\"masked:email\" AS \"email\", \"u\".\"name\", \"u\".\"region\"",
         ),
         (
+            "DELETE FROM users USING notes old WHERE old.id = users.id RETURNING old.body",
+            "DELETE FROM {w} AS \"users\" USING notes old WHERE old.id = users.id RETURNING old.body",
+        ),
+        (
             "DELETE FROM users RETURNING *",
             "DELETE FROM {w} AS \"users\" RETURNING \"users\".\"id\", \"users\".\"masked:email\" AS \"email\", \
              \"users\".\"name\", \"users\".\"region\"",
+        ),
+        (
+            "UPDATE public.users SET name = 'x' RETURNING users.id, public.users.*",
+            "UPDATE {w} AS \"users\" SET name = 'x' RETURNING users.id, \"users\".\"id\", \
+             \"users\".\"masked:email\" AS \"email\", \"users\".\"name\", \"users\".\"region\"",
         ),
         (
             "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE users.email = 'x')",

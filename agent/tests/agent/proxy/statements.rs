@@ -101,6 +101,46 @@ async fn read_only_transactions_find_their_views() {
     client.batch_execute("COMMIT").await.unwrap();
 }
 
+/// What pg_dump, Hibernate and psycopg2 say first in their transactions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_can_be_told_its_isolation_and_that_it_only_reads_at_once() {
+    let stage = Stage::new(masked()).await;
+    for (modes, isolation, deferrable) in [
+        ("ISOLATION LEVEL REPEATABLE READ, READ ONLY", "repeatable read", "off"),
+        ("READ ONLY ISOLATION LEVEL SERIALIZABLE DEFERRABLE", "serializable", "on"),
+        ("NOT DEFERRABLE, READ ONLY, ISOLATION LEVEL READ COMMITTED", "read committed", "off"),
+    ] {
+        let says = |name| format!("SELECT current_setting('transaction_{name}')");
+        let set = format!("/* a */ SET TRANSACTION {modes} /* b */ ;");
+        // Each in a session that has no view yet, and in one that has.
+        let client = stage.client().await;
+        for _ in 0..2 {
+            client.batch_execute("BEGIN").await.unwrap();
+            client.batch_execute(&set).await.unwrap();
+            assert!(one(&client, EMAIL).await.unwrap().contains('*'), "{modes}");
+            assert_eq!(one(&client, &says("isolation")).await.unwrap(), isolation);
+            assert_eq!(one(&client, &says("deferrable")).await.unwrap(), deferrable);
+            assert_eq!(one(&client, &says("read_only")).await.unwrap(), "on");
+            assert_eq!(code(client.batch_execute("UPDATE users SET name = 'x'").await), "25006");
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+        let client = stage.client().await;
+        client.batch_execute("BEGIN").await.unwrap();
+        client.execute(&set, &[]).await.unwrap();
+        assert!(client.query_one(EMAIL, &[]).await.unwrap().get::<_, String>(0).contains('*'), "{modes}");
+        assert_eq!(one(&client, &says("isolation")).await.unwrap(), isolation);
+        client.batch_execute("COMMIT").await.unwrap();
+        // Too late, as PostgreSQL has it, and outside of a transaction a warning.
+        client.batch_execute("BEGIN").await.unwrap();
+        client.batch_execute("SELECT 1").await.unwrap();
+        let late = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY";
+        assert_eq!(code(client.batch_execute(late).await), "25001");
+        client.batch_execute("ROLLBACK").await.unwrap();
+        client.batch_execute(late).await.unwrap();
+        client.batch_execute("UPDATE users SET name = name").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_search_path_decides_what_a_name_means() {
     let stage = Stage::new(masked()).await;
