@@ -42,8 +42,8 @@ impl Walker<'_> {
     pub(crate) fn like(&self, node: &Node) -> Result<(), Refusal> {
         // Constraints, defaults, generated columns, indexes, statistics.
         const WITH_EXPRESSIONS: i64 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
-        let functions = self.ctx.catalog.functions.keys();
-        let Some(open) = functions.filter_map(|name| self.left_open(name)).next() else { return Ok(()) };
+        let mut functions = self.ctx.catalog.functions.keys();
+        let Some(open) = functions.find_map(|name| self.left_open(name)) else { return Ok(()) };
         if node.number("options") & WITH_EXPRESSIONS == 0 {
             return Ok(());
         }

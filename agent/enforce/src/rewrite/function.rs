@@ -102,7 +102,7 @@ impl Walker<'_> {
         // Values of its types are made and checked on the way.
         for known in &named {
             let types = known.name.arguments.iter().chain([&known.returns]);
-            types.map(|made_of| self.made_of(node, made_of)).collect::<Result<(), _>>()?;
+            types.into_iter().try_for_each(|made_of| self.made_of(node, made_of))?;
         }
         named.retain(|known| self.is_closed(known));
         match named.first() {

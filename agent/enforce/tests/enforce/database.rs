@@ -199,6 +199,7 @@ async fn writes_reach_what_the_policy_grants_and_nothing_else() {
         ),
         ("UPDATE users SET name = 'Jo' WHERE id = 1 RETURNING email, name", "j***@e***.com|Jo"),
         ("UPDATE users SET name = 'Jo' WHERE id = 1 RETURNING public.users.*", "1|j***@e***.com|Jo|eu"),
+        ("UPDATE users SET name = 'Jo' FROM (SELECT 'x' AS email) old WHERE id = 1 RETURNING old.email", "x"),
         ("UPDATE users SET email = 'new@mail.example' WHERE id = 1 RETURNING email", "n***@m***.example"),
         (
             "INSERT INTO users VALUES (1, 'q@q.q', 'Q', 'eu') ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING name",

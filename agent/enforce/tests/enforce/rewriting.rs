@@ -156,10 +156,6 @@ fn writes_go_to_write_views_and_return_masked_values() {
              \"u\".\"id\", \"u\".\"masked:email\" AS \"email\", \"u\".\"name\", \"u\".\"region\"",
         ),
         (
-            "DELETE FROM users USING notes old WHERE old.id = users.id RETURNING old.body",
-            "DELETE FROM {w} AS \"users\" USING notes old WHERE old.id = users.id RETURNING old.body",
-        ),
-        (
             "DELETE FROM users RETURNING *",
             "DELETE FROM {w} AS \"users\" RETURNING \"users\".\"id\", \"users\".\"masked:email\" AS \"email\", \
              \"users\".\"name\", \"users\".\"region\"",

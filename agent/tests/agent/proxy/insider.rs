@@ -88,19 +88,16 @@ async fn a_rewrite_rule_shows_nothing() {
     client.batch_execute("UPDATE users SET name = 'n'; UPDATE over SET word = 'z'").await.unwrap();
 }
 
+fn only_reads() -> PolicySet {
+    let mut set = masked();
+    for policy in &mut set.policies {
+        policy.session = SessionLimits { read_only: Some(true), ..SessionLimits::default() };
+    }
+    set
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_only_reads_is_not_told_otherwise_in_other_words() {
-    let only_reads = || PolicySet {
-        policies: masked()
-            .policies
-            .into_iter()
-            .map(|policy| daam_model::Policy {
-                session: SessionLimits { read_only: Some(true), ..SessionLimits::default() },
-                ..policy
-            })
-            .collect(),
-        ..masked()
-    };
     let read_only = Stage::new(only_reads()).await;
     let client = read_only.client().await;
     for sql in [
@@ -133,28 +130,33 @@ async fn a_session_that_only_reads_is_not_told_otherwise_in_other_words() {
             one(client, "SHOW transaction_read_only").await.unwrap() == "on"
         })
         .await;
-        // What it began with is no way back.
-        for sql in [
-            "RESET default_transaction_read_only",
-            "SET default_transaction_read_only TO DEFAULT",
-            "RESET ALL",
-            "DISCARD ALL",
-        ] {
-            let (reset, shown) =
-                tokio::join!(client.batch_execute(sql), one(client, "SHOW transaction_read_only"));
-            reset.unwrap();
-            assert_eq!(shown.unwrap(), "on", "{sql}");
-        }
-        client.batch_execute("BEGIN; RESET default_transaction_read_only").await.unwrap_err();
-        client.batch_execute("ROLLBACK; BEGIN").await.unwrap();
-        let reset = client.batch_execute("RESET ALL");
-        let (reset, committed, shown) =
-            tokio::join!(reset, client.batch_execute("COMMIT"), one(client, "SHOW transaction_read_only"));
-        (reset.unwrap(), committed.unwrap());
-        assert_eq!(shown.unwrap(), "on");
-        assert_eq!(code(client.simple_query("RESET transaction_read_only").await), "42501");
-        assert_eq!(code(client.simple_query("RESET ALL; SELECT 1").await), "42501");
+        begins_no_more(client).await;
     }
+}
+
+/// What a session began with is no way back.
+async fn begins_no_more(client: &tokio_postgres::Client) {
+    for sql in [
+        "RESET default_transaction_read_only",
+        "SET default_transaction_read_only TO DEFAULT",
+        "RESET ALL",
+        "DISCARD ALL",
+    ] {
+        let (reset, shown) =
+            tokio::join!(client.batch_execute(sql), one(client, "SHOW transaction_read_only"));
+        reset.unwrap();
+        assert_eq!(shown.unwrap(), "on", "{sql}");
+    }
+    client.batch_execute("BEGIN; RESET default_transaction_read_only").await.unwrap_err();
+    client.batch_execute("ROLLBACK; BEGIN").await.unwrap();
+    let reset = client.batch_execute("RESET ALL");
+    let (reset, committed, shown) =
+        tokio::join!(reset, client.batch_execute("COMMIT"), one(client, "SHOW transaction_read_only"));
+    reset.unwrap();
+    committed.unwrap();
+    assert_eq!(shown.unwrap(), "on");
+    assert_eq!(code(client.simple_query("RESET transaction_read_only").await), "42501");
+    assert_eq!(code(client.simple_query("RESET ALL; SELECT 1").await), "42501");
 }
 
 /// A domain's check runs whenever a value becomes one of it, or of a type that is made of it.
@@ -370,11 +372,7 @@ async fn what_a_session_made_does_not_outlast_what_was_taken_away() {
 /// As drivers begin a transaction that only reads: in one batch with its first query.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_only_reads_can_send_several_statements_at_once() {
-    let mut set = masked();
-    for policy in &mut set.policies {
-        policy.session = SessionLimits { read_only: Some(true), ..SessionLimits::default() };
-    }
-    let stage = Stage::with_linger(set, std::time::Duration::ZERO).await;
+    let stage = Stage::with_linger(only_reads(), std::time::Duration::ZERO).await;
     let mut raw = stage.raw().await;
     let steps = |sql: &str| {
         let bind = daam_pgwire::frontend::bind(b"", b"");
