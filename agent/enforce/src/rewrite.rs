@@ -18,6 +18,7 @@ mod operator;
 pub(crate) mod refuse;
 mod returning;
 mod statement;
+mod statistics;
 mod target;
 mod transaction;
 mod walk;
@@ -172,13 +173,13 @@ pub fn rewrite(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal
 }
 
 fn checked(sql: &str, ctx: &RewriteContext<'_>) -> Result<Rewritten, Refusal> {
-    let first = pass(sql, ctx)?;
+    let first = pass(sql, ctx, false)?;
     let activate = first.activated(ctx);
     let edits = EditMap::new(first.edits).ok_or_else(|| refuse::confused("its parts overlap"))?;
     let text = edits.apply(sql).ok_or_else(|| refuse::confused("a name does not end where it should"))?;
     let mut effects = first.effects;
     if !edits.is_empty() {
-        let second = pass(&text, ctx).map_err(|refusal| refuse::confused(&refusal.message))?;
+        let second = pass(&text, ctx, true).map_err(|refusal| refuse::confused(&refusal.message))?;
         if !second.edits.is_empty() || !second.activate.is_empty() {
             return Err(refuse::confused("a protected table is left in it"));
         }
@@ -218,15 +219,20 @@ impl Pass {
     }
 }
 
-fn pass(sql: &str, ctx: &RewriteContext<'_>) -> Result<Pass, Refusal> {
+/// `again`: the text has been rewritten, and is read to see that nothing is left.
+fn pass(sql: &str, ctx: &RewriteContext<'_>, again: bool) -> Result<Pass, Refusal> {
     let statements = daam_sql::parse(sql).map_err(|error| refuse::unreadable(sql, &error))?;
     let tokens = token::scan(sql).map_err(|error| refuse::unreadable(sql, &error))?;
     let mut walker = Walker::new(sql, &tokens, ctx);
+    walker.filtered = again.then_some(statistics::NAME);
     if statements.len() > 1 {
         walker.class.set(StatementClass::MULTI);
     }
     for statement in &statements {
         walker.top(statement)?;
+    }
+    if walker.runs_text.get() {
+        walker.class.set(StatementClass::MAKES);
     }
     Ok(Pass {
         edits: walker.edits,

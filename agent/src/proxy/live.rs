@@ -48,9 +48,10 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             core.maintenance.widen = Some((Box::new(new), catalog));
             return Ok(());
         }
-        let stubborn = core.policy.plan.limits().procedural == Some(true);
+        // Something may have run, or may run, that no text was looked at of.
+        let stubborn = core.rest.made && core.policy.plan.limits().procedural == Some(true);
         let may_be_another = stubborn && catalog.server.major() < 16;
-        let outlasts = (core.rest.made || stubborn) && core.policy.plan.outlasts(&new, &catalog);
+        let outlasts = core.rest.made && core.policy.plan.outlasts(&new, &catalog);
         self.switch(new, catalog).await?;
         if outlasts {
             let text = "the access policy of this session has changed: it takes away what everyone in the database may \

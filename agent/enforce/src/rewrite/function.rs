@@ -104,6 +104,9 @@ impl Walker<'_> {
             let types = known.name.arguments.iter().chain([&known.returns]);
             types.into_iter().try_for_each(|made_of| self.made_of(node, made_of))?;
         }
+        if named.iter().any(|known| known.reaches.is_some()) {
+            self.runs_text.set(true);
+        }
         named.retain(|known| self.is_closed(known));
         match named.first() {
             None => Ok(()),

@@ -2,7 +2,6 @@
 
 use super::walk::Walker;
 use super::{Refusal, RewriteContext, refuse};
-use crate::plan::Access;
 use daam_catalog::pattern::is_system_schema;
 use daam_catalog::{Identifier, RelationName};
 use daam_sql::Node;
@@ -56,16 +55,6 @@ pub(crate) fn counts_visits(name: &str) -> bool {
     statistic.is_some_and(|statistic| !about_the_server(statistic))
         || name.starts_with("pg_statio_")
         || name == "pg_locks"
-}
-
-/// Whether everyone in the database may read a relation of which the session sees less: what PostgreSQL asks before it
-/// shows its most common values.
-pub(crate) fn everyone_reads_more(ctx: &RewriteContext<'_>) -> bool {
-    let mut everyones = ctx.catalog.relations.values().filter(|relation| !relation.public.is_empty());
-    everyones.any(|relation| {
-        let all = matches!(ctx.plan.access(&relation.name), Access::Direct(table) if !table.by_column);
-        !all
-    })
 }
 
 /// Statistics about connections, replication and running commands.

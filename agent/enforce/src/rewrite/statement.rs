@@ -226,7 +226,13 @@ fn makes(node: &Node) -> bool {
         || kind.starts_with("Alter")
         || matches!(
             kind,
-            "ViewStmt" | "IndexStmt" | "CompositeTypeStmt" | "RenameStmt" | "DoStmt" | "CallStmt"
+            "ViewStmt"
+                | "IndexStmt"
+                | "CompositeTypeStmt"
+                | "RenameStmt"
+                | "DoStmt"
+                | "CallStmt"
+                | "ListenStmt"
         )
         || node.has("into_clause")
 }

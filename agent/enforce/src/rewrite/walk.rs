@@ -9,6 +9,7 @@ use daam_catalog::RelationName;
 use daam_model::Verb;
 use daam_sql::token::Tokens;
 use daam_sql::{Node, quote};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields in which a masked column surprises: it is the masked value that is compared.
@@ -38,6 +39,10 @@ pub(crate) struct Walker<'a> {
     pub(crate) ahead: Vec<String>,
     /// What it calls runs later than it does.
     pub(crate) deferred: bool,
+    /// The name of views that are filtered already; none while the text is the client's.
+    pub(crate) filtered: Option<&'static str>,
+    /// It calls a function whose body runs text.
+    pub(crate) runs_text: Cell<bool>,
     /// What the statements of the text before this one do.
     before: StatementClass,
     pub(crate) notices: BTreeSet<String>,
@@ -72,6 +77,8 @@ impl<'a> Walker<'a> {
             modes: None,
             ahead: Vec::new(),
             deferred: false,
+            filtered: None,
+            runs_text: Cell::new(false),
             before: StatementClass::default(),
             notices: BTreeSet::new(),
             class: StatementClass::default(),
@@ -238,6 +245,10 @@ impl<'a> Walker<'a> {
 
     fn reads(&mut self, node: &Node, sampled: bool) -> Result<(), Refusal> {
         let plan = self.ctx.plan;
+        if let Some(others) = self.statistics(node) {
+            self.mixed = true;
+            return self.replace(node, &others, parent_is_table(self, node));
+        }
         if name::is_sequence(self.ctx, node) {
             self.mixed = true;
             return Ok(());
@@ -292,15 +303,9 @@ impl<'a> Walker<'a> {
                 let message = "`pg_settings` cannot be read by a view here";
                 Err(self.at(node, refuse::denied(message, Some("read it in the query itself"))))
             }
-            Meaning::System
-                if node.text("relname").starts_with("pg_stats") && name::everyone_reads_more(self.ctx) =>
-            {
-                let message = format!(
-                    "`{}` shows values of relations that everyone in the database may read, and you may not",
-                    node.text("relname")
-                );
-                let hint = "`daam-agent doctor` names those relations, with the SQL that closes them";
-                Err(self.at(node, refuse::denied(message, Some(hint))))
+            Meaning::System if self.shows_values(node) => {
+                let message = format!("this is not possible on `{}`", node.text("relname"));
+                Err(self.at(node, refuse::unsupported(message, "use select")))
             }
             Meaning::System if name::counts_visits(node.text("relname")) && self.ctx.plan.hides_rows() => {
                 Err(self.at(node, refuse::counting(&format!("`{}`", node.text("relname")))))
