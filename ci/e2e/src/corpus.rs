@@ -7,6 +7,7 @@ use regex::Regex;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One attempt.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,7 +78,7 @@ pub fn run(fabric: &Fabric, person: &Person, attempt: &Attempt) -> anyhow::Resul
     };
     let outcome = judge(attempt, &play(fabric, session, attempt)?);
     if writes(attempt)? {
-        fabric.upstream("select public.zz_reset()")?;
+        reset(fabric)?;
     }
     outcome
 }
@@ -171,4 +172,14 @@ fn unhex(text: &str) -> Vec<u8> {
         .filter_map(|digit| u8::try_from(digit).ok())
         .collect();
     digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |value, digit| value * 16 + digit)).collect()
+}
+
+/// Puts the rows back. The agent may be taking grants on the same tables away just then, which PostgreSQL does not let two
+/// do at once.
+fn reset(fabric: &Fabric) -> anyhow::Result<()> {
+    crate::wait_for(Duration::from_secs(30), || match fabric.upstream("select public.zz_reset()") {
+        Ok(_) => Ok(Some(())),
+        Err(error) if error.to_string().contains("tuple concurrently updated") => Ok(None),
+        Err(error) => Err(error),
+    })
 }
