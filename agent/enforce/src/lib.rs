@@ -22,6 +22,8 @@ pub use plan::{
     Access, DirectTable, HashKey, Objects, PlanError, ProtectedTable, RelationObject, SessionPlan, ViewKind,
     activate_call, copy_call, plan, release_call,
 };
-pub use rewrite::{Effect, Refusal, RewriteContext, Rewritten, StatementClass, numbered_types, rewrite};
+pub use rewrite::{
+    Effect, Refusal, RewriteContext, Rewritten, StatementClass, numbered_types, rewrite, runs_text,
+};
 pub use told::{ServerError, renamed, told};
 pub use touched::masked_columns;

@@ -25,6 +25,7 @@ mod walk;
 
 pub use cast::numbered_types;
 pub use effect::Effect;
+pub use function::runs_text;
 
 use crate::edit::{Edit, EditMap};
 use crate::plan::SessionPlan;

@@ -5,13 +5,14 @@
 //! Bodies are read as words, so a name in a comment counts, too.
 
 use super::IntrospectError;
-use super::queries::get;
+use super::queries::{get, user_schema};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
 /// Functions of users, without those that only triggers call: what they are, and the bodies of those with their callers'
 /// rights.
-pub(super) const BODIES: &str = "\
+pub(super) const BODIES: &str = concat!(
+    "\
 SELECT p.oid::int8, p.proname::text, p.oid::regprocedure::text, \
   p.prosecdef AND EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0), \
   CASE WHEN NOT p.prosecdef AND p.prokind IN ('f', 'p') THEN l.lanname::text END, \
@@ -19,21 +20,11 @@ SELECT p.oid::int8, p.proname::text, p.oid::regprocedure::text, \
   ARRAY(SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid \
     AND d.refclassid = 'pg_proc'::regclass) \
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang \
-WHERE lower(left(n.nspname::text, 3)) <> 'pg_' AND n.nspname <> 'information_schema' \
-  AND l.lanname NOT IN ('c', 'internal') AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
-  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')";
-
-/// What runs text wherever it is called: PostgreSQL's own functions, and those of extensions.
-const RUN_TEXT: [&str; 8] = [
-    "connectby",
-    "cursor_to_xml",
-    "query_to_xml",
-    "query_to_xml_and_xmlschema",
-    "query_to_xmlschema",
-    "ts_rewrite",
-    "ts_stat",
-    "xpath_table",
-];
+WHERE ",
+    user_schema!(),
+    " AND l.lanname NOT IN ('c', 'internal') AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
+  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
+);
 
 /// A function, as its body matters to others.
 struct Body {
@@ -101,9 +92,7 @@ fn spread(bodies: &BTreeMap<i64, Body>) -> BTreeMap<i64, String> {
 }
 
 fn runs_text(language: &str, words: &BTreeSet<String>) -> bool {
-    let of_others = |word: &String| {
-        RUN_TEXT.contains(&word.as_str()) || word.starts_with("dblink") || word.starts_with("crosstab")
-    };
+    let of_others = |word: &String| daam_enforce::runs_text(word);
     match language {
         "plpgsql" => words.contains("execute") || words.iter().any(of_others),
         "sql" => words.iter().any(of_others),

@@ -10,6 +10,7 @@ macro_rules! user_schema {
         "lower(left(n.nspname::text, 3)) <> 'pg_' AND n.nspname <> 'information_schema'"
     };
 }
+pub(super) use user_schema;
 
 /// Whether names in the function `p` mean the same whoever calls: the path ends with the temporary schema, which is
 /// otherwise searched first, for types even before `pg_catalog`; or the body was read when it was written. What such a

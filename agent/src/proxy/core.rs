@@ -4,8 +4,7 @@
 //! other, deciding on the way. Work that needs the database to itself (new functions, another policy) is noted in
 //! [`Maintenance`] and done by the session when nothing is in flight and no transaction is open.
 
-use super::checked::report;
-use super::checked::{Checker, Rules};
+use super::checked::{Checker, Rules, report};
 use super::held::Quiet;
 use super::interrupt::Interruption;
 use super::limits::Clocks;

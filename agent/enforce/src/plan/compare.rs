@@ -8,21 +8,21 @@ use daam_model::{EffectiveMask, Verb};
 /// Anything that is not clearly the same or more counts as less.
 pub(super) fn tightens(old: &SessionPlan, new: &SessionPlan) -> bool {
     let relations = old.relations().any(|relation| loses(old.access(relation), new.access(relation)));
-    let functions = !old.functions.is_subset(&new.functions);
     let read_only = new.limits.read_only == Some(true) && old.limits.read_only != Some(true);
-    let procedural = old.limits.procedural == Some(true) && new.limits.procedural != Some(true);
-    relations || functions || read_only || procedural
+    relations || read_only || does_less(old, new)
 }
 
 /// Whether a change takes something away that PostgreSQL goes on to give to what the session has made for itself: views,
 /// defaults and functions of its own, what it listens to. That is what everyone may do, and only texts are refused.
 pub(super) fn outlasts(old: &SessionPlan, new: &SessionPlan, catalog: &Catalog) -> bool {
-    let functions = !old.functions.is_subset(&new.functions);
+    let mut everyones = catalog.relations.values().filter(|relation| !relation.public.is_empty());
+    does_less(old, new) || everyones.any(|it| loses(old.access(&it.name), new.access(&it.name)))
+}
+
+/// A function may not be called any more, or code not be run.
+fn does_less(old: &SessionPlan, new: &SessionPlan) -> bool {
     let procedural = old.limits.procedural == Some(true) && new.limits.procedural != Some(true);
-    let everyones = catalog.relations.values().filter(|relation| !relation.public.is_empty());
-    functions
-        || procedural
-        || everyones.into_iter().any(|it| loses(old.access(&it.name), new.access(&it.name)))
+    procedural || !old.functions.is_subset(&new.functions)
 }
 
 fn loses(old: Access<'_>, new: Access<'_>) -> bool {

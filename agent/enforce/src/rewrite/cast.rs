@@ -57,7 +57,12 @@ impl Walker<'_> {
         let named = |found: &RelationName| {
             found.name.as_str() == *name && schema.is_none_or(|schema| found.schema.as_str() == *schema)
         };
-        match self.closed_casts().find(|(found, _)| named(found)) {
+        self.closed_type(node, named)
+    }
+
+    /// Refuses the first closed type that is meant.
+    fn closed_type(&self, node: &Node, meant: impl Fn(&RelationName) -> bool) -> Result<(), Refusal> {
+        match self.closed_casts().find(|(found, _)| meant(found)) {
             None => Ok(()),
             Some((found, function)) => Err(self.at(node, closed(&format!("type `{found}`"), function))),
         }
@@ -66,18 +71,12 @@ impl Walker<'_> {
     /// A type of an argument or a result, as the catalogue writes it.
     pub(crate) fn made_of(&self, node: &Node, sql: &str) -> Result<(), Refusal> {
         let Some(named) = named_type(sql) else { return Ok(()) };
-        match self.closed_casts().find(|(found, _)| *found == named) {
-            None => Ok(()),
-            Some((found, function)) => Err(self.at(node, closed(&format!("type `{found}`"), function))),
-        }
+        self.closed_type(node, |found| *found == named)
     }
 
     /// A type that the text does not name: any.
     pub(crate) fn any_type(&self, node: &Node) -> Result<(), Refusal> {
-        match self.closed_casts().next() {
-            None => Ok(()),
-            Some((found, function)) => Err(self.at(node, closed(&format!("type `{found}`"), function))),
-        }
+        self.closed_type(node, |_| true)
     }
 
     /// A relation named in the text.

@@ -55,6 +55,11 @@ const SYNTAX: [(&str, &str, u32); 13] = [
 /// Settings that change who the session is.
 const IDENTITY: [&str; 2] = ["role", "session_authorization"];
 
+/// Whether a function of PostgreSQL or of an extension runs text as SQL, by its name.
+pub fn runs_text(name: &str) -> bool {
+    RUN_TEXT.contains(&name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 impl Walker<'_> {
     pub(crate) fn function(&mut self, node: &Node) -> Result<(), Refusal> {
         let parts = node.strings("funcname").unwrap_or_default();
@@ -140,8 +145,7 @@ impl Walker<'_> {
 
     /// What PostgreSQL's own functions would run or count.
     fn reaches_text(&self, node: &Node, name: &str) -> Result<(), Refusal> {
-        let runs_text =
-            RUN_TEXT.contains(&name) || RUN_TEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let runs_text = runs_text(name);
         if counts(name) && self.ctx.plan.hides_rows() {
             return Err(self.at(node, refuse::counting(&format!("function `{name}`"))));
         }
