@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 22] = [
+const OURS: [(&str, &[&str]); 23] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
@@ -22,6 +22,7 @@ const OURS: [(&str, &[&str]); 22] = [
     ("daam-enforce", &["daam-model", "daam-catalog", "daam-sql"]),
     ("daam-compiler", &["daam-diagnostic", "daam-catalog", "daam-sql", "daam-model", "daam-bundle"]),
     ("daam-ledger", &["daam-bundle"]),
+    ("daam-saml", &[]),
     ("daam-scim", &[]),
     ("daam-store", &["daam-api", "daam-ledger"]),
     ("daam-relay", &["daam-diagnostic", "daam-tunnel", "daam-identity", "daam-api"]),
@@ -36,6 +37,7 @@ const OURS: [(&str, &[&str]); 22] = [
             "daam-identity",
             "daam-audit",
             "daam-ledger",
+            "daam-saml",
             "daam-scim",
             "daam-store",
             "daam-api",
@@ -79,11 +81,12 @@ const OURS: [(&str, &[&str]); 22] = [
 ];
 
 /// Outside crate → the only packages that may use it.
-const CONFINED: [(&str, &[&str]); 7] = [
+const CONFINED: [(&str, &[&str]); 8] = [
     ("pg_query", &["daam-sql"]),
     // The store's, and one of the drivers `ci/clients` tries.
     ("sqlx", &["daam-store", "daam-e2e"]),
     ("granit-parser", &["daam-compiler", "daam-agent"]),
+    ("gamlastan", &["daam-saml"]),
     ("quinn", &["daam-tunnel"]),
     ("axum", &["daam-control-plane", "daam-agent", "daam-relay"]),
     ("miette", &["daam-diagnostic"]),
@@ -91,7 +94,7 @@ const CONFINED: [(&str, &[&str]); 7] = [
 ];
 
 /// Packages that may not even depend on a runtime or a network stack.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "daam-diagnostic",
     "daam-catalog",
     "daam-sql",
@@ -103,6 +106,7 @@ const PURE: [&str; 13] = [
     "daam-audit",
     "daam-identity",
     "daam-ledger",
+    "daam-saml",
     "daam-scim",
     "daam-api",
 ];

@@ -5,7 +5,7 @@ use crate::tree::SourceFile;
 use std::path::Path;
 
 /// Folders of the pure crates.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "compiler/diagnostic/src",
     "compiler/catalog/src",
     "compiler/sql/src",
@@ -17,6 +17,7 @@ const PURE: [&str; 13] = [
     "agent/enforce/src",
     "control-plane/identity/src",
     "control-plane/ledger/src",
+    "control-plane/saml/src",
     "control-plane/scim/src",
     "control-plane/api/src",
 ];
