@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::Who;
 use crate::problem::Refusal;
-use crate::routes::{Route, SMALL, Surface, audit as audit_routes, evidence as evidence_routes};
+use crate::routes::{METADATA, Route, SMALL, Surface, audit as audit_routes, evidence as evidence_routes};
 use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -31,6 +31,7 @@ mod path;
 mod programs;
 mod providers;
 mod requests;
+mod saml;
 mod scim;
 mod session;
 mod shell;
@@ -38,7 +39,7 @@ mod sso;
 mod tokens;
 mod webhooks;
 
-pub(crate) use session::guard;
+pub(crate) use session::{arrival_guard, guard};
 
 /// The console's routes.
 pub(crate) fn table() -> Vec<Route> {
@@ -83,6 +84,14 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/members/{email}/disable", Who::Admin, post(members::disable)),
         route("GET", "/providers", Who::Overseer, get(providers::list)),
         route("POST", "/providers", Who::Admin, post(providers::create)),
+        Route {
+            body_limit: METADATA,
+            ..route("POST", "/providers/saml", Who::Admin, post(providers::create_saml))
+        },
+        Route {
+            body_limit: METADATA,
+            ..route("POST", "/providers/{id}/metadata", Who::Admin, post(providers::replace_metadata))
+        },
         route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
         route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
         route("GET", "/scim", Who::Overseer, get(scim::list)),
@@ -115,6 +124,8 @@ fn own() -> Vec<Route> {
         route("GET", "/sign-in", Who::Anyone, get(door::sign_in)),
         route("GET", "/sign-in/oidc/callback", Who::Anyone, get(sso::callback)),
         route("GET", "/sign-in/oidc/{id}", Who::Anyone, get(sso::start)),
+        route("GET", "/sign-in/saml/{id}", Who::Anyone, get(saml::start)),
+        route("GET", "/sign-in/saml/{id}/metadata", Who::Anyone, get(saml::metadata)),
         route("GET", "/device", Who::User, get(programs::show_device)),
         route("POST", "/device", Who::User, post(programs::answer_device)),
         route("GET", "/program", Who::User, get(programs::show_program)),
@@ -126,6 +137,24 @@ fn own() -> Vec<Route> {
         route("GET", "/account", Who::User, get(account::show)),
         route("POST", "/account/sessions/{id}/end", Who::User, post(account::end)),
         route("POST", "/account/links/{id}/remove", Who::User, post(account::unlink)),
+    ]
+}
+
+/// Where identity providers send browsers to from pages of their own.
+pub(crate) fn arrivals() -> Vec<Route> {
+    let (surface, body_limit) = (Surface::Federation, METADATA);
+    let route = |method, path, handler: MethodRouter<Arc<App>>| Route {
+        method,
+        path,
+        who: Who::Anyone,
+        surface,
+        body_limit,
+        handler,
+    };
+    vec![
+        route("POST", "/sign-in/saml/{id}", post(saml::answer)),
+        route("GET", "/sign-in/saml/{id}/logout", get(saml::logout_by_query)),
+        route("POST", "/sign-in/saml/{id}/logout", post(saml::logout_by_form)),
     ]
 }
 

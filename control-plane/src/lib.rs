@@ -35,6 +35,7 @@ mod passkeys;
 pub mod rates;
 pub mod reference;
 mod requests;
+mod saml;
 mod scim;
 mod serve;
 mod slug;

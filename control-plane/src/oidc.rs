@@ -234,6 +234,7 @@ pub(crate) async fn finish(
         email_verified: claims.email_verified() == Some(true),
         groups: groups(party, claims.additional_claims()),
         session: text(claims.additional_claims(), "sid"),
+        ..Proven::default()
     };
     if metadata.userinfo_endpoint().is_some() {
         let info: UserInfoClaims<Extra, CoreGenderClaim> = client

@@ -31,6 +31,7 @@ pub(crate) mod invites;
 pub(crate) mod providers;
 pub(crate) mod relays;
 mod requests;
+pub(crate) mod saml_providers;
 pub(crate) mod scim_tokens;
 mod sign_in;
 pub(crate) mod tokens;
@@ -41,6 +42,8 @@ mod workloads;
 
 /// Bodies of most routes.
 pub(crate) const SMALL: usize = 64 * 1024;
+/// Metadata of an identity provider, or a message of one, however it is written down.
+pub(crate) const METADATA: usize = 1024 * 1024;
 /// A trust file.
 const TRUST: usize = 256 * 1024;
 
@@ -70,6 +73,9 @@ pub enum Surface {
     Console,
     /// A bearer token; SCIM's JSON.
     Scim,
+    /// What the message itself proves, and pages: identity providers send browsers here from pages of their own, which
+    /// bring no session along.
+    Federation,
 }
 
 impl fmt::Debug for Route {
@@ -84,6 +90,7 @@ pub fn table() -> Vec<Route> {
     table.extend(sign_ins());
     table.extend(access_requests());
     table.extend(console::table());
+    table.extend(console::arrivals());
     table.extend(scim::table());
     table
 }
@@ -142,6 +149,14 @@ fn api() -> Vec<Route> {
 fn sign_ins() -> Vec<Route> {
     let (surface, body_limit) = (Surface::Api, SMALL);
     let route = |method, path, who, handler| Route { method, path, who, surface, body_limit, handler };
+    let saml = |method, path, handler| Route {
+        method,
+        path,
+        who: Who::Admin,
+        surface,
+        body_limit: METADATA,
+        handler,
+    };
     vec![
         route("POST", "/v1/identity-providers", Who::Admin, post(providers::create)),
         route("GET", "/v1/identity-providers", Who::Overseer, get(providers::list)),
@@ -156,6 +171,8 @@ fn sign_ins() -> Vec<Route> {
         route("POST", "/v1/scim-tokens", Who::Admin, post(scim_tokens::create)),
         route("GET", "/v1/scim-tokens", Who::Overseer, get(scim_tokens::list)),
         route("DELETE", "/v1/scim-tokens/{id}", Who::Admin, delete(scim_tokens::remove)),
+        saml("POST", "/v1/saml-providers", post(saml_providers::create)),
+        saml("PUT", "/v1/saml-providers/{id}", put(saml_providers::change)),
         route("PUT", "/v1/sign-in-policy", Who::Admin, put(providers::policy)),
         route("POST", "/v1/sign-in/device", Who::Anyone, post(sign_in::device)),
         route("POST", "/v1/sign-in/fetch", Who::Anyone, post(sign_in::fetch)),
@@ -195,6 +212,7 @@ pub fn router(app: &Arc<App>) -> Router {
             Surface::Api => bounded.route_layer(from_fn_with_state(state, guard)),
             Surface::Console => bounded.route_layer(from_fn_with_state(state, console::guard)),
             Surface::Scim => bounded.route_layer(from_fn_with_state(state, scim::guard)),
+            Surface::Federation => bounded.route_layer(from_fn_with_state(state.0, console::arrival_guard)),
         };
         router = router.route(route.path, guarded);
     }

@@ -66,8 +66,8 @@ pub use requests::{
 };
 pub use scim::{NewScimToken, ScimToken, ScimTokenCreated};
 pub use sign_in::{
-    DeviceSignIn, FetchSignIn, IdentityLink, NewDeviceSignIn, NewProvider, Provider, ProviderRules,
-    SignInPolicy, SignedIn,
+    DeviceSignIn, FetchSignIn, IdentityLink, NewDeviceSignIn, NewProvider, NewSamlProvider, Provider,
+    ProviderKey, ProviderKind, ProviderRules, SignInPolicy, SignedIn,
 };
 pub use workload::{NewWorkload, TokenExchanged, Workload};
 

@@ -8,6 +8,7 @@ use crate::{Carried, FORGETTABLE, IdentityProvider, LONGEST_WAY, Refused, SKEW, 
 use chrono::{DateTime, Utc};
 use gamlastan::core::assertion::issuer::Issuer;
 use gamlastan::core::assertion::name_id::NameIdOrEncryptedId;
+use gamlastan::core::identifiers::SamlVersion;
 use gamlastan::core::protocol::logout::{LogoutRequestRef, LogoutResponseRef};
 use gamlastan::xml::{Document, NodeId, parse_saml};
 
@@ -55,6 +56,7 @@ pub fn logout_request(
         parse_saml(&document).map_err(|_| Refused::Form("it is not a logout of SAML 2.0"))?;
     is_signed((&text.xml, text.signed), (&document, root), request.id, &certificates)?;
     let request = request.to_owned();
+    is_version_2(request.version)?;
     from_them(request.issuer.as_ref(), request.destination.as_deref(), (provider, us))?;
     is_of_now((request.issue_instant, request.not_on_or_after), now)?;
     let NameIdOrEncryptedId::NameId(name) = request.name_id else { return Err(Refused::Encrypted) };
@@ -88,6 +90,7 @@ pub fn logout_answer(
         parse_saml(&document).map_err(|_| Refused::Form("it is not an answer to a logout of SAML 2.0"))?;
     is_signed((&text.xml, text.signed), (&document, root), answer.id, &certificates)?;
     let answer = answer.to_owned();
+    is_version_2(answer.version)?;
     from_them(answer.issuer.as_ref(), answer.destination.as_deref(), (provider, us))?;
     is_of_now((answer.issue_instant, None), now)?;
     if answer.status.is_success() { Ok(()) } else { Err(Refused::Status) }
@@ -104,6 +107,10 @@ fn is_signed(
         return Ok(());
     }
     Err(Refused::Signature("what is signed in it is not what counts"))
+}
+
+fn is_version_2(version: SamlVersion) -> Result<(), Refused> {
+    if version == SamlVersion::V2_0 { Ok(()) } else { Err(Refused::Form("it is not of SAML 2.0")) }
 }
 
 fn from_them(

@@ -9,6 +9,7 @@ use gamlastan::core::assertion::attribute::AttributeValue;
 use gamlastan::core::assertion::name_id::NameIdOrEncryptedId;
 use gamlastan::core::assertion::types::Assertion as Read;
 use gamlastan::core::constants::{NAMEID_EMAIL, NAMEID_TRANSIENT};
+use gamlastan::core::identifiers::SamlVersion;
 use gamlastan::core::protocol::response::{Response, ResponseRef};
 use gamlastan::security::{AssertionValidator, ReplayCache, SecurityConfig, ValidationParams};
 use gamlastan::xml::{Document, NodeId, parse_saml};
@@ -86,6 +87,9 @@ pub fn response(encoded: &str, expected: &Expected<'_>) -> Result<Assertion, Ref
     let [assertion] = response.assertions.as_slice() else {
         return Err(Refused::Form("it has no assertion"));
     };
+    if response.base.version != SamlVersion::V2_0 || assertion.version != SamlVersion::V2_0 {
+        return Err(Refused::Form("it is not a response of SAML 2.0"));
+    }
     let is_signed = |id: &str| signed.contains(id);
     let config = SecurityConfig {
         clock_skew_seconds: SKEW,

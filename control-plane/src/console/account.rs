@@ -9,7 +9,7 @@ use crate::routes::identity_links;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use daam_store::{ListedLink, ListedSession, Membership};
+use daam_store::{Door, ListedLink, ListedSession, Membership};
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -22,7 +22,7 @@ struct Account<'a> {
     current: &'a str,
     sessions: Vec<ListedSession>,
     memberships: Vec<Membership>,
-    providers: Vec<(String, String)>,
+    providers: Vec<Door>,
     links: Vec<ListedLink>,
     may_link: bool,
 }

@@ -11,6 +11,8 @@ const FLOW_SECONDS: u32 = 600;
 /// Lives as long as an authenticator may take, and never leaves our own pages.
 const CEREMONY: &str = "__Host-passkey";
 const CEREMONY_TERMS: &str = "Max-Age=300; Path=/; Secure; HttpOnly; SameSite=Strict";
+/// An answer that is posted from the provider's own page brings only such cookies along.
+const FLOW_TERMS_ELSEWHERE: &str = "Path=/; Secure; HttpOnly; SameSite=None";
 const TERMS: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 /// The secret of the session cookie.
@@ -52,6 +54,14 @@ pub(super) fn set(secret: Secret) -> Option<HeaderValue> {
 /// `Set-Cookie` of a sign-in that begins.
 pub(super) fn set_flow(secret: Secret) -> Option<HeaderValue> {
     let text = format!("{FLOW}={}; Max-Age={FLOW_SECONDS}; {TERMS}", secret.reveal());
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// `Set-Cookie` of a sign-in whose answer is posted from elsewhere.
+pub(super) fn set_flow_elsewhere(secret: Secret) -> Option<HeaderValue> {
+    let text = format!("{FLOW}={}; Max-Age={FLOW_SECONDS}; {FLOW_TERMS_ELSEWHERE}", secret.reveal());
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)

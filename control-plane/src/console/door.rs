@@ -4,7 +4,7 @@
 use super::form::FormBody;
 use super::path::LocalPath;
 use super::session::{MaybeSession, Session};
-use super::{cookie, page, passkeys};
+use super::{cookie, page, passkeys, saml};
 use crate::app::App;
 use crate::problem::Refusal;
 use askama::Template;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 struct SignIn {
     org: String,
     return_to: String,
-    providers: Vec<(String, String)>,
+    providers: Vec<daam_store::Door>,
     passkeys: bool,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn sign_in(
 struct Link {
     target: Option<LinkTarget>,
     secret: String,
-    providers: Vec<(String, String)>,
+    providers: Vec<daam_store::Door>,
     now: Option<String>,
 }
 
@@ -94,8 +94,14 @@ pub(super) async fn use_link(
 }
 
 pub(super) async fn sign_out(State(app): State<Arc<App>>, session: Session) -> Result<Response, Refusal> {
+    let there = app.db().known_there(&session).await?;
     app.db().end_session(&session, app.now()).await?;
-    Ok(entered_with(Redirect::to("/sign-in").into_response(), cookie::clear()))
+    let told = match there {
+        // They are out, whatever becomes of telling it.
+        Some(there) => saml::signed_out_here(&app, &there).await.ok().flatten(),
+        None => None,
+    };
+    Ok(entered_with(told.unwrap_or_else(|| Redirect::to("/sign-in").into_response()), cookie::clear()))
 }
 
 /// Where to.

@@ -67,13 +67,32 @@ pub(crate) async fn guard(
 ) -> Response {
     let for_script = request.headers().get(header::ACCEPT).is_some_and(|kind| kind == "application/json");
     let response = match check(&app, who, &mut request).await {
-        Ok(None) => timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
-            let title = "the request did not arrive or was not answered in time";
-            Refusal::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title).into_response()
-        }),
+        Ok(None) => in_time(request, next).await,
         Ok(Some(elsewhere)) => elsewhere,
         Err(refusal) => refusal.into_response(),
     };
+    dressed(&app, response, for_script)
+}
+
+/// The guard of what identity providers send browsers to from pages of their own: no session is read and none is needed,
+/// since whatever counts is in the message.
+pub(crate) async fn arrival_guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = match no_nul(request.uri()).and_then(|()| app.rates().stranger(&request)) {
+        Ok(()) => in_time(request, next).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    dressed(&app, response, false)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+        let title = "the request did not arrive or was not answered in time";
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, "request.slow", title).into_response()
+    })
+}
+
+/// As a page, with what protects it.
+fn dressed(app: &App, response: Response, for_script: bool) -> Response {
     let mut response = match response.extensions().get::<Refusal>().cloned() {
         Some(refusal) if !for_script => {
             let mut page = refusal_page(&refusal);
@@ -110,12 +129,7 @@ fn protect(headers: &mut HeaderMap, tls: bool) {
 
 /// A response if the request ends here.
 async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Response>, Refusal> {
-    if request.uri().path().contains("%00") {
-        return Err(Refusal::missing("route.unknown", "no name contains a NUL character"));
-    }
-    if request.uri().query().is_some_and(|query| query.contains("%00")) {
-        return Err(Refusal::bad("request.malformed", "the query contains a NUL character").allowed("text"));
-    }
+    no_nul(request.uri())?;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads {
         from_our_pages(request.headers(), app.base().origin())?;
@@ -146,6 +160,16 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<Option<Resp
     who.hand_over(session.user(), request.extensions_mut());
     request.extensions_mut().insert(Session(session));
     Ok(None)
+}
+
+fn no_nul(uri: &Uri) -> Result<(), Refusal> {
+    if uri.path().contains("%00") {
+        return Err(Refusal::missing("route.unknown", "no name contains a NUL character"));
+    }
+    if uri.query().is_some_and(|query| query.contains("%00")) {
+        return Err(Refusal::bad("request.malformed", "the query contains a NUL character").allowed("text"));
+    }
+    Ok(())
 }
 
 /// And back afterwards.

@@ -4,7 +4,7 @@
 use super::cookie;
 use super::door::{entered, entered_with};
 use super::path::LocalPath;
-use super::session::{MaybeSession, from_our_pages};
+use super::session::{MaybeSession, Session, from_our_pages};
 use crate::app::App;
 use crate::name;
 use crate::oidc::{self, Answer};
@@ -14,24 +14,51 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use daam_store::{Flow, Secret, SecretKind, SignInOutcome, digest};
+use daam_store::{Flow, Secret, SecretKind, SignInOutcome, SignInProvider, digest};
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// For the way to the provider and back.
-const FLOW_SECONDS: i64 = 600;
+pub(super) const FLOW_SECONDS: i64 = 600;
 
 /// What the way is for.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Purpose {
     #[serde(default)]
-    return_to: String,
+    pub(super) return_to: String,
     /// A one-time link that is taken up by signing in.
     #[serde(default)]
-    invite: String,
+    pub(super) invite: String,
     /// Link the account of whoever is signed in.
     #[serde(default)]
     link: bool,
+}
+
+impl Purpose {
+    pub(super) fn invite_sha256(&self) -> Option<String> {
+        Some(self.invite.as_str()).filter(|secret| !secret.is_empty()).map(digest)
+    }
+}
+
+/// The member who links their account at a provider, if it is that.
+pub(super) fn who_links(
+    app: &App,
+    at: &SignInProvider,
+    (purpose, headers, session): (&Purpose, &HeaderMap, Option<&Session>),
+) -> Result<Option<String>, Refusal> {
+    if !purpose.link {
+        return Ok(None);
+    }
+    // Or a page elsewhere could link an account of its own to whoever is signed in here.
+    from_our_pages(headers, app.base().origin())?;
+    let here = session.filter(|session| session.user().scope().org() == at.scope().org());
+    let session = here.filter(|session| session.may_link()).ok_or_else(may_not_link)?;
+    Ok(Some(session.user().user_id().to_owned()))
+}
+
+pub(super) fn no_provider() -> Refusal {
+    Refusal::missing("provider.unknown", "there is no such identity provider")
+        .allowed("one that the sign-in page names")
 }
 
 pub(super) async fn start(
@@ -42,19 +69,9 @@ pub(super) async fn start(
     purpose: Result<Query<Purpose>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let purpose = purpose.map(|Query(purpose)| purpose).unwrap_or_default();
-    let at = app.db().sign_in_provider(&id).await?.ok_or_else(|| {
-        Refusal::missing("provider.unknown", "there is no such identity provider")
-            .allowed("one that the sign-in page names")
-    })?;
-    let user_id = if purpose.link {
-        // Or a page elsewhere could link an account of its own to whoever is signed in here.
-        from_our_pages(&headers, app.base().origin())?;
-        let here = session.filter(|session| session.user().scope().org() == at.scope().org());
-        let session = here.filter(|session| session.may_link()).ok_or_else(may_not_link)?;
-        Some(session.user().user_id().to_owned())
-    } else {
-        None
-    };
+    let at = app.db().sign_in_provider(&id).await?.filter(|at| at.provider().saml.is_none());
+    let at = at.ok_or_else(no_provider)?;
+    let user_id = who_links(&app, &at, (&purpose, &headers, session.as_ref()))?;
     let secret = secret(&app, &at)?;
     let started =
         oidc::start(app.outbound(), &party(&at, secret.as_ref()), app.base()).await.map_err(|error| {
@@ -67,7 +84,8 @@ pub(super) async fn start(
         verifier: started.verifier,
         return_to: LocalPath::or_overview(&purpose.return_to).as_str().to_owned(),
         user_id,
-        invite_sha256: Some(purpose.invite).filter(|secret| !secret.is_empty()).map(|secret| digest(&secret)),
+        invite_sha256: purpose.invite_sha256(),
+        session_id: None,
     };
     let times = (app.now(), app.now().saturating_add(FLOW_SECONDS));
     app.db().begin_flow(&at, (&digest(&started.state), &browser.sha256()), &flow, times).await?;
@@ -95,8 +113,9 @@ pub(super) async fn callback(
     let Query(back) = back.map_err(|_| refused("the answer is not understood"))?;
     let browser = cookie::read_flow(&headers).unwrap_or_default();
     let taken = app.db().take_flow((&digest(&back.state), &digest(browser)), app.now()).await?;
-    let (at, flow) =
-        taken.ok_or_else(|| refused("this sign-in did not begin in this browser, or is over"))?;
+    let (at, flow) = taken
+        .filter(|(at, _)| at.provider().saml.is_none())
+        .ok_or_else(|| refused("this sign-in did not begin in this browser, or is over"))?;
     if let Some(user) = &flow.user_id {
         // Whoever began it may be signed out by now.
         let still = session.as_ref().filter(|session| session.may_link() && session.user().user_id() == user);
@@ -127,7 +146,7 @@ pub(super) async fn callback(
     }
 }
 
-fn not_let_in(outcome: &SignInOutcome) -> Refusal {
+pub(super) fn not_let_in(outcome: &SignInOutcome) -> Refusal {
     let (code, title, allowed) = match outcome {
         SignInOutcome::Done(_) => ("sso.refused", "the sign-in was refused", "to sign in again"),
         SignInOutcome::Unknown => (
@@ -155,6 +174,11 @@ fn not_let_in(outcome: &SignInOutcome) -> Refusal {
             "this member belongs to another account of the provider, or the invite is not good any more",
             "the account that was linked, or another invite",
         ),
+        SignInOutcome::Repeated => (
+            "saml.replayed",
+            "this was said before, and counts once",
+            "to sign in again, from the sign-in page",
+        ),
         SignInOutcome::Disabled => {
             ("sso.disabled", "your membership is disabled", "this once an admin enables it")
         }
@@ -166,7 +190,7 @@ fn refused(why: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "sso.refused", why).allowed("to sign in again, from the sign-in page")
 }
 
-fn may_not_link() -> Refusal {
+pub(super) fn may_not_link() -> Refusal {
     let title = "an account cannot be linked by what this browser is signed in with";
     Refusal::new(StatusCode::FORBIDDEN, "sso.link", title)
         .allowed("a session of this organization that no API token began, from the account page")

@@ -5,10 +5,10 @@ use daam_api::v1::{
     AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
     AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued, CertificateRequest,
     ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, IdentityLink, Invite,
-    LinkCreated, NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewScimToken,
-    NewToken, NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable, ScimToken,
-    ScimTokenCreated, SignInPolicy, SignedIn, Token, TokenCreated, TokenExchanged, User, UserStored, Webhook,
-    WebhookCreated, WhoAmI, Workload,
+    LinkCreated, NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewSamlProvider,
+    NewScimToken, NewToken, NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable,
+    ScimToken, ScimTokenCreated, SignInPolicy, SignedIn, Token, TokenCreated, TokenExchanged, User,
+    UserStored, Webhook, WebhookCreated, WhoAmI, Workload,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -115,6 +115,12 @@ fn sign_in() -> Vec<Operation> {
             .makes::<Provider>(),
         Operation::of("GET", "/v1/identity-providers", "Identity providers").lists::<Provider>(),
         Operation::of("DELETE", "/v1/identity-providers/{id}", "Remove an identity provider"),
+        Operation::of("POST", "/v1/saml-providers", "Add an identity provider by its SAML metadata")
+            .takes::<NewSamlProvider>()
+            .makes::<Provider>(),
+        Operation::of("PUT", "/v1/saml-providers/{id}", "Replace a provider's SAML metadata, name and rules")
+            .takes::<NewSamlProvider>()
+            .gives::<Provider>(),
         Operation::of("GET", "/v1/identity-links", "Members' accounts at identity providers")
             .lists::<IdentityLink>(),
         Operation::of(

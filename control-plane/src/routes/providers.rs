@@ -8,10 +8,11 @@ use crate::list::{Paging, Part};
 use crate::name::{self, shown};
 use crate::oidc::{self, CALLBACK, OidcError, Party};
 use crate::problem::Refusal;
+use crate::routes::saml_providers;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Form, Json};
-use daam_api::v1::{NewProvider, Provider, SignInPolicy};
+use daam_api::v1::{NewProvider, Provider, ProviderKind, ProviderRules, SignInPolicy};
 use daam_store::{Role, SignInProvider, StoredProvider, UserAuth, new_provider_id};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -28,7 +29,6 @@ pub(crate) async fn create(
 /// The provider itself, whichever surface asks.
 pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Result<Provider, Refusal> {
     name::label(&request.name)?;
-    name::groups(request.rules.groups.values())?;
     let issuer = reqwest::Url::parse(&request.issuer)
         .ok()
         .filter(|url| app.outbound().may_ask(url) && url.query().is_none() && url.fragment().is_none());
@@ -38,11 +38,7 @@ pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Res
             "an `https` address outside the operator's network, and the client id that was registered there",
         ));
     }
-    let role = Role::from_name(&request.rules.default_role);
-    if role.is_none_or(|role| role == Role::Admin) {
-        let title = format!("`{}` is not a role a provider may give", shown(&request.rules.default_role));
-        return Err(Refusal::bad("provider.role", title).allowed("`member`, `approver` or `auditor`"));
-    }
+    may_give(&request.rules)?;
     let id = new_provider_id();
     let sealed_secret = match &request.client_secret {
         None => None,
@@ -52,7 +48,7 @@ pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Res
         }
     };
     let NewProvider { name, issuer, client_id, rules, client_secret: _ } = request;
-    let new = StoredProvider { id, name, issuer, client_id, sealed_secret, rules };
+    let new = StoredProvider { id, name, issuer, client_id, sealed_secret, rules, saml: None };
     let party =
         Party { issuer: &new.issuer, client_id: &new.client_id, client_secret: None, groups_claim: None };
     // Asked now, so that a mistake shows to whoever makes it rather than to whoever signs in.
@@ -66,6 +62,17 @@ pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Res
     })?;
     app.db().add_provider(user, &new, app.now()).await?;
     Ok(listed(app.base(), new))
+}
+
+/// Whether rules give what a provider may give.
+pub(crate) fn may_give(rules: &ProviderRules) -> Result<(), Refusal> {
+    name::groups(rules.groups.values())?;
+    let role = Role::from_name(&rules.default_role);
+    if role.is_none_or(|role| role == Role::Admin) {
+        let title = format!("`{}` is not a role a provider may give", shown(&rules.default_role));
+        return Err(Refusal::bad("provider.role", title).allowed("`member`, `approver` or `auditor`"));
+    }
+    Ok(())
 }
 
 pub(crate) async fn list(
@@ -131,7 +138,8 @@ pub(crate) async fn logout(
             .allowed("`logout_token` as OpenID Connect Back-Channel Logout describes it, once")
     };
     let Form(Logout { logout_token }) = form.map_err(|_| refused())?;
-    let at = app.db().sign_in_provider(&id).await?.ok_or_else(refused)?;
+    let at = app.db().sign_in_provider(&id).await?.filter(|at| at.provider().saml.is_none());
+    let at = at.ok_or_else(refused)?;
     let secret = secret(&app, &at)?;
     let party = party(&at, secret.as_ref());
     let said = oidc::signed_out(app.outbound(), (&party, app.base()), &logout_token, app.now()).await;
@@ -178,8 +186,12 @@ pub(crate) fn chain(error: &OidcError) -> String {
 }
 
 pub(crate) fn listed(base: &Base, provider: StoredProvider) -> Provider {
-    let StoredProvider { id, name, issuer, client_id, rules, sealed_secret: _ } = provider;
+    if provider.saml.is_some() {
+        return saml_providers::listed(base, provider);
+    }
+    let StoredProvider { id, name, issuer, client_id, rules, sealed_secret: _, saml: _ } = provider;
     Provider {
+        kind: ProviderKind::Oidc,
         redirect_uri: base.url(CALLBACK),
         backchannel_logout_uri: base.url(&format!("/v1/identity-providers/{id}/backchannel-logout")),
         id,
@@ -187,6 +199,8 @@ pub(crate) fn listed(base: &Base, provider: StoredProvider) -> Provider {
         issuer,
         client_id,
         rules,
+        email_attribute: None,
+        keys: Vec::new(),
     }
 }
 

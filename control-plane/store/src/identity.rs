@@ -14,14 +14,14 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 statements! {
-    ADD = "INSERT INTO identity_providers (id, org_id, name, issuer, client_id, sealed_secret, rules, created_at) \
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    LIST = "SELECT id, name, issuer, client_id, sealed_secret, rules FROM identity_providers WHERE org_id = $1 ORDER BY name, id";
+    ADD = "INSERT INTO identity_providers (id, org_id, name, issuer, client_id, sealed_secret, rules, created_at, saml) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    LIST = "SELECT id, name, issuer, client_id, sealed_secret, rules, saml FROM identity_providers WHERE org_id = $1 ORDER BY name, id";
     FORGET_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2";
     FORGET_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2";
     REMOVE = "DELETE FROM identity_providers WHERE org_id = $1 AND id = $2";
-    OF_ORG = "SELECT p.id, p.name FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE o.slug = $1 ORDER BY p.name, p.id";
-    BY_ID = "SELECT p.id, p.name, p.issuer, p.client_id, p.sealed_secret, p.rules, o.id, o.slug \
+    OF_ORG = "SELECT p.id, p.name, p.saml IS NOT NULL FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE o.slug = $1 ORDER BY p.name, p.id";
+    BY_ID = "SELECT p.id, p.name, p.issuer, p.client_id, p.sealed_secret, p.rules, p.saml, o.id, o.slug \
              FROM identity_providers p JOIN organizations o ON o.id = p.org_id WHERE p.id = $1";
     FORCED = "SELECT force_sso FROM organizations WHERE id = $1";
     FORCE = "UPDATE organizations SET force_sso = $2 WHERE id = $1";
@@ -29,10 +29,10 @@ statements! {
                           WHERE org_id = $1 AND provider_id IS NULL)";
     END_OTHERS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id IS NULL";
     FLOW = "INSERT INTO sign_in_flows (state_sha256, org_id, provider_id, browser_sha256, nonce, verifier, return_to, user_id, \
-            invite_sha256, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+            invite_sha256, expires_at, session_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     OLD_FLOWS = "DELETE FROM sign_in_flows WHERE expires_at <= $1";
     TAKE_FLOW = "DELETE FROM sign_in_flows WHERE state_sha256 = $1 AND expires_at > $2 \
-                 RETURNING provider_id, browser_sha256, nonce, verifier, return_to, user_id, invite_sha256";
+                 RETURNING provider_id, browser_sha256, nonce, verifier, return_to, user_id, invite_sha256, session_id";
     KNOWN = "SELECT u.id, u.email, u.disabled FROM identity_links l JOIN users u ON u.id = l.user_id AND u.org_id = l.org_id \
              WHERE l.org_id = $1 AND l.provider_id = $2 AND l.subject = $3";
     LINK = "INSERT INTO identity_links (provider_id, subject, org_id, user_id, created_at) VALUES ($1, $2, $3, $4, $5) \
@@ -67,6 +67,25 @@ pub struct StoredProvider {
     pub sealed_secret: Option<String>,
     /// Whom it may bring in.
     pub rules: ProviderRules,
+    /// What a provider that speaks SAML is known by, as the caller wrote it; `None` is one that speaks OpenID Connect.
+    pub saml: Option<String>,
+}
+
+/// A provider as whoever wants to sign in sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    is_saml: bool,
+}
+
+impl Door {
+    /// What it speaks, as our paths name it.
+    pub fn speaks(&self) -> &'static str {
+        if self.is_saml { "saml" } else { "oidc" }
+    }
 }
 
 /// A provider somebody signs in by, with the right to let them into its organization and no other.
@@ -100,10 +119,12 @@ pub struct Flow {
     pub user_id: Option<String>,
     /// The invite that is taken up by it, if it is that.
     pub invite_sha256: Option<String>,
+    /// The session it began in, if no cookie will say so when the answer comes.
+    pub session_id: Option<String>,
 }
 
 /// What a provider vouches for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Proven {
     /// Who, there.
     pub subject: String,
@@ -115,6 +136,12 @@ pub struct Proven {
     pub groups: BTreeSet<String>,
     /// Its own session.
     pub session: Option<String>,
+    /// What to call the person there, where that is to be kept.
+    pub name_id: Option<String>,
+    /// That it counts once: its id, and until when that is remembered.
+    pub once: Option<(String, i64)>,
+    /// When the session ends whatever happens, if the provider says so.
+    pub ends_by: Option<i64>,
 }
 
 /// What became of a sign-in.
@@ -134,9 +161,11 @@ pub enum SignInOutcome {
     NotLinked,
     /// The member is disabled.
     Disabled,
+    /// It was said before.
+    Repeated,
 }
 
-type ProviderRow = (String, String, String, String, Option<String>, String);
+type ProviderRow = (String, String, String, String, Option<String>, String, Option<String>);
 
 impl Db {
     /// Adds a provider. `id` is made by the caller, because the secret is sealed for it.
@@ -149,8 +178,7 @@ impl Db {
         let scope = by.scope();
         let rules = write_json(&new.rules, "provider rules")?;
         let mut tx = self.write_tx(scope).await?;
-        run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.client_id,
-            &new.sealed_secret, &rules, now)?;
+        insert_provider(&mut tx, scope, new, now).await?;
         let what = Happened { action: "provider.add", target: &new.issuer, detail: &rules };
         append(&mut tx, scope, what, now).await?;
         tx.commit().await
@@ -182,22 +210,26 @@ impl Db {
     }
 
     /// The ids and names of an organization's providers, for whoever wants to sign in.
-    pub async fn providers_of(&self, slug: &str) -> Result<Vec<(String, String)>, StoreError> {
+    pub async fn providers_of(&self, slug: &str) -> Result<Vec<Door>, StoreError> {
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        run!(&mut tx, all: (String, String), OF_ORG, slug)
+        let rows = run!(&mut tx, all: (String, String, bool), OF_ORG, slug)?;
+        Ok(rows.into_iter().map(|(id, name, is_saml)| Door { id, name, is_saml }).collect())
     }
 
     /// A provider somebody wants to sign in by.
     pub async fn sign_in_provider(&self, id: &str) -> Result<Option<SignInProvider>, StoreError> {
-        type Row = (String, String, String, String, Option<String>, String, String, String);
+        type Row = (String, String, String, String, Option<String>, String, Option<String>, String, String);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let Some((id, name, issuer, client_id, secret, rules, org_id, slug)) =
+        let Some((id, name, issuer, client_id, secret, rules, saml, org_id, slug)) =
             run!(&mut tx, optional: Row, BY_ID, id)?
         else {
             return Ok(None);
         };
         let scope = TenantScope { org_id, slug, actor: format!("provider:{name}") };
-        Ok(Some(SignInProvider { scope, provider: provider((id, name, issuer, client_id, secret, rules))? }))
+        Ok(Some(SignInProvider {
+            scope,
+            provider: provider((id, name, issuer, client_id, secret, rules, saml))?,
+        }))
     }
 
     /// Whether only providers open the organization's console.
@@ -238,7 +270,7 @@ impl Db {
         let mut tx = self.write_tx(&at.scope).await?;
         run!(&mut tx, execute OLD_FLOWS, now)?;
         run!(&mut tx, execute FLOW, state, &at.scope.org_id, &at.provider.id, browser, &flow.nonce, &flow.verifier,
-            &flow.return_to, &flow.user_id, &flow.invite_sha256, expires_at)?;
+            &flow.return_to, &flow.user_id, &flow.invite_sha256, expires_at, &flow.session_id)?;
         tx.commit().await
     }
 
@@ -248,18 +280,19 @@ impl Db {
         (state, browser): (&str, &str),
         now: i64,
     ) -> Result<Option<(SignInProvider, Flow)>, StoreError> {
-        type Row = (String, String, String, String, String, Option<String>, Option<String>);
+        type Row = (String, String, String, String, String, Option<String>, Option<String>, Option<String>);
         let mut tx = self.write_tx(Reach::Arrival).await?;
         let taken = run!(&mut tx, optional: Row, TAKE_FLOW, state, now)?;
         tx.commit().await?;
-        let Some((id, began_in, nonce, verifier, return_to, user_id, invite_sha256)) = taken else {
+        let Some((id, began_in, nonce, verifier, return_to, user_id, invite_sha256, session_id)) = taken
+        else {
             return Ok(None);
         };
         if !crate::secret::same_digest(&began_in, browser) {
             return Ok(None);
         }
         let at = self.sign_in_provider(&id).await?;
-        Ok(at.map(|at| (at, Flow { nonce, verifier, return_to, user_id, invite_sha256 })))
+        Ok(at.map(|at| (at, Flow { nonce, verifier, return_to, user_id, invite_sha256, session_id })))
     }
 
     /// Lets in whom the provider vouches for, as far as its rules go.
@@ -272,6 +305,11 @@ impl Db {
         let mut tx = self.write_tx(&at.scope).await?;
         // First of all, because it locks the organization: two first sign-ins of one subject make one member.
         users::next_version(&mut tx, &at.scope).await?;
+        if let Some((id, until)) = &proven.once
+            && !remember(&mut tx, at, (id, *until), now).await?
+        {
+            return Ok(SignInOutcome::Repeated);
+        }
         let row = (&at.scope.org_id, &at.provider.id, &proven.subject);
         let known = run!(&mut tx, optional: (String, String, bool), KNOWN, row.0, row.1, row.2)?;
         let (user_id, email) = match known {
@@ -285,8 +323,10 @@ impl Db {
         let scope = TenantScope { actor: format!("user:{email}"), ..at.scope.clone() };
         sync_groups(&mut tx, (&scope, &at.provider.rules), (&user_id, &email, proven), now).await?;
         let session = proven.session.as_deref();
-        let by = At { provider_id: &at.provider.id, subject: &proven.subject, session };
-        let new = NewSession { at: Some(by), ..NewSession::of(&user_id, Method::Provider) };
+        let name_id = proven.name_id.as_deref();
+        let by = At { provider_id: &at.provider.id, subject: &proven.subject, session, name_id };
+        let ends_by = proven.ends_by;
+        let new = NewSession { at: Some(by), ends_by, ..NewSession::of(&user_id, Method::Provider) };
         let secret = web_sessions::begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(SignInOutcome::Done(secret))
@@ -302,21 +342,53 @@ impl Db {
         (jti, expires_at): (&str, i64),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let (org, id) = (&at.scope.org_id, &at.provider.id);
         // Whoever names neither would end everything of the provider.
         let Some(target) = subject.or(session) else { return Ok(false) };
         let mut tx = self.write_tx(&at.scope).await?;
-        run!(&mut tx, execute OLD_SEEN, now)?;
         append(&mut tx, &at.scope, Happened { action: "provider.logout", target, detail: jti }, now).await?;
-        if run!(&mut tx, execute SEEN, id, jti, expires_at)? == 0 {
+        if !remember(&mut tx, at, (jti, expires_at), now).await? {
             return Ok(false);
         }
-        run!(&mut tx, execute END_TOKENS, org, id, subject, session)?;
-        run!(&mut tx, execute END_SESSIONS, org, id, subject, session)?;
+        end_at(&mut tx, at, (subject, session)).await?;
         lineage::revoke(&mut tx, &at.scope, now).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
+
+pub(crate) async fn insert_provider(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    new: &StoredProvider,
+    now: i64,
+) -> Result<(), StoreError> {
+    let rules = write_json(&new.rules, "provider rules")?;
+    run!(tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.client_id, &new.sealed_secret, &rules,
+        now, &new.saml)?;
+    Ok(())
+}
+
+/// Remembers what a provider said, by its id. `false` if it said so before.
+pub(crate) async fn remember(
+    tx: &mut Tx,
+    at: &SignInProvider,
+    (id, expires_at): (&str, i64),
+    now: i64,
+) -> Result<bool, StoreError> {
+    run!(tx, execute OLD_SEEN, now)?;
+    Ok(run!(tx, execute SEEN, &at.provider.id, id, expires_at)? > 0)
+}
+
+/// Ends what was begun at a provider by somebody, in a session there, or both.
+pub(crate) async fn end_at(
+    tx: &mut Tx,
+    at: &SignInProvider,
+    (subject, session): (Option<&str>, Option<&str>),
+) -> Result<(), StoreError> {
+    let (org, id) = (&at.scope.org_id, &at.provider.id);
+    run!(tx, execute END_TOKENS, org, id, subject, session)?;
+    run!(tx, execute END_SESSIONS, org, id, subject, session)?;
+    Ok(())
 }
 
 pub(crate) async fn forces_sso(tx: &mut Tx, org_id: &str) -> Result<bool, StoreError> {
@@ -416,8 +488,8 @@ pub fn new_provider_id() -> String {
 }
 
 fn provider(
-    (id, name, issuer, client_id, sealed_secret, rules): ProviderRow,
+    (id, name, issuer, client_id, sealed_secret, rules, saml): ProviderRow,
 ) -> Result<StoredProvider, StoreError> {
     let rules = read_json(&rules, "provider rules")?;
-    Ok(StoredProvider { id, name, issuer, client_id, sealed_secret, rules })
+    Ok(StoredProvider { id, name, issuer, client_id, sealed_secret, rules, saml })
 }

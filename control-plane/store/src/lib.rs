@@ -28,6 +28,7 @@ mod programs;
 mod reach;
 mod relays;
 mod requests;
+mod saml_providers;
 mod scim;
 mod scim_groups;
 mod scim_tokens;
@@ -50,7 +51,7 @@ pub use db::Db;
 pub use enrolment::{Enrolment, NewAgent};
 pub use error::StoreError;
 pub use evidence::{Checkpointed, DueOrganization, LogPart};
-pub use identity::{Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
+pub use identity::{Door, Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
 pub use identity_links::{ListedLink, Unlinked};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
@@ -64,6 +65,7 @@ pub use passkeys::{
 pub use programs::{Fetched, ProgramRequest};
 pub use requests::write::{Change, NewRequest, Waiting, new_request_id};
 pub use requests::{AccessRequest, Act, Decision, Event, Extension, Report, Standing};
+pub use saml_providers::KnownThere;
 pub use scim::{ScimStored, ScimUser, ScimUserChange};
 pub use scim_groups::{ScimGroup, ScimGroupChange};
 pub use scim_tokens::{ListedScimToken, ScimAuth};
@@ -101,6 +103,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         requests::ALL,
         requests::reports::ALL,
         requests::write::ALL,
+        saml_providers::ALL,
         scim::ALL,
         scim_groups::ALL,
         scim_tokens::ALL,

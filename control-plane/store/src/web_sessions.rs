@@ -20,7 +20,7 @@ const TOUCH_SECONDS: i64 = 60;
 
 statements! {
     BEGIN = "INSERT INTO web_sessions (id, org_id, user_id, only_here, method, token_id, sha256, created_at, seen_at, expires_at, \
-             provider_id, subject, provider_session, passkey_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13)";
+             provider_id, subject, provider_session, passkey_id, name_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14)";
     PRUNE = "DELETE FROM web_sessions WHERE expires_at <= $1 OR seen_at <= $2";
     FIND = "SELECT s.sha256, s.id, s.expires_at, u.id, u.email, u.role, o.id, o.slug, s.seen_at, s.only_here, s.method, u.person_id, o.name, \
             s.created_at, s.passkey_id \
@@ -82,6 +82,8 @@ pub(crate) struct At<'a> {
     pub(crate) provider_id: &'a str,
     pub(crate) subject: &'a str,
     pub(crate) session: Option<&'a str>,
+    /// What it calls the person, where that is told to it when they sign out here.
+    pub(crate) name_id: Option<&'a str>,
 }
 
 /// A session to begin.
@@ -344,7 +346,7 @@ pub(crate) async fn begin(
     let at = new.at.as_ref();
     run!(tx, execute BEGIN, &id, &scope.org_id, new.user_id, !new.method.proves_person(), new.method.name(),
         new.token_id, secret.sha256(), now, expires_at, at.map(|at| at.provider_id), at.map(|at| at.subject),
-        at.and_then(|at| at.session), new.passkey_id)?;
+        at.and_then(|at| at.session), new.passkey_id, at.and_then(|at| at.name_id))?;
     let target = scope.actor.strip_prefix("user:").unwrap_or(&scope.actor);
     append(tx, scope, Happened { action: "session.begin", target, detail: new.method.name() }, now).await?;
     Ok(secret)

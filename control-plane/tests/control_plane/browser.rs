@@ -30,6 +30,14 @@ pub(crate) fn python(program: &str) -> Command {
     command
 }
 
+/// A program of `ci/peers` in Python.
+pub(crate) fn python_peer(program: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut command = Command::new(peers().join("python/bin/python3"));
+    command.args(["-W", "ignore"]).arg(root.join("ci/peers").join(program)).kill_on_drop(true);
+    command
+}
+
 /// A program of `ci/peers`.
 pub(crate) fn peer(program: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -80,7 +80,7 @@ pub(crate) async fn every_page_refuses_strangers_and_wrong_roles(world: World) {
 }
 
 /// Forms that act in one's own organization, whatever they say.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "/passkeys",
     "/passkeys/begin",
     "/audit/retention",
@@ -93,6 +93,7 @@ const OWN: [&str; 13] = [
     "/program",
     "/providers",
     "/providers/policy",
+    "/providers/saml",
     "/scim",
 ];
 

@@ -142,11 +142,13 @@ fn foreign_request(route: &Route) -> Option<Foreign> {
     Some(match (route.method, route.path) {
         ("GET", "/v1/databases/{db}/requestable") => Foreign::Missing("database.unknown"),
         ("DELETE", "/v1/users/{email}/identity-links/{id}") => Foreign::Missing("link.unknown"),
-        ("DELETE", "/v1/identity-providers/{id}") => Foreign::Missing("provider.unknown"),
+        ("DELETE", "/v1/identity-providers/{id}") | ("PUT", "/v1/saml-providers/{id}") => {
+            Foreign::Missing("provider.unknown")
+        }
         ("DELETE", "/v1/workloads/{id}") => Foreign::Missing("workload.unknown"),
         ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
         ("GET", "/v1/requests" | "/v1/webhooks" | "/v1/workloads") => Foreign::Silent,
-        ("POST", "/v1/requests" | "/v1/webhooks" | "/v1/workloads") => Foreign::Own,
+        ("POST", "/v1/requests" | "/v1/webhooks" | "/v1/workloads" | "/v1/saml-providers") => Foreign::Own,
         (_, path) if path.starts_with("/v1/requests/") => Foreign::Missing("request.unknown"),
         _ => return None,
     })

@@ -21,6 +21,42 @@ pub struct NewProvider {
     pub rules: ProviderRules,
 }
 
+/// A SAML 2.0 identity provider of the organization.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSamlProvider {
+    /// As the sign-in page names it.
+    pub name: String,
+    /// Its metadata, an XML document: the keys in it are the ones it is believed by.
+    pub metadata: String,
+    /// The attribute that holds the e-mail address; absent = one of the usual names.
+    #[serde(default)]
+    pub email_attribute: Option<String>,
+    /// Whom it may bring in, and as what; `groups_claim` is the attribute that holds groups.
+    #[serde(default)]
+    pub rules: ProviderRules,
+}
+
+/// A key a provider is believed by.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct ProviderKey {
+    /// SHA-256 of its certificate.
+    pub sha256: String,
+    /// Until when the certificate says it is good, RFC 3339.
+    pub not_after: String,
+}
+
+/// What a provider speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// OpenID Connect.
+    #[default]
+    Oidc,
+    /// SAML 2.0.
+    Saml,
+}
+
 /// Whom a provider may bring in, and as what.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,7 +67,7 @@ pub struct ProviderRules {
     pub allowed_domains: BTreeSet<String>,
     /// Their role: `member`, `approver` or `auditor`.
     pub default_role: String,
-    /// The claim that holds groups; absent = groups are not its business.
+    /// The claim or attribute that holds groups; absent = groups are not its business.
     pub groups_claim: Option<String>,
     /// Its groups and what they are called here. Groups named here are what the provider says at every sign-in.
     pub groups: BTreeMap<String, String>,
@@ -57,11 +93,14 @@ impl Default for ProviderRules {
 pub struct Provider {
     /// Id, for removing it.
     pub id: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub kind: ProviderKind,
     /// As the sign-in page names it.
     pub name: String,
-    /// Its issuer.
+    /// Its issuer, or its entity id.
     pub issuer: String,
-    /// Our client id there.
+    /// Our client id there, or our entity id, which is where our metadata is.
     pub client_id: String,
     /// Whom it may bring in, and as what.
     pub rules: ProviderRules,
@@ -69,6 +108,12 @@ pub struct Provider {
     pub redirect_uri: String,
     /// To be registered there: where it says that somebody signed out.
     pub backchannel_logout_uri: String,
+    /// SAML: the attribute that holds the e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_attribute: Option<String>,
+    /// SAML: the keys it is believed by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<ProviderKey>,
 }
 
 /// A member's account at an identity provider.

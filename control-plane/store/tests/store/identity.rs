@@ -27,6 +27,7 @@ pub(crate) async fn provider(db: &Db, by: &UserAuth, rules: ProviderRules) -> Si
         client_id: "daam".to_owned(),
         sealed_secret: None,
         rules,
+        saml: None,
     };
     db.add_provider(by, &new, NOW).await.unwrap();
     db.sign_in_provider(&id).await.unwrap().unwrap()
@@ -39,6 +40,7 @@ pub(crate) fn proven(subject: &str, email: &str) -> Proven {
         email_verified: true,
         groups: BTreeSet::from(["theirs".to_owned()]),
         session: Some(format!("session of {subject}")),
+        ..Proven::default()
     }
 }
 
@@ -49,6 +51,7 @@ fn flow() -> Flow {
         return_to: "/".to_owned(),
         user_id: None,
         invite_sha256: None,
+        session_id: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod observations;
 mod organization;
 mod people;
 mod requests;
+mod saml_providers;
 mod statements;
 mod tenants;
 mod tokens;
@@ -75,6 +76,9 @@ contract![
     identity::a_sign_in_under_way_is_of_one_browser_and_once,
     identity::whoever_fills_the_list_of_sign_ins_keeps_nobody_out,
     identity::signing_out_at_the_provider_ends_what_was_begun_there,
+    saml_providers::a_saml_provider_is_changed_but_never_becomes_another_one,
+    saml_providers::what_a_saml_provider_says_counts_once_and_ends_what_it_names,
+    saml_providers::the_session_a_sign_in_began_in_is_found_and_ended_without_its_cookie,
     lineage::what_an_admin_made_for_others_ends_with_them,
     lineage::a_token_ends_with_the_one_it_was_made_with,
     lineage::what_was_made_in_a_sign_in_at_a_provider_ends_with_it,

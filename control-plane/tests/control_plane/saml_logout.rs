@@ -1,0 +1,174 @@
+//! Signing out there ends what was begun here, and signing out here is told there.
+
+use crate::link::Peer;
+use crate::saml::{SamlIdp, begin, ours, post, provider, sign_in};
+use crate::world::{Answer, World, path_of};
+use daam_api::link::ToAgent;
+use daam_api::v1::{DeviceSignIn, Provider, SignedIn};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Brings a notice of the provider's to us.
+async fn told(world: &World, idp: &mut SamlIdp, made: &Provider, how: Value) -> Answer {
+    let mut asked =
+        json!({ "do": "logout", "to": made.backchannel_logout_uri, "by": "query", "subject": "bo" });
+    asked.as_object_mut().unwrap().extend(how.as_object().unwrap().clone());
+    let said = idp.ask(asked).await;
+    brought(world, made, &said).await
+}
+
+async fn brought(world: &World, made: &Provider, said: &Value) -> Answer {
+    let path = path_of(&made.backchannel_logout_uri);
+    if let Some(query) = said["query"].as_str() {
+        let request = world.request(Method::GET, &format!("{path}?{query}"));
+        return Answer::of(request.header("sec-fetch-site", "cross-site")).await;
+    }
+    let form = said["form"].as_str().unwrap().replace('+', "%2B").replace('=', "%3D");
+    post(world, path, format!("SAMLRequest={form}&RelayState=st%20ate"), "").await
+}
+
+#[tokio::test]
+async fn signing_out_there_ends_the_console_the_programs_and_the_databases() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let mut link = Peer::connected(&world, &agent).await;
+    let mut idp = SamlIdp::hostile().await;
+    let made = provider(&world, &org, &idp.metadata.clone()).await;
+    let bo = sign_in(&world, &mut idp, &made, json!({ "session": "s1" })).await.cookie();
+    let other = sign_in(&world, &mut idp, &made, json!({ "session": "s2" })).await.cookie();
+    let cy = json!({ "subject": "cy", "email": "cy@example.com", "session": "s1" });
+    let cy = sign_in(&world, &mut idp, &made, cy).await.cookie();
+    // A program of his, with a certificate for the database.
+    let asked = json!({ "device": "laptop" });
+    let asked: DeviceSignIn = world.call(Method::POST, "/v1/sign-in/device", "", &asked).await.json(201);
+    let yes = format!("code={}&answer=yes", asked.user_code);
+    world.submit("/device", Some(&bo), &yes).await.ok(200);
+    let fetch = json!({ "code": asked.device_code });
+    let program: SignedIn = world.call(Method::POST, "/v1/sign-in/fetch", "", &fetch).await.json(200);
+    let (_, csr) = daam_identity::make_csr().unwrap();
+    let wanted = json!({ "csr_pem": csr, "device": "d" });
+    world.call(Method::POST, "/v1/certificates", &program.token, &wanted).await.ok(200);
+
+    let answered =
+        told(&world, &mut idp, &made, json!({ "sessions": ["s1"], "state": "st ate" })).await.ok(303);
+    assert!(
+        answered.location().starts_with("https://idp.example/done?a=b&SAMLResponse="),
+        "{}",
+        answered.location()
+    );
+    let metadata = ours(&world, &made).await;
+    let read = idp.ask(json!({ "do": "read", "url": answered.location(), "metadata": metadata })).await;
+    assert_eq!((&read["what"], &read["state"]), (&json!("LogoutResponse"), &json!("st ate")));
+    assert_eq!(read["status"], json!(["urn:oasis:names:tc:SAML:2.0:status:Success"]));
+    assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
+    world.get("/v1/whoami", &program.token).await.refused(401, "auth.required");
+    loop {
+        if let ToAgent::IdentityRevoked { serials } = link.hear().await
+            && serials.len() == 1
+        {
+            break;
+        }
+    }
+    world.look("/", &other).await.ok(200);
+    world.look("/", &cy).await.ok(200);
+    // By a form, and of every session.
+    told(&world, &mut idp, &made, json!({ "by": "form" })).await.ok(303);
+    assert_eq!(world.look("/", &other).await.location(), "/sign-in");
+    world.look("/", &cy).await.ok(200);
+    let audit = world.get("/v1/audit?action=provider.logout", &org.token).await.text();
+    assert_eq!(audit.matches("\"provider.logout\"").count(), 2, "{audit}");
+}
+
+#[tokio::test]
+async fn a_notice_that_does_not_hold_ends_nothing() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let other = world.organization("zoe@other.example").await;
+    let mut idp = SamlIdp::hostile().await;
+    let metadata = idp.metadata.clone();
+    let made = provider(&world, &org, &metadata).await;
+    let theirs = provider(&world, &other, &metadata).await;
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    for by in ["query", "form"] {
+        for (how, code) in [
+            (json!({ "how": "unsigned" }), "saml.signature"),
+            (json!({ "how": "evil key with its certificate" }), "saml.signature"),
+            (json!({ "how": "tampered", "state": "x" }), "saml.signature"),
+            (json!({ "how": "rsa-sha1" }), "saml.algorithm"),
+            (json!({ "say": { "issuer": "https://other.example" } }), "saml.issuer"),
+            (json!({ "say": { "destination": theirs.backchannel_logout_uri } }), "saml.destination"),
+            (json!({ "say": { "issued": -600 } }), "saml.time"),
+            (json!({ "say": { "issued": 600 } }), "saml.time"),
+            (json!({ "say": { "ends": -200 } }), "saml.time"),
+            (json!({ "sessions": [""] }), "saml.subject"),
+        ] {
+            let mut asked = how.clone();
+            asked["by"] = json!(by);
+            told(&world, &mut idp, &made, asked).await.page_refused(403, code);
+            world.look("/", &bo).await.ok(200);
+        }
+    }
+    // For the other organization, whose provider is the same.
+    let said = json!({ "do": "logout", "to": theirs.backchannel_logout_uri, "by": "query", "subject": "bo" });
+    let said = idp.ask(said).await;
+    brought(&world, &made, &said).await.page_refused(403, "saml.destination");
+    brought(&world, &theirs, &said).await.ok(303);
+    world.look("/", &bo).await.ok(200);
+    // Once.
+    let said = json!({ "do": "logout", "to": made.backchannel_logout_uri, "by": "query", "subject": "cy" });
+    let said = idp.ask(said).await;
+    brought(&world, &made, &said).await.ok(303);
+    brought(&world, &made, &said).await.page_refused(403, "saml.replayed");
+    for query in
+        ["", "?", "?SAMLRequest=x", "?SAMLResponse=x", "?SAMLRequest=x&SAMLResponse=y", "?RelayState=x"]
+    {
+        let path = format!("{}{query}", path_of(&made.backchannel_logout_uri));
+        world.look(&path, "").await.page_refused(403, "saml.malformed");
+    }
+    // An answer to a sign-in is no notice.
+    let asked = begin(&world, &mut idp, &made, "").await;
+    let response = idp.answer(&asked, json!({})).await;
+    let form = format!("SAMLRequest={}", response.replace('+', "%2B").replace('=', "%3D"));
+    post(&world, path_of(&made.backchannel_logout_uri), form, "").await.page_refused(403, "saml.malformed");
+    world.look("/", &bo).await.ok(200);
+}
+
+#[tokio::test]
+async fn signing_out_here_is_told_there_if_it_wants_to_hear() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut idp = SamlIdp::hostile().await;
+    let made = provider(&world, &org, &idp.metadata.clone()).await;
+    let bo = sign_in(&world, &mut idp, &made, json!({ "session": "s7" })).await.cookie();
+    let out = world.submit("/sign-out", Some(&bo), "").await.ok(200);
+    assert!(out.headers["set-cookie"].to_str().unwrap().starts_with("__Host-sid=; Max-Age=0"));
+    let page = out.text();
+    let url = page.split("content=\"0; url=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let url = url.replace("&#38;", "&").replace("&amp;", "&");
+    assert!(url.starts_with("https://idp.example/slo?SAMLRequest="), "{url}");
+    let metadata = ours(&world, &made).await;
+    let read = idp.ask(json!({ "do": "read", "url": url, "metadata": metadata })).await;
+    assert_eq!((&read["what"], &read["name"]), (&json!("LogoutRequest"), &json!(["bo"])));
+    assert_eq!((&read["sessions"], &read["issuer"]), (&json!(["s7"]), &json!([made.client_id])));
+    assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
+    // What it answers is looked at, and leads to the door.
+    let success = "urn:oasis:names:tc:SAML:2.0:status:Success";
+    let done = told(&world, &mut idp, &made, json!({ "answers": success })).await.ok(303);
+    assert_eq!(done.location(), format!("/sign-in?org={}", org.slug));
+    let no = json!({ "answers": "urn:oasis:names:tc:SAML:2.0:status:Responder" });
+    told(&world, &mut idp, &made, no).await.page_refused(403, "saml.status");
+    let forged = json!({ "answers": success, "how": "evil key with its certificate" });
+    told(&world, &mut idp, &made, forged).await.page_refused(403, "saml.signature");
+    // Where it does not want to hear, nobody is sent.
+    let deaf = idp.metadata(json!({ "keys": "one", "logout": false })).await;
+    let changed = json!({ "name": "x", "metadata": deaf, "rules": crate::saml::rules() });
+    let path = format!("/v1/saml-providers/{}", made.id);
+    world.call(Method::PUT, &path, &org.token, &changed).await.ok(200);
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    assert_eq!(world.submit("/sign-out", Some(&bo), "").await.ok(303).location(), "/sign-in");
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    let ended = told(&world, &mut idp, &made, json!({})).await.ok(200).text();
+    assert!(ended.contains("You are signed out"), "{ended}");
+    assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
+}
