@@ -316,6 +316,11 @@ def bent(vector, o):
         text = text.replace(">bo<", "><![CDATA[bo]]><")
     elif vector == "deep":
         text = text.replace("<samlp:Status>", "<samlp:Extensions>" + "<x>" * 5000 + "</x>" * 5000 + "</samlp:Extensions><samlp:Status>")
+    elif vector == "many attributes":
+        wide = "".join(f' a{n}=""' for n in range(20_000))
+        text = text.replace("<samlp:Status>", f"<samlp:Extensions{wide}/><samlp:Status>")
+    elif vector == "many elements":
+        text = text.replace("<samlp:Status>", "<samlp:Extensions>" + "<x/>" * 40_000 + "</samlp:Extensions><samlp:Status>")
     elif vector == "too large":
         text = text.replace("<samlp:Status>", "<samlp:Extensions>" + " " * 300_000 + "</samlp:Extensions><samlp:Status>")
     elif vector == "cut off":
@@ -331,9 +336,13 @@ def answer(asked):
 
 
 def verify(asked):
-    """What xmlsec1 says of the first signature."""
+    """What xmlsec1 says of the first signature, with our key or the one of somebody's metadata."""
+    key = X509
+    if asked.get("metadata"):
+        described = etree.fromstring(asked["metadata"].encode())
+        key = x509.load_der_x509_certificate(base64.b64decode(find(described, D, "X509Certificate").text))
     with tempfile.NamedTemporaryFile(suffix=".pem") as certificate, tempfile.NamedTemporaryFile(suffix=".xml") as text:
-        certificate.write(X509.public_bytes(serialization.Encoding.PEM))
+        certificate.write(key.public_bytes(serialization.Encoding.PEM))
         certificate.flush()
         text.write(base64.b64decode(asked["response"]))
         text.flush()

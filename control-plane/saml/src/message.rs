@@ -10,11 +10,18 @@ use gamlastan::bindings::encoding::{parse_query_string_raw, url_decode};
 use gamlastan::bindings::error::BindingError;
 use gamlastan::bindings::redirect::redirect_decode;
 use gamlastan::bindings::traits::HttpRequest;
-use gamlastan::xml::{Document, NodeId, parse_secure};
+use gamlastan::xml::{Document, NodeId, SecureParseConfig, parse_secure_with_config};
 use std::collections::BTreeSet;
 
 /// Most bytes of a message.
 pub const LARGEST_MESSAGE: usize = 256 * 1024;
+
+/// Most attributes and namespaces of one element.
+const MOST_ATTRIBUTES: usize = 32;
+/// Most tags of a message, at their beginning and end, and most attributes in all of it: some thousand groups.
+const MOST_TAGS: usize = 20_000;
+/// Elements within elements.
+const DEEPEST: u32 = 16;
 
 /// What attributes identify an element by, in whatever vocabulary.
 const IDS: [&str; 4] = ["Id", "ID", "id", "AssertionID"];
@@ -118,9 +125,30 @@ impl HttpRequest for Query {
     }
 }
 
+/// Refuses more parts than messages have, before anything is made of them: the parser and the canonical form take time
+/// by the square of an element's attributes, and 200 KB of these are minutes.
+pub(crate) fn bounded(xml: &str) -> Result<(), Refused> {
+    let too_many = Refused::Form("it has more parts than a message may have");
+    let (mut tags, mut all) = (0_usize, 0_usize);
+    // No attribute holds a `<`, so what is between two of them is one tag and some text.
+    for piece in xml.split('<') {
+        tags = tags.saturating_add(1);
+        let values = piece.split('=').skip(1).filter(|rest| rest.trim_start().starts_with(['"', '\'']));
+        let attributes = values.count();
+        all = all.saturating_add(attributes);
+        if attributes > MOST_ATTRIBUTES || tags > MOST_TAGS || all > MOST_TAGS {
+            return Err(too_many);
+        }
+    }
+    Ok(())
+}
+
 /// Reads a message: no document type, no comments, no processing instructions, no CDATA, and every identifier once.
 pub(crate) fn read(xml: &str) -> Result<(Document<'_>, NodeId), Refused> {
-    let document = parse_secure(xml).map_err(|_| Refused::Form("it is not plain XML"))?;
+    bounded(xml)?;
+    let config = SecureParseConfig::default().with_max_depth(DEEPEST);
+    let document =
+        parse_secure_with_config(xml, &config).map_err(|_| Refused::Form("it is not plain XML"))?;
     let root = document.document_element().ok_or(Refused::Form("it is empty"))?;
     let mut known = BTreeSet::new();
     for node in std::iter::once(root).chain(document.descendants(root)) {

@@ -3,7 +3,7 @@
 //! be believed), keys that are too weak, more than one provider at once, addresses that are not reached over TLS, and
 //! metadata that is out of date.
 
-use crate::message::LARGEST_MESSAGE;
+use crate::message::{LARGEST_MESSAGE, bounded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -94,6 +94,7 @@ impl IdentityProvider {
         if xml.len() > LARGEST_MESSAGE {
             return Err(MetadataError::Size);
         }
+        bounded(xml).map_err(|_| MetadataError::Form)?;
         let document =
             parse_secure_metadata(xml.trim_start_matches('\u{feff}')).map_err(|_| MetadataError::Form)?;
         let entity: EntityDescriptorRef<'_> = parse_saml(&document).map_err(|_| MetadataError::Form)?;

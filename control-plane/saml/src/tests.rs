@@ -194,6 +194,33 @@ fn what_we_say_is_signed_and_a_logout_holds_only_as_it_was_signed() {
     assert!(document.contains(&us.acs) && document.contains(&STANDARD.encode(certificate)), "{document}");
 }
 
+#[test]
+fn what_would_take_minutes_is_refused_before_it_is_read() {
+    let (good, provider) = (answered(0, (true, false)), provider(&[0]));
+    let with = |attributes: &str, inside: &str| {
+        good.replacen(
+            "<saml:Issuer",
+            &format!("<samlp:Extensions{attributes}>{inside}</samlp:Extensions><saml:Issuer"),
+            1,
+        )
+    };
+    let many = |write: &dyn Fn(usize) -> String, n: usize| (0..n).map(write).collect::<Vec<_>>().concat();
+    let wide = with(&many(&|n| format!(" a{n} = ''"), 33), "");
+    let spaces = with(&many(&|n| format!(" xmlns:n{n}=\"u\""), 33), "");
+    let long = with("", &"<a/>".repeat(20_000));
+    let deep = with("", &format!("{}{}", "<a>".repeat(16), "</a>".repeat(16)));
+    let full = with("", &many(&|n| format!("<a b{n}='' c='' d='' e=''/>"), 5001));
+    for bad in [wide, spaces, long, deep, full] {
+        let refused = judged(&bad, &provider);
+        assert!(matches!(refused, Err(Refused::Form(_))), "{refused:?}");
+    }
+    let groups = many(&|n| format!("<a b='{n}'>=\"</a>"), 2000);
+    assert!(judged(&with("", &groups), &provider).is_ok(), "what many members' groups take");
+    let metadata = metadata(&[&KEYS[0].1], SAML);
+    let wide = metadata.replace("entityID", &(many(&|n| format!("a{n}=\"\" "), 33) + "entityID"));
+    assert_eq!(IdentityProvider::from_metadata(&wide, NOW), Err(MetadataError::Form));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]

@@ -6,7 +6,7 @@ use crate::world::{World, path_of};
 use serde_json::json;
 
 /// What is done to an answer, and the code it is refused with.
-const VECTORS: [(&str, &str); 66] = [
+const VECTORS: [(&str, &str); 68] = [
     ("xsw1", "saml.malformed"),
     ("xsw2", "saml.malformed"),
     ("xsw3", "saml.malformed"),
@@ -43,6 +43,8 @@ const VECTORS: [(&str, &str); 66] = [
     ("instruction in the name", "saml.malformed"),
     ("cdata in the name", "saml.malformed"),
     ("deep", "saml.malformed"),
+    ("many attributes", "saml.malformed"),
+    ("many elements", "saml.malformed"),
     ("cut off", "saml.malformed"),
     ("not XML", "saml.malformed"),
     ("version 1", "saml.malformed"),

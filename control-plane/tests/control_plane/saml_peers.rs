@@ -115,9 +115,12 @@ async fn people_sign_in_by_samlify_and_sign_out_at_either_side() {
     let mut idp = SamlIdp::start(peer("samlify.mjs")).await;
     let made = provider(&world, &org, &idp.metadata.clone()).await;
     idp.ask(json!({ "do": "know", "metadata": ours(&world, &made).await })).await;
-    let sign_in = async |idp: &mut SamlIdp| {
+    let (mut oracle, metadata) = (SamlIdp::hostile().await, idp.metadata.clone());
+    let mut sign_in = async |idp: &mut SamlIdp| {
         let asked = begin(&world, idp, &made, "?return_to=%2Faccount").await;
         let response = idp.answer(&asked, json!({})).await;
+        let asked_too = json!({ "do": "verify", "response": response, "metadata": metadata });
+        assert_eq!(oracle.ask(asked_too).await["holds"], true, "xmlsec1 says so, too");
         let entered = back(&world, &asked, &response).await;
         assert_eq!(entered.location(), "/account", "{}", entered.text());
         entered.cookie()

@@ -187,6 +187,113 @@ fn a_machine_without_a_browser_is_signed_in_by_a_code() {
     assert!(said.contains("as ana@acme.example"), "{said}");
 }
 
+/// A SAML provider of `ci/peers`: one JSON object per line, answered by one.
+struct SamlIdp {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+    metadata: String,
+}
+
+impl SamlIdp {
+    fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let mut child = Command::new(root.join("target/peers/python/bin/python3"))
+            .args(["-W", "ignore"])
+            .arg(root.join("ci/peers/saml_hostile.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut idp = Self { child, output, metadata: String::new() };
+        idp.said().get("metadata").unwrap().as_str().unwrap().clone_into(&mut idp.metadata);
+        idp
+    }
+
+    fn said(&mut self) -> serde_json::Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn ask(&mut self, asked: &serde_json::Value) -> serde_json::Value {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{asked}").unwrap();
+        self.said()
+    }
+}
+
+impl Drop for SamlIdp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn the_command_is_signed_in_by_way_of_a_saml_provider() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path());
+    let mut idp = SamlIdp::start();
+    let rules = serde_json::json!({ "provision": true, "trust_unverified_email": true });
+    let new = serde_json::json!({ "name": "Company", "metadata": idp.metadata, "rules": rules }).to_string();
+    let send = |method: &str, path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n"
+        );
+        exchange(&plane.address, &format!("{head}{headers}\r\n{body}"))
+    };
+    let token = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", plane.token);
+    let made = send("POST", "/v1/saml-providers", &token, &new);
+    let made: serde_json::Value = serde_json::from_str(made.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let of = |name: &str| made[name].as_str().unwrap().to_owned();
+    let path = |url: &str| url.find("/sign-in/").map(|at| url.split_at(at).1.to_owned()).unwrap();
+    let ours = send("GET", &path(&of("client_id")), "", "").split_once("\r\n\r\n").unwrap().1.to_owned();
+
+    let (script, asked) = browser(dir.path());
+    let home = dir.path().join("home");
+    let mut child =
+        login(&plane, &home, &script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let url = daam_e2e::wait_for(SOON, || Ok(std::fs::read_to_string(&asked).ok())).unwrap();
+    let page = std::fs::read_to_string(url.strip_prefix("file://").unwrap()).unwrap();
+    let url = page.split("href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let form = url.split_once("/program?").unwrap().1;
+    // Nobody is signed in with this browser: to the door, from there to the provider, and back to where it began.
+    let door = header(&send("GET", &format!("/program?{form}"), "", ""), "location");
+    let back_to = door.split_once("return_to=").unwrap().1;
+    let off = send("GET", &format!("/sign-in/saml/{}?return_to={back_to}", of("id")), "", "");
+    let flow = header(&off, "set-cookie").split(';').next().unwrap().to_owned();
+    let question =
+        idp.ask(&serde_json::json!({ "do": "read", "url": header(&off, "location"), "metadata": ours }));
+    let answer = serde_json::json!({
+        "do": "answer",
+        "acs": of("redirect_uri"),
+        "audience": of("client_id"),
+        "request": question["ID"],
+        "email": "bo@acme.example",
+    });
+    let answer = idp.ask(&answer)["response"].as_str().unwrap().to_owned();
+    let state = question["state"].as_str().unwrap();
+    let posted = format!("SAMLResponse={}&RelayState={state}", encoded(&answer));
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let entered = send("POST", &path(&of("redirect_uri")), &format!("{kind}Cookie: {flow}\r\n"), &posted);
+    assert_eq!(header(&entered, "location"), format!("/program?{form}"), "{entered}");
+    let session = header(&entered, "set-cookie").split(';').next().unwrap().to_owned();
+    let handed = format!("{kind}Sec-Fetch-Site: same-origin\r\nCookie: {session}\r\n");
+    let handed = header(&send("POST", "/program", &handed, form), "location");
+    let (here, path) = handed.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let told = exchange(here, &format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert!(told.contains("You are signed in"), "{told}");
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("as bo@acme.example"), "{said}");
+}
+
 /// An issuer of `ci/peers` that makes tokens as GitHub Actions do.
 struct Issuer(Child, BufReader<std::process::ChildStdout>);
 
