@@ -351,6 +351,7 @@ mod tests {
             database: "shop".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
             advertise: vec![],
+            away: Duration::from_secs(60),
             state_dir: dir.to_owned(),
             health: "127.0.0.1:0".parse().unwrap(),
             hash_key_file: None,

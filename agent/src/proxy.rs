@@ -40,6 +40,7 @@ use daam_identity::UserPrincipal;
 use login::{Caller, Wish};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +51,29 @@ pub struct SessionEnd {
     pub statements: u64,
 }
 
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Who.
+    pub user: UserPrincipal,
+    /// Whether their computer is there; what it holds while it is not would stand in others' way.
+    pub here: watch::Receiver<bool>,
+}
+
+impl From<UserPrincipal> for Person {
+    /// Somebody who is always there.
+    fn from(user: UserPrincipal) -> Self {
+        Self { user, here: watch::channel(true).1 }
+    }
+}
+
 /// Serves one client stream until it ends.
 pub async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    user: UserPrincipal,
+    person: impl Into<Person>,
     ctx: Arc<ProxyContext>,
 ) -> SessionEnd {
+    let Person { user, here } = person.into();
     let (asked, inbox) = match login::wish(&mut stream).await {
         Ok(Wish::Session(asked, inbox)) => (asked, inbox),
         Ok(Wish::Cancel(key)) => {
@@ -68,5 +86,5 @@ pub async fn serve(
         Ok(admitted) => admitted,
         Err(end) => return login::refuse(&mut stream, &end, &user, &ctx).await,
     };
-    login::open(Caller { stream, inbox, asked, user }, admitted, ctx).await
+    login::open(Caller { stream, inbox, asked, user, here }, admitted, ctx).await
 }

@@ -131,6 +131,7 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     let core = Core::start(&config, &identity, &upstream).await?;
     let listener = Arc::new(listen(&identity).await?);
     listener.set_revoked(core.keeper.revoked());
+    listener.set_away(identity.agent.away);
     let (events, reported) = mpsc::channel(EVENTS);
     let (holds, drift): (Arc<Holds>, Arc<Notify>) = Default::default();
     let context = Arc::new(ProxyContext {

@@ -20,10 +20,10 @@ async fn connection(incoming: Incoming, context: Arc<ProxyContext>, tasks: TaskT
         if !std::mem::replace(&mut told, true) {
             tracing::info!(user = incoming.user.email, path = %incoming.path, "a developer connected");
         }
-        let (user, context) = (incoming.user.clone(), Arc::clone(&context));
+        let person = proxy::Person { user: incoming.user.clone(), here: incoming.presence() };
+        let (email, context) = (incoming.user.email.clone(), Arc::clone(&context));
         tasks.spawn(async move {
-            let email = user.email.clone();
-            let end = proxy::serve(stream, user, context).await;
+            let end = proxy::serve(stream, person, context).await;
             tracing::info!(user = email, reason = end.reason, statements = end.statements, "a session ended");
         });
     }

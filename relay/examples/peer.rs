@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket, UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -83,12 +84,17 @@ async fn relay(config: Relay) -> anyhow::Result<()> {
     let verifier = TicketVerifier::from_base64(&config.ticket_key, RELAY)?;
     let socket = RelaySocket::bind(config.listen)?;
     let (events, beside) = mpsc::channel(256);
-    let (_leave, leaving) = watch::channel(false);
+    let (leave, leaving) = watch::channel(false);
+    let mut told = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        told.recv().await;
+        leave.send_replace(true);
+    });
     let files = Arc::new(TlsFiles::open(&config.cert, &config.key)?);
     let listener = TcpListener::bind(config.listen).await?;
     tokio::spawn(async move { daam_relay::tcp::accept(listener, files, &Limits::default(), events).await });
     say("ready")?;
-    let beside = Beside::new(beside, watch::Sender::default(), leaving, Duration::ZERO);
+    let beside = Beside::new(beside, watch::Sender::default(), leaving, Duration::from_secs(10));
     Ok(socket.forward_with(Forwarder::new("acme", verifier, [5; 32], Limits::default()), beside).await?)
 }
 
@@ -176,9 +182,9 @@ async fn client(config: End) -> anyhow::Result<()> {
 
 async fn tell(tunnel: Arc<Tunnel>, started: Instant) {
     let mut paths = tunnel.paths();
-    let mut told = in_use(&tunnel);
+    let mut told = (in_use(&tunnel), ready(&tunnel));
     while paths.changed().await.is_ok() {
-        let now = in_use(&tunnel);
+        let now = (in_use(&tunnel), ready(&tunnel));
         if now != told {
             told = now;
             say(&used(&tunnel, started)).unwrap_or_default();
@@ -190,13 +196,18 @@ fn in_use(tunnel: &Tunnel) -> Option<PathKey> {
     tunnel.paths().borrow().iter().find(|note| note.condition == Condition::InUse).map(|note| note.key)
 }
 
-/// The kind of way, which relay if it is one, and when.
+/// How many other ways would carry the session.
+fn ready(tunnel: &Tunnel) -> usize {
+    tunnel.paths().borrow().iter().filter(|note| note.condition == Condition::Ready).count()
+}
+
+/// The kind of way, which relay if it is one, when, and how many others stand by.
 fn used(tunnel: &Tunnel, started: Instant) -> String {
     let relay = match in_use(tunnel) {
         Some(PathKey::Relay(n) | PathKey::RelayTcp(n)) => n.to_string(),
         _ => "-".to_owned(),
     };
-    format!("{} {relay} {}", tunnel.path(), started.elapsed().as_millis())
+    format!("{} {relay} {} {}", tunnel.path(), started.elapsed().as_millis(), ready(tunnel))
 }
 
 /// Every packet arrives later, both ways.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+const DEFAULT_AWAY: Duration = Duration::from_secs(30 * 60);
 pub(super) const DEFAULT_LINGER: Duration = Duration::from_secs(1);
 const DEFAULT_HEALTH: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 
@@ -22,6 +23,8 @@ pub struct AgentSection {
     pub listen: SocketAddr,
     /// Addresses told to clients, `host:port`; empty = only relays.
     pub advertise: Vec<String>,
+    /// How long an idle session waits for a developer's computer that sleeps or is offline.
+    pub away: Duration,
     /// Where keys, the bundle and the directory are kept.
     pub state_dir: PathBuf,
     /// Where health is served (TCP).
@@ -36,6 +39,7 @@ impl AgentSection {
         let (name, database) = (section.required("name"), section.required("database"));
         let (listen, state_dir) = (section.required("listen"), section.required("state_dir"));
         let (advertise, health) = (section.optional("advertise"), section.optional("health"));
+        let away = section.optional("away");
         let hash_key = section.optional("hash_key_file");
         section.close(faults);
         let socket = "an address such as `0.0.0.0:6432`";
@@ -46,6 +50,10 @@ impl AgentSection {
         let advertise = match advertise {
             None => Some(Vec::new()),
             Some(node) => addresses(node, faults),
+        };
+        let away = match away {
+            None => Some(DEFAULT_AWAY),
+            Some(node) => fields::duration(node, "agent.away", faults),
         };
         let health = match health {
             None => Some(DEFAULT_HEALTH),
@@ -60,6 +68,7 @@ impl AgentSection {
             database: database?,
             listen: listen?,
             advertise: advertise?,
+            away: away?,
             state_dir: state_dir?,
             health: health?,
             hash_key_file,

@@ -80,11 +80,16 @@ const fn about(setting: Setting, about: &'static str, example: &'static str) -> 
 }
 
 /// All settings, by key.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 22] = [
     about(
         setting("agent.advertise", "DAAM_AGENT_ADVERTISE", Kind::Addresses, Need::Otherwise("[]")),
         "Addresses told to clients, `host:port`. Without any, clients come through relays only.",
         "[db.internal:6432]",
+    ),
+    about(
+        setting("agent.away", "DAAM_AGENT_AWAY", Kind::Duration, Need::Otherwise("30m")),
+        "How long an idle session is kept for a developer's computer that sleeps or is offline, in ms, s, m or h, up to 12 h; transactions are ended after 45 s, and nothing is kept for less.",
+        "2h",
     ),
     about(
         setting("agent.database", "DAAM_AGENT_DATABASE", Kind::Text, Need::Section),

@@ -132,6 +132,7 @@ pub(super) struct Caller<C> {
     pub(super) inbox: FrameBuffer,
     pub(super) asked: StartupParameters,
     pub(super) user: UserPrincipal,
+    pub(super) here: watch::Receiver<bool>,
 }
 
 /// Makes the roles, logs in, installs the functions, greets the client; then runs the session to its end.
@@ -271,12 +272,13 @@ impl Prepared {
         core.tell_news();
         core.tell_client(&backend::ready_for_query(TransactionStatus::Idle));
         let SetUp { id, ctx, grant } = setup;
-        let (user, client) = (caller.user, Line::new(caller.stream));
+        let (user, here, client) = (caller.user, caller.here, Line::new(caller.stream));
         let cancels = JoinSet::new();
         let (held, seat) = (ctx.holds.watch(), ctx.holds.join(&id));
         Session {
             id,
             user,
+            here,
             ctx,
             state,
             held,

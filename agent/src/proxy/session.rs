@@ -44,6 +44,8 @@ enum Event {
     UpstreamWritten(io::Result<()>),
     /// The audit may take something.
     AuditRoom,
+    /// The developer's computer is away, or back.
+    Presence,
 }
 
 /// Both directions of one stream.
@@ -79,6 +81,7 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Line<S> {
 pub(super) struct Session<C> {
     pub(super) id: SessionId,
     pub(super) user: UserPrincipal,
+    pub(super) here: watch::Receiver<bool>,
     pub(super) ctx: Arc<ProxyContext>,
     pub(super) state: watch::Receiver<Arc<PolicyState>>,
     pub(super) held: watch::Receiver<Arc<Held>>,
@@ -161,7 +164,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
 
     async fn next(&mut self) -> Event {
         let deadline = self.deadline();
-        let Self { core, client, upstream, state, held, registration, ctx, .. } = self;
+        let Self { core, client, upstream, state, held, here, registration, ctx, .. } = self;
         let reports = core.trail.has_pending();
         let hears_client = core.wires.inbox.len() < HIGH_WATER || core.may_take();
         let hears_upstream = core.wires.to_client.len() < HIGH_WATER;
@@ -173,6 +176,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             command = registration.command() => Event::Command(command),
             () = changed(state) => Event::Policy,
             () = changed(held) => Event::Held,
+            () = changed(here) => Event::Presence,
             () = until(deadline) => Event::Deadline,
             () = ctx.audit.room(), if reports => Event::AuditRoom,
             written = write(upstream_write, &mut wires.to_upstream, upstream_unflushed),
@@ -194,6 +198,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
                 Ok(())
             }
             Event::Policy => self.policy_changed().await,
+            Event::Presence => self.presence_changed(),
             Event::Deadline => self.deadline_passed(),
             Event::ClientRead(Ok(0) | Err(_)) | Event::ClientWritten(Err(_)) => Err(End::ClientLost),
             Event::UpstreamRead(Ok(0) | Err(_)) | Event::UpstreamWritten(Err(_)) => {
@@ -207,6 +212,16 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             | Event::ClientWritten(Ok(()))
             | Event::UpstreamWritten(Ok(())) => Ok(()),
         }
+    }
+
+    /// Who is away may come back to an idle session, and holds no locks meanwhile.
+    fn presence_changed(&mut self) -> Result<(), End> {
+        if *self.here.borrow_and_update() || self.core.is_at_rest() {
+            return Ok(());
+        }
+        let words = "your computer was away for 45 seconds in the middle of a transaction, which was rolled back; \
+            idle sessions are kept for longer";
+        Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, words))
     }
 
     fn deadline(&self) -> Option<Instant> {

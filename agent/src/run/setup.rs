@@ -177,6 +177,7 @@ mod tests {
                 database: "shop".to_owned(),
                 listen: any,
                 advertise: Vec::new(),
+                away: Duration::from_secs(60),
                 state_dir,
                 health: any,
                 hash_key_file: hash_key_file.map(Path::to_owned),

@@ -3,13 +3,13 @@
 use crate::proxy::stage::{SOON, Stage, code, masked, message, one, principal};
 use crate::world::{World, eventually, grant, plan, policies};
 use daam_agent::admin::SessionGrant;
-use daam_agent::proxy::serve;
+use daam_agent::proxy::{Person, serve};
 use daam_agent::session_id::SessionId;
 use daam_model::{Mask, SessionLimits, Verb};
 use daam_pgwire::frontend::{execute, flush, parse_statement, query};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_postgres::NoTls;
 
 const EMAIL: &str = "SELECT email FROM users ORDER BY id LIMIT 1";
@@ -418,4 +418,33 @@ async fn a_second_agent_serves_the_same_database_at_the_same_time() {
     }
     drop(open);
     eventually("nothing is left", async || stage.world.roles().await.is_empty()).await;
+}
+
+/// Sleep, or a train in a tunnel: what nobody waits for stays, what others wait for goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_away_keeps_an_idle_session_and_no_transaction() {
+    let stage = Stage::new(masked()).await;
+    let (computer, here) = watch::channel(true);
+    let session = async || {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let person = Person { user: principal(), here: here.clone() };
+        let session = tokio::spawn(serve(theirs, person, Arc::clone(&stage.ctx)));
+        let config: tokio_postgres::Config = "dbname=shop user=jane".parse().unwrap();
+        let (client, connection) = config.connect_raw(ours, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        (client, session)
+    };
+    let ((idle, _), (writing, written)) = (session().await, session().await);
+    writing.batch_execute("BEGIN; UPDATE users SET name = 'away' WHERE id = 1").await.unwrap();
+    computer.send_replace(false);
+    let end = tokio::time::timeout(SOON, written).await.unwrap().unwrap();
+    assert!(end.reason.contains("away for 45 seconds in the middle of a transaction"), "{}", end.reason);
+    // The lock is free, and nothing was kept.
+    eventually("the transaction is rolled back", async || {
+        let row = "SELECT name FROM users WHERE id = 1 AND name <> 'away' FOR UPDATE SKIP LOCKED";
+        stage.world.strings(row).await.len() == 1
+    })
+    .await;
+    computer.send_replace(true);
+    assert!(one(&idle, EMAIL).await.unwrap().contains('*'), "the idle session goes on");
 }

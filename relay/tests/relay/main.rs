@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod acme;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod hostile;

@@ -1,14 +1,13 @@
 //! A small internet of namespaces: a backbone with two relays, a router and a host for either end.
 
-use crate::program::wait_for;
+use crate::ends::Peer;
 use daam_identity::ticket::{TicketRole, TicketSigner};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal, make_csr};
 use daam_postgres::Cluster;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -76,7 +75,7 @@ fn works(command: &str) -> bool {
         .is_ok_and(|s| s.success())
 }
 
-fn sh(command: &str) {
+pub(crate) fn sh(command: &str) {
     let output = Command::new("sh").args(["-ec", command]).output().unwrap();
     assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -90,68 +89,6 @@ pub(crate) fn allowed() -> bool {
     fine
 }
 
-/// A program in a namespace, ended with this.
-pub(crate) struct Peer {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.child.kill().unwrap_or_default();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Peer {
-    fn start(namespace: &str, role: &str, file: &Path) -> Self {
-        let programs = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/peer");
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace]).arg(programs).arg(role).arg(file);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let out = child.stdout.take().unwrap();
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let kept = Arc::clone(&lines);
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        let mut peer = Self { child, lines };
-        wait_for(role, || {
-            assert!(peer.child.try_wait().unwrap().is_none(), "`{role}` ended");
-            (!peer.lines.lock().unwrap().is_empty()).then_some(())
-        });
-        peer
-    }
-
-    /// The way it said last.
-    pub(crate) fn path(&self) -> String {
-        let lines = self.lines.lock().unwrap();
-        lines.last().unwrap().split(' ').next().unwrap().to_owned()
-    }
-
-    /// How long after its start it said so.
-    pub(crate) fn millis(&self) -> u64 {
-        let lines = self.lines.lock().unwrap();
-        lines.last().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
-    }
-
-    /// The relay it said last.
-    pub(crate) fn relay(&self) -> Option<usize> {
-        let lines = self.lines.lock().unwrap();
-        lines.last().unwrap().split(' ').nth(1).unwrap().parse().ok()
-    }
-
-    pub(crate) async fn reaches(&self, path: &str, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        while self.path() != path {
-            assert!(Instant::now() < deadline, "`{path}` was not reached: {:?}", self.lines.lock().unwrap());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
 pub(crate) struct Net {
     prefix: String,
     plan: Plan,
@@ -163,6 +100,8 @@ pub(crate) struct Net {
     beside: Vec<Peer>,
     proxy: Option<Child>,
     roots_pem: String,
+    /// The last part of the client's address.
+    lease: AtomicU32,
 }
 
 impl Drop for Net {
@@ -202,6 +141,7 @@ impl Net {
             beside: Vec::new(),
             proxy: None,
             roots_pem: made.cert.pem(),
+            lease: AtomicU32::new(2),
         };
         net.wire();
         net.restart_relays();
@@ -464,6 +404,18 @@ impl Net {
         }
     }
 
+    /// Tells the relay that carries the session to go.
+    pub(crate) fn drain_relay_in_use(&self, client: &Peer) {
+        let relays = self.relays.lock().unwrap();
+        let relay = client.relay().and_then(|n| relays[n].as_ref());
+        relay.expect("a relay is in use").signal("TERM");
+    }
+
+    /// It has nothing to do any more.
+    pub(crate) fn end_relay(&self, n: Option<usize>) {
+        self.relays.lock().unwrap()[n.unwrap()] = None;
+    }
+
     /// Of UDP, lets that to the relays pass and nothing else.
     pub(crate) fn block_direct(&self) {
         self.nft(
@@ -476,12 +428,14 @@ impl Net {
         self.nft("cr", "flush chain ip road g");
     }
 
-    /// As when a laptop gets another lease.
+    /// As when a laptop gets another lease, every time another one.
     pub(crate) fn change_address(&self) {
         let p = &self.prefix;
+        let old = self.lease.fetch_add(1, Ordering::Relaxed);
+        let new = old + 1;
         sh(&format!(
-            "ip -n {p}-cl addr add 10.1.0.77/24 dev eth0; ip -n {p}-cl addr del 10.1.0.2/24 dev eth0
-             ip -n {p}-cl addr replace 10.1.0.77/24 dev eth0
+            "ip -n {p}-cl addr add 10.1.0.{new}/24 dev eth0; ip -n {p}-cl addr del 10.1.0.{old}/24 dev eth0
+             ip -n {p}-cl addr replace 10.1.0.{new}/24 dev eth0
              ip -n {p}-cl route replace default via 10.1.0.1"
         ));
     }

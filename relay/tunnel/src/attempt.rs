@@ -93,7 +93,8 @@ impl Dialler {
     pub(crate) async fn over_tcp(self, candidate: Candidate, addr: SocketAddr, peer: SocketAddr) -> Outcome {
         match direct_tcp::connect(addr, &self.agent, &self.credentials).await {
             Ok(stream) => {
-                let carrier = Carrier::start(&self.socket, stream);
+                let ends = direct_tcp::ends(stream.get_ref().0);
+                let carrier = Carrier::start(&self.socket, stream, ends);
                 let way = (peer, carrier.route());
                 self.over(candidate, way, Some(carrier)).await
             }

@@ -77,12 +77,15 @@ pub struct Binding {
     due: Duration,
     /// When the last keep-alive went out.
     asked: Duration,
+    /// We said that we are bound, and not that it is lost.
+    told_bound: bool,
 }
 
 impl Binding {
     /// Starts; call [`Binding::tick`] at once. `instance` must be random.
     pub fn new(ticket: HeldTicket, pace: Pace, instance: u64, now: Duration) -> Self {
-        Self { ticket, pace, instance, wanted: 0, state: State::Asking { tries: 0 }, due: now, asked: now }
+        let state = State::Asking { tries: 0 };
+        Self { ticket, pace, instance, wanted: 0, state, due: now, asked: now, told_bound: false }
     }
 
     /// A newer ticket, used from the next BIND on, which an agent sends at once.
@@ -119,7 +122,12 @@ impl Binding {
             State::Asking { tries } => {
                 self.state = State::Asking { tries: tries.saturating_add(1) };
                 self.due = now + if tries < FIRST_TRIES { QUICK } else { PATIENT };
-                vec![Output::Send(self.bind(None))]
+                let mut outputs = Vec::new();
+                if tries >= FIRST_TRIES && std::mem::take(&mut self.told_bound) {
+                    outputs.push(Output::Lost);
+                }
+                outputs.push(Output::Send(self.bind(None)));
+                outputs
             }
         }
     }
@@ -150,10 +158,12 @@ impl Binding {
                 self.state = State::Bound { session, unanswered: 0 };
                 self.wanted = session;
                 self.due = now + self.pace.every;
+                self.told_bound = true;
                 vec![Output::Bound { session, observed }]
             }
             (Answer::Refused { instance, why }, State::Asking { .. }) if instance == self.instance => {
                 self.due = now + REFUSED_WAIT;
+                self.told_bound = false;
                 vec![Output::Refused(why)]
             }
             (Answer::Leaving { session }, State::Bound { session: ours, .. }) if session == ours => {
@@ -177,9 +187,16 @@ impl Binding {
 
     fn lose(&mut self, now: Duration) -> Vec<Output> {
         self.restart(now);
+        self.told_bound = false;
         let mut outputs = vec![Output::Lost];
         outputs.extend(self.tick(now));
         outputs
+    }
+
+    /// Our address changed: the relay has to learn the new one, and carries us meanwhile as far as anybody knows.
+    pub fn move_on(&mut self, now: Duration) -> Vec<Output> {
+        self.restart(now);
+        self.tick(now)
     }
 
     /// Starts over, as on a new connection.

@@ -315,6 +315,7 @@ impl Runner {
             prefer: self.prefer,
             peer,
             active: (key, route),
+            ended: Arc::default(),
         };
         let relays = self.relays.iter().map(|relay| relay.addr).collect();
         let renewer = Renewer { endpoint, agent, peer, newest };

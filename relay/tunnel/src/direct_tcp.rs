@@ -5,6 +5,7 @@
 //! QUIC makes them.
 
 use crate::close::alert_words;
+use crate::network::{Uplinks, is_ours};
 use crate::path::doors::TcpFault;
 use crate::relay_tcp::{prefer_bbr, short_queue};
 use crate::socket::{Frames, PathSocket, Route};
@@ -40,6 +41,22 @@ pub(crate) struct NoDoor {
     pub(crate) words: String,
 }
 
+/// Our end of a TCP connection and the other one, if the system says.
+pub(crate) type Ends = Option<(SocketAddr, SocketAddr)>;
+
+pub(crate) fn ends(stream: &TcpStream) -> Ends {
+    stream.local_addr().ok().zip(stream.peer_addr().ok())
+}
+
+/// Resolves once our end is not ours any more: nothing will come through such a connection.
+pub(crate) async fn uprooted(socket: &PathSocket, ends: Ends) {
+    let Some((local, peer)) = ends else { return std::future::pending().await };
+    let mut uplink = Uplinks::towards(socket.network.changes(), peer);
+    while is_ours(local.ip()) {
+        uplink.changed().await;
+    }
+}
+
 /// A connection that carries packets until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Carrier {
@@ -49,8 +66,8 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    /// Makes `stream` a way of the socket.
-    pub(crate) fn start<S>(socket: &Arc<PathSocket>, stream: S) -> Self
+    /// Makes `stream`, which goes from the first of `ends` to the second, a way of the socket.
+    pub(crate) fn start<S>(socket: &Arc<PathSocket>, stream: S, ends: Ends) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -58,7 +75,7 @@ impl Carrier {
         let route = socket.routes().add_carrier(frames);
         let carrying = Arc::clone(socket);
         let task = tokio::spawn(async move {
-            let Err(error) = carry(stream, &carrying, route, outgoing).await;
+            let Err(error) = carry(stream, &carrying, (route, ends), outgoing).await;
             ended(&error)
         });
         Self { route, socket: Arc::clone(socket), task: AbortOnDropHandle::new(task) }
@@ -116,7 +133,7 @@ pub(crate) fn prepare(stream: &TcpStream) {
 async fn carry<S>(
     stream: S,
     socket: &PathSocket,
-    route: Route,
+    (route, ends): (Route, Ends),
     mut outgoing: mpsc::Receiver<Vec<Vec<u8>>>,
 ) -> Result<std::convert::Infallible, io::Error>
 where
@@ -148,6 +165,7 @@ where
     tokio::select! {
         ended = writing => ended,
         ended = reading => ended,
+        () = uprooted(socket, ends) => Err(ErrorKind::NotConnected.into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The dialling side's TCP connections straight to the agent: makes and ends those that `path::doors` asks for.
 
-use crate::direct_tcp::{Carrier, connect};
+use crate::direct_tcp::{Carrier, connect, ends};
 use crate::path::doors::TcpFault;
 use crate::socket::{PathSocket, Route};
 use crate::tls::Credentials;
@@ -55,7 +55,10 @@ impl Doorway {
         let credentials = Arc::clone(&self.credentials.borrow());
         let task = tokio::spawn(async move {
             match connect(addr, &agent, &credentials).await {
-                Ok(stream) => hold(addr, Carrier::start(&socket, stream), news).await,
+                Ok(stream) => {
+                    let ends = ends(stream.get_ref().0);
+                    hold(addr, Carrier::start(&socket, stream, ends), news).await;
+                }
                 Err(error) => {
                     tracing::debug!(%addr, words = error.words, "no TCP connection to the agent");
                     tell(&news, DoorNews::Shut(addr, None, error.fault)).await;

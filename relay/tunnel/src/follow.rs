@@ -74,6 +74,7 @@ pub(crate) async fn follow(
     let mut theirs: Vec<SocketAddr> = Vec::new();
     let mut announced: Vec<SocketAddr> = Vec::new();
     let mut transaction = 0;
+    let mut network = socket.network.changes();
     loop {
         let seen: Vec<SocketAddr> = observed.borrow_and_update().iter().copied().collect();
         let near = is_here(local) || seen.iter().copied().any(is_here);
@@ -96,6 +97,7 @@ pub(crate) async fn follow(
                 puncher.learn(&theirs, now, || allowances.take(&person, now));
             },
             Ok(()) = observed.changed() => {}
+            Ok(()) = network.changed() => {}
             () = tokio::time::sleep_until(started + due) => {
                 for addr in puncher.poll(started.elapsed()) {
                     transaction += 1;

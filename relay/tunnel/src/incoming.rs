@@ -98,6 +98,7 @@ pub struct Incoming {
     /// That certificate's serial number, lower-case hexadecimal.
     pub cert_serial: String,
     connection: Connection,
+    presence: watch::Receiver<bool>,
     streams: Mutex<mpsc::Receiver<TunnelStream>>,
 }
 
@@ -114,9 +115,9 @@ impl fmt::Debug for Incoming {
 impl Incoming {
     /// An admitted connection; starts reading its streams' headers.
     pub(crate) fn new(
-        user: UserPrincipal,
-        facts: &CertificateFacts,
+        (user, facts): (UserPrincipal, &CertificateFacts),
         connection: Connection,
+        presence: watch::Receiver<bool>,
         held: Arc<Held>,
     ) -> Self {
         let (sender, streams) = mpsc::channel(WAITING_STREAMS);
@@ -127,6 +128,7 @@ impl Incoming {
             not_after: facts.not_after,
             cert_serial: facts.serial_hex.clone(),
             connection,
+            presence,
             streams: Mutex::new(streams),
         }
     }
@@ -134,6 +136,11 @@ impl Incoming {
     /// The next stream; `None` once the connection has ended. Safe to cancel.
     pub async fn accept_stream(&self) -> Option<TunnelStream> {
         self.streams.lock().await.recv().await
+    }
+
+    /// Whether the developer's computer is there: one that sleeps comes back, and should hold nothing up meanwhile.
+    pub fn presence(&self) -> watch::Receiver<bool> {
+        self.presence.clone()
     }
 
     /// Waits until the connection ends and says why.

@@ -8,7 +8,7 @@
 //! Map: [`path`] which path carries a session (pure), [`race`] how to begin (pure), [`binding`] how to be known to a
 //! relay (pure), [`wire`] the packets of relays (pure), `roam` and `follow` the drivers at either end, `relay_link`,
 //! `relay_access` and [`relay_tcp`] those towards relays, `direct_tcp`, `doorway` and `listen_tcp` for TCP between the ends, `tls` who is believed, `renew` how a session
-//! outlives its certificate, `transport` the QUIC settings.
+//! outlives its certificate, `network` when this computer moves or wakes, [`presence`] how long one that is away is waited for, `transport` the QUIC settings.
 
 mod attempt;
 pub mod binding;
@@ -20,9 +20,11 @@ mod follow;
 mod incoming;
 mod listen;
 mod listen_tcp;
+mod network;
 mod notice;
 mod own_addresses;
 pub mod path;
+pub mod presence;
 pub mod race;
 mod relay_access;
 mod relay_link;

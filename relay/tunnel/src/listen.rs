@@ -13,6 +13,7 @@ use crate::incoming::{Incoming, Revoked, guard};
 use crate::listen_tcp::{self, Doorkeeper};
 use crate::path::RelayTarget;
 use crate::path::probe::Side;
+use crate::presence::{self, attend};
 use crate::relay_access::{AccessState, Means, RelayAccess};
 use crate::relay_tcp::TcpSettings;
 use crate::renew::Held;
@@ -20,7 +21,7 @@ use crate::seats::Seats;
 use crate::socket::{PathSocket, plain};
 use crate::stream::StreamKind;
 use crate::tls::{CredentialError, Credentials, TCP_ALPN};
-use crate::transport::endpoint;
+use crate::transport::{ResetKey, endpoint};
 use daam_identity::{CertificateFacts, Principal, UserPrincipal, facts_of};
 use quinn::{Connection, Endpoint};
 use rustls_pki_types::CertificateDer;
@@ -107,6 +108,8 @@ pub enum ListenError {
 struct Shared {
     org: String,
     revoked: watch::Sender<Revoked>,
+    /// How long clients may be away.
+    away: watch::Sender<Duration>,
     seats: Arc<Seats>,
     held: Arc<Held>,
     followed: Followed,
@@ -147,7 +150,8 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let at = |source| ListenError::Bind { addr: config.bind, source };
     let (udp, tcp) = bound(config.bind).map_err(at)?;
     let (socket, probes) = PathSocket::listening(udp).map_err(at)?;
-    let endpoint = endpoint(Arc::clone(&socket), Some(credentials.server()?)).map_err(at)?;
+    let server = (credentials.server()?, ResetKey::new(&config.key_pem));
+    let endpoint = endpoint(Arc::clone(&socket), Some(server)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
     let (seen, observed) = watch::channel(BTreeSet::new());
     let keys: Arc<Keys> = Arc::default();
@@ -155,6 +159,7 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let shared = Arc::new(Shared {
         org: config.org,
         revoked: watch::Sender::default(),
+        away: watch::Sender::new(presence::AWAY),
         seats: Seats::new(MAX_PER_USER),
         held: Arc::default(),
         followed: Followed {
@@ -311,6 +316,11 @@ impl Listener {
         self.shared.revoked.send_replace(Arc::new(serials));
     }
 
+    /// How long a client that says nothing is waited for; [`presence::AWAY`] until this is called, and at least.
+    pub fn set_away(&self, longest: Duration) {
+        self.shared.away.send_replace(longest);
+    }
+
     /// Uses another certificate for new connections.
     pub fn set_certificate(&self, cert_pem: &str, key_pem: &str, ca_pem: &str) -> Result<(), ListenError> {
         let credentials = Credentials::read(cert_pem, key_pem, ca_pem)?;
@@ -391,7 +401,9 @@ async fn admit(attempt: quinn::Incoming, shared: &Arc<Shared>) -> Result<Incomin
     let whose = (key, user.user_id.clone());
     tokio::spawn(follow(shared.followed.clone(), connection.clone(), control, whose));
     tokio::spawn(guard(connection.clone(), place, shared.revoked.subscribe(), seat));
-    Ok(Incoming::new(user, &facts, connection, Arc::clone(&shared.held)))
+    let (here, presence) = watch::channel(true);
+    tokio::spawn(attend(connection.clone(), here, shared.away.subscribe()));
+    Ok(Incoming::new((user, &facts), connection, presence, Arc::clone(&shared.held)))
 }
 
 fn identify(

@@ -4,7 +4,7 @@
 //! a certificate may do is decided inside, by the code that always does; one it would refuse is carried only for as long
 //! as it takes to be told so.
 
-use crate::direct_tcp::{Carrier, prepare};
+use crate::direct_tcp::{Carrier, ends, prepare};
 use crate::incoming::Revoked;
 use crate::seats::Seats;
 use crate::socket::PathSocket;
@@ -119,9 +119,10 @@ async fn hear_out(mut stream: TcpStream) {
 
 async fn serve(stream: TlsStream<TcpStream>, keeper: &Doorkeeper, seats: &Arc<Seats>) {
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+    let ends = ends(stream.get_ref().0);
     let mut revoked = keeper.revoked.clone();
     let Some((person, serial)) = (keeper.judge)(shown.as_ref()) else {
-        let mut carrier = Carrier::start(&keeper.socket, stream);
+        let mut carrier = Carrier::start(&keeper.socket, stream, ends);
         drop(tokio::time::timeout(TO_BE_TOLD, carrier.ended()).await);
         return;
     };
@@ -129,7 +130,7 @@ async fn serve(stream: TlsStream<TcpStream>, keeper: &Doorkeeper, seats: &Arc<Se
         tracing::info!(person, "too many TCP connections of one person");
         return;
     };
-    let mut carrier = Carrier::start(&keeper.socket, stream);
+    let mut carrier = Carrier::start(&keeper.socket, stream, ends);
     let gone = async {
         if revoked.wait_for(|serials| serials.contains(&serial)).await.is_err() {
             std::future::pending::<()>().await;

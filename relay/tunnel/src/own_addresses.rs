@@ -1,7 +1,8 @@
 //! Where this side may be reached: what relays see, and the interfaces that packets to the peer would leave by.
 
+use crate::network::local_ip;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 /// The addresses to tell the peer. `bound` is our socket's, `towards` whom we would send to.
 pub(crate) fn own_addresses(
@@ -17,15 +18,6 @@ pub(crate) fn own_addresses(
         found.insert(bound);
     }
     found.into_iter().collect()
-}
-
-/// The address a packet to `peer` would leave from. Nothing is sent.
-fn local_ip(peer: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr =
-        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    socket.connect(peer).ok()?;
-    Some(socket.local_addr().ok()?.ip().to_canonical()).filter(|ip| !ip.is_unspecified())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The words for ways to a peer, and which of them to take.
 //!
-//! `select` decides (pure: time and packets in, actions out), `state` is what is known of one path, `probe` how a
+//! `select` decides (pure: time and packets in, actions out), `better` which of two ways is worth a change, `state` is what is known of one path, `probe` how a
 //! path is proven, `doors` when the peer is tried over TCP, `punch` when a listening side opens its NAT. Refused: a path whose far end did not prove, with a
 //! key only the two ends of the connection have, that it is the peer.
 
 use std::fmt;
 use std::net::SocketAddr;
 
+mod better;
 pub mod doors;
 pub mod probe;
 pub mod punch;

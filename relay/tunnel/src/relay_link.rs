@@ -1,6 +1,8 @@
 //! Drives one [`Binding`] over UDP or over a TCP connection: moves packets and time, nothing else.
 
 use crate::binding::{Binding, Output, Pace};
+use crate::direct_tcp::{Ends, uprooted};
+use crate::network::Uplinks;
 use crate::path::RelayTarget;
 use crate::relay_tcp::{self, TcpSettings};
 use crate::socket::{Frames, PathSocket, Via};
@@ -8,6 +10,7 @@ use crate::wire::BindRefusal;
 use daam_identity::ticket::{HeldTicket, TicketError};
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +26,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A connection on which nothing comes for so long is given up; keep-alives are answered.
 const TCP_SILENCE: Duration = Duration::from_secs(12);
+/// The same once the relay left keep-alives unanswered: lost packets hold up a connection for less.
+const TCP_DOUBTED: Duration = Duration::from_secs(3);
 
 /// How it stands with a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +107,7 @@ impl RelayLink {
         let target = target.clone();
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             match carrier {
-                Carrier::Udp(_) => driver.over_udp().await,
+                Carrier::Udp(at) => driver.over_udp(at).await,
                 Carrier::Tcp(settings) => Box::pin(driver.over_tcp(&target, &settings, outgoing)).await,
             }
         }));
@@ -141,8 +146,14 @@ struct Driver {
 }
 
 impl Driver {
-    async fn over_udp(mut self) {
-        while let Some(outputs) = self.next().await {
+    async fn over_udp(mut self, at: SocketAddr) {
+        let mut uplink = Uplinks::towards(self.socket.network.changes(), at);
+        loop {
+            let outputs = tokio::select! {
+                outputs = self.next() => outputs,
+                () = uplink.changed() => Some(self.binding.move_on(self.started.elapsed())),
+            };
+            let Some(outputs) = outputs else { return };
             for output in outputs {
                 if let Some(packet) = self.carry_out(output) {
                     self.socket.send_control(self.via, &packet);
@@ -158,11 +169,16 @@ impl Driver {
         mut outgoing: mpsc::Receiver<Vec<Vec<u8>>>,
     ) {
         let mut wait = FIRST_WAIT;
+        let mut uplink = Uplinks::towards(self.socket.network.changes(), target.addr);
         loop {
-            match Box::pin(relay_tcp::connect(target, settings)).await {
-                Ok(stream) => {
+            let connected = tokio::select! {
+                connected = Box::pin(relay_tcp::connect(target, settings)) => connected,
+                () = uplink.changed() => continue,
+            };
+            match connected {
+                Ok((stream, ends)) => {
                     self.binding.restart(self.started.elapsed());
-                    self.carry(stream, &mut outgoing).await;
+                    self.carry(stream, ends, &mut outgoing).await;
                     if self.report.borrow().session().is_some() {
                         wait = FIRST_WAIT;
                     }
@@ -178,7 +194,12 @@ impl Driver {
             let until = Instant::now() + wait;
             wait = (wait * 2).min(LONGEST_WAIT);
             // What was meant for the old connection is lost, as networks lose packets.
-            while let Ok(Some(_)) = tokio::time::timeout_at(until, outgoing.recv()).await {}
+            let emptied =
+                async { while let Ok(Some(_)) = tokio::time::timeout_at(until, outgoing.recv()).await {} };
+            tokio::select! {
+                () = emptied => {}
+                () = uplink.changed() => wait = FIRST_WAIT,
+            }
             if self.report.is_closed() {
                 return;
             }
@@ -186,10 +207,21 @@ impl Driver {
     }
 
     /// Until the connection ends.
-    async fn carry(&mut self, stream: relay_tcp::Stream, outgoing: &mut mpsc::Receiver<Vec<Vec<u8>>>) {
+    async fn carry(
+        &mut self,
+        stream: relay_tcp::Stream,
+        ends: Ends,
+        outgoing: &mut mpsc::Receiver<Vec<Vec<u8>>>,
+    ) {
         let (mut sink, mut stream) = stream.split();
         let mut heard = Instant::now();
+        let socket = Arc::clone(&self.socket);
+        let mut uprooted = pin!(uprooted(&socket, ends));
+        let mut was_bound = false;
         loop {
+            let is_bound = self.binding.is_bound();
+            was_bound |= is_bound;
+            let silence = if was_bound && !is_bound { TCP_DOUBTED } else { TCP_SILENCE };
             let outputs = tokio::select! {
                 outputs = self.next() => outputs.unwrap_or_default(),
                 message = stream.next() => {
@@ -212,7 +244,8 @@ impl Driver {
                     }
                     continue;
                 }
-                () = tokio::time::sleep_until(heard + TCP_SILENCE) => return,
+                () = &mut uprooted => return,
+                () = tokio::time::sleep_until(heard + silence) => return,
             };
             for output in outputs {
                 if let Some(packet) = self.carry_out(output)

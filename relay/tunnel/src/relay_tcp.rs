@@ -5,6 +5,7 @@
 //! it — so certificates of the system's own authorities are accepted, corporate ones included. Refused: anything but
 //! a WebSocket of ours.
 
+use crate::direct_tcp::{Ends, ends};
 use crate::path::RelayTarget;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -123,15 +124,18 @@ impl TcpError {
     }
 }
 
-/// Connects, through the proxy if there is one.
-pub(crate) async fn connect(target: &RelayTarget, settings: &TcpSettings) -> Result<Stream, TcpError> {
+/// Connects, through the proxy if there is one. With the ends of the TCP connection below, which may be the proxy's.
+pub(crate) async fn connect(
+    target: &RelayTarget,
+    settings: &TcpSettings,
+) -> Result<(Stream, Ends), TcpError> {
     let port = target.addr.port();
     let name = target.host.trim_matches(['[', ']']);
     let shown = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
     let server = ServerName::try_from(name.to_owned()).map_err(|_| TcpError::Name(target.host.clone()))?;
     let url: Uri =
         format!("https://{shown}:{port}{PATH}").parse().map_err(|_| TcpError::Name(shown.clone()))?;
-    let plain = within("the TCP connection", plain(target, &url, settings)).await??;
+    let (plain, ends) = within("the TCP connection", plain(target, &url, settings)).await??;
     let tls = TlsConnector::from(tls(settings)?);
     let stream = within("TLS", tls.connect(server, plain)).await?.map_err(TcpError::Tls)?;
     let upgrade = |error| TcpError::Upgrade(Box::new(error));
@@ -139,7 +143,7 @@ pub(crate) async fn connect(target: &RelayTarget, settings: &TcpSettings) -> Res
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
     let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(frames()));
     let (stream, _) = within("the upgrade", Box::pin(upgraded)).await?.map_err(upgrade)?;
-    Ok(stream)
+    Ok((stream, ends))
 }
 
 /// The bounds of either side's WebSocket.
@@ -155,7 +159,11 @@ async fn within<F: Future>(step: &'static str, work: F) -> Result<F::Output, Tcp
     tokio::time::timeout(STEP, work).await.map_err(|_| TcpError::Slow(step))
 }
 
-async fn plain(target: &RelayTarget, url: &Uri, settings: &TcpSettings) -> Result<Box<dyn Io>, TcpError> {
+async fn plain(
+    target: &RelayTarget,
+    url: &Uri,
+    settings: &TcpSettings,
+) -> Result<(Box<dyn Io>, Ends), TcpError> {
     let matcher = match &settings.proxy {
         Proxy::Environment => Matcher::from_env(),
         Proxy::Fixed(proxy) => Matcher::builder().https(proxy.clone()).build(),
@@ -166,7 +174,8 @@ async fn plain(target: &RelayTarget, url: &Uri, settings: &TcpSettings) -> Resul
         stream.set_nodelay(true).map_err(TcpError::Connect)?;
         prefer_bbr(&stream);
         short_queue(&stream);
-        return Ok(Box::new(stream));
+        let ends = ends(&stream);
+        return Ok((Box::new(stream), ends));
     };
     let shown = proxy.uri().authority().map_or("", |authority| authority.as_str()).to_owned();
     let shown = shown.rsplit('@').next().unwrap_or_default().to_owned();
@@ -180,7 +189,9 @@ async fn plain(target: &RelayTarget, url: &Uri, settings: &TcpSettings) -> Resul
     }
     std::future::poll_fn(|cx| tunnel.poll_ready(cx)).await.map_err(|error| failed(error.into()))?;
     let stream: TokioIo<TcpStream> = tunnel.call(url.clone()).await.map_err(|error| failed(error.into()))?;
-    Ok(Box::new(stream.into_inner()))
+    let stream = stream.into_inner();
+    let ends = ends(&stream);
+    Ok((Box::new(stream), ends))
 }
 
 /// Loss on the way makes a loss-based controller collapse, and QUIC's inside with it. Best effort.

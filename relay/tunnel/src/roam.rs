@@ -3,6 +3,7 @@
 use crate::close::CloseCode;
 use crate::direct_tcp::Carrier;
 use crate::doorway::{DoorNews, Doorway};
+use crate::network::Uplinks;
 use crate::notice::{NoNotice, Notice};
 use crate::own_addresses::own_addresses;
 use crate::path::probe::{ProbeKey, ProbeKind};
@@ -10,6 +11,7 @@ use crate::path::punch::is_here;
 use crate::path::report::PathNote;
 use crate::path::select::{Action, Paths};
 use crate::path::{PathKey, PathPreference, RelayTarget};
+use crate::presence::{PATIENCE, Waiting};
 use crate::relay_access::{AccessState, RelayAccess};
 use crate::relay_link::LinkState;
 use crate::socket::{PathSocket, Probes, Route, Via};
@@ -19,7 +21,7 @@ use futures_util::future::select_all;
 use quinn::{Connection, RecvStream, SendStream};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -46,6 +48,8 @@ pub(crate) struct Start {
     pub(crate) agent: AgentPrincipal,
     pub(crate) credentials: watch::Receiver<Arc<Credentials>>,
     pub(crate) carrier: Option<(SocketAddr, Carrier)>,
+    /// Why this side ended the connection, if it does.
+    pub(crate) ended: Arc<OnceLock<String>>,
 }
 
 struct Roaming {
@@ -63,6 +67,9 @@ struct Roaming {
     /// Whether the agent may be on this computer: a relay or an address we were given is.
     near: bool,
     doorway: Doorway,
+    uplinks: Uplinks,
+    waiting: Waiting,
+    ended: Arc<OnceLock<String>>,
 }
 
 enum Event {
@@ -71,6 +78,7 @@ enum Event {
     Relays,
     Tickets,
     Door(DoorNews),
+    Network,
     Tick,
     Ended,
 }
@@ -101,6 +109,9 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
     socket.listen_for(key.tag());
     let near = direct.iter().copied().chain(relays.iter().map(RelayAccess::addr)).any(is_here);
     let mut roaming = Roaming {
+        uplinks: Uplinks::new(socket.network.changes()),
+        waiting: Waiting::default(),
+        ended: start.ended,
         paths: Paths::new(prefer, active.0, Duration::ZERO),
         routes: BTreeMap::from([active]),
         relays: relays.iter().map(RelayAccess::state).collect(),
@@ -121,15 +132,12 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
         roaming.act();
         match roaming.next((&mut probes, &mut told, &mut doors)).await {
             Event::Probe(route, packet) => roaming.probed(route, &packet),
-            Event::Notice(Notice::Candidates(addresses)) => {
-                for addr in addresses {
-                    roaming.offer_direct(addr);
-                }
-            }
-            Event::Notice(Notice::Moved) | Event::Tick => {}
+            Event::Notice(Notice::Candidates(addresses)) => roaming.offer_all(addresses),
             Event::Relays => roaming.relays_changed(),
             Event::Tickets => roaming.renew(&relays),
             Event::Door(news) => roaming.door(news),
+            Event::Network => roaming.network_changed(),
+            Event::Notice(Notice::Moved) | Event::Tick => {}
             Event::Ended => break,
         }
     }
@@ -211,8 +219,15 @@ impl Roaming {
             Some(news) = doors.recv() => Event::Door(news),
             () = relays => Event::Relays,
             Ok(()) = self.tickets.changed() => Event::Tickets,
+            () = self.uplinks.changed() => Event::Network,
             () = self.socket.news() => Event::Tick,
             () = tokio::time::sleep_until(due) => Event::Tick,
+        }
+    }
+
+    fn offer_all(&mut self, addresses: Vec<SocketAddr>) {
+        for addr in addresses {
+            self.offer_direct(addr);
         }
     }
 
@@ -223,6 +238,7 @@ impl Roaming {
         }
         self.paths.door(addr);
         if self.paths.offer(key, self.now()) {
+            self.uplinks.note(addr);
             self.routes.insert(key, Route::Direct(addr));
             self.socket.routes().admit(self.peer, Route::Direct(addr));
         }
@@ -302,6 +318,14 @@ impl Roaming {
         self.paths.ours(ours);
     }
 
+    /// Addresses came or went, or this computer woke up: every way that packets leave by may be another one now.
+    fn network_changed(&mut self) {
+        tracing::info!("this computer is elsewhere now; every way is tried again");
+        self.paths.moved(self.now());
+        self.relays_changed();
+        self.tell(&Notice::Moved);
+    }
+
     fn relay(&mut self, key: PathKey, state: Option<&(Via, LinkState)>) {
         let now = self.now();
         let Some((via, session)) = state.and_then(|(via, state)| Some((*via, state.session()?))) else {
@@ -311,13 +335,18 @@ impl Roaming {
             return;
         };
         let route = Route::Relay { via, session };
-        if let Some(old) = self.routes.insert(key, route)
-            && old != route
-        {
+        if let Via::Udp(addr) = via {
+            self.uplinks.note(addr);
+        }
+        let old = self.routes.insert(key, route).filter(|old| *old != route);
+        if let Some(old) = old {
             self.socket.routes().forget(old);
         }
         if self.paths.active() == key {
             self.socket.routes().point(self.peer, route);
+            if old.is_some() {
+                self.tell(&Notice::Moved);
+            }
         } else {
             self.socket.routes().admit(self.peer, route);
         }
@@ -335,6 +364,7 @@ impl Roaming {
             let seen = self.socket.routes().take_seen(*route);
             if let Some(heard) = seen.heard {
                 self.paths.heard(*key, since(heard));
+                self.waiting.heard(since(heard));
             }
             if seen.failing {
                 self.paths.failing(*key, self.started.elapsed());
@@ -342,6 +372,11 @@ impl Roaming {
         }
         self.paths.traffic(since(self.socket.traffic()));
         let now = self.now();
+        if self.waiting.is_over(self.uplinks.any(), now) {
+            let words = format!("the agent has not answered for {} minutes", PATIENCE.as_secs() / 60);
+            self.connection.close(CloseCode::Done.wire(), words.as_bytes());
+            self.ended.get_or_init(|| words);
+        }
         for action in self.paths.poll(now) {
             match action {
                 Action::Probe { to, transaction } => {

@@ -7,6 +7,7 @@
 mod batch;
 mod routes;
 
+use crate::network::Network;
 use crate::path::probe::probe_tag;
 use crate::transport::SOCKET_BUFFER_BYTES;
 use crate::wire;
@@ -63,6 +64,7 @@ pub(crate) struct PathSocket {
     large: AtomicBool,
     traffic: Mutex<Instant>,
     news: Notify,
+    pub(crate) network: Network,
 }
 
 impl PathSocket {
@@ -103,6 +105,7 @@ impl PathSocket {
             large: AtomicBool::new(false),
             traffic: Mutex::new(Instant::now()),
             news: Notify::new(),
+            network: Network::watch(),
         };
         Ok((Arc::new(socket), asked))
     }

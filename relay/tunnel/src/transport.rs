@@ -3,6 +3,8 @@
 use crate::socket::PathSocket;
 use quinn::congestion::BbrConfig;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
+use ring::hmac::{self, HMAC_SHA256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// At most 1,024 gaps of two minimum-size packets: a larger window can kill the connection on a lossy path.
 const STREAM_WINDOW: u32 = 2_400_000;
 const CONNECTION_WINDOW: u32 = 16_000_000;
-/// Longer would keep a vanished user's row locks.
-const IDLE_TIMEOUT_MS: u32 = 45_000;
+/// Certificates last no longer; `presence` decides much sooner that nobody is there.
+const IDLE_TIMEOUT_MS: u32 = 12 * 3_600_000;
 /// NAT mappings live about 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// quinn's default of 333 ms makes the first retransmission come after a whole second.
@@ -45,12 +47,37 @@ pub(crate) fn transport(peer_streams: u32) -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
+/// What says that a connection is no more: an agent that was started anew with its old key can say so of connections it
+/// knows nothing of any more, and nobody else can.
+pub(crate) struct ResetKey {
+    tokens: hmac::Key,
+    /// Recognizes connection ids of its own: a strange packet is not answered.
+    ids: u64,
+}
+
+impl ResetKey {
+    pub(crate) fn new(key_pem: &str) -> Self {
+        let key = hmac::Key::new(HMAC_SHA256, key_pem.as_bytes());
+        let derived = |purpose: &[u8]| hmac::sign(&key, purpose);
+        let ids = derived(b"daam connection ids v1");
+        let ids = ids.as_ref().iter().take(8).fold(0, |ids, byte| (ids << 8) | u64::from(*byte));
+        Self { tokens: hmac::Key::new(HMAC_SHA256, derived(b"daam stateless reset v1").as_ref()), ids }
+    }
+
+    fn config(self) -> EndpointConfig {
+        let mut config = EndpointConfig::new(Arc::new(self.tokens));
+        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(self.ids)));
+        config
+    }
+}
+
 /// A QUIC endpoint on our socket. Must be called inside a tokio runtime.
 pub(crate) fn endpoint(
     socket: Arc<PathSocket>,
-    server: Option<quinn::ServerConfig>,
+    server: Option<(quinn::ServerConfig, ResetKey)>,
 ) -> std::io::Result<Endpoint> {
-    let mut config = EndpointConfig::default();
+    let (server, reset) = server.unzip();
+    let mut config = reset.map_or_else(EndpointConfig::default, ResetKey::config);
     // The first byte tells QUIC (>= 0x40) from our relay packets, so the fixed bit must stay fixed.
     config.grease_quic_bit(false);
     Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(quinn::TokioRuntime))

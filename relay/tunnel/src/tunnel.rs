@@ -9,8 +9,9 @@ use crate::renew::{RenewError, Renewer};
 use crate::roam::{Start, roam};
 use crate::stream::{StreamKind, TunnelStream};
 use crate::tls::Credentials;
-use quinn::Connection;
+use quinn::{Connection, ConnectionError};
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -34,6 +35,8 @@ pub struct Tunnel {
     connection: Connection,
     report: watch::Receiver<Vec<PathNote>>,
     relays: Vec<SocketAddr>,
+    /// Why we ended it, if we did.
+    ended: Arc<OnceLock<String>>,
     _roaming: AbortOnDropHandle<()>,
 }
 
@@ -46,17 +49,18 @@ impl Tunnel {
     ) -> Self {
         let first = PathNote { key: start.active.0, rtt: None, condition: Condition::InUse };
         let (sender, report) = watch::channel(vec![first]);
+        let ended = Arc::clone(&start.ended);
         let roaming = AbortOnDropHandle::new(tokio::spawn(roam(start, sender)));
-        Self { renewer, tickets, connection, report, relays, _roaming: roaming }
+        Self { renewer, tickets, connection, report, relays, ended, _roaming: roaming }
     }
 
     /// Opens a stream for one PostgreSQL connection.
     pub async fn open_stream(&self) -> Result<TunnelStream, TunnelError> {
         let closed = |reason: String| TunnelError { reason };
-        let (mut send, recv) = self.connection.open_bi().await.map_err(|e| closed(describe(&e)))?;
+        let (mut send, recv) = self.connection.open_bi().await.map_err(|e| closed(self.why(&e)))?;
         match send.write_all(&StreamKind::Postgres.header()).await {
             Ok(()) => Ok(TunnelStream::new(send, recv)),
-            Err(quinn::WriteError::ConnectionLost(error)) => Err(closed(describe(&error))),
+            Err(quinn::WriteError::ConnectionLost(error)) => Err(closed(self.why(&error))),
             Err(_) => Err(closed("the agent takes no more streams".to_owned())),
         }
     }
@@ -96,7 +100,11 @@ impl Tunnel {
 
     /// Waits until the tunnel ends and says why.
     pub async fn closed(&self) -> String {
-        describe(&self.connection.closed().await)
+        self.why(&self.connection.closed().await)
+    }
+
+    fn why(&self, error: &ConnectionError) -> String {
+        self.ended.get().cloned().unwrap_or_else(|| describe(error))
     }
 
     /// Ends the tunnel; streams fail at once. See [`Tunnel::shutdown`] to be sure the agent hears of it.

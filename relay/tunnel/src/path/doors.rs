@@ -50,37 +50,52 @@ impl fmt::Display for TcpFault {
 
 #[derive(Debug, Clone, Copy)]
 enum Door {
-    Shut { not_before: Duration, failures: u32, fault: Option<TcpFault> },
-    Opening { failures: u32 },
-    Open { since: Duration, failures: u32 },
+    Shut {
+        not_before: Duration,
+        failures: u32,
+        fault: Option<TcpFault>,
+    },
+    /// Why the last try failed is told until this one is decided.
+    Opening {
+        failures: u32,
+        fault: Option<TcpFault>,
+    },
+    Open {
+        since: Duration,
+        failures: u32,
+    },
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Doors(BTreeMap<SocketAddr, Door>);
+pub struct Doors {
+    each: BTreeMap<SocketAddr, Door>,
+    /// When this computer last moved: connections from before then end through no fault of the other side.
+    moved: Option<Duration>,
+}
 
 impl Doors {
     /// An address to try.
     pub fn learn(&mut self, addr: SocketAddr) {
-        if self.0.len() < MAX_DOORS {
+        if self.each.len() < MAX_DOORS {
             let shut = Door::Shut { not_before: Duration::ZERO, failures: 0, fault: None };
-            self.0.entry(addr).or_insert(shut);
+            self.each.entry(addr).or_insert(shut);
         }
     }
 
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.each.is_empty()
     }
 
     /// The connection is there.
     pub fn opened(&mut self, addr: SocketAddr, now: Duration) {
         self.learn(addr);
-        if let Some(door) = self.0.get_mut(&addr) {
+        if let Some(door) = self.each.get_mut(&addr) {
             let failures = match door {
-                Door::Shut { failures, .. } | Door::Opening { failures } | Door::Open { failures, .. } => {
-                    *failures
-                }
+                Door::Shut { failures, .. }
+                | Door::Opening { failures, .. }
+                | Door::Open { failures, .. } => *failures,
             };
             *door = Door::Open { since: now, failures };
         }
@@ -88,10 +103,15 @@ impl Doors {
 
     /// It could not be made or ended soon, which makes the next try wait longer; one that lasted is made anew at once.
     pub fn shut(&mut self, addr: SocketAddr, fault: TcpFault, now: Duration) {
-        let Some(door) = self.0.get_mut(&addr) else { return };
+        let Some(door) = self.each.get_mut(&addr) else { return };
         let (not_before, failures) = match door {
-            Door::Open { since, .. } if now.saturating_sub(*since) >= LASTED => (now, 0),
-            Door::Opening { failures } | Door::Open { failures, .. } => {
+            Door::Open { since, .. }
+                if now.saturating_sub(*since) >= LASTED
+                    || self.moved.is_some_and(|moved| *since <= moved) =>
+            {
+                (now, 0)
+            }
+            Door::Opening { failures, .. } | Door::Open { failures, .. } => {
                 let pause = FIRST_PAUSE.saturating_mul(1_u32.checked_shl(*failures).unwrap_or(u32::MAX));
                 (now + pause.min(LONGEST_PAUSE), failures.saturating_add(1))
             }
@@ -100,23 +120,35 @@ impl Doors {
         *door = Door::Shut { not_before, failures, fault: Some(fault) };
     }
 
+    /// This computer moved: what failed before says nothing.
+    pub fn moved(&mut self, now: Duration) {
+        self.moved = Some(now);
+        for door in self.each.values_mut() {
+            if let Door::Shut { not_before, failures, .. } = door {
+                (*not_before, *failures) = ((*not_before).min(now), 0);
+            }
+        }
+    }
+
     /// The addresses with a connection.
     pub fn open(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.0.iter().filter(|(_, door)| matches!(door, Door::Open { .. })).map(|(addr, _)| *addr)
+        self.each.iter().filter(|(_, door)| matches!(door, Door::Open { .. })).map(|(addr, _)| *addr)
     }
 
     /// Why there is none at this address.
     pub fn fault(&self, addr: SocketAddr) -> TcpFault {
-        match self.0.get(&addr) {
-            Some(Door::Shut { fault: Some(fault), .. }) => *fault,
+        match self.each.get(&addr) {
+            Some(Door::Shut { fault: Some(fault), .. } | Door::Opening { fault: Some(fault), .. }) => *fault,
             _ => TcpFault::Ended,
         }
     }
 
     /// Where a connection could not be made, and why.
     pub fn faults(&self) -> impl Iterator<Item = (SocketAddr, TcpFault)> + '_ {
-        self.0.iter().filter_map(|(addr, door)| match door {
-            Door::Shut { fault: Some(fault), .. } => Some((*addr, *fault)),
+        self.each.iter().filter_map(|(addr, door)| match door {
+            Door::Shut { fault: Some(fault), .. } | Door::Opening { fault: Some(fault), .. } => {
+                Some((*addr, *fault))
+            }
             _ => None,
         })
     }
@@ -127,11 +159,11 @@ impl Doors {
             return Vec::new();
         }
         let mut due = Vec::new();
-        for (addr, door) in &mut self.0 {
-            if let Door::Shut { not_before, failures, .. } = *door
+        for (addr, door) in &mut self.each {
+            if let Door::Shut { not_before, failures, fault } = *door
                 && not_before <= now
             {
-                *door = Door::Opening { failures };
+                *door = Door::Opening { failures, fault };
                 due.push(*addr);
             }
         }
@@ -143,7 +175,7 @@ impl Doors {
         if !wanted || self.open().next().is_some() {
             return None;
         }
-        let shut = self.0.values().filter_map(|door| match door {
+        let shut = self.each.values().filter_map(|door| match door {
             Door::Shut { not_before, .. } => Some((*not_before).max(now)),
             _ => None,
         });
@@ -173,6 +205,21 @@ mod tests {
         }
         assert!(tries <= MAX_DOORS * (7 + 60), "{tries} in an hour");
         assert_eq!(doors.faults().count(), MAX_DOORS);
+    }
+
+    #[test]
+    fn a_connection_that_ended_with_the_address_it_came_from_is_made_anew_at_once() {
+        let mut doors = Doors::default();
+        let now = Duration::from_secs(1);
+        doors.learn(at(1));
+        doors.opened(at(1), now);
+        let then = now * 2;
+        doors.moved(then);
+        doors.shut(at(1), TcpFault::Ended, then);
+        assert_eq!(doors.poll(true, then), [at(1)]);
+        // On the new network nobody answers: patience as ever.
+        doors.shut(at(1), TcpFault::NoAnswer, then);
+        assert_eq!(doors.poll(true, then), []);
     }
 
     #[test]

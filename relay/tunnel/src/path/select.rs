@@ -6,6 +6,7 @@
 //! over UDP: the faster of the two is taken. Every free change makes the next one wait
 //! longer, and a path that died is believed more slowly each time, so nothing flaps without bound.
 
+use super::better::better;
 use super::doors::{Doors, TcpFault};
 use super::probe::AuthenticProbe;
 use super::punch::{MAX_CANDIDATES, PUNCHES, plausible};
@@ -26,7 +27,7 @@ const HASTE: Duration = Duration::from_millis(50);
 const WATCH: Duration = Duration::from_millis(50);
 const SHORTEST_DWELL: Duration = Duration::from_secs(1);
 /// UDP through NATs, and relays, have so long before TCP is tried straight.
-const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED: Duration = Duration::from_millis(500);
 /// Addresses of the peer taken at once, and how long until one more is: nobody makes us a port scanner.
 const STRANGERS: u32 = 32;
 const ONE_MORE: Duration = Duration::from_secs(3);
@@ -241,6 +242,7 @@ impl Paths {
 
     /// This computer moved to another network: every proof is void, what relays said is not.
     pub fn moved(&mut self, now: Duration) {
+        let before = self.ways.get(&self.active).and_then(|path| path.rtt);
         for path in self.ways.values_mut() {
             let said = Some(path.hint()).filter(|hint| matches!(hint, Hint::Gone | Hint::Leaving));
             path.again(now);
@@ -248,6 +250,10 @@ impl Paths {
                 path.told(hint, now);
             }
         }
+        if let Some(current) = self.ways.get_mut(&self.active) {
+            current.shake(before, now);
+        }
+        self.doors.moved(now);
         self.announced.clear();
         self.traffic = now;
     }
@@ -368,6 +374,15 @@ impl Paths {
         if current.is_dead(now) {
             return others().min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
         }
+        // After a change of network the first to answer carries the session.
+        if let Some(since) = current.shaken() {
+            let quicker = |(_, path): &(&PathKey, &PathState)| {
+                path.hint() == Hint::None
+                    && path.answers_since(since).is_some()
+                    && current.is_mute(path.rtt, now)
+            };
+            return others().filter(quicker).min_by_key(rank).map(|(key, _)| (*key, Why::Dead));
+        }
         // All that is on the way is late, and another path is not, which was asked no later: whatever happened, it
         // happened to this one.
         if let Some(since) = current.lost_since(now) {
@@ -430,6 +445,7 @@ impl Paths {
     fn own_pace(&self, path: &PathState, now: Duration) -> Duration {
         match self.quiet(now) {
             _ if path.is_urgent(now) => HURRY,
+            _ if path.shaken().is_some_and(|since| now.saturating_sub(since) < BUSY) => HASTE,
             _ if is_doubted(path, now) => path.doubtful_pace(),
             quiet if quiet <= BUSY => path.first_pace().unwrap_or(HEARTBEAT),
             _ if path.is_waiting() => HEARTBEAT,
@@ -471,27 +487,4 @@ impl Paths {
 
 fn is_doubted(path: &PathState, now: Duration) -> bool {
     path.doubted().is_some_and(|since| since <= now)
-}
-
-/// Whether the first is worth a free change from the second.
-fn better((key, path): (PathKey, &PathState), (now_key, now): (PathKey, &PathState)) -> bool {
-    let (Some(rtt), Some(now_rtt)) = (path.rtt, now.rtt) else { return key.kind() < now_key.kind() };
-    let sure = path.streak >= 3;
-    let clearly_faster = |least: u64| rtt + Duration::from_millis(least).max(now_rtt * 3 / 10) < now_rtt;
-    match (key.kind(), now_key.kind()) {
-        (PathKind::Direct, PathKind::Relay | PathKind::DirectTcp) => {
-            rtt <= now_rtt + Duration::from_millis(25)
-        }
-        (PathKind::DirectTcp, PathKind::Relay) => sure && rtt <= now_rtt + Duration::from_millis(10),
-        (PathKind::Relay | PathKind::DirectTcp, PathKind::Direct) => {
-            sure && rtt + Duration::from_millis(50) < now_rtt
-        }
-        // What waits in a TCP connection behind lost packets shows in its round trip.
-        (PathKind::Relay, PathKind::DirectTcp) => sure && clearly_faster(40),
-        (PathKind::Direct, PathKind::Direct) => sure && clearly_faster(5),
-        (PathKind::Relay, PathKind::Relay)
-        | (PathKind::RelayTcp, PathKind::RelayTcp)
-        | (PathKind::DirectTcp, PathKind::DirectTcp) => sure && clearly_faster(20),
-        (better, worse) => better < worse,
-    }
 }

@@ -24,6 +24,8 @@ const ANSWERS: usize = 8;
 const DOUBTS: usize = 3;
 /// What the other end may take, beside the round trip: QUIC acknowledges within 25 ms.
 const LEISURE: Duration = Duration::from_millis(50);
+/// Least time a path has to answer after this computer moved.
+const MUTE: Duration = Duration::from_millis(100);
 /// Assumed until measured.
 const UNKNOWN_RTT: Duration = Duration::from_millis(300);
 /// A path that died is barred from being chosen freely: doubling, up to this.
@@ -55,6 +57,8 @@ pub struct PathState {
     asked: u32,
     /// The session sent something then, and nothing has come since.
     unheard: Option<Duration>,
+    /// It was in use when this computer moved, and has not answered since; how long answers took before.
+    shaken: Option<(Duration, Option<Duration>)>,
 }
 
 /// What was said about a path, beside what it shows.
@@ -91,6 +95,7 @@ impl PathState {
             clean: 0,
             asked: 0,
             unheard: None,
+            shaken: None,
         }
     }
 
@@ -127,6 +132,7 @@ impl PathState {
         self.rtt = Some(self.rtt.map_or(rtt, |known| (known * 7 + rtt) / 8));
         self.first_missed = self.outstanding.front().map(|(_, sent)| *sent);
         self.proven = Some(now);
+        self.shaken = None;
         self.heard(now);
         self.streak = self.streak.saturating_add(1);
         if self.hint == Hint::Failing {
@@ -278,6 +284,7 @@ impl PathState {
     /// Becomes the path in use: what was asked before does not count against it.
     pub(super) fn taken(&mut self) {
         self.forget_questions();
+        self.shaken = None;
         self.probed = None;
         self.asked = 0;
     }
@@ -286,6 +293,23 @@ impl PathState {
     pub(super) fn again(&mut self, now: Duration) {
         let (died, barred_until, deaths) = (self.died, self.barred_until, self.deaths);
         *self = Self { died, barred_until, deaths, ..Self::new(now) };
+    }
+
+    /// This computer moved while the session used this path, which took so long before.
+    pub(super) fn shake(&mut self, before: Option<Duration>, now: Duration) {
+        self.shaken = Some((now, before));
+    }
+
+    /// Since when it is not known to have outlived a move.
+    pub(super) fn shaken(&self) -> Option<Duration> {
+        self.shaken.map(|(since, _)| since)
+    }
+
+    /// Whether an answer to the first question after a move is late, both for this path and for one that took `other`.
+    pub(super) fn is_mute(&self, other: Option<Duration>, now: Duration) -> bool {
+        let before = self.shaken.and_then(|(_, before)| before);
+        let patience = (before.max(other).unwrap_or_default() * 2).max(MUTE);
+        self.outstanding.front().is_some_and(|(_, asked)| now.saturating_sub(*asked) >= patience)
     }
 
     /// How often it must have answered in a row before it is chosen freely.

@@ -98,3 +98,36 @@ fn a_stall_of_all_paths_at_once_moves_nobody() {
     }
     assert_eq!((world.forced, world.paths.active()), (0, direct(1)));
 }
+
+/// On another network, where only the relay answers, nobody waits until the silence is long.
+#[test]
+fn after_a_change_of_network_the_first_way_that_answers_is_taken() {
+    for (round_trips, most) in [((10, 12), 200), ((2, 30), 200), ((80, 40), 350)] {
+        let mut stalls: Vec<u64> = (0..500).map(|number| moved(number, round_trips, false)).collect();
+        stalls.sort_unstable();
+        assert!(stalls[494] <= most, "{round_trips:?} ms: 99 of 100 within {} ms", stalls[494]);
+    }
+}
+
+#[test]
+fn a_way_that_outlives_a_change_of_network_stays_in_use() {
+    for number in 0..200 {
+        assert_eq!(moved(number, (10, 40), true), 0, "schedule {number}");
+    }
+}
+
+/// How long until the session left the way it used, after this computer moved; 0 if it stayed.
+fn moved(number: u64, round_trips: (u64, u64), outlives: bool) -> u64 {
+    let (used, ready) = (direct(1), PathKey::Relay(0));
+    let way = |round_trip| Way { round_trip, ..CLEAN };
+    let mut world = two_ways(number, (used, way(round_trips.0)), (ready, way(round_trips.1)));
+    let mut now = world.run(10_000 + number % 250, 0);
+    assert_eq!(world.paths.active(), used, "schedule {number}");
+    world.set(used, outlives, now);
+    world.paths.moved(Duration::from_millis(now));
+    let began = now;
+    while world.paths.active() == used && now < began + 2_000 {
+        now = world.run(now + 1, now);
+    }
+    if world.paths.active() == used { 0 } else { now - began }
+}

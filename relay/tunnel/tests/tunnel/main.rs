@@ -1,6 +1,8 @@
 //! The tunnel over a real loopback: who gets in, who does not and what they are told.
 
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod direct;
