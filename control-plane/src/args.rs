@@ -151,7 +151,7 @@ pub struct Serve {
     /// Listen in plain HTTP on an address others can reach, because a proxy in front does TLS.
     #[arg(long, conflicts_with = "tls_cert")]
     pub behind_tls_proxy: bool,
-    /// Let organizations name identity providers and webhooks inside the network this runs in.
+    /// Let organizations name identity providers, webhooks and receivers of logs inside the network this runs in.
     #[arg(long)]
     pub allow_private_providers: bool,
     /// Add every signed checkpoint of the audit to this file, for somebody else to keep.

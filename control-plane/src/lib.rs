@@ -31,6 +31,7 @@ pub mod mail;
 mod name;
 mod oidc;
 mod once;
+mod otlp;
 mod passkeys;
 pub mod rates;
 pub mod reference;

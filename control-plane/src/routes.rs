@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 pub(crate) mod agents;
 pub(crate) mod audit;
+mod audit_export;
 mod bootstrap;
 mod bundles;
 mod certificates;
@@ -136,6 +137,9 @@ fn api() -> Vec<Route> {
         route("GET", "/v1/audit/key", Who::Overseer, get(evidence::key)),
         route("GET", "/v1/audit/retention", Who::Overseer, get(evidence::retention)),
         route("PUT", "/v1/audit/retention", Who::Admin, put(evidence::keep)),
+        route("PUT", "/v1/audit/otlp", Who::Admin, put(audit_export::set)),
+        route("GET", "/v1/audit/otlp", Who::Overseer, get(audit_export::show)),
+        route("DELETE", "/v1/audit/otlp", Who::Admin, delete(audit_export::remove)),
         route("GET", "/v1/agents", Who::Overseer, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agents/{id}/audit", Who::Overseer, get(agents::audit)),

@@ -9,6 +9,7 @@ use crate::delivery;
 use crate::evidence;
 use crate::mail::{MailConfig, MailError, Mailer};
 use crate::oidc::Outbound;
+use crate::otlp;
 use crate::problem::Refusal;
 use crate::rates::{RateConfig, Rates};
 use crate::routes::{self, router};
@@ -149,6 +150,7 @@ pub struct Server {
     listening: AbortOnDropHandle<()>,
     looking_after: AbortOnDropHandle<()>,
     delivering: AbortOnDropHandle<()>,
+    exporting: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -181,7 +183,8 @@ impl Server {
         let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
         let looking_after = AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app))));
         let delivering = AbortOnDropHandle::new(tokio::spawn(delivery::run(Arc::clone(&app))));
-        Ok(Self { address, app, task, listening, looking_after, delivering })
+        let exporting = AbortOnDropHandle::new(tokio::spawn(otlp::run(Arc::clone(&app))));
+        Ok(Self { address, app, task, listening, looking_after, delivering, exporting })
     }
 
     /// Where it listens.
@@ -216,6 +219,8 @@ impl Server {
         // Whatever is on its way is claimed and comes again.
         drop(tokio::time::timeout(DRAIN, &mut self.delivering).await);
         drop(self.delivering);
+        drop(tokio::time::timeout(DRAIN, &mut self.exporting).await);
+        drop(self.exporting);
         drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
     }
 }

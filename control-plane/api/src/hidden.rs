@@ -2,8 +2,8 @@
 
 use crate::link::RelayOffer;
 use crate::v1::{
-    Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewProvider, ScimTokenCreated, SignedIn,
-    TokenCreated, TokenExchanged, WebhookCreated,
+    Bootstrapped, DeviceSignIn, Enrolled, FetchSignIn, LinkCreated, NewAuditExport, NewProvider,
+    ScimTokenCreated, SignedIn, TokenCreated, TokenExchanged, WebhookCreated,
 };
 use std::fmt::{Debug, Formatter, Result};
 
@@ -43,6 +43,12 @@ impl Debug for LinkCreated {
 impl Debug for WebhookCreated {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("WebhookCreated").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Debug for NewAuditExport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("NewAuditExport").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

@@ -54,12 +54,14 @@
 //! | GET `/healthz` | | | anyone |
 
 mod audit;
+mod audit_export;
 mod requests;
 mod scim;
 mod sign_in;
 mod workload;
 
 pub use audit::{AuditKey, AuditRetention};
+pub use audit_export::{AuditExport, NewAuditExport};
 pub use requests::{
     AccessEvent, AccessExtension, AccessRequest, AccessWord, AgentReport, Needed, NewAccessRequest,
     NewWebhook, NotAsked, PendingExtension, Requestable, Webhook, WebhookCreated,

@@ -70,25 +70,46 @@ impl Outbound {
         Ok(sent.map_err(reqwest::Error::without_url)?.status())
     }
 
+    /// Posts, and reads the answer.
+    pub(crate) async fn exchange(
+        &self,
+        url: &reqwest::Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Vec<u8>), OutboundError> {
+        if !self.may_ask(url) {
+            return Err(OutboundError::Address);
+        }
+        let sent = self.http.post(url.clone()).headers(headers).body(body).send().await;
+        let answer = sent.map_err(reqwest::Error::without_url)?;
+        let status = answer.status();
+        Ok((status, read(answer).await?))
+    }
+
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
         let request = reqwest::Request::try_from(request)?;
         if !self.may_ask(request.url()) {
             return Err(OutboundError::Address);
         }
-        let mut answer = self.http.execute(request).await?;
+        let answer = self.http.execute(request).await?;
         let mut response = openidconnect::http::Response::builder().status(answer.status());
         for (name, value) in answer.headers() {
             response = response.header(name, value);
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > LARGEST {
-                return Err(OutboundError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read(answer).await?;
         response.body(body).map_err(|error| OutboundError::Response(Box::new(error)))
     }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, OutboundError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
+        if body.len().saturating_add(chunk.len()) > LARGEST {
+            return Err(OutboundError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 impl<'c> AsyncHttpClient<'c> for Outbound {

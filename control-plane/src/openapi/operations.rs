@@ -3,12 +3,12 @@
 use crate::routes::Route;
 use daam_api::v1::{
     AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
-    AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued, CertificateRequest,
-    ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey, IdentityLink, Invite,
-    LinkCreated, NewAccessRequest, NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewSamlProvider,
-    NewScimToken, NewToken, NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable,
-    ScimToken, ScimTokenCreated, SignInPolicy, SignedIn, Token, TokenCreated, TokenExchanged, User,
-    UserStored, Webhook, WebhookCreated, WhoAmI, Workload,
+    AuditExport, AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued,
+    CertificateRequest, ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey,
+    IdentityLink, Invite, LinkCreated, NewAccessRequest, NewAuditExport, NewDeviceSignIn, NewEnrolment,
+    NewInvite, NewProvider, NewSamlProvider, NewScimToken, NewToken, NewWebhook, NewWorkload, Provider,
+    PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated, SignInPolicy, SignedIn, Token,
+    TokenCreated, TokenExchanged, User, UserStored, Webhook, WebhookCreated, WhoAmI, Workload,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -264,6 +264,12 @@ fn evidence() -> Vec<Operation> {
             .gives_raw(200, JSON),
         Operation::of("POST", "/v1/audit/checkpoints", "Sign what is there").gives_raw(200, JSON),
         Operation::of("GET", "/v1/audit/key", "The key checkpoints are verified with").gives::<AuditKey>(),
+        Operation::of("PUT", "/v1/audit/otlp", "Send the audit somewhere as OpenTelemetry logs")
+            .takes::<NewAuditExport>()
+            .gives::<AuditExport>(),
+        Operation::of("GET", "/v1/audit/otlp", "Where the audit is sent, and how far it got")
+            .gives::<AuditExport>(),
+        Operation::of("DELETE", "/v1/audit/otlp", "Send the audit nowhere any more"),
         Operation::of("GET", "/v1/audit/retention", "How long entries are kept").gives::<AuditRetention>(),
         Operation::of("PUT", "/v1/audit/retention", "Say how long entries are kept")
             .takes::<AuditRetention>()

@@ -8,6 +8,7 @@
 mod agent_audit;
 mod agents;
 mod audit;
+mod audit_exports;
 mod authenticate;
 mod bundles;
 mod certificates;
@@ -44,6 +45,7 @@ mod workloads;
 pub use agent_audit::{Continued, HeldChain, NewRecord};
 pub use agents::{Hello, OnlineAgent};
 pub use audit::{AuditEntry, AuditFilter};
+pub use audit_exports::{DueAuditExport, ListedAuditExport};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
@@ -83,6 +85,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         agent_audit::ALL,
         agents::ALL,
         audit::ALL,
+        audit_exports::ALL,
         authenticate::ALL,
         bundles::ALL,
         certificates::ALL,

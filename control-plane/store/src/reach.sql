@@ -30,6 +30,7 @@ BEGIN
             ('agents', NULL, '{arrival,upkeep}'),
             ('org_keys', NULL, '{upkeep}'),
             ('audit_checkpoints', NULL, '{upkeep}'),
+            ('audit_exports', NULL, '{upkeep}'),
             ('webhooks', NULL, '{upkeep}'),
             ('notices', NULL, '{upkeep}')
         ) AS s (name, own, reach) ON s.name = c.relname

@@ -24,6 +24,7 @@ mod link;
 mod members;
 mod notices;
 mod openapi;
+mod otlp;
 mod pages;
 mod passkeys;
 mod people;

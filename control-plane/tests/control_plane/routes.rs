@@ -148,7 +148,9 @@ fn foreign_request(route: &Route) -> Option<Foreign> {
         ("DELETE", "/v1/workloads/{id}") => Foreign::Missing("workload.unknown"),
         ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
         ("GET", "/v1/requests" | "/v1/webhooks" | "/v1/workloads") => Foreign::Silent,
-        ("POST", "/v1/requests" | "/v1/webhooks" | "/v1/workloads" | "/v1/saml-providers") => Foreign::Own,
+        ("GET" | "DELETE", "/v1/audit/otlp") => Foreign::Missing("audit.otlp-unknown"),
+        ("PUT", "/v1/audit/otlp")
+        | ("POST", "/v1/requests" | "/v1/webhooks" | "/v1/workloads" | "/v1/saml-providers") => Foreign::Own,
         (_, path) if path.starts_with("/v1/requests/") => Foreign::Missing("request.unknown"),
         _ => return None,
     })

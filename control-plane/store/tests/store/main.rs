@@ -10,6 +10,7 @@
 mod agent_audit;
 mod agents;
 mod audit;
+mod audit_exports;
 mod bundles;
 mod engine;
 mod full;
@@ -105,5 +106,6 @@ contract![
     requests::agents_say_what_became_of_it_and_only_of_their_own,
     requests::a_notice_is_delivered_once_however_many_servers_try,
     audit::every_change_is_in_the_audit_and_the_chain_is_whole,
+    audit_exports::an_audit_goes_on_where_it_arrived_whoever_sends_it,
     audit::a_log_verifies_by_its_checkpoints_also_after_old_entries_went,
 ];

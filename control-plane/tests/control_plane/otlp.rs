@@ -1,0 +1,136 @@
+//! The audit as OpenTelemetry logs, at a receiver that reads them by OpenTelemetry's own definitions.
+
+use crate::browser::python_peer;
+use crate::saml::SamlIdp as Peer;
+use crate::world::{Org, World};
+use daam_api::v1::{AuditEntry, AuditExport};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const PATH: &str = "/v1/audit/otlp";
+
+async fn receiver() -> Peer {
+    Peer::start(python_peer("otlp.py")).await
+}
+
+async fn set(world: &World, org: &Org, endpoint: &str) -> AuditExport {
+    let headers = json!({ "Authorization": "Bearer planted-secret-of-the-collector" });
+    let new = json!({ "endpoint": endpoint, "headers": headers });
+    world.call(Method::PUT, PATH, &org.token, &new).await.json(200)
+}
+
+/// The numbers of what arrived and was taken.
+fn numbers(got: &Value, org: &Org) -> Vec<i64> {
+    let taken = got["got"].as_array().unwrap().iter().filter(|record| record["status"] == 200);
+    let ours = taken.filter(|record| record["resource"]["daam.organization"] == org.slug.as_str());
+    ours.map(|record| record["attributes"]["daam.audit.seq"].as_i64().unwrap()).collect()
+}
+
+/// Waits until everything there is of the audit has arrived, and is settled.
+async fn arrived(world: &World, org: &Org, to: &mut Peer) -> Value {
+    let seen: Vec<AuditEntry> = world.get("/v1/audit?limit=1", &org.token).await.json(200);
+    world
+        .until("the audit has arrived", async || {
+            let export: AuditExport = world.get(PATH, &org.token).await.json(200);
+            export.after >= seen[0].seq
+        })
+        .await;
+    to.ask(json!({ "do": "got" })).await
+}
+
+#[tokio::test]
+async fn every_entry_arrives_in_order_with_what_it_says_and_its_hash() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let other = world.organization("zoe@other.example").await;
+    let mut collector = receiver().await;
+    let endpoint = collector.entity.clone();
+    let export = set(&world, &org, &endpoint).await;
+    assert_eq!((export.endpoint.as_str(), export.headers.len()), (endpoint.as_str(), 1));
+    world.put_user(&org, "bo@example.com", false).await;
+    let got = arrived(&world, &org, &mut collector).await;
+    let entries: Vec<AuditEntry> = world.get("/v1/audit?limit=500", &org.token).await.json(200);
+    let count = i64::try_from(entries.len()).unwrap();
+    assert_eq!(numbers(&got, &org), (1..=count).collect::<Vec<_>>(), "each once, from the first one");
+    assert!(numbers(&got, &other).is_empty());
+    let records = got["got"].as_array().unwrap();
+    for (record, entry) in records.iter().zip(entries.iter().rev()) {
+        let said = &record["attributes"];
+        assert_eq!(said["daam.audit.action"], entry.action.as_str());
+        assert_eq!(said["daam.audit.actor"], entry.actor.as_str());
+        assert_eq!(said["daam.audit.target"], entry.target.as_str());
+        assert_eq!(said["daam.audit.detail"], entry.detail.as_str());
+        assert_eq!(said["daam.audit.hash"].as_str().map(str::len), Some(64));
+        assert_eq!(record["event"], format!("daam.audit.{}", entry.action));
+        assert!(record["time"].as_u64().unwrap() >= 1_700_000_000_000_000_000);
+        assert_eq!((&record["severity"], &record["scope"]), (&json!(9), &json!("daam.audit")));
+        assert_eq!(record["resource"]["service.name"], "daam-control-plane");
+        assert_eq!(record["headers"]["authorization"], "Bearer planted-secret-of-the-collector");
+        assert_eq!(record["path"], "/v1/logs");
+    }
+    // What is sent along is shown to nobody and in no entry.
+    let shown = world.get(PATH, &org.token).await.text() + &got.to_string();
+    let audit = world.get("/v1/audit?limit=500", &org.token).await.text();
+    assert!(shown.contains("authorization") && !audit.contains("planted-secret"));
+    assert!(!world.get(PATH, &org.token).await.text().contains("planted-secret"));
+    world.call(Method::DELETE, PATH, &org.token, &json!({})).await.ok(204);
+    world.get(PATH, &org.token).await.refused(404, "audit.otlp-unknown");
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_is_sent_again_also_by_a_server_that_starts_anew() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut collector = receiver().await;
+    collector.ask(json!({ "do": "answer", "status": 503 })).await;
+    let endpoint = collector.entity.clone();
+    set(&world, &org, &endpoint).await;
+    world
+        .until("a failure is seen", async || {
+            let export: AuditExport = world.get(PATH, &org.token).await.json(200);
+            export.after == 0 && export.failure.is_some_and(|why| why.contains("503"))
+        })
+        .await;
+    let world = world.restart().await;
+    collector.ask(json!({ "do": "answer", "status": 200 })).await;
+    world.put_user(&org, "bo@example.com", false).await;
+    world.pass(700);
+    let got = arrived(&world, &org, &mut collector).await;
+    let taken = numbers(&got, &org);
+    assert!(
+        taken.len() > 2 && taken == (1..=i64::try_from(taken.len()).unwrap()).collect::<Vec<_>>(),
+        "{taken:?}"
+    );
+    let export: AuditExport = world.get(PATH, &org.token).await.json(200);
+    assert_eq!(export.failure, None);
+    // What a receiver takes but for some is not sent again, and is said.
+    collector.ask(json!({ "do": "answer", "rejected": 1 })).await;
+    world.put_user(&org, "cy@example.com", false).await;
+    arrived(&world, &org, &mut collector).await;
+    let export: AuditExport = world.get(PATH, &org.token).await.json(200);
+    assert!(export.failure.as_deref().is_some_and(|why| why.contains("too old")), "{export:?}");
+    // Another place goes on where the first one ended.
+    let mut second = receiver().await;
+    let endpoint = second.entity.clone();
+    let before = set(&world, &org, &endpoint).await.after;
+    let got = arrived(&world, &org, &mut second).await;
+    assert_eq!(numbers(&got, &org).first().copied(), Some(before + 1));
+    for (endpoint, headers, code) in [
+        ("http://collector.example/v1/logs", json!({}), "audit.otlp-endpoint"),
+        ("https://u:p@collector.example/", json!({}), "audit.otlp-endpoint"),
+        ("file:///etc/passwd", json!({}), "audit.otlp-endpoint"),
+        ("https://collector.example/", json!({ "host": "x" }), "audit.otlp-headers"),
+        ("https://collector.example/", json!({ "a b": "x" }), "audit.otlp-headers"),
+        ("https://collector.example/", json!({ "a": "x\r\ny: z" }), "audit.otlp-headers"),
+    ] {
+        let bad = json!({ "endpoint": endpoint, "headers": headers });
+        world.call(Method::PUT, PATH, &org.token, &bad).await.refused(400, code);
+    }
+    // Nor is a collector inside the operator's network asked, unless the operator says so.
+    let careful = World::start(None).await;
+    let org = careful.bootstrap().await;
+    for inside in [second.entity.as_str(), "https://10.1.2.3/v1/logs", "https://169.254.169.254/v1/logs"] {
+        let new = json!({ "endpoint": inside });
+        careful.call(Method::PUT, PATH, &org.token, &new).await.refused(400, "audit.otlp-endpoint");
+    }
+}
