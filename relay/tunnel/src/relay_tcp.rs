@@ -151,6 +151,8 @@ pub fn frames() -> WebSocketConfig {
     WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES))
+        // Made for every connection and kept: usual is 128 KiB, which idle sessions would pay for.
+        .read_buffer_size(8 * 1024)
         .write_buffer_size(16 * 1024)
         .max_write_buffer_size(256 * 1024)
 }

@@ -3,19 +3,27 @@
 //! The relay is a process of its own, so that its memory and CPU time are its own; packets come one by one, without the
 //! batches a fast sender makes, so its capacity is rather better than what is shown.
 
+mod over_tcp;
+
 use anyhow::{Context, bail};
 use daam_identity::ticket::{
     HeldTicket, TicketGrant, TicketRole, TicketSigner, TicketVerifier, TrafficClass,
 };
 use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
-use daam_relay::serve::RelaySocket;
+use daam_relay::serve::{Beside, RelaySocket};
+use daam_relay::tls_files::TlsFiles;
 use daam_tunnel::wire::{Answer, Bind, FromRelay, Proof, challenge_bytes, data_header};
+use rcgen::{CertifiedKey, KeyPair};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 
 const RELAY: &str = "relay.test:443";
 const PER_TICKET: u32 = 16;
@@ -26,7 +34,7 @@ const AT_ONCE: usize = 64;
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["relay", key] => relay(key),
+        ["relay", key, directory] => relay(key, Path::new(directory)),
         [] => measure(10_000, 512),
         [sessions, megabytes] => measure(sessions.parse()?, megabytes.parse()?),
         _ => bail!("crowd [SESSIONS MEGABYTES]"),
@@ -34,7 +42,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn relay(key: &str) -> anyhow::Result<()> {
+async fn relay(key: &str, directory: &Path) -> anyhow::Result<()> {
     let many = 10_000_000;
     let limits = Limits {
         sessions: many,
@@ -46,17 +54,26 @@ async fn relay(key: &str) -> anyhow::Result<()> {
         ticket_bytes_per_second: u64::MAX,
         agent_bytes_per_second: u64::MAX,
         idle: Duration::from_secs(600),
+        connections: many,
+        connections_per_network: many,
+        connections_per_provider: many,
         ..Limits::default()
     };
     let socket = RelaySocket::bind("127.0.0.1:0".parse()?)?;
+    let files = Arc::new(TlsFiles::open(&directory.join("cert.pem"), &directory.join("key.pem"))?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (events, beside) = mpsc::channel(256);
+    let (_leave, leaving) = watch::channel(false);
+    let beside = Beside::new(beside, watch::Sender::default(), leaving, Duration::ZERO);
     let mut out = std::io::stdout();
-    writeln!(out, "{}", socket.local_addr()?)?;
+    writeln!(out, "{} {}", socket.local_addr()?, listener.local_addr()?)?;
     out.flush()?;
-    let forwarder = Forwarder::new("acme", TicketVerifier::from_base64(key, RELAY)?, [7; 32], limits);
+    let forwarder = Forwarder::new("acme", TicketVerifier::from_base64(key, RELAY)?, [7; 32], limits.clone());
     let mut rest = Vec::new();
     let mut stdin = tokio::io::stdin();
     tokio::select! {
-        ended = socket.forward(forwarder) => ended.context("the socket failed"),
+        ended = socket.forward_with(forwarder, beside) => ended.context("the socket failed"),
+        () = daam_relay::tcp::accept(listener, files, &limits, events) => bail!("nothing is accepted"),
         _ = stdin.read_to_end(&mut rest) => Ok(()),
     }
 }
@@ -138,10 +155,17 @@ impl Running {
     }
 }
 
-fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
-    let signer = TicketSigner::generate()?;
+/// A relay of its own, and where it takes packets and connections.
+fn start(
+    signer: &TicketSigner,
+    made: &CertifiedKey<KeyPair>,
+) -> anyhow::Result<(Running, SocketAddr, SocketAddr)> {
+    let directory = tempfile::tempdir()?;
+    std::fs::write(directory.path().join("cert.pem"), made.cert.pem())?;
+    std::fs::write(directory.path().join("key.pem"), made.signing_key.serialize_pem())?;
     let mut child = Command::new(std::env::current_exe()?)
         .args(["relay", &signer.public_base64()])
+        .arg(directory.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -149,7 +173,14 @@ fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
     let running = Running(child);
     let mut line = String::new();
     BufReader::new(said).read_line(&mut line)?;
-    let at: SocketAddr = line.trim().parse()?;
+    let (at, tcp) = line.trim().split_once(' ').context("two addresses")?;
+    Ok((running, at.parse()?, tcp.parse()?))
+}
+
+fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
+    let signer = TicketSigner::generate()?;
+    let made = rcgen::generate_simple_self_signed(vec!["relay.test".to_owned()])?;
+    let (running, at, tcp) = start(&signer, &made)?;
     let (agent, client) = (Peer::new(at)?, Peer::new(at)?);
     agent.bind(&ticket(&signer, TicketRole::Agent)?, 1)?;
     let before = running.kibibytes()?;
@@ -165,7 +196,13 @@ fn measure(sessions: u64, megabytes: u64) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "| idle sessions | relay's memory | for each session |\n|---|---|---|")?;
     let each = after.saturating_sub(before) * 1024 / sessions.max(1);
-    writeln!(out, "| {sessions} | {} MiB | {each} bytes |\n", after / 1024)?;
+    writeln!(out, "| {sessions} over UDP | {} MiB | {each} bytes |", after / 1024)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let open = runtime.block_on(over_tcp::sessions(sessions, tcp, made.cert.der(), &signer))?;
+    let with_tcp = running.kibibytes()?;
+    let each = with_tcp.saturating_sub(after) * 1024 / sessions.max(1);
+    writeln!(out, "| {} over TCP beside them | {} MiB | {each} bytes |\n", open.len(), with_tcp / 1024)?;
+    drop(open);
     let (direct, relayed) =
         (there_and_back(&agent, &client, None)?, there_and_back(&agent, &client, bound.first())?);
     writeln!(out, "| 64 bytes there and back over UDP | p50 |\n|---|---|")?;
