@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 import uuid
 import zlib
@@ -60,8 +61,18 @@ def metadata(certificates, logout=True, entity=ENTITY):
     return f"""<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity}"><md:IDPSSODescriptor protocolSupportEnumeration="{P}">{keys}{slo if logout else ""}<md:SingleSignOnService Binding="{redirect}" Location="https://idp.example/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>"""
 
 
+# Seconds its clock is ahead.
+clock = {"ahead": 0}
+
+
 def at(seconds=0):
-    return (datetime.datetime.utcnow() + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = datetime.datetime.utcnow() + datetime.timedelta(seconds=seconds + clock["ahead"])
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def set_clock(asked):
+    clock["ahead"] = asked["now"] - int(time.time())
+    return {}
 
 
 def tag(namespace, name):
@@ -412,7 +423,7 @@ def read(asked):
     }
 
 
-ACTIONS = {"read": read, "answer": answer, "verify": verify, "logout": logout, "metadata": described}
+ACTIONS = {"clock": set_clock, "read": read, "answer": answer, "verify": verify, "logout": logout, "metadata": described}
 print(json.dumps({"entity": ENTITY, "metadata": metadata([CERTIFICATE])}), flush=True)
 for line in sys.stdin:
     asked = json.loads(line)

@@ -89,6 +89,7 @@ contract![
     console::signing_in_and_moving_always_begins_another_session,
     console::what_the_pages_change_is_changed,
     console::the_audit_is_found_and_taken_out_whole,
+    saml_logout::people_sign_in_and_out_by_saml_on_either_engine,
     passkeys::a_passkey_signs_in_with_and_without_a_name,
     passkeys::what_does_not_answer_rightly_signs_nobody_in,
     passkeys::a_passkey_answers_for_its_person_in_its_browser_and_in_time,

@@ -1,7 +1,7 @@
 //! Signing out there ends what was begun here, and signing out here is told there.
 
 use crate::link::Peer;
-use crate::saml::{SamlIdp, begin, ours, post, provider, sign_in};
+use crate::saml::{SamlIdp, back, begin, begin_as, ours, post, provider, sign_in};
 use crate::world::{Answer, World, path_of};
 use daam_api::link::ToAgent;
 use daam_api::v1::{DeviceSignIn, Provider, SignedIn};
@@ -171,4 +171,37 @@ async fn signing_out_here_is_told_there_if_it_wants_to_hear() {
     let ended = told(&world, &mut idp, &made, json!({})).await.ok(200).text();
     assert!(ended.contains("You are signed out"), "{ended}");
     assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
+}
+
+pub(crate) async fn people_sign_in_and_out_by_saml_on_either_engine(world: World) {
+    let org = world.bootstrap().await;
+    let mut idp = SamlIdp::hostile().await;
+    idp.ask(json!({ "do": "clock", "now": world.now() })).await;
+    let made = provider(&world, &org, &idp.metadata.clone()).await;
+    let how = json!({ "session": "s1", "groups": ["idp-dba"], "id": "_once" });
+    let bo = sign_in(&world, &mut idp, &made, how.clone()).await.cookie();
+    assert!(world.look("/account", &bo).await.text().contains("bo@example.com"));
+    sign_in(&world, &mut idp, &made, how).await.page_refused(403, "saml.replayed");
+    // The same browser signs in again: the session it had has ended.
+    let asked = begin_as(&world, &mut idp, &made, ("", &bo)).await;
+    let response = idp.answer(&asked, json!({ "session": "s2" })).await;
+    let again = back(&world, &asked, &response).await.cookie();
+    assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
+    told(&world, &mut idp, &made, json!({ "sessions": ["s1"] })).await.ok(303);
+    world.look("/", &again).await.ok(200);
+    told(&world, &mut idp, &made, json!({ "sessions": ["s1", "s2"] })).await.ok(303);
+    assert_eq!(world.look("/", &again).await.location(), "/sign-in");
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    assert!(
+        world.submit("/sign-out", Some(&bo), "").await.ok(200).text().contains("https://idp.example/slo")
+    );
+    // And linked to the account of somebody who is signed in otherwise.
+    let ana = world.sign_in(&world.recover(&org, "ana@example.com").await).await;
+    let asked = begin_as(&world, &mut idp, &made, ("?link=true", &ana)).await;
+    let response = idp.answer(&asked, json!({ "subject": "ana" })).await;
+    let linked = back(&world, &asked, &response).await.cookie();
+    assert!(world.look("/", &linked).await.text().contains("ana@example.com"));
+    let path = format!("/v1/identity-providers/{}", made.id);
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.ok(204);
+    assert_eq!(world.look("/", &linked).await.location(), "/sign-in");
 }
