@@ -319,6 +319,7 @@ async fn listen(identity: &Identity) -> Result<Listener, RunError> {
         bind: identity.agent.listen,
         cert_pem: identity.credentials.certificate_pem.clone(),
         key_pem: Zeroizing::new(identity.credentials.key_pem.expose().to_owned()),
+        reset_secret: Zeroizing::new(identity.credentials.first_key_pem.expose().to_owned()),
         ca_pem: identity.ca_pem.clone(),
         org: identity.credentials.org.clone(),
         database: identity.agent.database.clone(),

@@ -122,6 +122,7 @@ impl End {
 async fn agent(config: End) -> anyhow::Result<()> {
     let (tcp, relays) = (config.tcp(), config.targets());
     let listener = daam_tunnel::listen(ListenConfig {
+        reset_secret: "of this agent alone".to_owned().into(),
         bind: config.direct.context("no address to listen on")?,
         cert_pem: config.cert_pem,
         key_pem: config.key_pem.into(),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+const LONGEST_AWAY: Duration = Duration::from_secs(12 * 3600);
 const DEFAULT_AWAY: Duration = Duration::from_secs(30 * 60);
 pub(super) const DEFAULT_LINGER: Duration = Duration::from_secs(1);
 const DEFAULT_HEALTH: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
@@ -53,7 +54,7 @@ impl AgentSection {
         };
         let away = match away {
             None => Some(DEFAULT_AWAY),
-            Some(node) => fields::duration(node, "agent.away", faults),
+            Some(node) => away_of(node, faults),
         };
         let health = match health {
             None => Some(DEFAULT_HEALTH),
@@ -74,6 +75,16 @@ impl AgentSection {
             hash_key_file,
         })
     }
+}
+
+fn away_of(node: &Node, faults: &mut Vec<Fault>) -> Option<Duration> {
+    let away = fields::duration(node, "agent.away", faults)?;
+    if away > LONGEST_AWAY {
+        let words = "`agent.away` is longer than certificates last, expected `12h` at most";
+        faults.push(node.fault(words.to_owned()));
+        return None;
+    }
+    Some(away)
 }
 
 fn addresses(node: &Node, faults: &mut Vec<Fault>) -> Option<Vec<String>> {

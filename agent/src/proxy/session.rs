@@ -124,6 +124,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         self.core.hold(Arc::clone(&self.held.borrow_and_update()));
         self.report()?;
         self.pump()?;
+        self.check_presence()?;
         self.report()?;
         if std::mem::take(&mut self.core.rest.drifted) {
             self.ctx.drift.notify_one();
@@ -198,7 +199,6 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
                 Ok(())
             }
             Event::Policy => self.policy_changed().await,
-            Event::Presence => self.presence_changed(),
             Event::Deadline => self.deadline_passed(),
             Event::ClientRead(Ok(0) | Err(_)) | Event::ClientWritten(Err(_)) => Err(End::ClientLost),
             Event::UpstreamRead(Ok(0) | Err(_)) | Event::UpstreamWritten(Err(_)) => {
@@ -206,6 +206,7 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
             }
             // The next step takes note of what is held.
             Event::Held
+            | Event::Presence
             | Event::AuditRoom
             | Event::ClientRead(Ok(_))
             | Event::UpstreamRead(Ok(_))
@@ -214,13 +215,14 @@ impl<C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Session<C> 
         }
     }
 
-    /// Who is away may come back to an idle session, and holds no locks meanwhile.
-    fn presence_changed(&mut self) -> Result<(), End> {
+    /// Who is away may come back to an idle session, and holds no transaction open meanwhile, not even one that was asked
+    /// for before and could begin only now.
+    fn check_presence(&mut self) -> Result<(), End> {
         if *self.here.borrow_and_update() || self.core.is_at_rest() {
             return Ok(());
         }
-        let words = "your computer was away for 45 seconds in the middle of a transaction, which was rolled back; \
-            idle sessions are kept for longer";
+        let words = "your computer was away for 45 seconds in the middle of a transaction or statement, which was rolled \
+            back; idle sessions are kept for longer";
         Err(End::fatal(sqlstate::ADMIN_SHUTDOWN, words))
     }
 

@@ -135,6 +135,7 @@ impl World {
     async fn listen(&self, postgres: SocketAddr) -> anyhow::Result<SocketAddr> {
         let (cert_pem, key_pem) = papers(&self.ca, &Principal::Agent(agent()))?;
         let listener = listen(ListenConfig {
+            reset_secret: "of this agent alone".to_owned().into(),
             bind: "127.0.0.1:0".parse()?,
             cert_pem,
             key_pem: key_pem.into(),

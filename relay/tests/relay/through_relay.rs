@@ -111,6 +111,7 @@ impl World {
 async fn agents_side(ca: &CertificateAuthority, tcp: TcpSettings) -> Arc<Listener> {
     let (cert_pem, key_pem) = certificate(ca, &Principal::Agent(agent()));
     let listener = listen(ListenConfig {
+        reset_secret: "of this agent alone".to_owned().into(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem,
         key_pem,

@@ -193,6 +193,12 @@ impl Binding {
         outputs
     }
 
+    /// Time went by unnoticed: whether the relay still knows us is asked at once.
+    pub fn look(&mut self, now: Duration) -> Vec<Output> {
+        self.due = now;
+        self.tick(now)
+    }
+
     /// Our address changed: the relay has to learn the new one, and carries us meanwhile as far as anybody knows.
     pub fn move_on(&mut self, now: Duration) -> Vec<Output> {
         self.restart(now);

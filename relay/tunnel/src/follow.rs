@@ -89,12 +89,16 @@ pub(crate) async fn follow(
         let due = puncher.due().map_or(started.elapsed() + LOOK_AGAIN, |due| due);
         tokio::select! {
             _ = connection.closed() => break,
-            Some(notice) = told.recv() => if let Notice::Candidates(addresses) = notice {
-                theirs = addresses;
-                theirs.retain(|addr| clients(*addr, near));
-                let now = started.elapsed();
-                let mut allowances = allowances.lock().unwrap_or_else(PoisonError::into_inner);
-                puncher.learn(&theirs, now, || allowances.take(&person, now));
+            Some(notice) = told.recv() => match notice {
+                Notice::Candidates(addresses) => {
+                    theirs = addresses;
+                    theirs.retain(|addr| clients(*addr, near));
+                    let now = started.elapsed();
+                    let mut allowances = allowances.lock().unwrap_or_else(PoisonError::into_inner);
+                    puncher.learn(&theirs, now, || allowances.take(&person, now));
+                }
+                // Something that has to be acknowledged makes QUIC send again what was lost before, at once.
+                Notice::Moved => announced.clear(),
             },
             Ok(()) = observed.changed() => {}
             Ok(()) = network.changed() => {}

@@ -58,6 +58,8 @@ pub struct ListenConfig {
     pub cert_pem: String,
     /// Its private key.
     pub key_pem: Zeroizing<String>,
+    /// Of the agent alone and always the same: what tells clients after a restart that their connections are no more.
+    pub reset_secret: Zeroizing<String>,
     /// The organization's CA: the only root.
     pub ca_pem: String,
     /// The organization the certificate must be for, and whose users are let in.
@@ -150,7 +152,7 @@ pub async fn listen(config: ListenConfig) -> Result<Listener, ListenError> {
     let at = |source| ListenError::Bind { addr: config.bind, source };
     let (udp, tcp) = bound(config.bind).map_err(at)?;
     let (socket, probes) = PathSocket::listening(udp).map_err(at)?;
-    let server = (credentials.server()?, ResetKey::new(&config.key_pem));
+    let server = (credentials.server()?, ResetKey::new(&config.reset_secret));
     let endpoint = endpoint(Arc::clone(&socket), Some(server)).map_err(at)?;
     let local_addr = endpoint.local_addr().map_err(at)?;
     let (seen, observed) = watch::channel(BTreeSet::new());

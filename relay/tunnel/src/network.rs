@@ -57,6 +57,7 @@ async fn watching(said: watch::Sender<Changes>) {
     }
     let mut watcher = watcher.ok();
     let mut clocks = Clocks::now();
+    let mut next = Instant::now() + LOOK;
     loop {
         let event = async {
             match &mut watcher {
@@ -65,14 +66,18 @@ async fn watching(said: watch::Sender<Changes>) {
             }
         };
         tokio::select! {
-            event = event => match event {
-                Some(Ok(event)) => {
+            event = event => {
+                if let Some(Ok(event)) = event {
                     tracing::trace!(?event, "an address of this computer");
-                    said.send_modify(|changes| changes.addresses = changes.addresses.wrapping_add(1));
+                } else {
+                    // Something was missed; the next look begins anew.
+                    watcher = None;
                 }
-                _ => watcher = None,
+                said.send_modify(|changes| changes.addresses = changes.addresses.wrapping_add(1));
             },
-            () = tokio::time::sleep(LOOK) => {
+            () = tokio::time::sleep_until(next) => {
+                next = Instant::now() + LOOK;
+                watcher = watcher.or_else(|| IfWatcher::new().ok());
                 let now = Clocks::now();
                 if clocks.slept_until(&now) {
                     tracing::info!("this computer was asleep");
@@ -119,20 +124,35 @@ pub(crate) fn local_ip(peer: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip().to_canonical()).filter(|ip| !ip.is_unspecified())
 }
 
+/// What happened to how packets leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// From another address than before.
+    Moved,
+    /// Perhaps as before, but we slept.
+    Woke,
+}
+
+/// Addresses whose way out is looked at; a peer may name more over time.
+const MOST_PEERS: usize = 64;
+
 /// How packets to some addresses leave this computer.
 #[derive(Debug)]
 pub(crate) struct Uplinks {
     from: BTreeMap<SocketAddr, Option<IpAddr>>,
     wakes: u64,
+    ever: bool,
     /// Routes come a moment after addresses, and nobody tells.
     look_until: Instant,
+    next_look: Instant,
     changes: watch::Receiver<Changes>,
 }
 
 impl Uplinks {
     pub(crate) fn new(mut changes: watch::Receiver<Changes>) -> Self {
         let wakes = changes.borrow_and_update().wakes;
-        Self { from: BTreeMap::new(), wakes, look_until: Instant::now(), changes }
+        let now = Instant::now();
+        Self { from: BTreeMap::new(), wakes, ever: false, look_until: now, next_look: now, changes }
     }
 
     /// To this one alone.
@@ -144,16 +164,21 @@ impl Uplinks {
 
     /// Packets go there, too.
     pub(crate) fn note(&mut self, peer: SocketAddr) {
-        self.from.entry(peer).or_insert_with(|| local_ip(peer));
+        if self.from.len() < MOST_PEERS {
+            self.from.entry(peer).or_insert_with(|| local_ip(peer));
+        }
     }
 
-    /// Whether packets to any of them can leave at all.
-    pub(crate) fn any(&self) -> bool {
-        self.from.values().any(Option::is_some)
+    /// Whether packets to any of them can leave at all, which they could before: where an HTTP proxy is the only way,
+    /// they never can.
+    pub(crate) fn any(&mut self) -> bool {
+        let any = self.from.values().any(Option::is_some);
+        self.ever |= any;
+        any || !self.ever
     }
 
     /// Resolves when packets to one of them leave from another address than before, or after sleep. Safe to cancel.
-    pub(crate) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) -> Changed {
         loop {
             let looks = Instant::now() < self.look_until;
             tokio::select! {
@@ -161,16 +186,21 @@ impl Uplinks {
                     Ok(()) => self.look_until = Instant::now() + ROUTES,
                     Err(_) => return std::future::pending().await,
                 },
-                () = tokio::time::sleep(SOON), if looks => {}
+                () = tokio::time::sleep_until(self.next_look), if looks => {}
             }
+            self.next_look = Instant::now() + SOON;
             let wakes = self.changes.borrow_and_update().wakes;
-            let mut otherwise = std::mem::replace(&mut self.wakes, wakes) != wakes;
+            let woke = std::mem::replace(&mut self.wakes, wakes) != wakes;
+            let mut moved = false;
             for (peer, from) in &mut self.from {
                 let now = local_ip(*peer);
-                otherwise |= std::mem::replace(from, now) != now;
+                moved |= std::mem::replace(from, now) != now;
             }
-            if otherwise {
-                return;
+            if moved {
+                return Changed::Moved;
+            }
+            if woke {
+                return Changed::Woke;
             }
         }
     }

@@ -33,21 +33,26 @@ pub enum Presence {
 #[derive(Debug)]
 pub struct Silence {
     heard: u64,
-    since: Duration,
+    looked: Duration,
+    silent: Duration,
 }
 
 impl Silence {
     /// Begins with the other side here.
     pub fn new(now: Duration) -> Self {
-        Self { heard: 0, since: now }
+        Self { heard: 0, looked: now, silent: Duration::ZERO }
     }
 
     /// `heard` grows with everything genuine that came; after `longest` of silence the other side is gone.
     pub fn look(&mut self, heard: u64, longest: Duration, now: Duration) -> Presence {
+        // If this side itself stood still, what came meanwhile has not been read yet.
+        let passed = now.saturating_sub(self.looked).min(LOOK * 2);
+        self.looked = now;
+        self.silent = self.silent.saturating_add(passed);
         if heard != self.heard {
-            (self.heard, self.since) = (heard, now);
+            (self.heard, self.silent) = (heard, Duration::ZERO);
         }
-        match now.saturating_sub(self.since) {
+        match self.silent {
             silent if silent >= longest.max(AWAY) => Presence::Gone,
             silent if silent >= AWAY => Presence::Away,
             _ => Presence::Here,
@@ -127,15 +132,28 @@ mod tests {
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
+    /// Looks every five seconds from `from` on, `times` times; what the last look said.
+    fn looks(silence: &mut Silence, heard: u64, longest: Duration, from: u64, times: u64) -> Presence {
+        (0..times).fold(Presence::Here, |_, n| silence.look(heard, longest, S(from + 5 * n)))
+    }
+
     #[test]
     fn who_is_silent_is_away_comes_back_and_is_gone_in_the_end() {
         let mut silence = Silence::new(S(0));
         assert_eq!(silence.look(1, S(600), S(5)), Presence::Here);
-        assert_eq!(silence.look(1, S(600), S(49)), Presence::Here);
+        assert_eq!(looks(&mut silence, 1, S(600), 10, 8), Presence::Here);
         assert_eq!(silence.look(1, S(600), S(50)), Presence::Away);
-        assert_eq!(silence.look(2, S(600), S(500)), Presence::Here);
-        assert_eq!(silence.look(2, S(600), S(1_099)), Presence::Away);
-        assert_eq!(silence.look(2, S(600), S(1_100)), Presence::Gone);
+        assert_eq!(silence.look(2, S(600), S(55)), Presence::Here);
+        assert_eq!(looks(&mut silence, 2, S(600), 60, 119), Presence::Away);
+        assert_eq!(silence.look(2, S(600), S(655)), Presence::Gone);
+    }
+
+    #[test]
+    fn an_agent_that_stood_still_itself_takes_nobody_for_away() {
+        let mut silence = Silence::new(S(0));
+        assert_eq!(silence.look(1, S(600), S(5)), Presence::Here);
+        assert_eq!(silence.look(1, S(600), S(3_605)), Presence::Here);
+        assert_eq!(silence.look(2, S(600), S(3_610)), Presence::Here);
     }
 
     #[test]
@@ -159,7 +177,7 @@ mod tests {
     #[test]
     fn no_setting_makes_a_moment_of_silence_an_end() {
         let mut silence = Silence::new(S(0));
-        assert_eq!(silence.look(0, S(0), S(44)), Presence::Here);
+        assert_eq!(looks(&mut silence, 0, S(0), 5, 8), Presence::Here);
         assert_eq!(silence.look(0, S(0), S(45)), Presence::Gone);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::binding::{Binding, Output, Pace};
 use crate::direct_tcp::{Ends, uprooted};
-use crate::network::Uplinks;
+use crate::network::{Changed, Uplinks};
 use crate::path::RelayTarget;
 use crate::relay_tcp::{self, TcpSettings};
 use crate::socket::{Frames, PathSocket, Via};
@@ -151,7 +151,11 @@ impl Driver {
         loop {
             let outputs = tokio::select! {
                 outputs = self.next() => outputs,
-                () = uplink.changed() => Some(self.binding.move_on(self.started.elapsed())),
+                what = uplink.changed() => Some(match what {
+                    Changed::Moved => self.binding.move_on(self.started.elapsed()),
+                    // The relay may carry us as before, even where it would not let us in again.
+                    Changed::Woke => self.binding.look(self.started.elapsed()),
+                }),
             };
             let Some(outputs) = outputs else { return };
             for output in outputs {
@@ -173,7 +177,7 @@ impl Driver {
         loop {
             let connected = tokio::select! {
                 connected = Box::pin(relay_tcp::connect(target, settings)) => connected,
-                () = uplink.changed() => continue,
+                _ = uplink.changed() => continue,
             };
             match connected {
                 Ok((stream, ends)) => {
@@ -198,7 +202,7 @@ impl Driver {
                 async { while let Ok(Some(_)) = tokio::time::timeout_at(until, outgoing.recv()).await {} };
             tokio::select! {
                 () = emptied => {}
-                () = uplink.changed() => wait = FIRST_WAIT,
+                _ = uplink.changed() => wait = FIRST_WAIT,
             }
             if self.report.is_closed() {
                 return;
@@ -217,11 +221,9 @@ impl Driver {
         let mut heard = Instant::now();
         let socket = Arc::clone(&self.socket);
         let mut uprooted = pin!(uprooted(&socket, ends));
-        let mut was_bound = false;
+        let mut lost: Option<Instant> = None;
         loop {
-            let is_bound = self.binding.is_bound();
-            was_bound |= is_bound;
-            let silence = if was_bound && !is_bound { TCP_DOUBTED } else { TCP_SILENCE };
+            let given_up = lost.map_or(heard + TCP_SILENCE, |lost| lost.max(heard) + TCP_DOUBTED);
             let outputs = tokio::select! {
                 outputs = self.next() => outputs.unwrap_or_default(),
                 message = stream.next() => {
@@ -245,9 +247,14 @@ impl Driver {
                     continue;
                 }
                 () = &mut uprooted => return,
-                () = tokio::time::sleep_until(heard + silence) => return,
+                () = tokio::time::sleep_until(given_up) => return,
             };
             for output in outputs {
+                match output {
+                    Output::Lost => lost = Some(Instant::now()),
+                    Output::Bound { .. } => lost = None,
+                    _ => {}
+                }
                 if let Some(packet) = self.carry_out(output)
                     && sink.send(Message::Binary(packet.into())).await.is_err()
                 {

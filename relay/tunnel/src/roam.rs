@@ -127,7 +127,7 @@ pub(crate) async fn roam(start: Start, report: watch::Sender<Vec<PathNote>>) {
         report,
     };
     roaming.socket.routes().point(peer, active.1);
-    roaming.begin(active.0, direct);
+    roaming.begin(active.0, direct, &relays);
     loop {
         roaming.act();
         match roaming.next((&mut probes, &mut told, &mut doors)).await {
@@ -182,8 +182,12 @@ pub(crate) async fn read_notices(
 
 impl Roaming {
     /// What is known when the session begins.
-    fn begin(&mut self, active: PathKey, direct: Vec<SocketAddr>) {
+    fn begin(&mut self, active: PathKey, direct: Vec<SocketAddr>, relays: &[RelayAccess]) {
+        for relay in relays {
+            self.uplinks.note(relay.addr());
+        }
         if let PathKey::DirectTcp(addr) = active {
+            self.uplinks.note(addr);
             self.paths.opened(addr, Duration::ZERO);
         }
         for addr in direct {
@@ -219,7 +223,7 @@ impl Roaming {
             Some(news) = doors.recv() => Event::Door(news),
             () = relays => Event::Relays,
             Ok(()) = self.tickets.changed() => Event::Tickets,
-            () = self.uplinks.changed() => Event::Network,
+            _ = self.uplinks.changed() => Event::Network,
             () = self.socket.news() => Event::Tick,
             () = tokio::time::sleep_until(due) => Event::Tick,
         }
@@ -250,6 +254,7 @@ impl Roaming {
             DoorNews::Opened(addr, route) => {
                 let key = PathKey::DirectTcp(addr);
                 self.routes.insert(key, route);
+                self.uplinks.note(addr);
                 self.paths.opened(addr, now);
                 if self.paths.active() == key {
                     self.socket.routes().point(self.peer, route);
@@ -290,7 +295,15 @@ impl Roaming {
         let now = self.now();
         let known = self.routes.iter().find(|(_, known)| **known == route).map(|(key, _)| *key);
         match (probe.kind(), known, route) {
-            (ProbeKind::Pong, Some(key), _) => self.paths.answered(key, probe, now),
+            (ProbeKind::Pong, Some(key), _) => {
+                self.waiting.heard(now);
+                let back = key == self.paths.active() && self.paths.is_doubtful(now);
+                self.paths.answered(key, probe, now);
+                if back {
+                    // What was lost meanwhile is sent again when this is acknowledged.
+                    self.tell(&Notice::Moved);
+                }
+            }
             (ProbeKind::Pong, None, _) => {}
             (ProbeKind::Ping, _, _) => {
                 self.socket.send_probe(route, &self.key.seal(ProbeKind::Pong, probe.transaction()));
@@ -364,7 +377,6 @@ impl Roaming {
             let seen = self.socket.routes().take_seen(*route);
             if let Some(heard) = seen.heard {
                 self.paths.heard(*key, since(heard));
-                self.waiting.heard(since(heard));
             }
             if seen.failing {
                 self.paths.failing(*key, self.started.elapsed());
@@ -374,8 +386,8 @@ impl Roaming {
         let now = self.now();
         if self.waiting.is_over(self.uplinks.any(), now) {
             let words = format!("the agent has not answered for {} minutes", PATIENCE.as_secs() / 60);
+            let words = self.ended.get_or_init(|| words);
             self.connection.close(CloseCode::Done.wire(), words.as_bytes());
-            self.ended.get_or_init(|| words);
         }
         for action in self.paths.poll(now) {
             match action {

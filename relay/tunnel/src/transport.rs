@@ -3,7 +3,7 @@
 use crate::socket::PathSocket;
 use quinn::congestion::BbrConfig;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
-use quinn_proto::HashedConnectionIdGenerator;
+use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 use ring::hmac::{self, HMAC_SHA256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,23 +51,61 @@ pub(crate) fn transport(peer_streams: u32) -> Arc<TransportConfig> {
 /// knows nothing of any more, and nobody else can.
 pub(crate) struct ResetKey {
     tokens: hmac::Key,
-    /// Recognizes connection ids of its own: a strange packet is not answered.
-    ids: u64,
+    ids: hmac::Key,
 }
 
 impl ResetKey {
-    pub(crate) fn new(key_pem: &str) -> Self {
-        let key = hmac::Key::new(HMAC_SHA256, key_pem.as_bytes());
-        let derived = |purpose: &[u8]| hmac::sign(&key, purpose);
-        let ids = derived(b"daam connection ids v1");
-        let ids = ids.as_ref().iter().take(8).fold(0, |ids, byte| (ids << 8) | u64::from(*byte));
-        Self { tokens: hmac::Key::new(HMAC_SHA256, derived(b"daam stateless reset v1").as_ref()), ids }
+    pub(crate) fn new(secret: &str) -> Self {
+        let key = hmac::Key::new(HMAC_SHA256, secret.as_bytes());
+        let derived = |purpose: &[u8]| hmac::Key::new(HMAC_SHA256, hmac::sign(&key, purpose).as_ref());
+        Self { tokens: derived(b"daam stateless reset v1"), ids: derived(b"daam connection ids v1") }
     }
 
     fn config(self) -> EndpointConfig {
         let mut config = EndpointConfig::new(Arc::new(self.tokens));
-        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(self.ids)));
+        config.cid_generator(move || Box::new(Ids(self.ids.clone())));
         config
+    }
+}
+
+/// Connection ids that are recognized after a restart. Never one twice under the same key, or an id that is not in use
+/// any more would tell the token of one that is; and nobody else makes one: a strange packet is not answered.
+struct Ids(hmac::Key);
+
+impl Ids {
+    const NONCE: usize = 12;
+    const LENGTH: usize = 20;
+
+    fn tag(&self, nonce: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.0, nonce)
+    }
+}
+
+impl ConnectionIdGenerator for Ids {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut nonce = [0; Self::NONCE];
+        if getrandom::fill(&mut nonce).is_err() {
+            // Without randomness there is no TLS either; the id is good for nothing but its length.
+            tracing::error!("the system gives no random bytes");
+        }
+        let tag = self.tag(&nonce);
+        let bytes: Vec<u8> = nonce.iter().chain(tag.as_ref()).copied().take(Self::LENGTH).collect();
+        ConnectionId::new(&bytes)
+    }
+
+    fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
+        let (nonce, tag) = id.split_at_checked(Self::NONCE).ok_or(InvalidCid)?;
+        let right = self.tag(nonce);
+        let right = right.as_ref().get(..Self::LENGTH - Self::NONCE).ok_or(InvalidCid)?;
+        if right == tag { Ok(()) } else { Err(InvalidCid) }
+    }
+
+    fn cid_len(&self) -> usize {
+        Self::LENGTH
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -258,6 +258,11 @@ impl Paths {
         self.traffic = now;
     }
 
+    /// Whether the way in use is late to answer.
+    pub fn is_doubtful(&self, now: Duration) -> bool {
+        self.ways.get(&self.active).is_some_and(|path| path.is_suspect(now))
+    }
+
     /// What to do now.
     pub fn poll(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -39,6 +39,7 @@ async fn against_agent(named: AgentPrincipal, asked: AgentPrincipal) -> String {
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let agents = papers(&ca, &Principal::Agent(named.clone()), 3600);
     let listener = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        reset_secret: "of this agent alone".to_owned().into(),
         tcp: TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: agents.cert_pem,
@@ -125,6 +126,7 @@ async fn a_users_certificate_does_not_make_an_agent() {
     let ca = authority();
     let own = papers(&ca, &Principal::User(ada()), 3600);
     let refused = daam_tunnel::listen(daam_tunnel::ListenConfig {
+        reset_secret: "of this agent alone".to_owned().into(),
         tcp: TcpSettings::default(),
         bind: "127.0.0.1:0".parse().unwrap(),
         cert_pem: own.cert_pem,

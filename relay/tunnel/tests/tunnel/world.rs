@@ -55,6 +55,7 @@ pub(crate) async fn listener_with(own: Papers, ca_pem: &str) -> Listener {
 
 pub(crate) async fn listener_at(bind: &str, own: Papers, ca_pem: &str) -> Listener {
     listen(ListenConfig {
+        reset_secret: "of this agent alone".to_owned().into(),
         bind: bind.parse().unwrap(),
         cert_pem: own.cert_pem,
         key_pem: own.key_pem,
