@@ -25,7 +25,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -39,6 +40,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The largest message; a bundle is at most a few MiB.
 const MAX_MESSAGE: usize = 64 << 20;
+/// The largest frame sent: the control plane has thousands of links, and keeps a buffer of the largest frame of each.
+const FRAME: usize = 16 << 10;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -341,12 +344,23 @@ fn closed(frame: Option<CloseFrame>) -> LinkError {
 async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError> {
     // Our own messages are plain data; one that cannot be written as JSON is left out rather than breaking the link.
     match serde_json::to_string(message) {
-        Ok(text) => Ok(socket.send(Message::text(text)).await?),
+        Ok(text) if text.len() <= FRAME => Ok(socket.send(Message::text(text)).await?),
+        Ok(text) => in_frames(socket, text.into()).await,
         Err(error) => {
             tracing::error!(%error, "a message could not be written");
             Ok(())
         }
     }
+}
+
+async fn in_frames(socket: &mut Socket, mut rest: tungstenite::Bytes) -> Result<(), LinkError> {
+    let mut kind = Data::Text;
+    while !rest.is_empty() {
+        let part = rest.split_to(rest.len().min(FRAME));
+        socket.send(Message::Frame(Frame::message(part, OpCode::Data(kind), rest.is_empty()))).await?;
+        kind = Data::Continue;
+    }
+    Ok(())
 }
 
 /// Between half and the whole of a pause, so that a thousand agents do not come back in one instant.

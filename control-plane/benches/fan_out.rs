@@ -102,7 +102,8 @@ impl Server {
     }
 }
 
-/// A link that says of each version when it came, and how large the message was.
+/// A link that says of each version when it came, and how large the message was; and to the control plane, as agents do,
+/// that it is enforced.
 async fn follow(address: String, token: String, heard: mpsc::UnboundedSender<(u64, Instant, usize)>) {
     let mut request = format!("ws://{address}/v1/agent/link").into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -130,6 +131,8 @@ async fn follow(address: String, token: String, heard: mpsc::UnboundedSender<(u6
         if heard.send((version, at, text.len())).is_err() {
             return;
         }
+        let enforced = serde_json::to_string(&FromAgent::DirectoryStatus { version }).unwrap();
+        socket.send(Message::Text(enforced.into())).await.unwrap();
     }
 }
 

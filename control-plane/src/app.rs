@@ -2,10 +2,11 @@
 
 use crate::base::Base;
 use crate::bootstrap_token::BootstrapToken;
+use crate::briefing::Briefings;
 use crate::clock::Clock;
 use crate::directory::Directories;
 use crate::hub::Hub;
-use crate::link::Seats;
+use crate::link::{Roll, Seats};
 use crate::mail::Mailer;
 use crate::oidc::{JobKeys, Outbound};
 use crate::rates::{RateConfig, Rates};
@@ -33,6 +34,8 @@ pub struct App {
     rates: Rates,
     seats: Arc<Seats>,
     directories: Directories,
+    briefings: Briefings,
+    roll: Arc<Roll>,
     checkpoint_file: Option<PathBuf>,
     mailer: Option<Mailer>,
     outbox: Notify,
@@ -60,6 +63,8 @@ impl App {
             rates: Rates::new(RateConfig::default(), false),
             seats: Arc::default(),
             directories: Directories::default(),
+            briefings: Briefings::default(),
+            roll: Arc::default(),
             mailer,
             outbox: Notify::new(),
             checkpoint_file,
@@ -75,6 +80,16 @@ impl App {
     /// What organizations' agents are told of people.
     pub(crate) fn directories(&self) -> &Directories {
         &self.directories
+    }
+
+    /// What the links of an organization share.
+    pub(crate) fn briefings(&self) -> &Briefings {
+        &self.briefings
+    }
+
+    /// Who is linked here.
+    pub(crate) fn roll(&self) -> &Arc<Roll> {
+        &self.roll
     }
 
     /// The links there are.

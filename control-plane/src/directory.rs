@@ -5,15 +5,23 @@
 //! to something else by somebody else. In doubt it gets the whole.
 
 use crate::app::App;
+use crate::link::text::Text;
+use crate::problem::Refusal;
 use daam_api::directory::{EntryDigest, entry, whole};
 use daam_api::link::{DirectoryUser, ToAgent};
 use daam_store::{StoreError, TenantScope};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 /// So many versions are known by what they were.
 const KNOWN_VERSIONS: usize = 256;
+/// So many texts are kept: the whole, and for agents that are a little behind each other.
+const TEXTS: usize = 8;
+/// A text that nobody asked for this long is not kept.
+const KEPT: Duration = Duration::from_secs(30);
 
 /// One organization's, by versions.
 #[derive(Debug, Default)]
@@ -24,8 +32,9 @@ pub(crate) struct Directory {
     users: BTreeMap<String, Entry>,
     /// What versions are known by.
     digests: BTreeMap<u64, String>,
-    /// What was told last, and to holders of what: all agents of an organization wait for the same.
-    told: Option<(Option<u64>, Option<ToAgent>)>,
+    /// How holders of what are told this version: all agents of an organization wait for the same.
+    texts: HashMap<Option<u64>, Text>,
+    asked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -50,7 +59,7 @@ impl Directory {
             self.from = version;
             self.digests.clear();
         }
-        self.told = None;
+        self.texts.clear();
         self.version = version;
         self.digests.insert(version, whole(self.users.values().map(|entry| &entry.digest)));
         while self.digests.len() > KNOWN_VERSIONS {
@@ -68,13 +77,19 @@ impl Directory {
     }
 
     /// For an agent that holds a version of ours; nothing if that is the present one. The whole for any other agent.
-    pub(crate) fn told(&mut self, held: Option<u64>) -> Option<ToAgent> {
-        if let Some((_, told)) = self.told.as_ref().filter(|(to, _)| *to == held) {
-            return told.clone();
+    pub(crate) fn told(&mut self, held: Option<u64>) -> Result<Option<Text>, Refusal> {
+        let held = held.filter(|held| *held == self.version || (self.from..self.version).contains(held));
+        self.asked = Some(Instant::now());
+        if let Some(text) = self.texts.get(&held) {
+            return Ok(Some(text.clone()));
         }
-        let told = self.news(held);
-        self.told = Some((held, told.clone()));
-        told
+        let Some(news) = self.news(held) else { return Ok(None) };
+        let text = Text::of(&news)?;
+        if self.texts.len() >= TEXTS {
+            self.texts.clear();
+        }
+        self.texts.insert(held, text.clone());
+        Ok(Some(text))
     }
 
     fn news(&self, held: Option<u64>) -> Option<ToAgent> {
@@ -88,6 +103,13 @@ impl Directory {
                 Some(ToAgent::DirectoryDelta { from, version, users, digest })
             }
             _ => Some(ToAgent::DirectoryUpdate { version, users: self.users() }),
+        }
+    }
+
+    /// Lets go of texts that nobody asked for lately.
+    fn rest(&mut self) {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= KEPT) {
+            self.texts = HashMap::new();
         }
     }
 
@@ -106,6 +128,18 @@ impl Directories {
     fn of(&self, scope: &TenantScope) -> Shared {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(scope.org().to_owned()).or_default())
+    }
+
+    /// Lets go of texts that nobody asked for lately.
+    pub(crate) fn rest(&self) {
+        let all: Vec<Shared> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        for shared in all {
+            // Held by somebody who uses it now, otherwise.
+            if let Ok(mut directory) = shared.try_lock() {
+                directory.rest();
+            }
+        }
     }
 }
 
@@ -155,23 +189,29 @@ mod tests {
         let then = directory.digests[&5].clone();
         directory.next(6, vec![user("a", "y"), user("b", "x")]);
         directory.next(9, vec![user("a", "y"), user("b", "x"), user("c", "x")]);
-        assert_eq!(directory.told(Some(9)), None);
-        assert_eq!(changed(directory.told(Some(6))), (6, vec!["c".to_owned()]));
-        assert_eq!(changed(directory.told(Some(5))), (5, vec!["a".to_owned(), "c".to_owned()]));
+        assert_eq!(directory.news(Some(9)), None);
+        assert_eq!(changed(directory.news(Some(6))), (6, vec!["c".to_owned()]));
+        assert_eq!(changed(directory.news(Some(5))), (5, vec!["a".to_owned(), "c".to_owned()]));
         for unknown in [None, Some(4), Some(10)] {
-            let told = directory.told(unknown);
+            let told = directory.news(unknown);
             assert!(
                 matches!(&told, Some(ToAgent::DirectoryUpdate { version: 9, users }) if users.len() == 3),
                 "{told:?}"
             );
         }
+        // Written once, however many are told it.
+        let texts: Vec<Text> = [None, Some(4), Some(10), Some(6), Some(6)]
+            .map(|held| directory.told(held).unwrap().unwrap())
+            .to_vec();
+        assert!(texts[0] == texts[1] && texts[1] == texts[2] && texts[3] == texts[4] && texts[2] != texts[3]);
+        assert_eq!((directory.texts.len(), directory.told(Some(9)).unwrap()), (2, None));
         assert!(directory.was(5, &then));
         assert!(!directory.was(6, &then) && !directory.was(5, "") && !directory.was(4, &then));
         // Somebody is gone, or the store went back: no change tells that.
         directory.next(10, vec![user("a", "y")]);
-        assert!(matches!(directory.told(Some(9)), Some(ToAgent::DirectoryUpdate { .. })));
+        assert!(matches!(directory.news(Some(9)), Some(ToAgent::DirectoryUpdate { .. })));
         directory.next(7, vec![user("a", "y")]);
-        assert!(matches!(directory.told(Some(6)), Some(ToAgent::DirectoryUpdate { version: 7, .. })));
+        assert!(matches!(directory.news(Some(6)), Some(ToAgent::DirectoryUpdate { version: 7, .. })));
         assert!(!directory.was(5, &then));
     }
 }

@@ -1,5 +1,6 @@
-//! Wakes the agent links of an organization. A wake-up carries nothing: whoever wakes reads the versions from the
-//! store again, so a lost or doubled wake-up does no harm.
+//! Wakes the agent links of an organization. A wake-up carries nothing but how many there were: whoever wakes reads the
+//! versions from the store again, so a lost or doubled wake-up does no harm. The count tells whether what somebody else
+//! read is late enough: a reading that began at a count has everything that was stored before it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 /// One channel per organization.
 #[derive(Debug, Default)]
 pub struct Hub {
-    channels: Mutex<BTreeMap<String, watch::Sender<()>>>,
+    channels: Mutex<BTreeMap<String, watch::Sender<u64>>>,
 }
 
 impl Hub {
@@ -16,7 +17,7 @@ impl Hub {
     pub fn wake(&self, org: &str) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(org) {
-            channel.send_replace(());
+            channel.send_modify(one_more);
         }
     }
 
@@ -24,13 +25,37 @@ impl Hub {
     pub fn wake_all(&self) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         for channel in channels.values() {
-            channel.send_replace(());
+            channel.send_modify(one_more);
         }
     }
 
     /// Learn of changes from now on.
-    pub fn subscribe(&self, org: &str) -> watch::Receiver<()> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        channels.entry(org.to_owned()).or_insert_with(|| watch::channel(()).0).subscribe()
+    pub fn subscribe(&self, org: &str) -> watch::Receiver<u64> {
+        self.at(org, watch::Sender::subscribe)
     }
+
+    /// A count that no reading has yet that began before now. Nobody is woken.
+    pub(crate) fn mark(&self, org: &str) -> u64 {
+        self.at(org, |channel| {
+            channel.send_if_modified(|count| {
+                one_more(count);
+                false
+            });
+            *channel.borrow()
+        })
+    }
+
+    /// For a reading that begins now.
+    pub(crate) fn count(&self, org: &str) -> u64 {
+        self.at(org, |channel| *channel.borrow())
+    }
+
+    fn at<T>(&self, org: &str, of: impl FnOnce(&watch::Sender<u64>) -> T) -> T {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        of(channels.entry(org.to_owned()).or_insert_with(|| watch::channel(0).0))
+    }
+}
+
+fn one_more(count: &mut u64) {
+    *count = count.saturating_add(1);
 }

@@ -20,6 +20,7 @@ mod app;
 pub mod base;
 mod body;
 mod bootstrap_token;
+mod briefing;
 mod clock;
 mod console;
 mod delivery;

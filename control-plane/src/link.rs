@@ -5,24 +5,34 @@
 //! latest and never a queue. Decoding is strict: a message this version does not know ends the link with a reason.
 
 use crate::app::App;
+use crate::briefing::{self, Present};
 use crate::problem::Refusal;
 use crate::serve::Meter;
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_identity::ticket::{TicketGrant, TicketSigner};
 use daam_store::{AgentAuth, Hello};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 mod access;
 mod audit;
 mod observe;
 mod push;
+mod roll;
 mod seats;
+mod socket;
+pub(crate) mod text;
 
 use push::Pushed;
+use roll::Linked;
+pub(crate) use roll::{Roll, keep as keep_the_roll};
 pub(crate) use seats::{Seat, Seats};
+use socket::Socket;
+pub(crate) use socket::{Accepted, accept};
+use text::Text;
 
 /// Largest message read; a schema report is the large one.
 pub(crate) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
@@ -94,8 +104,10 @@ impl From<daam_store::StoreError> for End {
 pub(crate) struct Link {
     app: Arc<App>,
     agent: AgentAuth,
-    id: String,
-    socket: WebSocket,
+    linked: Linked,
+    socket: Socket,
+    /// What it is told was read no earlier than this count of wake-ups.
+    woken: u64,
     /// The version of the directory the agent came with, and what that is known by.
     directory: (u64, Option<String>),
     /// When the messages it sent have had their time.
@@ -104,15 +116,24 @@ pub(crate) struct Link {
 }
 
 /// Serves a link to its end.
-pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, Meter), socket: WebSocket) {
-    let id = uuid::Uuid::now_v7().to_string();
-    let mut link = Link { app, agent, id, socket, directory: (0, None), paced: Instant::now(), meter };
+pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, Meter), accepted: Accepted) {
+    let socket = match accepted.open(LARGEST_MESSAGE).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::debug!(agent = agent.agent_id(), %error, "a link was never opened");
+            return;
+        }
+    };
+    let linked = app.roll().enter(&agent);
+    let mut link =
+        Link { app, agent, linked, socket, woken: 0, directory: (0, None), paced: Instant::now(), meter };
     let end = tokio::select! {
         () = seat.ends().cancelled() => End::close(code::REPLACED, "newer links of this agent took its place"),
         end = link.until_its_end() => end,
     };
-    if let Err(error) = link.app.db().agent_disconnected(&link.agent, &link.id).await {
-        tracing::warn!(%error, "could not record that an agent left");
+    if let Err(error) = link.app.db().agent_disconnected(&link.agent, link.linked.id()).await {
+        tracing::warn!(%error, "could not record that an agent left; trying again");
+        link.app.roll().ended(&link.agent, link.linked.id());
     }
     tracing::info!(agent = link.agent.agent_id(), database = link.agent.database(), ?end, "agent link ended");
     if let End::Close { code, mut reason } = end {
@@ -120,8 +141,7 @@ pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, M
         while reason.len() > 123 {
             reason.pop();
         }
-        let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        drop(timeout(SEND, link.socket.send(frame)).await);
+        drop(timeout(SEND, link.socket.close(code, reason)).await);
     }
 }
 
@@ -166,13 +186,15 @@ impl Link {
         }
         let agent_version: String = agent_version.chars().take(64).collect();
         let hello = Hello {
-            link_id: &self.id,
+            link_id: self.linked.id(),
             addresses: &addresses,
             agent_version: &agent_version,
             bundle_serial,
             directory_version,
         };
         self.app.db().agent_connected(&self.agent, &hello, self.app.now()).await?;
+        // What somebody else read before does not have this link.
+        self.woken = self.app.hub().mark(self.agent.scope().org());
         self.directory = (directory_version, directory_digest);
         self.meter.lift();
         tracing::info!(agent = self.agent.agent_id(), database = self.agent.database(), "agent connected");
@@ -192,17 +214,11 @@ impl Link {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),
-                received = self.socket.recv() => {
+                received = self.socket.receive() => {
                     heard = Instant::now();
                     if let Some(message) = decode(received)? {
                         self.pace().await;
-                        let wants = pushed.is_told(&message);
-                        if !matches!(message, FromAgent::DirectoryRequest {}) {
-                            self.take(message).await?;
-                        }
-                        if wants {
-                            self.push(&mut pushed).await?;
-                        }
+                        self.hear(message, &mut pushed).await?;
                     }
                 }
                 // Several servers may share one database, so the tick also looks for what others changed.
@@ -210,29 +226,44 @@ impl Link {
                     if heard.elapsed() > SILENCE {
                         return Err(End::Gone);
                     }
-                    self.send(Message::Ping(Vec::new().into())).await?;
-                    self.still_mine().await?;
-                    self.push(&mut pushed).await?;
+                    in_time(self.socket.ping()).await?;
+                    let present = briefing::recent(&self.app, self.agent.scope(), self.woken).await?;
+                    self.push(&present, &mut pushed).await?;
                 }
                 changed = wake.changed() => {
                     changed.map_err(|_| End::close(code::STOPPING, "the control plane stops; connect again"))?;
-                    self.still_mine().await?;
-                    self.push(&mut pushed).await?;
+                    self.woken = self.woken.max(*wake.borrow_and_update());
+                    self.push_present(&mut pushed).await?;
                 }
             }
         }
     }
 
-    async fn still_mine(&mut self) -> Result<(), End> {
-        if self.app.db().agent_seen(&self.agent, &self.id, self.app.now()).await? {
-            return Ok(());
+    async fn hear(&mut self, message: FromAgent, pushed: &mut Pushed) -> Result<(), End> {
+        let wants = pushed.is_told(&message);
+        if !matches!(message, FromAgent::DirectoryRequest {}) {
+            // On the heap: what is seldom said does not make every link larger.
+            Box::pin(self.take(message)).await?;
         }
-        Err(End::close(code::REPLACED, "another link of this agent took its place, or the agent was removed"))
+        if wants {
+            self.push_present(pushed).await?;
+        }
+        Ok(())
     }
 
-    async fn push(&mut self, pushed: &mut Pushed) -> Result<(), End> {
-        for message in pushed.news(&self.app, &self.agent).await? {
-            self.say(&message).await?;
+    async fn push_present(&mut self, pushed: &mut Pushed) -> Result<(), End> {
+        let present = briefing::at_least(&self.app, self.agent.scope(), self.woken).await?;
+        self.push(&present, pushed).await
+    }
+
+    /// Tells what is news, if this is still the agent's link.
+    async fn push(&mut self, present: &Present, pushed: &mut Pushed) -> Result<(), End> {
+        if !present.counts(&self.agent, self.linked.id()) {
+            let reason = "another link of this agent took its place, or the agent was removed";
+            return Err(End::close(code::REPLACED, reason));
+        }
+        for text in Box::pin(pushed.news(&self.app, &self.agent, present)).await? {
+            in_time(self.socket.say(&text)).await?;
         }
         Ok(())
     }
@@ -259,32 +290,32 @@ impl Link {
     }
 
     async fn say(&mut self, message: &ToAgent) -> Result<(), End> {
-        let text = serde_json::to_string(message)
-            .map_err(|error| End::from(Refusal::internal("write a link message", &error)))?;
-        self.send(Message::Text(text.into())).await
+        let text = Text::of(message)?;
+        in_time(self.socket.say(&text)).await
     }
 
     async fn receive(&mut self) -> Result<FromAgent, End> {
         loop {
-            if let Some(message) = decode(self.socket.recv().await)? {
+            if let Some(message) = decode(self.socket.receive().await)? {
                 return Ok(message);
             }
         }
     }
+}
 
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(SEND, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
-        }
+/// Whoever takes nothing is gone.
+async fn in_time(sent: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    match timeout(SEND, sent).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Gone),
     }
 }
 
 /// `None` for the WebSocket's own housekeeping.
-fn decode(received: Option<Result<Message, axum::Error>>) -> Result<Option<FromAgent>, End> {
+fn decode(received: Option<Result<Message, Error>>) -> Result<Option<FromAgent>, End> {
     match received {
         None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => {
             Err(End::close(code::UNKNOWN, "binary messages are not part of this link"))
         }

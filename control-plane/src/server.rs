@@ -7,6 +7,7 @@ use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
 use crate::delivery;
 use crate::evidence;
+use crate::link;
 use crate::mail::{MailConfig, MailError, Mailer};
 use crate::oidc::Outbound;
 use crate::otlp;
@@ -151,6 +152,7 @@ pub struct Server {
     looking_after: AbortOnDropHandle<()>,
     delivering: AbortOnDropHandle<()>,
     exporting: AbortOnDropHandle<()>,
+    recording: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -184,7 +186,8 @@ impl Server {
         let looking_after = AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app))));
         let delivering = AbortOnDropHandle::new(tokio::spawn(delivery::run(Arc::clone(&app))));
         let exporting = AbortOnDropHandle::new(tokio::spawn(otlp::run(Arc::clone(&app))));
-        Ok(Self { address, app, task, listening, looking_after, delivering, exporting })
+        let recording = AbortOnDropHandle::new(tokio::spawn(link::keep_the_roll(Arc::clone(&app))));
+        Ok(Self { address, app, task, listening, looking_after, delivering, exporting, recording })
     }
 
     /// Where it listens.
@@ -221,6 +224,8 @@ impl Server {
         drop(self.delivering);
         drop(tokio::time::timeout(DRAIN, &mut self.exporting).await);
         drop(self.exporting);
+        drop(tokio::time::timeout(DRAIN, &mut self.recording).await);
+        drop(self.recording);
         drop(tokio::time::timeout(DRAIN, self.app.db().close()).await);
     }
 }

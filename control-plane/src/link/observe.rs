@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::link::{End, code};
 use daam_api::link::FromAgent;
-use daam_store::{AgentAuth, Violation};
+use daam_store::{AgentAuth, BundleStanding, Enforced, Violation};
 
 /// Longest name in an observation.
 const LONGEST: usize = 256;
@@ -51,7 +51,7 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
         }
         FromAgent::BundleStatus { serial, state, reason } => {
             let reason = kept(reason.as_deref().unwrap_or("no reason given"));
-            bundle_status(app, agent, serial, (&state, reason)).await
+            bundle_status(app, agent, serial, (&state, reason))
         }
         FromAgent::TrustStatus { version, reason } => {
             if let Some(reason) = reason.as_deref().map(kept) {
@@ -64,21 +64,24 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
             }
             Ok(())
         }
-        FromAgent::DirectoryStatus { version } => Ok(app.db().directory_enforced(agent, version).await?),
+        FromAgent::DirectoryStatus { version } => {
+            app.roll().enforces(agent, Enforced { directory: Some(version), bundle: None });
+            Ok(())
+        }
     }
 }
 
-async fn bundle_status(
+fn bundle_status(
     app: &App,
     agent: &AgentAuth,
     serial: u64,
     (state, reason): (&str, String),
 ) -> Result<(), End> {
-    match state {
-        "active" => Ok(app.db().bundle_active(agent, serial).await?),
+    let standing = match state {
+        "active" => BundleStanding { serial: Some(serial), refused: None },
         "refused" => {
             tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
-            Ok(app.db().bundle_refused(agent, &reason).await?)
+            BundleStanding { serial: None, refused: Some(reason) }
         }
         "signer-revoked" => {
             let id = agent.agent_id();
@@ -88,11 +91,12 @@ async fn bundle_status(
                 reason,
                 "an agent enforces a bundle whose signers were revoked; publish one that is signed anew"
             );
-            app.db().bundle_active(agent, serial).await?;
-            Ok(app.db().bundle_refused(agent, &format!("signer-revoked: {reason}")).await?)
+            BundleStanding { serial: Some(serial), refused: Some(format!("signer-revoked: {reason}")) }
         }
-        _ => Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
-    }
+        _ => return Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
+    };
+    app.roll().enforces(agent, Enforced { directory: None, bundle: Some(standing) });
+    Ok(())
 }
 
 fn short(names: &[&str]) -> Result<(), End> {

@@ -7,10 +7,8 @@ use crate::list::{Paging, Part, link as next_link};
 use crate::problem::Refusal;
 use crate::serve::Meter;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{OriginalUri, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{OriginalUri, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Json};
 use daam_api::v1::{Agent, AgentAuditRecord};
@@ -82,18 +80,13 @@ pub(crate) async fn link(
     State(app): State<Arc<App>>,
     Extension(agent): Extension<AgentAuth>,
     Extension(meter): Extension<Meter>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    if headers.contains_key(header::ORIGIN) {
+    if request.headers().contains_key(header::ORIGIN) {
         let title = "a browser may not open an agent's link";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "link.origin", title));
     }
-    let upgrade = upgrade.map_err(|_| {
-        Refusal::new(StatusCode::UPGRADE_REQUIRED, "link.websocket", "the agent link is a WebSocket")
-            .allowed("a WebSocket upgrade of this request")
-    })?;
-    let limits = upgrade.max_message_size(link::LARGEST_MESSAGE).max_frame_size(link::LARGEST_MESSAGE);
+    let (answer, accepted) = link::accept(request)?;
     let Some(seat) = app.seats().take(agent.agent_id()) else {
         let title = "there are as many agents connected here as there can be";
         return Err(
@@ -101,5 +94,6 @@ pub(crate) async fn link(
         );
     };
     link::before_hello(&meter);
-    Ok(limits.on_upgrade(move |socket| link::run(app, agent, (seat, meter), socket)))
+    tokio::spawn(link::run(app, agent, (seat, meter), accepted));
+    Ok(answer)
 }

@@ -2,11 +2,15 @@
 //! server that died does not leave agents online for ever.
 
 use crate::audit::{Happened, append};
-use crate::db::{Db, run, statements};
-use crate::error::{read_json, read_number, stored_number, write_json};
+use crate::db::{Db, Tx, run, statements};
+use crate::error::{read_json, read_number, write_json};
 use crate::reach::Reach;
 use crate::{AgentAuth, StoreError, TenantScope};
 use daam_api::v1::Agent;
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+const AT_A_TIME: usize = 16;
 
 statements! {
     CONNECTED = "UPDATE agents SET link_id = $3, seen_at = $4, addresses = $5, agent_version = $6, bundle_serial = $7, \
@@ -14,12 +18,16 @@ statements! {
     CATCH_UP = "UPDATE organizations SET directory_version = $3 \
                 WHERE id = $1 AND directory_version < $2 AND directory_version + 1000000 > $2";
     OURS = "SELECT directory_version FROM organizations WHERE id = $1";
-    SEEN = "UPDATE agents SET seen_at = $4 WHERE org_id = $1 AND id = $2 AND link_id = $3 AND removed_at IS NULL";
+    // Links of a server are known by how their ids begin.
+    SEEN = "UPDATE agents SET seen_at = $3 WHERE org_id = $1 AND SUBSTR(link_id, 1, 36) = $2 AND removed_at IS NULL";
+    LINKED = "SELECT id, link_id FROM agents WHERE org_id = $1 AND link_id IS NOT NULL AND removed_at IS NULL";
     DISCONNECTED = "UPDATE agents SET link_id = NULL WHERE org_id = $1 AND id = $2 AND link_id = $3";
     ALL_DISCONNECTED = "UPDATE agents SET link_id = NULL";
-    ACTIVE = "UPDATE agents SET bundle_serial = $3, bundle_refused = NULL WHERE org_id = $1 AND id = $2";
-    REFUSED = "UPDATE agents SET bundle_refused = $3 WHERE org_id = $1 AND id = $2";
-    DIRECTORY = "UPDATE agents SET directory_version = $3 WHERE org_id = $1 AND id = $2";
+    BUNDLE = "UPDATE agents SET bundle_serial = COALESCE(CAST($3 AS BIGINT), bundle_serial), bundle_refused = $4 \
+              WHERE org_id = $1 AND id = $2";
+    // Sixteen at a time.
+    DIRECTORY = "UPDATE agents SET directory_version = $2 WHERE org_id = $1 AND id IN \
+                 ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     REMOVE = "UPDATE agents SET removed_at = $3, link_id = NULL WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
     REVOKE = "UPDATE certificates SET revoked_at = $3 \
               WHERE org_id = $1 AND holder_kind = 'agent' AND holder_id = $2 AND revoked_at IS NULL";
@@ -53,6 +61,51 @@ pub struct OnlineAgent {
     pub id: String,
     /// Where its tunnel listens.
     pub addresses: Vec<String>,
+}
+
+/// One run of a server, by which its links are known from those of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRun(String);
+
+impl ServerRun {
+    /// Another one.
+    pub fn begin() -> Self {
+        Self(Uuid::now_v7().to_string())
+    }
+
+    /// An id for one more link of it.
+    pub fn link_id(&self) -> String {
+        format!("{}/{}", self.0, Uuid::now_v7())
+    }
+}
+
+/// What an agent says it enforces; nothing of what it does not speak of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Enforced {
+    /// The version of the directory.
+    pub directory: Option<u64>,
+    /// The bundle.
+    pub bundle: Option<BundleStanding>,
+}
+
+/// What an agent made of the bundle it was offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BundleStanding {
+    /// The serial in force, if it says one.
+    pub serial: Option<u64>,
+    /// Why the one it was offered is not in force, or no longer vouched for.
+    pub refused: Option<String>,
+}
+
+impl Enforced {
+    /// Says it later than what was said before.
+    pub fn after(self, before: Self) -> Self {
+        let bundle = match (self.bundle, before.bundle) {
+            (Some(now), Some(then)) => Some(BundleStanding { serial: now.serial.or(then.serial), ..now }),
+            (now, then) => now.or(then),
+        };
+        Self { directory: self.directory.or(before.directory), bundle }
+    }
 }
 
 /// As it is, or the most there can be.
@@ -92,12 +145,16 @@ impl Db {
         tx.commit().await
     }
 
-    /// The link is alive; `false` if another link took its place.
-    pub async fn agent_seen(&self, agent: &AgentAuth, link_id: &str, now: i64) -> Result<bool, StoreError> {
-        let mut tx = self.write_tx(agent.scope()).await?;
-        let seen = run!(&mut tx, execute SEEN, &agent.scope().org_id, agent.agent_id(), link_id, now)?;
-        tx.commit().await?;
-        Ok(seen == 1)
+    /// This server's links of an organization are alive.
+    pub async fn links_seen(
+        &self,
+        scope: &TenantScope,
+        server: &ServerRun,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write_tx(scope).await?;
+        run!(&mut tx, execute SEEN, &scope.org_id, &server.0, now)?;
+        tx.commit().await
     }
 
     /// The link ended.
@@ -127,26 +184,30 @@ impl Db {
         tx.commit().await
     }
 
-    /// The agent enforces this serial.
-    pub async fn bundle_active(&self, agent: &AgentAuth, serial: u64) -> Result<(), StoreError> {
-        let serial = stored_number(serial, "bundle serial")?;
-        let mut tx = self.write_tx(agent.scope()).await?;
-        run!(&mut tx, execute ACTIVE, &agent.scope().org_id, agent.agent_id(), serial)?;
-        tx.commit().await
-    }
-
-    /// The agent refused the bundle it was offered.
-    pub async fn bundle_refused(&self, agent: &AgentAuth, reason: &str) -> Result<(), StoreError> {
-        let mut tx = self.write_tx(agent.scope()).await?;
-        run!(&mut tx, execute REFUSED, &agent.scope().org_id, agent.agent_id(), reason)?;
-        tx.commit().await
-    }
-
-    /// The agent enforces this directory version.
-    pub async fn directory_enforced(&self, agent: &AgentAuth, version: u64) -> Result<(), StoreError> {
-        let version = stored_or_most(version);
-        let mut tx = self.write_tx(agent.scope()).await?;
-        run!(&mut tx, execute DIRECTORY, &agent.scope().org_id, agent.agent_id(), version)?;
+    /// What agents of an organization say they enforce, all of it at once.
+    pub async fn agents_enforce(
+        &self,
+        scope: &TenantScope,
+        said: &BTreeMap<String, Enforced>,
+    ) -> Result<(), StoreError> {
+        let mut by_version: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+        let mut tx = self.write_tx(scope).await?;
+        for (id, said) in said {
+            if let Some(bundle) = &said.bundle {
+                let serial = bundle.serial.map(stored_or_most);
+                run!(&mut tx, execute BUNDLE, &scope.org_id, id, serial, bundle.refused.as_deref())?;
+            }
+            if let Some(version) = said.directory {
+                by_version.entry(stored_or_most(version)).or_default().push(id);
+            }
+        }
+        for (version, ids) in by_version {
+            for some in ids.chunks(AT_A_TIME) {
+                // The last one again where there are fewer.
+                let ids = some.iter().chain(std::iter::repeat(some.last().unwrap_or(&""))).take(AT_A_TIME);
+                run!(&mut tx, execute DIRECTORY, &scope.org_id, version; each ids.copied())?;
+            }
+        }
         tx.commit().await
     }
 
@@ -189,4 +250,9 @@ impl Db {
             })
             .collect()
     }
+}
+
+/// Which link counts of each agent that has one.
+pub(crate) async fn linked(tx: &mut Tx, scope: &TenantScope) -> Result<HashMap<String, String>, StoreError> {
+    Ok(run!(tx, all: (String, String), LINKED, &scope.org_id)?.into_iter().collect())
 }

@@ -120,6 +120,19 @@ impl Db {
         row.map(stored).transpose()
     }
 
+    /// The published bundle of a database, and the head as the verifier wrote it.
+    pub async fn published(
+        &self,
+        scope: &TenantScope,
+        database: &str,
+    ) -> Result<Option<(String, StoredBundle)>, StoreError> {
+        let mut tx = self.read_tx(scope).await?;
+        let head = run!(&mut tx, optional: (i64, Option<String>), HEAD, &scope.org_id, database)?;
+        let Some(head) = head.and_then(|(_, head)| head) else { return Ok(None) };
+        let row = run!(&mut tx, optional: (i64, String, String), CURRENT, &scope.org_id, database)?;
+        Ok(row.map(stored).transpose()?.map(|bundle| (head, bundle)))
+    }
+
     /// A bundle of a database by its serial, of the latest epoch that has it.
     pub async fn bundle_of(
         &self,

@@ -70,11 +70,17 @@ impl Db {
         now: i64,
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut tx = self.read_tx(scope).await?;
-        Ok(run!(&mut tx, all: (String,), REVOKED, &scope.org_id, now)?
-            .into_iter()
-            .map(|(serial,)| serial)
-            .collect())
+        revoked(&mut tx, scope, now).await
     }
+}
+
+pub(crate) async fn revoked(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    now: i64,
+) -> Result<BTreeSet<String>, StoreError> {
+    let rows = run!(tx, all: (String,), REVOKED, &scope.org_id, now)?;
+    Ok(rows.into_iter().map(|(serial,)| serial).collect())
 }
 
 pub(crate) async fn insert(

@@ -41,6 +41,7 @@ pub(crate) enum Tx {
 
 /// Runs one statement on whichever engine the transaction is of:
 /// `run!(tx, execute SQL, binds…)` counts rows, `run!(tx, optional: Row, SQL, binds…)` and `run!(tx, all: Row, SQL, …)` read.
+/// `; each LIST` binds what a list has behind the others.
 macro_rules! run {
     (@on $tx:expr, $c:ident => $query:expr) => {
         match $tx {
@@ -48,6 +49,13 @@ macro_rules! run {
             $crate::db::Tx::Pg($c) => $query,
         }
         .map_err($crate::StoreError::Query)
+    };
+    ($tx:expr, execute $sql:expr $(, $bind:expr)*; each $binds:expr) => {
+        run!(@on $tx, c => {
+            let query = sqlx::query($sql)$(.bind($bind))*;
+            let query = $binds.into_iter().fold(query, |query, bind| query.bind(bind));
+            query.execute(&mut **c).await.map(|done| done.rows_affected())
+        })
     };
     ($tx:expr, execute $sql:expr $(, $bind:expr)* $(,)?) => {
         run!(@on $tx, c => sqlx::query($sql)$(.bind($bind))*.execute(&mut **c).await.map(|done| done.rows_affected()))

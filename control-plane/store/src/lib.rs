@@ -10,6 +10,7 @@ mod agents;
 mod audit;
 mod audit_exports;
 mod authenticate;
+mod briefing;
 mod bundles;
 mod certificates;
 mod db;
@@ -43,10 +44,11 @@ mod web_sessions;
 mod workloads;
 
 pub use agent_audit::{Continued, HeldChain, NewRecord};
-pub use agents::{Hello, OnlineAgent};
+pub use agents::{BundleStanding, Enforced, Hello, OnlineAgent, ServerRun};
 pub use audit::{AuditEntry, AuditFilter};
 pub use audit_exports::{DueAuditExport, ListedAuditExport};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
+pub use briefing::{Briefing, DatabaseBriefing};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
@@ -87,6 +89,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         audit::ALL,
         audit_exports::ALL,
         authenticate::ALL,
+        briefing::ALL,
         bundles::ALL,
         certificates::ALL,
         enrolment::ALL,

@@ -1,7 +1,7 @@
 //! Relays and where they listen. One that has not said so for a while is not offered to anybody.
 
 use crate::audit::{Happened, append};
-use crate::db::{Db, run, statements};
+use crate::db::{Db, Tx, run, statements};
 use crate::{RelayAuth, StoreError, TenantScope};
 use daam_api::v1::Relay;
 
@@ -42,8 +42,7 @@ impl Db {
         seen_after: i64,
     ) -> Result<Vec<String>, StoreError> {
         let mut tx = self.read_tx(scope).await?;
-        let rows = run!(&mut tx, all: (String,), ALIVE, &scope.org_id, seen_after)?;
-        Ok(rows.into_iter().map(|(address,)| address).collect())
+        alive(&mut tx, scope, seen_after).await
     }
 
     /// Every relay.
@@ -65,4 +64,13 @@ impl Db {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+pub(crate) async fn alive(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    seen_after: i64,
+) -> Result<Vec<String>, StoreError> {
+    let rows = run!(tx, all: (String,), ALIVE, &scope.org_id, seen_after)?;
+    Ok(rows.into_iter().map(|(address,)| address).collect())
 }

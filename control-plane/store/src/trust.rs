@@ -2,7 +2,7 @@
 //! this module only refuses to step back. Every version is kept, for agents that were away.
 
 use crate::audit::{Happened, append};
-use crate::db::{Db, run, statements};
+use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_number, stored_number};
 use crate::organizations::OrgKey;
 use crate::{StoreError, TenantScope};
@@ -57,13 +57,6 @@ impl Db {
         Ok(run!(&mut tx, optional: (String,), AT, &scope.org_id, version)?.map(|(content,)| content))
     }
 
-    /// The latest version, 0 if there is no trust file.
-    pub async fn trust_version(&self, scope: &TenantScope) -> Result<u64, StoreError> {
-        let mut tx = self.read_tx(scope).await?;
-        let row = run!(&mut tx, optional: (i64,), VERSION, &scope.org_id)?;
-        row.map_or(Ok(0), |(version,)| read_number(version, "trust version"))
-    }
-
     /// Every version, the earliest first.
     pub async fn trust_versions(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
         let mut tx = self.read_tx(scope).await?;
@@ -92,4 +85,10 @@ impl Db {
         }
         tx.commit().await
     }
+}
+
+/// The latest version, 0 if there is no trust file.
+pub(crate) async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {
+    let row = run!(tx, optional: (i64,), VERSION, &scope.org_id)?;
+    row.map_or(Ok(0), |(version,)| read_number(version, "trust version"))
 }

@@ -231,7 +231,7 @@ async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) ->
     lineage::end_of_admin(tx, scope, id, now).await
 }
 
-async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {
+pub(crate) async fn version(tx: &mut Tx, scope: &TenantScope) -> Result<u64, StoreError> {
     let row = run!(tx, optional: (i64,), VERSION, &scope.org_id)?;
     read_number(row.ok_or(StoreError::Decode("organization"))?.0, "directory version")
 }

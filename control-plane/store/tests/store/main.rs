@@ -89,6 +89,8 @@ contract![
     bundles::a_new_epoch_may_start_with_a_lower_serial,
     bundles::a_trust_file_does_not_step_back,
     agents::an_agent_is_online_while_its_link_is_seen,
+    agents::what_many_agents_say_at_once_is_stored_of_each_and_of_nobody_else,
+    agents::a_briefing_is_one_organizations,
     agents::a_directory_older_than_an_agents_becomes_the_later_one,
     agents::a_removed_agent_is_gone_but_its_certificates_stay_revoked,
     agents::servers_wake_each_other,
