@@ -5,13 +5,16 @@
 //! identity CA, its organization the one of the trust file, its certificate an agent's for this database. A control
 //! plane that answers otherwise is refused, and nothing is stored.
 
+use crate::authorities::AuthorityStore;
 use crate::bundle_store::BundleStore;
+use crate::cause;
 use crate::config::{self, AgentSection, ConfigError, ControlPlaneSection};
 use crate::kept_file;
 use crate::secret::Secret;
+use daam_api::link::Authority;
 use daam_api::v1::{AgentCertificateRequest, CertificateIssued, Enrol, Enrolled};
 use daam_bundle::Minimum;
-use daam_identity::Principal;
+use daam_identity::{Authorities, Principal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -94,13 +97,13 @@ pub struct Credentials {
     pub link_token: Secret,
 }
 
-/// What the agent pins.
-#[derive(Debug, Clone)]
-pub struct Pins {
+/// What an answer must fit.
+#[derive(Debug)]
+pub struct Pins<'a> {
     /// From the trust file.
-    pub org: String,
-    /// The identity CA, PEM.
-    pub ca_pem: String,
+    pub org: &'a str,
+    /// The identity CAs that are believed, from the pinned one on.
+    pub authorities: &'a mut AuthorityStore,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,18 +155,33 @@ fn renewed(dir: &Path) -> Result<Option<Renewed>, EnrolmentError> {
     text.map(|text| serde_json::from_str(&text).map_err(|_| EnrolmentError::Damaged)).transpose()
 }
 
+/// The next certificate as it came, for a new key.
+#[derive(Debug)]
+pub struct NextCertificate {
+    key_pem: Zeroizing<String>,
+    answer: CertificateIssued,
+}
+
 /// Asks for the next certificate, for a new key.
-pub async fn renew(
-    agent: &AgentSection,
+pub async fn ask_next(
     control_plane: &ControlPlaneSection,
-    pins: &Pins,
     held: &Credentials,
-) -> Result<Credentials, EnrolmentError> {
+) -> Result<NextCertificate, EnrolmentError> {
     let (key_pem, csr_pem) = daam_identity::make_csr().map_err(EnrolmentError::Key)?;
     let address = format!("{}/v1/agent/certificate", control_plane.url);
-    let answer: CertificateIssued =
-        ask(&address, &held.link_token, &AgentCertificateRequest { csr_pem }).await?;
-    let ends = check_certificate(&answer.certificate_pem, &answer.ca_pem, &held.agent_id, agent, pins)?;
+    let answer = ask(&address, &held.link_token, &AgentCertificateRequest { csr_pem }).await?;
+    Ok(NextCertificate { key_pem, answer })
+}
+
+/// Takes the next certificate, if it is what it should be.
+pub fn renew(
+    NextCertificate { key_pem, answer }: NextCertificate,
+    agent: &AgentSection,
+    pins: &mut Pins<'_>,
+    held: &Credentials,
+) -> Result<Credentials, EnrolmentError> {
+    let by = (answer.ca_pem.as_str(), answer.authorities);
+    let ends = check_certificate(&answer.certificate_pem, by, &held.agent_id, agent, pins)?;
     if daam_identity::facts_of_pem(&held.certificate_pem).is_ok_and(|facts| ends <= facts.not_after) {
         return Err(EnrolmentError::Answer("its certificate ends no later than the one held".to_owned()));
     }
@@ -190,7 +208,7 @@ pub fn keep_renewed(agent: &AgentSection, credentials: &Credentials) -> Result<(
 pub async fn enrol(
     agent: &AgentSection,
     control_plane: &ControlPlaneSection,
-    pins: &Pins,
+    pins: &mut Pins<'_>,
 ) -> Result<Credentials, EnrolmentError> {
     let token = config::read_secret(&control_plane.enrolment_token_file).map_err(EnrolmentError::Token)?;
     let (token, minimum) = token_and_minimum(&token)?;
@@ -256,7 +274,7 @@ fn check(
     answer: Enrolled,
     key_pem: &Zeroizing<String>,
     agent: &AgentSection,
-    pins: &Pins,
+    pins: &mut Pins<'_>,
 ) -> Result<Credentials, EnrolmentError> {
     let refuse = |why: String| Err(EnrolmentError::Answer(why));
     if answer.org != pins.org {
@@ -268,7 +286,7 @@ fn check(
     let Some(certificate_pem) = answer.certificate_pem else {
         return refuse("it holds no certificate".to_owned());
     };
-    check_certificate(&certificate_pem, &answer.ca_pem, &answer.id, agent, pins)?;
+    check_certificate(&certificate_pem, (&answer.ca_pem, answer.authorities), &answer.id, agent, pins)?;
     Ok(Credentials {
         agent_id: answer.id,
         org: answer.org,
@@ -279,20 +297,32 @@ fn check(
     })
 }
 
-/// Refuses a certificate that is not this agent's by the pinned authority; answers its last second.
+/// Refuses a certificate that is not this agent's by an authority that is believed; answers its last second.
 fn check_certificate(
     certificate_pem: &str,
-    ca_pem: &str,
+    (ca_pem, history): (&str, Vec<Authority>),
     agent_id: &str,
     agent: &AgentSection,
-    pins: &Pins,
+    pins: &mut Pins<'_>,
 ) -> Result<i64, EnrolmentError> {
     let refuse = |why: String| Err(EnrolmentError::Answer(why));
-    if certificates(ca_pem) != certificates(&pins.ca_pem) {
+    // Without a history there was never but one, or a control plane that says nothing of others.
+    let named = if history.is_empty() {
+        Authorities::pinned(ca_pem).is_ok_and(|named| named == *pins.authorities.believed())
+    } else {
+        match pins.authorities.follow(history) {
+            Ok(_) => true,
+            Err(error) => return refuse(cause::chain(&error)),
+        }
+    };
+    if !named {
         return refuse("its identity CA is not the pinned one (`trust.identity_ca`)".to_owned());
     }
+    if !pins.authorities.believed().signed(certificate_pem) {
+        return refuse("its certificate is of no identity CA that is believed here".to_owned());
+    }
     let expected = Principal::Agent(daam_identity::AgentPrincipal {
-        org: pins.org.clone(),
+        org: pins.org.to_owned(),
         agent_id: agent_id.to_owned(),
         database: agent.database.clone(),
     });
@@ -301,21 +331,6 @@ fn check_certificate(
         Ok(facts) => refuse(format!("its certificate is for {}, not for {expected}", facts.principal)),
         Err(error) => refuse(error.to_string()),
     }
-}
-
-/// The base64 bodies of the certificates in a PEM text, so that line ends and comments do not matter.
-fn certificates(pem: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut body: Option<String> = None;
-    for line in pem.lines().map(str::trim) {
-        match (line, &mut body) {
-            ("-----BEGIN CERTIFICATE-----", _) => body = Some(String::new()),
-            ("-----END CERTIFICATE-----", _) => out.extend(body.take()),
-            (line, Some(body)) => body.push_str(line),
-            _ => {}
-        }
-    }
-    out
 }
 
 /// The facts come last: while they are missing the agent counts as not enrolled.
@@ -372,6 +387,7 @@ mod tests {
             ca_pem: ca.cert_pem().to_owned(),
             link_token: "t".into(),
             ticket_key: None,
+            authorities: Vec::new(),
         }
     }
 
@@ -381,18 +397,38 @@ mod tests {
         let agent = section(dir.path());
         let ours = daam_identity::CertificateAuthority::generate("acme", 1_700_000_000).unwrap();
         let theirs = daam_identity::CertificateAuthority::generate("acme", 1_700_000_000).unwrap();
-        let pins = |org: &str| Pins { org: org.into(), ca_pem: ours.cert_pem().to_owned() };
         let (key, csr) = daam_identity::make_csr().unwrap();
+        let mut authorities = AuthorityStore::open(dir.path().to_owned(), ours.cert_pem()).unwrap();
+        let mut checked = |answer: Enrolled, org: &str| {
+            let mut pins = Pins { org, authorities: &mut authorities };
+            check(answer, &key, &agent, &mut pins).map_err(|error| error.to_string())
+        };
         let good = answer(&ours, &csr, "shop");
-        assert!(check(good.clone(), &key, &agent, &pins("acme")).is_ok());
-        for (bad, pins, expected) in [
-            (good, pins("other"), "trust file"),
-            (answer(&theirs, &csr, "shop"), pins("acme"), "not the pinned one"),
-            (answer(&ours, &csr, "hr"), pins("acme"), "its certificate is for"),
+        assert!(checked(good.clone(), "acme").is_ok());
+        // Their certificate, and our authority's name for it.
+        let foreign = Enrolled { ca_pem: ours.cert_pem().to_owned(), ..answer(&theirs, &csr, "shop") };
+        for (bad, org, expected) in [
+            (good.clone(), "other", "trust file"),
+            (answer(&theirs, &csr, "shop"), "acme", "not the pinned one"),
+            (foreign, "acme", "of no identity CA that is believed"),
+            (answer(&ours, &csr, "hr"), "acme", "its certificate is for"),
         ] {
-            let error = check(bad, &key, &agent, &pins).unwrap_err().to_string();
+            let error = checked(bad, org).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+        // Ours was replaced, and has said so.
+        let told = |ca: &daam_identity::CertificateAuthority, by: Option<String>| Authority {
+            certificate_pem: ca.cert_pem().to_owned(),
+            handover_pem: by,
+            in_force: true,
+            issues: ca.cert_pem() == theirs.cert_pem(),
+        };
+        let history = |handover| vec![told(&ours, None), told(&theirs, handover)];
+        let of_theirs = |authorities| Enrolled { authorities, ..answer(&theirs, &csr, "shop") };
+        let error = checked(of_theirs(history(None)), "acme").unwrap_err();
+        assert!(error.contains("vouches for"), "{error}");
+        let handover = ours.hand_over(&theirs, 1_700_000_000).unwrap();
+        assert!(checked(of_theirs(history(Some(handover))), "acme").is_ok());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod authorities;
 pub mod bundle_store;
 pub mod cause;
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod keeper;
 pub mod kept_file;
 pub mod link;
 pub mod output;
+pub mod papers;
 pub mod proxy;
 pub mod quiesce;
 pub mod relays;

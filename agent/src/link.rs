@@ -8,6 +8,7 @@ use crate::access::Unreadable;
 use crate::audit::upload::{Held, HeldSender};
 use crate::cause;
 use crate::keeper::Keeper;
+use crate::papers::Papers;
 use crate::relays;
 use crate::secret::Secret;
 use crate::session_id::SessionId;
@@ -95,6 +96,8 @@ pub struct Link {
     pub upkeep: Arc<Upkeep>,
     /// The tunnel.
     pub listener: Arc<Listener>,
+    /// What is presented there, and who is believed.
+    pub papers: Arc<Papers>,
     /// The relays to join, which [`relays::join`] does.
     pub relays: watch::Sender<Vec<RelayOffer>>,
     /// Live sessions.
@@ -254,6 +257,7 @@ impl Link {
                 directory(self.keeper.replace_directory(held, version, users))
             }
             message @ (ToAgent::AccessUpdate { .. } | ToAgent::AccessReplaced { .. }) => self.access(message),
+            ToAgent::CaUpdate { version, authorities } => vec![self.papers.offer(version, authorities)],
             ToAgent::IdentityRevoked { serials } => {
                 self.listener.set_revoked(self.keeper.revoke(serials));
                 Vec::new()

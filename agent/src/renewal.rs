@@ -1,19 +1,22 @@
-//! The agent's certificate is renewed when half of its life is over, with a new key, while everything goes on.
+//! The agent's certificate is renewed when half of its life is over, or new ones come from another authority, with a new key,
+//! while everything goes on.
 //!
 //! New connections meet the new certificate at once, running ones are not touched. An answer that contradicts the pins,
 //! does not fit the new key or does not live longer than what is held is refused, and the old certificate stays.
 
 use crate::cause;
 use crate::config::{AgentSection, ControlPlaneSection};
-use crate::enrolment::{self, Credentials, EnrolmentError, Pins};
+use crate::enrolment::{self, EnrolmentError, Pins};
 use crate::link::{jittered, unix_now};
-use daam_tunnel::{ListenError, Listener};
+use crate::papers::Papers;
+use daam_tunnel::ListenError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// How long the clock is trusted between two looks at it: it may have been set, or the machine may have slept.
 const LOOK: Duration = Duration::from_secs(600);
+const SPREAD: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -35,25 +38,25 @@ pub struct Renewal {
     pub agent: AgentSection,
     /// Whom to ask.
     pub control_plane: ControlPlaneSection,
-    /// What an answer must fit.
-    pub pins: Pins,
-    /// What is held now.
-    pub credentials: Credentials,
-    /// Who presents it.
-    pub listener: Arc<Listener>,
+    /// What is presented now, and whom an answer has to come from.
+    pub papers: Arc<Papers>,
     /// The last second of the certificate in use, for health output.
     pub not_after: Arc<AtomicI64>,
 }
 
 impl Renewal {
     /// Renews for ever; cancel by dropping.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
             let wait = self.due().saturating_sub(unix_now());
             if wait > 0 {
                 let wait = Duration::from_secs(wait.unsigned_abs());
-                tokio::time::sleep(wait.min(LOOK)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait.min(LOOK)) => {}
+                    // A thousand agents hear of a new authority in the same moment.
+                    () = self.papers.changed() => tokio::time::sleep(jittered(SPREAD)).await,
+                }
                 continue;
             }
             match self.renew().await {
@@ -74,27 +77,28 @@ impl Renewal {
         }
     }
 
-    /// When half of the life is over; at once if nobody can say.
+    /// When half of the life is over; at once if nobody can say, or new ones come from another authority.
     fn due(&self) -> i64 {
-        match daam_identity::facts_of_pem(&self.credentials.certificate_pem) {
-            Ok(facts) => half(facts.not_before, facts.not_after),
-            Err(_) => 0,
+        match daam_identity::facts_of_pem(&self.papers.credentials().certificate_pem) {
+            Ok(facts) if !self.papers.is_outdated() => half(facts.not_before, facts.not_after),
+            _ => 0,
         }
     }
 
-    async fn renew(&mut self) -> Result<(), RenewalError> {
-        let renewed =
-            enrolment::renew(&self.agent, &self.control_plane, &self.pins, &self.credentials).await?;
-        self.listener
-            .set_certificate(&renewed.certificate_pem, renewed.key_pem.expose(), &self.pins.ca_pem)
-            .map_err(RenewalError::Unusable)?;
+    async fn renew(&self) -> Result<(), RenewalError> {
+        let held = self.papers.credentials();
+        let next = enrolment::ask_next(&self.control_plane, &held).await?;
+        let renewed = self.papers.believing(|authorities| {
+            let mut pins = Pins { org: &held.org, authorities };
+            enrolment::renew(next, &self.agent, &mut pins, &held)
+        })?;
+        self.papers.renewed(&renewed).map_err(RenewalError::Unusable)?;
         if let Ok(facts) = daam_identity::facts_of_pem(&renewed.certificate_pem) {
             self.not_after.store(facts.not_after, Ordering::Relaxed);
         }
         if let Err(error) = enrolment::keep_renewed(&self.agent, &renewed) {
             tracing::error!(error = cause::chain(&error), "the new certificate is in use but not on disk");
         }
-        self.credentials = renewed;
         Ok(())
     }
 }

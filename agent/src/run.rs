@@ -11,13 +11,14 @@ mod shutdown;
 use crate::admin::{Admin, AdminConfig, AgentTag};
 use crate::audit::Audit;
 use crate::audit::upload::{HeldSender, Signer, Uploader};
+use crate::authorities::AuthorityStore;
 use crate::bundle_store::BundleStore;
 use crate::config::Config;
 use crate::context::ProxyContext;
-use crate::enrolment::Pins;
 use crate::health::{self, Health};
 use crate::keeper::Keeper;
 use crate::link::{Link, unix_now};
+use crate::papers::Papers;
 use crate::quiesce::{self, Holds};
 use crate::reload::Reload;
 use crate::renewal::Renewal;
@@ -125,11 +126,11 @@ impl Running {
 
 async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError> {
     let upstream = setup::upstream(&config)?;
-    let identity = setup::identity(&config).await?;
+    let (identity, authorities) = setup::identity(&config).await?;
     let audit = setup::audit(&config, &identity)?;
     let admin = connect(&upstream, &identity).await?;
     let core = Core::start(&config, &identity, &upstream).await?;
-    let listener = Arc::new(listen(&identity).await?);
+    let listener = Arc::new(listen(&identity, &authorities).await?);
     listener.set_revoked(core.keeper.revoked());
     listener.set_away(identity.agent.away);
     let (events, reported) = mpsc::channel(EVENTS);
@@ -149,7 +150,8 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     });
     let mut background = Background::default();
     serve_quiesce(core.quiesce(holds.clone(), upstream), &identity.agent.state_dir, &mut background);
-    background.spawn(core.renewal(&identity, &listener).run());
+    let papers = Arc::new(Papers::new(listener.clone(), identity.credentials.clone(), authorities));
+    background.spawn(core.renewal(&identity, &papers).run());
     let health =
         serve_health(identity.agent.health, core.health(holds.clone(), &audit), &mut background).await?;
     background.reload_on_signal(core.reload(&config))?;
@@ -160,7 +162,7 @@ async fn start(config: Config, options: &RunOptions) -> Result<Running, RunError
     let sessions = core.sessions.clone();
     let (holding, held) = watch::channel(None);
     background.spawn(core.uploader(&config, &identity, &audit, held).run());
-    let (link, outgoing) = core.link(&identity, listener.clone(), holding);
+    let (link, outgoing) = core.link(&identity, (listener.clone(), papers), holding);
     background.spawn(link.run(outgoing));
     let tasks = TaskTracker::new();
     let mut accepting = Background::default();
@@ -269,13 +271,11 @@ impl Core {
         }
     }
 
-    fn renewal(&self, identity: &Identity, listener: &Arc<Listener>) -> Renewal {
+    fn renewal(&self, identity: &Identity, papers: &Arc<Papers>) -> Renewal {
         Renewal {
             agent: identity.agent.clone(),
             control_plane: identity.control_plane.clone(),
-            pins: Pins { org: identity.credentials.org.clone(), ca_pem: identity.ca_pem.clone() },
-            credentials: identity.credentials.clone(),
-            listener: Arc::clone(listener),
+            papers: Arc::clone(papers),
             not_after: self.certificate_end.clone(),
         }
     }
@@ -295,7 +295,7 @@ impl Core {
     fn link(
         self,
         identity: &Identity,
-        listener: Arc<Listener>,
+        (listener, papers): (Arc<Listener>, Arc<Papers>),
         held: HeldSender,
     ) -> (Link, mpsc::Receiver<FromAgent>) {
         let link = Link {
@@ -305,6 +305,7 @@ impl Core {
             keeper: self.keeper,
             upkeep: self.upkeep,
             listener,
+            papers,
             relays: watch::Sender::default(),
             sessions: self.sessions,
             connected: self.connected,
@@ -314,13 +315,13 @@ impl Core {
     }
 }
 
-async fn listen(identity: &Identity) -> Result<Listener, RunError> {
+async fn listen(identity: &Identity, authorities: &AuthorityStore) -> Result<Listener, RunError> {
     daam_tunnel::listen(ListenConfig {
         bind: identity.agent.listen,
         cert_pem: identity.credentials.certificate_pem.clone(),
         key_pem: Zeroizing::new(identity.credentials.key_pem.expose().to_owned()),
         reset_secret: Zeroizing::new(identity.credentials.first_key_pem.expose().to_owned()),
-        ca_pem: identity.ca_pem.clone(),
+        ca_pem: authorities.believed().to_pem(),
         org: identity.credentials.org.clone(),
         database: identity.agent.database.clone(),
         tcp: daam_tunnel::TcpSettings::default(),

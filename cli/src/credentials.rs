@@ -7,7 +7,9 @@
 use crate::control_plane::ControlPlane;
 use crate::error::{CliError, Doing as _};
 use crate::home::{Home, read_if_present, write_private};
+use daam_api::link::Authority;
 use daam_api::v1;
+use daam_identity::{Authorities, Successor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,10 +73,13 @@ pub struct Identity {
     pub key_pem: String,
     /// Certificate, PEM.
     pub certificate_pem: String,
-    /// The organization's CA, PEM.
+    /// The organization's CA, PEM; both while one takes the place of another.
     pub ca_pem: String,
     /// RFC 3339.
     pub not_after: String,
+    /// How that followed from an earlier one, as it came with the certificate.
+    #[serde(skip)]
+    pub authorities: Vec<Authority>,
 }
 
 impl fmt::Debug for Identity {
@@ -95,7 +100,21 @@ impl Identity {
             certificate_pem: issued.certificate_pem,
             ca_pem: issued.ca_pem,
             not_after: issued.not_after,
+            authorities: issued.authorities,
         })
+    }
+
+    /// The CAs an agent may be of by what is offered with it: those held, and what follows from them.
+    pub fn believing(&self, offered: &[Authority]) -> Result<String, CliError> {
+        if offered.is_empty() {
+            return Ok(self.ca_pem.clone());
+        }
+        followed(&self.ca_pem, offered).map(|authorities| authorities.to_pem())
+    }
+
+    /// Whether one of these CAs signed the certificate.
+    pub fn is_of(&self, ca_pem: &str) -> bool {
+        Authorities::pinned(ca_pem).is_ok_and(|authorities| authorities.signed(&self.certificate_pem))
     }
 
     /// Whether it will still be accepted for a while.
@@ -145,11 +164,12 @@ impl IdentityStore {
             Self::File(path) => read_identity(path)?,
             Self::Memory(identity) => identity.clone(),
         };
-        if held.is_none_or(|held| held.ca_pem == identity.ca_pem) {
+        let Some(held) = held.filter(|held| held.ca_pem != identity.ca_pem) else { return Ok(()) };
+        let followed = followed(&held.ca_pem, &identity.authorities)?;
+        if Authorities::pinned(&identity.ca_pem).is_ok_and(|named| named == followed) {
             return Ok(());
         }
-        Err(CliError::usage("the control plane names another identity CA than when you signed in")
-            .remedy("ask an admin whether the organization has a new one; then run `daam login` again"))
+        Err(another("it names others than its own history leads to"))
     }
 
     /// Whoever signs in again begins anew.
@@ -184,6 +204,25 @@ impl IdentityStore {
     }
 }
 
+/// What the CAs held lead to.
+fn followed(held_pem: &str, offered: &[Authority]) -> Result<Authorities, CliError> {
+    let held = Authorities::pinned(held_pem).map_err(|error| another(&error.to_string()))?;
+    held.follow(offered.iter().map(successor)).map_err(|error| another(&error.to_string()))
+}
+
+fn successor(authority: &Authority) -> Successor<'_> {
+    Successor {
+        certificate_pem: &authority.certificate_pem,
+        handover_pem: authority.handover_pem.as_deref(),
+        in_force: authority.in_force,
+    }
+}
+
+fn another(why: &str) -> CliError {
+    CliError::usage(format!("the control plane names another identity CA than when you signed in: {why}"))
+        .remedy("ask an admin whether the organization has a new one; then run `daam login` again")
+}
+
 /// A file that cannot be understood counts as absent: it is only a cache.
 fn read_identity(path: &Path) -> Result<Option<Identity>, CliError> {
     Ok(read_if_present(path)?.and_then(|text| serde_json::from_str(&text).ok()))
@@ -198,6 +237,7 @@ mod tests {
             key_pem: "secret".to_owned(),
             certificate_pem: String::new(),
             ca_pem: String::new(),
+            authorities: Vec::new(),
             not_after: not_after.to_owned(),
         }
     }
@@ -217,6 +257,41 @@ mod tests {
             store.forget().unwrap();
             store.keep(&of("another")).unwrap();
         }
+    }
+
+    #[test]
+    fn an_authority_that_the_one_held_hands_over_to_takes_no_sign_in() {
+        let [old, new, stranger] =
+            [(); 3].map(|()| daam_identity::CertificateAuthority::generate("acme", 1_790_000_000).unwrap());
+        let history = |by: Option<&daam_identity::CertificateAuthority>, old_counts: bool| {
+            let told = |ca: &daam_identity::CertificateAuthority, handover_pem, in_force| Authority {
+                certificate_pem: ca.cert_pem().to_owned(),
+                handover_pem,
+                in_force,
+                issues: false,
+            };
+            let handover = by.map(|by| by.hand_over(&new, 1_790_000_000).unwrap());
+            vec![told(&old, None, old_counts), told(&new, handover, true)]
+        };
+        let of = |ca_pem: String, authorities| Identity {
+            ca_pem,
+            authorities,
+            ..identity("2026-01-01T09:00:00Z")
+        };
+        let both = format!("{}{}", old.cert_pem(), new.cert_pem());
+        let mut store = IdentityStore::Memory(Some(of(old.cert_pem().to_owned(), Vec::new())));
+        for unvouched in [history(None, true), history(Some(&stranger), true), Vec::new()] {
+            let refused = store.keep(&of(both.clone(), unvouched)).unwrap_err().to_string();
+            assert!(refused.contains("another identity CA"), "{refused}");
+        }
+        let slipped_in = of(format!("{both}{}", stranger.cert_pem()), history(Some(&old), true));
+        assert!(store.keep(&slipped_in).is_err(), "more than what the history leads to");
+        let held = of(old.cert_pem().to_owned(), Vec::new());
+        assert_eq!(held.believing(&history(Some(&old), false)).unwrap(), new.cert_pem());
+        assert!(held.believing(&history(Some(&stranger), true)).is_err());
+        store.keep(&of(both, history(Some(&old), true))).unwrap();
+        store.keep(&of(new.cert_pem().to_owned(), history(Some(&old), false))).unwrap();
+        assert!(store.keep(&of(old.cert_pem().to_owned(), Vec::new())).is_err(), "it does not come back");
     }
 
     #[test]

@@ -71,9 +71,8 @@ impl Link {
         {
             return Ok(Arc::clone(tunnel));
         }
-        let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
-        let certificate = identity.certificate_pem.clone();
-        let plan = self.plan(identity).await?;
+        let plan = self.plan(&mut state.identities).await?;
+        let certificate = plan.cert_pem.clone();
         let tunnel = daam_tunnel::dial(plan)
             .await
             .doing(format_args!("reach the agent of `{}`", self.config.database))
@@ -87,14 +86,21 @@ impl Link {
         Ok(tunnel)
     }
 
-    async fn plan(&self, identity: Identity) -> Result<DialPlan, CliError> {
+    async fn plan(&self, identities: &mut IdentityStore) -> Result<DialPlan, CliError> {
+        let mut identity = identities.fresh(&self.config.plane, &self.config.device).await?;
         let offer = self.config.plane.connect(&self.config.database).await?;
         let offer = self.checked(offer)?;
+        // The agent may have its certificate of a new one already.
+        let ca_pem = identity.believing(&offer.authorities)?;
+        if !offer.authorities.is_empty() && !identity.is_of(&ca_pem) {
+            // Ours was of one that was retired early.
+            identity = identities.renew(&self.config.plane, &self.config.device).await?;
+        }
         Ok(DialPlan {
             direct: addresses(&offer.direct).await,
             relays: relays(&offer).await,
             agent: AgentPrincipal { org: offer.org, agent_id: offer.agent_id, database: offer.database },
-            ca_pem: identity.ca_pem,
+            ca_pem,
             cert_pem: identity.certificate_pem,
             key_pem: Zeroizing::new(identity.key_pem),
             prefer: self.config.prefer,
@@ -105,8 +111,7 @@ impl Link {
     /// What would be dialled, anew each time.
     pub async fn fresh_plan(&self) -> Result<DialPlan, CliError> {
         let mut state = self.state.lock().await;
-        let identity = state.identities.fresh(&self.config.plane, &self.config.device).await?;
-        self.plan(identity).await
+        self.plan(&mut state.identities).await
     }
 
     /// The present tunnel, if there is one and nobody is making another.

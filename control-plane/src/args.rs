@@ -100,6 +100,35 @@ pub enum Admin {
   daam-control-plane admin sign-in-link --data-dir /var/lib/daam --public-url https://daam.example.com \\
       --org brave-otter --email ana@acme.example --forget-passkeys")]
     SignInLink(SignInLink),
+    /// Have another certificate authority take the place of an organization's, or show how far that is.
+    #[command(after_help = "Examples:
+  daam-control-plane admin authority --data-dir /var/lib/daam --org brave-otter
+  daam-control-plane admin authority --data-dir /var/lib/daam --org brave-otter --begin
+
+  The old one goes by itself once nothing stands on it; now, whatever that ends:
+  daam-control-plane admin authority --data-dir /var/lib/daam --org brave-otter --retire --force")]
+    Authority(Authority),
+}
+
+/// `admin authority`.
+#[derive(Debug, Args)]
+pub struct Authority {
+    /// Data.
+    #[command(flatten)]
+    pub data: Data,
+    /// The organization's slug.
+    #[arg(long, value_name = "SLUG")]
+    pub org: String,
+    /// Offer a new one.
+    #[arg(long, conflicts_with = "retire")]
+    pub begin: bool,
+    /// Retire the old one, if nothing stands on it.
+    #[arg(long)]
+    pub retire: bool,
+    /// Retire it whatever stands on it: people's certificates of it are revoked and their sessions end, and agents that have
+    /// none of the new one are out until they do.
+    #[arg(long, requires = "retire")]
+    pub force: bool,
 }
 
 /// `admin sign-in-link`.

@@ -67,6 +67,7 @@ impl Shared {
 pub(crate) struct Present {
     count: u64,
     began: Instant,
+    now: i64,
     read: Briefing,
     revoked: Arc<Revoked>,
 }
@@ -80,6 +81,11 @@ impl Deref for Present {
 }
 
 impl Present {
+    /// What time it was when this was read: what was alive then is judged by that.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
     /// Who is no longer let in, as agents are told.
     pub(crate) fn revoked_text(&self) -> &Arc<Revoked> {
         &self.revoked
@@ -126,7 +132,7 @@ pub(crate) async fn at_least(app: &App, scope: &TenantScope, count: u64) -> Resu
     let read = app.db().briefing(scope, (announced_after(now), now)).await?;
     let before = shared.present();
     let revoked = Revoked::of(read.revoked(), before.as_ref().map(|before| &before.revoked))?;
-    let present = Arc::new(Present { count, began, read, revoked });
+    let present = Arc::new(Present { count, began, now, read, revoked });
     *shared.present.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&present));
     Ok(present)
 }

@@ -2,6 +2,7 @@
 //! longer kept. A log that is not whole is not signed, and said so in ours.
 
 use crate::app::App;
+use crate::authorities;
 use crate::keys::{self, KeyError};
 use daam_ledger::Signed;
 use daam_store::{Checkpointed, StoreError, TenantScope};
@@ -40,6 +41,9 @@ pub(crate) async fn look_after(app: Arc<App>) {
         }
         if let Err(error) = all(&app).await {
             tracing::warn!(%error, "could not look after the audit; trying again");
+        }
+        if let Err(error) = authorities::look_after(&app).await {
+            tracing::warn!(%error, "could not look after certificate authorities; trying again");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::vault::{Vault, VaultError};
 use daam_bundle::SigningKey;
 use daam_identity::ticket::{TicketError, TicketSigner};
 use daam_identity::{AuthorityError, CertificateAuthority};
-use daam_store::{KeyKind, OrgKey, StoreError, TenantScope};
+use daam_store::{OrgKey, StoreError, StoredAuthority, TenantScope};
 
 /// New keys, ready to be stored.
 #[derive(Debug)]
@@ -48,21 +48,50 @@ pub(crate) fn generate(vault: &Vault, org: &str, now: i64) -> Result<SealedKeys,
     let ticket = TicketSigner::generate()?;
     Ok(SealedKeys {
         ca_cert: ca.cert_pem().to_owned(),
-        ca_sealed: vault.seal(&place(org, KeyKind::Ca), &ca.key_pem())?,
+        ca_sealed: vault.seal(&authority_place(org, 1), &ca.key_pem())?,
         ticket_public: ticket.public_base64(),
-        ticket_sealed: vault.seal(&place(org, KeyKind::Ticket), &ticket.to_pem()?)?,
+        ticket_sealed: vault.seal(&ticket_place(org), &ticket.to_pem()?)?,
     })
 }
 
-pub(crate) async fn authority(app: &App, scope: &TenantScope) -> Result<CertificateAuthority, KeyError> {
-    let key = app.db().org_key(scope, KeyKind::Ca).await?;
-    let opened = app.vault().open(&place(scope.org(), KeyKind::Ca), &key.sealed)?;
-    Ok(CertificateAuthority::from_pem(&key.public, &opened)?)
+/// The authority that certificates come from now, and its number.
+pub(crate) fn issuer(
+    app: &App,
+    scope: &TenantScope,
+    all: &[StoredAuthority],
+) -> Result<(i64, CertificateAuthority), KeyError> {
+    let issues = issuing(all).ok_or(StoreError::Decode("certificate authority"))?;
+    Ok((issues.number, authority(app, scope, issues)?))
+}
+
+/// The latest that issues.
+pub(crate) fn issuing(all: &[StoredAuthority]) -> Option<&StoredAuthority> {
+    all.iter().rev().find(|authority| authority.in_force() && authority.issues_since.is_some())
+}
+
+/// One of the authorities, opened.
+pub(crate) fn authority(
+    app: &App,
+    scope: &TenantScope,
+    stored: &StoredAuthority,
+) -> Result<CertificateAuthority, KeyError> {
+    let sealed = stored.sealed.as_deref().ok_or(StoreError::Decode("certificate authority"))?;
+    let opened = app.vault().open(&authority_place(scope.org(), stored.number), sealed)?;
+    Ok(CertificateAuthority::from_pem(&stored.certificate, &opened)?)
+}
+
+/// A new authority's key, sealed.
+pub(crate) fn seal_authority(
+    app: &App,
+    scope: &TenantScope,
+    (number, ca): (i64, &CertificateAuthority),
+) -> Result<String, KeyError> {
+    Ok(app.vault().seal(&authority_place(scope.org(), number), &ca.key_pem())?)
 }
 
 pub(crate) async fn ticket_signer(app: &App, scope: &TenantScope) -> Result<TicketSigner, KeyError> {
-    let key = app.db().org_key(scope, KeyKind::Ticket).await?;
-    let opened = app.vault().open(&place(scope.org(), KeyKind::Ticket), &key.sealed)?;
+    let key = app.db().ticket_key(scope).await?;
+    let opened = app.vault().open(&ticket_place(scope.org()), &key.sealed)?;
     Ok(TicketSigner::from_pem(&opened)?)
 }
 
@@ -94,6 +123,11 @@ pub(crate) async fn audit(app: &App, scope: &TenantScope) -> Result<SigningKey, 
     Ok(SigningKey::from_pem(&app.vault().open(&place, &stored.sealed)?)?)
 }
 
-fn place(org: &str, kind: KeyKind) -> String {
-    format!("{org}/{}", kind.name())
+fn ticket_place(org: &str) -> String {
+    format!("{org}/ticket")
+}
+
+/// The first has the name it had when there was only one.
+fn authority_place(org: &str, number: i64) -> String {
+    if number == 1 { format!("{org}/ca") } else { format!("{org}/ca/{number}") }
 }

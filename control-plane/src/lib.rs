@@ -17,6 +17,7 @@ pub mod routes;
 pub mod server;
 
 mod app;
+mod authorities;
 pub mod base;
 mod body;
 mod bootstrap_token;

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use daam_api::v1::Bootstrap;
-use daam_control_plane::args::{Admin, Cli, Command, CreateOrganization, Data, Serve, SignInLink};
+use daam_control_plane::args::{Admin, Authority, Cli, Command, CreateOrganization, Data, Serve, SignInLink};
+use daam_control_plane::server::AuthorityChange;
 use daam_control_plane::{Config, Server, Transport, backup, server};
 use daam_diagnostic::log::Lines;
 use std::io::{self, Read as _, Write as _};
@@ -38,6 +39,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Serve(serve) => run_server(&serve).await,
             Command::CreateOrganization(create) => create_organization(&create).await,
             Command::Admin(Admin::SignInLink(wanted)) => sign_in_link(&wanted).await,
+            Command::Admin(Admin::Authority(asked)) => authority(&asked).await,
             Command::Backup(asked) => Ok(backup::backup(&config(&asked.data), &asked.out).await?),
             Command::Restore(asked) => Ok(backup::restore(&config(&asked.data), &asked.from).await?),
         }
@@ -81,6 +83,16 @@ async fn sign_in_link(wanted: &SignInLink) -> anyhow::Result<()> {
     let link =
         link.with_context(|| format!("there is no enabled member `{email}` in an organization `{org}`"))?;
     writeln!(io::stdout(), "{link}").context("write the answer")
+}
+
+async fn authority(asked: &Authority) -> anyhow::Result<()> {
+    let change = match asked {
+        Authority { begin: true, .. } => AuthorityChange::Begin,
+        Authority { retire: true, force, .. } => AuthorityChange::Retire { force: *force },
+        _ => AuthorityChange::Nothing,
+    };
+    let list = server::authorities(&config(&asked.data), &asked.org, change).await?;
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&list)?).context("write the answer")
 }
 
 /// Of what does not listen.

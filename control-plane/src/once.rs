@@ -1,8 +1,9 @@
 //! A request that is sent again with the same `Idempotency-Key` is not done again: it gets the answer it had.
 //!
 //! The key is one credential's and counts for a day. Answers have secrets in them that are shown once, so they are kept
-//! sealed, as keys are. Refused: a key that came with another request, one whose request is still under way or whose
-//! answer nobody knows, because a server died in between.
+//! sealed, as keys are. A request with a key is done to its end whether or not its sender waits, because whoever does not
+//! will ask again; one that we failed at leaves its key free, and is done when it comes again. Refused: a key that came with
+//! another request, one whose request is still under way or whose answer nobody knows, because a server died in between.
 
 use crate::app::App;
 use crate::guard::Who;
@@ -11,11 +12,12 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_store::{Caller, Repeat, UserAuth, digest};
 use std::io;
+use std::sync::Arc;
 
 pub(crate) const HEADER: &str = "idempotency-key";
 const REPLAYED: &str = "idempotency-replayed";
@@ -33,7 +35,12 @@ struct Once {
 }
 
 /// Answers the request, or gives the answer it had.
-pub(crate) async fn answer(app: &App, who: Who, request: Request, next: Next) -> Result<Response, Refusal> {
+pub(crate) async fn answer(
+    app: &Arc<App>,
+    who: Who,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
     let Some(key) = key(who, &request)? else { return Ok(next.run(request).await) };
     let Some(Caller::User(user)) = request.extensions().get::<Caller>().cloned() else {
         return Ok(next.run(request).await);
@@ -45,13 +52,24 @@ pub(crate) async fn answer(app: &App, who: Who, request: Request, next: Next) ->
     })?;
     let asked = format!("{} {} {} {}", parts.method, parts.uri, digest_of(&body), user.scope().org());
     let once = Once { user, key: digest(&key), request: digest(&asked) };
+    let (app, request) = (Arc::clone(app), Request::from_parts(parts, Body::from(body)));
+    let answered = tokio::spawn(async move { begun(&app, &once, request, next).await });
+    answered.await.map_err(|error| Refusal::internal("answer a request", &io::Error::other(error)))?
+}
+
+/// From the moment the key is taken nobody can interrupt it.
+async fn begun(app: &App, once: &Once, request: Request, next: Next) -> Result<Response, Refusal> {
     match app.db().begin_once(&once.user, (&once.key, &once.request), app.now()).await? {
         Repeat::First => {}
-        Repeat::Answered { status, sealed } => return replay(app, &once, status, &sealed),
+        Repeat::Answered { status, sealed } => return replay(app, once, status, &sealed),
         other => return Err(refused(&other)),
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    keep(app, &once, response).await
+    // One that panics is a failure of ours like any other.
+    let response = tokio::spawn(async move { next.run(request).await }).await;
+    let response = response.unwrap_or_else(|error| {
+        Refusal::internal("answer a request", &io::Error::other(error)).into_response()
+    });
+    keep(app, once, response).await
 }
 
 fn key(who: Who, request: &Request) -> Result<Option<String>, Refusal> {
@@ -93,7 +111,9 @@ fn refused(why: &Repeat) -> Refusal {
 async fn keep(app: &App, once: &Once, response: Response) -> Result<Response, Refusal> {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-        // What failed may have been done: a time-out and a lost commit look the same.
+        // A handler fails before its change is stored, but for the one that loses the database in the middle of storing it:
+        // a sender who may not ask again for a day would have to guess what became of any failure.
+        app.db().release_once(&once.user, &once.key).await?;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();

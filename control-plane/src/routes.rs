@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub(crate) mod agents;
 pub(crate) mod audit;
 mod audit_export;
+mod authorities;
 mod bootstrap;
 mod bundles;
 mod certificates;
@@ -120,6 +121,9 @@ fn api() -> Vec<Route> {
         route("POST", "/v1/certificates", Who::User, post(certificates::for_user)),
         route("POST", "/v1/agent/certificate", Who::Agent, post(certificates::for_agent)),
         route("GET", "/v1/ca", Who::AnyToken, get(certificates::authority)),
+        route("GET", "/v1/authorities", Who::Overseer, get(authorities::list)),
+        route("POST", "/v1/authorities", Who::Admin, post(authorities::begin)),
+        route("POST", "/v1/authorities/retire", Who::Admin, post(authorities::retire)),
         large("PUT", "/v1/trust", Who::Admin, (TRUST, put(trust::store))),
         route("GET", "/v1/trust", Who::AnyToken, get(trust::show)),
         route("GET", "/v1/trust/{version}", Who::AnyToken, get(trust::version)),

@@ -2,6 +2,7 @@
 //! deadline the rest is dropped.
 
 use crate::app::App;
+use crate::authorities;
 use crate::base::Base;
 use crate::bootstrap_token::{BootstrapToken, BootstrapTokenError};
 use crate::clock::Clock;
@@ -19,7 +20,7 @@ use crate::tls::{TlsError, TlsListener, server_config};
 use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
-use daam_api::v1::{Bootstrap, Bootstrapped};
+use daam_api::v1::{AuthorityList, Bootstrap, Bootstrapped};
 use daam_store::{Db, Secret, StoreError, Wakeup};
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -140,6 +141,9 @@ pub enum StartError {
     /// An organization could not be created.
     #[error("could not create the organization: {0}")]
     Create(String),
+    /// What the operator asked for was not done.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// A running server. Dropping it stops it at once.
@@ -281,6 +285,43 @@ pub async fn recovery_link(
     let link = recovered(&app, (org, &email.to_ascii_lowercase(), forget), ends).await;
     app.db().close().await;
     Ok(link?.map(|secret| app.base().link(secret)))
+}
+
+/// What the operator wants of an organization's certificate authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityChange {
+    /// To see them.
+    Nothing,
+    /// A new one.
+    Begin,
+    /// To be rid of the old one.
+    Retire {
+        /// Whatever stands on it.
+        force: bool,
+    },
+}
+
+/// Changes an organization's certificate authorities, and lists them. For the operator; a server that runs beside tells agents
+/// within seconds.
+pub async fn authorities(
+    config: &Config,
+    org: &str,
+    change: AuthorityChange,
+) -> Result<AuthorityList, StartError> {
+    let app = open(config, false).await?;
+    let changed = async {
+        let missing =
+            || Refusal::missing("organization.unknown", format!("there is no organization `{org}`"));
+        let scope = app.db().operators_scope(org).await?.ok_or_else(missing)?;
+        match change {
+            AuthorityChange::Nothing => authorities::list(&app, &scope).await,
+            AuthorityChange::Begin => authorities::begin(&app, &scope).await,
+            AuthorityChange::Retire { force } => authorities::retire(&app, &scope, force).await,
+        }
+    };
+    let changed = changed.await;
+    app.db().close().await;
+    changed.map_err(|refusal| StartError::Refused(refusal.to_string()))
 }
 
 async fn recovered(

@@ -2,6 +2,7 @@
 
 use super::RunError;
 use crate::audit::{Audit, AuditTag};
+use crate::authorities::AuthorityStore;
 use crate::cause;
 use crate::config::{self, AgentSection, Config, ControlPlaneSection};
 use crate::enrolment::{self, Credentials, Pins};
@@ -23,7 +24,6 @@ pub(super) struct Identity {
     pub(super) agent: AgentSection,
     pub(super) control_plane: ControlPlaneSection,
     pub(super) trust: TrustFile,
-    pub(super) ca_pem: String,
     pub(super) credentials: Credentials,
 }
 
@@ -39,8 +39,8 @@ pub(super) fn upstream(config: &Config) -> Result<UpstreamConfig, RunError> {
     UpstreamConfig::parse(dsn.expose()).map_err(RunError::at("read the DSN"))
 }
 
-/// Reads the pins and the stored identity; enrols if there is none, as often as it takes while nobody answers.
-pub(super) async fn identity(config: &Config) -> Result<Identity, RunError> {
+/// Reads the pins, what followed from them, and the stored identity; enrols if there is none, as often as it takes while nobody answers.
+pub(super) async fn identity(config: &Config) -> Result<(Identity, AuthorityStore), RunError> {
     let missing = |key| RunError::at("use the configuration")(format!("`{key}` is missing"));
     let agent = config.agent.clone().ok_or_else(|| missing("agent"))?;
     let control_plane = config.control_plane.clone().ok_or_else(|| missing("control_plane"))?;
@@ -49,7 +49,9 @@ pub(super) async fn identity(config: &Config) -> Result<Identity, RunError> {
     let trust = config::read_small(&pinned.file).map_err(RunError::at("read the trust file"))?;
     let trust = TrustDocument::parse(&trust).map_err(RunError::at("read the trust file"))?.trust().clone();
     let ca_pem = config::read_small(&pinned.identity_ca).map_err(RunError::at("read the identity CA"))?;
-    let pins = Pins { org: trust.org().to_owned(), ca_pem: ca_pem.clone() };
+    let mut authorities = AuthorityStore::open(agent.state_dir.clone(), &ca_pem)
+        .map_err(RunError::at("open the identity CAs"))?;
+    let mut pins = Pins { org: trust.org(), authorities: &mut authorities };
     let stored = enrolment::stored(&agent).map_err(RunError::at("read the stored identity"))?;
     let credentials = match stored {
         Some(credentials) if credentials.org == pins.org => credentials,
@@ -58,15 +60,15 @@ pub(super) async fn identity(config: &Config) -> Result<Identity, RunError> {
                 format!("it is of organization `{}`, the trust file is of `{}`", credentials.org, pins.org);
             return Err(RunError::at("use the stored identity")(why));
         }
-        None => enrol(&agent, &control_plane, &pins).await?,
+        None => enrol(&agent, &control_plane, &mut pins).await?,
     };
-    Ok(Identity { agent, control_plane, trust, ca_pem, credentials })
+    Ok((Identity { agent, control_plane, trust, credentials }, authorities))
 }
 
 async fn enrol(
     agent: &AgentSection,
     control_plane: &ControlPlaneSection,
-    pins: &Pins,
+    pins: &mut Pins<'_>,
 ) -> Result<Credentials, RunError> {
     let mut pause = FIRST_PAUSE;
     loop {

@@ -10,6 +10,7 @@
 
 mod audit;
 mod author;
+mod authorities;
 mod blind;
 mod bundles;
 mod command_line;

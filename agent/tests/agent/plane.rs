@@ -143,6 +143,7 @@ async fn enrol(
         ca_pem: shared.ca.cert_pem().to_owned(),
         link_token: "link".into(),
         ticket_key: None,
+        authorities: Vec::new(),
     })
     .into_response()
 }
@@ -161,6 +162,7 @@ async fn certificate(
         certificate_pem: shared.issue(&request.csr_pem, (now() - 60, now() + 7200)),
         ca_pem: shared.ca.cert_pem().to_owned(),
         not_after: String::new(),
+        authorities: Vec::new(),
     })
     .into_response()
 }

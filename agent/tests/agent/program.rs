@@ -6,7 +6,7 @@ use crate::world::{World, eventually};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::link::{FromAgent, ToAgent};
-use daam_identity::{AgentPrincipal, Principal, UserPrincipal};
+use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal};
 use daam_model::PolicySet;
 use daam_tunnel::{DialError, DialPlan, PathPreference, Tunnel};
 use serde_json::Value;
@@ -98,6 +98,15 @@ impl Program {
 
     /// Jane's way in; fails while the agent's certificate is not valid.
     pub(crate) async fn dial(&self, plane: &Plane) -> Result<Tunnel, DialError> {
+        self.dial_by(&plane.ca, plane).await
+    }
+
+    /// The same with a certificate of some authority.
+    pub(crate) async fn dial_by(
+        &self,
+        ca: &CertificateAuthority,
+        plane: &Plane,
+    ) -> Result<Tunnel, DialError> {
         let (key_pem, csr_pem) = daam_identity::make_csr().unwrap();
         let principal = Principal::User(UserPrincipal {
             org: "acme".into(),
@@ -105,7 +114,7 @@ impl Program {
             email: "jane@example.com".into(),
             device: "laptop".into(),
         });
-        let issued = plane.ca.issue(&csr_pem, &principal, now() - 60, now() + 3600).unwrap();
+        let issued = ca.issue(&csr_pem, &principal, now() - 60, now() + 3600).unwrap();
         let agent = AgentPrincipal { org: "acme".into(), agent_id: "a1".into(), database: "shop".into() };
         daam_tunnel::dial(DialPlan {
             tcp: daam_tunnel::TcpSettings::default(),

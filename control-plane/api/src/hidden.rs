@@ -110,6 +110,7 @@ mod tests {
             ca_pem: String::new(),
             link_token: secret(),
             ticket_key: None,
+            authorities: Vec::new(),
         };
         let offer = RelayOffer { address: "a:1".into(), ticket: secret() };
         let update = ToAgent::RelayUpdate { relays: vec![offer] };

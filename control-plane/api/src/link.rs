@@ -97,6 +97,13 @@ pub enum FromAgent {
     },
     /// What came does not go on from the directory held: the whole is wanted.
     DirectoryRequest {},
+    /// The version of the certificate authorities now believed.
+    CaStatus {
+        /// The version.
+        version: u64,
+        /// Why what was offered was not followed.
+        reason: Option<String>,
+    },
     /// Still here.
     Heartbeat {},
 }
@@ -172,6 +179,14 @@ pub enum ToAgent {
         version: u64,
         /// The access.
         grants: Vec<AccessGrant>,
+    },
+    /// The organization's certificate authorities, once there was more than one. The agent believes what one that it
+    /// believes handed over to, and nothing else; it answers [`FromAgent::CaStatus`].
+    CaUpdate {
+        /// Monotone version.
+        version: u64,
+        /// All there ever were, the earliest first.
+        authorities: Vec<Authority>,
     },
     /// Certificates that must no longer be accepted.
     IdentityRevoked {
@@ -313,6 +328,20 @@ pub struct AuditRecord {
     pub statement: Option<String>,
     /// Why something was refused or ended, as far as it may be told.
     pub reason: Option<String>,
+}
+
+/// A certificate authority of the organization.
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+    /// The word of the one before it: a certificate of its key by that one's, PEM. None for the first.
+    pub handover_pem: Option<String>,
+    /// Whether certificates of it count.
+    pub in_force: bool,
+    /// Whether new certificates come from it.
+    pub issues: bool,
 }
 
 /// A relay and the ticket that admits the holder.

@@ -73,7 +73,7 @@ pub use sign_in::{
 };
 pub use workload::{NewWorkload, TokenExchanged, Workload};
 
-use crate::link::RelayOffer;
+use crate::link::{Authority, RelayOffer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -285,6 +285,9 @@ pub struct Enrolled {
     pub link_token: String,
     /// Base64 Ed25519 public key that tickets are verified with; relays only.
     pub ticket_key: Option<String>,
+    /// Every CA there was, the earliest first, once there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<Authority>,
 }
 
 /// Asks for a client certificate for a key made on the device.
@@ -302,10 +305,13 @@ pub struct CertificateRequest {
 pub struct CertificateIssued {
     /// Certificate, PEM.
     pub certificate_pem: String,
-    /// The organization's CA, PEM.
+    /// The organization's CA, PEM; both while one takes the place of another.
     pub ca_pem: String,
     /// RFC 3339; at most 12 hours ahead.
     pub not_after: String,
+    /// Every CA there was, the earliest first, once there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<Authority>,
 }
 
 /// Asks for a new certificate for an enrolled agent, before the present one ends.
@@ -349,6 +355,56 @@ pub struct ConnectOffer {
     pub direct: Vec<String>,
     /// Relays with tickets for this agent.
     pub relays: Vec<RelayOffer>,
+    /// Every CA there was, the earliest first, once there was more than one: the agent's certificate may be of a new one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<Authority>,
+}
+
+/// The organization's certificate authorities.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+pub struct AuthorityList {
+    /// The earliest first.
+    pub authorities: Vec<ListedAuthority>,
+    /// What still stands on the old one, while there are two.
+    pub standing: Option<AuthorityStanding>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+pub struct ListedAuthority {
+    /// The first is 1.
+    pub number: u64,
+    /// SHA-256 of its certificate, hex.
+    pub fingerprint: String,
+    /// `offered` (agents learn of it), `issuing`, `overlapping` (its certificates count until it is retired) or `retired`.
+    pub state: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+}
+
+/// What retiring the old authority by force would end; it goes by itself once there is nothing.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+pub struct AuthorityStanding {
+    /// Agents that do not say that they believe the new one, and why if they refused to. They would refuse everybody with a
+    /// certificate of the new one.
+    pub agents_behind: Vec<String>,
+    /// Agents without a certificate of the new one. Nobody would believe them until they have one.
+    pub agents_on_it: Vec<String>,
+    /// People's certificates. They would be revoked, and their sessions end.
+    pub certificates: u64,
+    /// When the last of these ends, RFC 3339.
+    pub until: Option<String>,
+}
+
+/// Retires the old authority.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireAuthority {
+    /// Although something stands on it.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// An agent as listed.

@@ -95,12 +95,7 @@ impl CertificateAuthority {
     pub fn generate(org: &str, now_unix: i64) -> Result<Self, AuthorityError> {
         check_org(org)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(AuthorityError::Make)?;
-        let mut params = params(now_unix - 300, now_unix.saturating_add(AUTHORITY_SECONDS))?;
-        params.serial_number = Some(random_serial()?.0);
-        params.distinguished_name.push(DnType::OrganizationName, org);
-        params.distinguished_name.push(DnType::CommonName, format!("daam CA of {org}"));
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let params = authority_params(org, now_unix)?;
         let cert_pem = params.self_signed(&key).map_err(AuthorityError::Make)?.pem();
         Ok(Self { org: org.to_owned(), cert_pem, issuer: Issuer::new(params, key) })
     }
@@ -122,6 +117,18 @@ impl CertificateAuthority {
         let org = organization_of(&certificate)?;
         let issuer = Issuer::from_ca_cert_der(&der, key).map_err(AuthorityError::Make)?;
         Ok(Self { org, cert_pem: cert_pem.to_owned(), issuer })
+    }
+
+    /// The word that another authority takes this one's place: a certificate of its key by this one's, PEM.
+    /// Refused for another organization's.
+    pub fn hand_over(&self, next: &Self, now_unix: i64) -> Result<String, AuthorityError> {
+        if next.org != self.org {
+            let asked = next.org.clone();
+            return Err(AuthorityError::OtherOrganization { own: self.org.clone(), asked });
+        }
+        let params = authority_params(&self.org, now_unix)?;
+        let handover = params.signed_by(next.issuer.key(), &self.issuer).map_err(AuthorityError::Make)?;
+        Ok(handover.pem())
     }
 
     /// The organization it signs for.
@@ -194,6 +201,16 @@ pub fn make_csr() -> Result<(Zeroizing<String>, String), AuthorityError> {
     Ok((Zeroizing::new(key.serialize_pem()), csr_pem))
 }
 
+fn authority_params(org: &str, now_unix: i64) -> Result<CertificateParams, AuthorityError> {
+    let mut params = params(now_unix.saturating_sub(300), now_unix.saturating_add(AUTHORITY_SECONDS))?;
+    params.serial_number = Some(random_serial()?.0);
+    params.distinguished_name.push(DnType::OrganizationName, org);
+    params.distinguished_name.push(DnType::CommonName, format!("daam CA of {org}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
 fn name(params: &mut CertificateParams, principal: &Principal) -> Result<(), AuthorityError> {
     let uri = ia5(principal.uri()?)?;
     params.subject_alt_names.push(SanType::URI(uri));
@@ -257,7 +274,7 @@ fn public_key_of(csr_pem: &str) -> Result<rcgen::PublicKey, AuthorityError> {
     Ok(request.public_key)
 }
 
-fn organization_of(certificate: &X509Certificate<'_>) -> Result<String, AuthorityError> {
+pub(crate) fn organization_of(certificate: &X509Certificate<'_>) -> Result<String, AuthorityError> {
     let mut names = certificate.subject().iter_organization();
     match (names.next(), names.next()) {
         (Some(name), None) => {

@@ -5,12 +5,14 @@
 //! name, users' certificates that would live longer than [`authority::MAX_USER_SECONDS`], and tickets that are
 //! not byte for byte what the control plane signed.
 
+pub mod authorities;
 pub mod authority;
 pub mod certificate;
 pub mod principal;
 pub mod ticket;
 pub mod word;
 
+pub use authorities::{Authorities, FollowError, Successor};
 pub use authority::{AuthorityError, CertificateAuthority, Issued, make_csr};
 pub use certificate::{CertificateFacts, facts_of, facts_of_pem, principal_of};
 pub use principal::{AgentPrincipal, Principal, PrincipalError, UserPrincipal};

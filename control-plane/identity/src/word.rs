@@ -41,15 +41,16 @@ impl ChainEnd<'_> {
         let (Ok(key), Ok(signature)) = (STANDARD.decode(public_key), STANDARD.decode(signature)) else {
             return false;
         };
-        let known = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        let scheme =
-            known.mapping.iter().find(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256);
-        let of_p256 = scheme.into_iter().flat_map(|(_, algorithms)| algorithms.iter());
-        let message = self.message();
-        of_p256
-            .into_iter()
-            .any(|algorithm| algorithm.verify_signature(&key, message.as_bytes(), &signature).is_ok())
+        is_signed_by_point(&key, self.message().as_bytes(), &signature)
     }
+}
+
+/// Whether the holder of a key (a point of P-256) signed it. Fails closed.
+pub(crate) fn is_signed_by_point(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let known = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let scheme = known.mapping.iter().find(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256);
+    let mut of_p256 = scheme.into_iter().flat_map(|(_, algorithms)| algorithms.iter());
+    of_p256.any(|algorithm| algorithm.verify_signature(key, message, signature).is_ok())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::{KEPT, Present};
 use crate::app::App;
+use crate::authorities::history;
 use crate::keys::{self, KeyError};
 use crate::link::End;
 use crate::link::text::Text;
@@ -26,6 +27,7 @@ const FRESH_EVERY: i64 = 1200;
 /// One organization's.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
+    authorities: Kept<(), (u64, Text)>,
     trust: Kept<(), Trust>,
     bundles: Kept<String, Bundle>,
     freshness: Kept<String, Said>,
@@ -36,6 +38,7 @@ pub(super) struct Texts {
 impl Texts {
     /// Lets go of what nobody asked for lately.
     pub(super) fn rest(&mut self) {
+        self.authorities.rest();
         self.trust.rest();
         self.bundles.rest();
         self.freshness.rest();
@@ -112,6 +115,19 @@ impl<K: Eq + std::hash::Hash, V: Clone> Kept<K, V> {
     fn rest(&mut self) {
         self.0.retain(|_, (used, _)| used.elapsed() < KEPT);
     }
+}
+
+/// The certificate authorities, of this version or a later one.
+pub(crate) async fn authorities(app: &App, scope: &TenantScope, version: u64) -> Result<Text, End> {
+    let shared = app.briefings().of(scope);
+    let mut texts = shared.texts.lock().await;
+    if let Some((_, known)) = texts.authorities.get(&(), |(known, _)| *known >= version) {
+        return Ok(known);
+    }
+    let (version, all) = app.db().authorities(scope).await?;
+    let text = Text::of(&ToAgent::CaUpdate { version, authorities: history(&all) })?;
+    texts.authorities.keep((), &(version, text.clone()));
+    Ok(text)
 }
 
 /// All signed versions of the trust file we have, as many at once as an agent follows; it passes over what it holds and

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::link::{End, code};
 use daam_api::link::FromAgent;
-use daam_store::{AgentAuth, BundleStanding, Enforced, Violation};
+use daam_store::{AgentAuth, AuthoritiesStanding, BundleStanding, Enforced, Violation};
 
 /// Longest name in an observation.
 const LONGEST: usize = 256;
@@ -15,9 +15,6 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
     let now = app.now();
     match message {
         FromAgent::Hello { .. } => Err(unfit("`hello` comes once")),
-        FromAgent::AuditBatch { .. } => Err(unfit("`audit_batch` is not taken here")),
-        FromAgent::DirectoryRequest {} => Err(unfit("`directory_request` is not taken here")),
-        FromAgent::AccessStatus { .. } => Err(unfit("`access_status` is not taken here")),
         FromAgent::Heartbeat {} => Ok(()),
         FromAgent::SchemaReport { snapshot } => {
             daam_catalog::snapshot::from_json(&snapshot)
@@ -49,35 +46,53 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
                 _ => Err(unfit("`session_event` is `started` or `ended`")),
             }
         }
-        FromAgent::BundleStatus { serial, state, reason } => {
-            let reason = kept(reason.as_deref().unwrap_or("no reason given"));
-            bundle_status(app, agent, serial, (&state, reason))
-        }
-        FromAgent::TrustStatus { version, reason } => {
-            if let Some(reason) = reason.as_deref().map(kept) {
-                tracing::warn!(
-                    agent = agent.agent_id(),
-                    version,
-                    reason,
-                    "an agent did not follow a trust file"
-                );
-            }
-            Ok(())
-        }
-        FromAgent::DirectoryStatus { version } => {
-            app.roll().enforces(agent, Enforced { directory: Some(version), bundle: None });
-            Ok(())
-        }
+        message => enforced(app, agent, message),
     }
 }
 
+/// What it says of what it was told. Stored with what others say in the same moment.
+fn enforced(app: &App, agent: &AgentAuth, message: FromAgent) -> Result<(), End> {
+    let said = match message {
+        FromAgent::BundleStatus { serial, state, reason } => {
+            let reason = kept(reason.as_deref().unwrap_or("no reason given"));
+            let bundle = Some(bundle_status(agent, serial, (&state, reason))?);
+            Enforced { bundle, ..Enforced::default() }
+        }
+        FromAgent::TrustStatus { version, reason } => {
+            if let Some(reason) = reason.as_deref().map(kept) {
+                let id = agent.agent_id();
+                tracing::warn!(agent = id, version, reason, "an agent did not follow a trust file");
+            }
+            return Ok(());
+        }
+        FromAgent::DirectoryStatus { version } => {
+            Enforced { directory: Some(version), ..Enforced::default() }
+        }
+        FromAgent::CaStatus { version, reason } => {
+            let refused = reason.as_deref().map(kept);
+            if let Some(reason) = &refused {
+                let id = agent.agent_id();
+                tracing::warn!(
+                    agent = id,
+                    version,
+                    reason,
+                    "an agent did not follow a new certificate authority"
+                );
+            }
+            Enforced { authorities: Some(AuthoritiesStanding { version, refused }), ..Enforced::default() }
+        }
+        _ => return Err(unfit("the message is not taken here")),
+    };
+    app.roll().enforces(agent, said);
+    Ok(())
+}
+
 fn bundle_status(
-    app: &App,
     agent: &AgentAuth,
     serial: u64,
     (state, reason): (&str, String),
-) -> Result<(), End> {
-    let standing = match state {
+) -> Result<BundleStanding, End> {
+    Ok(match state {
         "active" => BundleStanding { serial: Some(serial), refused: None },
         "refused" => {
             tracing::warn!(agent = agent.agent_id(), serial, reason, "an agent refused a bundle");
@@ -94,9 +109,7 @@ fn bundle_status(
             BundleStanding { serial: Some(serial), refused: Some(format!("signer-revoked: {reason}")) }
         }
         _ => return Err(unfit("`bundle_status` is `active`, `refused` or `signer-revoked`")),
-    };
-    app.roll().enforces(agent, Enforced { directory: None, bundle: Some(standing) });
-    Ok(())
+    })
 }
 
 fn short(names: &[&str]) -> Result<(), End> {

@@ -20,6 +20,7 @@ const RENEW_SECONDS: i64 = TICKET_SECONDS - 1800;
 /// ignores what it has.
 #[derive(Debug, Default)]
 pub(crate) struct Pushed {
+    authorities: Option<u64>,
     trust: Option<u64>,
     bundle: Option<Arc<str>>,
     freshness: Option<Text>,
@@ -58,6 +59,7 @@ impl Pushed {
     ) -> Result<Vec<Text>, End> {
         let mut news = Vec::new();
         news.extend(self.revoked(present));
+        news.extend(self.authorities(app, agent, present).await?);
         news.extend(self.directory(app, agent, present).await?);
         news.extend(self.trust(app, agent, present).await?.iter().cloned());
         news.extend(self.bundle(app, agent, present).await?);
@@ -72,6 +74,21 @@ impl Pushed {
         let known = revoked.is_known(self.revoked.as_ref());
         self.revoked = Some(Arc::clone(revoked));
         (!known).then(|| revoked.text.clone())
+    }
+
+    /// Before an agent is offered to anybody it believes whoever signs certificates now.
+    async fn authorities(
+        &mut self,
+        app: &App,
+        agent: &AgentAuth,
+        present: &Present,
+    ) -> Result<Option<Text>, End> {
+        let version = present.authorities_version();
+        if version <= self.authorities.unwrap_or(1) {
+            return Ok(None);
+        }
+        self.authorities = Some(version);
+        texts::authorities(app, agent.scope(), version).await.map(Some)
     }
 
     async fn directory(
@@ -176,7 +193,7 @@ impl Pushed {
     }
 
     async fn relays(&mut self, app: &App, agent: &AgentAuth, present: &Present) -> Result<Option<Text>, End> {
-        let (now, addresses) = (app.now(), present.relays());
+        let (now, addresses) = (present.now(), present.relays());
         let told = match &self.relays {
             None => addresses.is_empty(),
             Some((told, expires)) => *told == addresses && expires.saturating_sub(RENEW_SECONDS) > now,

@@ -3,6 +3,7 @@
 //! later. What is lost with a server the agents say again in their next hello.
 
 use crate::app::App;
+use crate::authorities;
 use daam_store::{AgentAuth, Enforced, ServerRun, StoreError, TenantScope};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,7 +148,15 @@ async fn enforced(app: &App) {
     let said =
         app.roll().each(|here| Some(std::mem::take(&mut here.enforced)).filter(|said| !said.is_empty()));
     for (scope, said) in said {
-        if let Err(error) = app.db().agents_enforce(&scope, &said).await {
+        let stored = async {
+            app.db().agents_enforce(&scope, &said).await?;
+            // It may be what a new authority waited for.
+            if said.values().any(|said| said.authorities.is_some()) {
+                authorities::go_on(app, &scope).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = stored.await {
             tracing::warn!(org = scope.org(), %error, "could not record what agents enforce; trying again");
             app.roll().at(&scope, |here| {
                 for (agent, before) in said {

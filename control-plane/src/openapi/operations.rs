@@ -3,12 +3,13 @@
 use crate::routes::Route;
 use daam_api::v1::{
     AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
-    AuditExport, AuditKey, AuditRetention, Bootstrap, Bootstrapped, BundleAccepted, CertificateIssued,
-    CertificateRequest, ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled, FetchSignIn, FreshnessKey,
-    IdentityLink, Invite, LinkCreated, NewAccessRequest, NewAuditExport, NewDeviceSignIn, NewEnrolment,
-    NewInvite, NewProvider, NewSamlProvider, NewScimToken, NewToken, NewWebhook, NewWorkload, Provider,
-    PutUser, Relay, RelayAddress, Requestable, ScimToken, ScimTokenCreated, SignInPolicy, SignedIn, Token,
-    TokenCreated, TokenExchanged, User, UserStored, Webhook, WebhookCreated, WhoAmI, Workload,
+    AuditExport, AuditKey, AuditRetention, AuthorityList, Bootstrap, Bootstrapped, BundleAccepted,
+    CertificateIssued, CertificateRequest, ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled,
+    FetchSignIn, FreshnessKey, IdentityLink, Invite, LinkCreated, NewAccessRequest, NewAuditExport,
+    NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewSamlProvider, NewScimToken, NewToken,
+    NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable, RetireAuthority, ScimToken,
+    ScimTokenCreated, SignInPolicy, SignedIn, Token, TokenCreated, TokenExchanged, User, UserStored, Webhook,
+    WebhookCreated, WhoAmI, Workload,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -198,6 +199,13 @@ fn fabric() -> Vec<Operation> {
             .gives::<CertificateIssued>(),
         Operation::of("GET", "/v1/ca", "The organization's CA, PEM")
             .gives_raw(200, Body::Raw("application/x-pem-file")),
+        Operation::of("GET", "/v1/authorities", "The organization's certificate authorities")
+            .gives::<AuthorityList>(),
+        Operation::of("POST", "/v1/authorities", "Have another certificate authority take the place")
+            .makes::<AuthorityList>(),
+        Operation::of("POST", "/v1/authorities/retire", "Retire the old certificate authority")
+            .takes::<RetireAuthority>()
+            .gives::<AuthorityList>(),
         Operation::of("GET", "/v1/agents", "Agents").lists::<Agent>(),
         Operation::of("DELETE", "/v1/agents/{id}", "Remove an agent"),
         Operation::of("GET", "/v1/agents/{id}/audit", "What an agent recorded")

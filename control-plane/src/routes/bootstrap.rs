@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::body::JsonBody;
-use crate::keys::{self, SealedKeys};
+use crate::keys;
 use crate::name;
 use crate::problem::Refusal;
 use crate::slug::slug;
@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use daam_api::v1::{Bootstrap, Bootstrapped};
-use daam_store::{Created, KeyKind, NewKey, NewOrganization};
+use daam_store::{Created, NewKey, NewOrganization};
 use std::sync::Arc;
 
 /// How long the first admin's token lives.
@@ -43,7 +43,8 @@ pub(crate) async fn make(app: &App, request: &Bootstrap, first: bool) -> Result<
             slug: &org,
             name: &request.organization,
             admin_email: &email,
-            keys: stored(&sealed),
+            authority: NewKey { public: &sealed.ca_cert, sealed: &sealed.ca_sealed },
+            ticket: NewKey { public: &sealed.ticket_public, sealed: &sealed.ticket_sealed },
             token_expires_at: now.saturating_add(TOKEN_SECONDS),
             link_expires_at: now.saturating_add(LINK_SECONDS),
         };
@@ -68,11 +69,4 @@ pub(crate) async fn make(app: &App, request: &Bootstrap, first: bool) -> Result<
         }
     }
     Err(Refusal::internal("find a free slug", &std::io::Error::other("every attempt was taken")))
-}
-
-fn stored(sealed: &SealedKeys) -> [NewKey<'_>; 2] {
-    [
-        NewKey { kind: KeyKind::Ca, public: &sealed.ca_cert, sealed: &sealed.ca_sealed },
-        NewKey { kind: KeyKind::Ticket, public: &sealed.ticket_public, sealed: &sealed.ticket_sealed },
-    ]
 }

@@ -1,6 +1,7 @@
 //! Certificates for keys made elsewhere. Every name in one comes from the verified token, never from the request.
 
 use crate::app::App;
+use crate::authorities;
 use crate::body::JsonBody;
 use crate::clock::rfc3339;
 use crate::guard::Member;
@@ -12,7 +13,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::{AgentCertificateRequest, CertificateIssued, CertificateRequest};
 use daam_identity::{AgentPrincipal, AuthorityError, CertificateAuthority, Issued, Principal, UserPrincipal};
-use daam_store::{AgentAuth, Caller, Holder, KeyKind, NewCertificate, TenantScope};
+use daam_store::{AgentAuth, Caller, Holder, NewCertificate, StoredAuthority, TenantScope};
 use std::sync::Arc;
 
 /// For clocks that are a little behind ours.
@@ -29,7 +30,8 @@ pub(crate) async fn for_user(
     JsonBody(request): JsonBody<CertificateRequest>,
 ) -> Result<Json<CertificateIssued>, Refusal> {
     let scope = user.scope();
-    let ca = keys::authority(&app, scope).await?;
+    let (_, all) = app.db().authorities(scope).await?;
+    let (number, ca) = keys::issuer(&app, scope, &all)?;
     let principal = Principal::User(UserPrincipal {
         org: scope.org().to_owned(),
         user_id: user.user_id().to_owned(),
@@ -37,7 +39,7 @@ pub(crate) async fn for_user(
         device: request.device,
     });
     let issued = issue(&ca, &request.csr_pem, &principal, user_validity(app.now(), user.token_expires_at()))?;
-    answer(&app, scope, (&ca, issued), Holder::User(&user)).await
+    answer(&app, scope, (number, &all, issued), Holder::User(&user)).await
 }
 
 pub(crate) async fn for_agent(
@@ -46,22 +48,23 @@ pub(crate) async fn for_agent(
     JsonBody(request): JsonBody<AgentCertificateRequest>,
 ) -> Result<Json<CertificateIssued>, Refusal> {
     let scope = agent.scope();
-    let ca = keys::authority(&app, scope).await?;
+    let (_, all) = app.db().authorities(scope).await?;
+    let (number, ca) = keys::issuer(&app, scope, &all)?;
     let principal = Principal::Agent(AgentPrincipal {
         org: scope.org().to_owned(),
         agent_id: agent.agent_id().to_owned(),
         database: agent.database().to_owned(),
     });
     let issued = issue(&ca, &request.csr_pem, &principal, agent_validity(app.now()))?;
-    answer(&app, scope, (&ca, issued), Holder::Agent(agent.agent_id())).await
+    answer(&app, scope, (number, &all, issued), Holder::Agent(agent.agent_id())).await
 }
 
 pub(crate) async fn authority(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let key = app.db().org_key(caller.scope(), KeyKind::Ca).await?;
-    Ok(([(header::CONTENT_TYPE, "application/x-pem-file")], key.public))
+    let (_, all) = app.db().authorities(caller.scope()).await?;
+    Ok(([(header::CONTENT_TYPE, "application/x-pem-file")], authorities::in_force(&all)))
 }
 
 /// Signs, or says what is wrong with the request.
@@ -100,17 +103,18 @@ pub(crate) fn agent_validity(now: i64) -> Validity {
 async fn answer(
     app: &App,
     scope: &TenantScope,
-    (ca, issued): (&CertificateAuthority, Issued),
+    (authority, all, issued): (i64, &[StoredAuthority], Issued),
     holder: Holder<'_>,
 ) -> Result<Json<CertificateIssued>, Refusal> {
-    let new = NewCertificate { serial: &issued.serial_hex, holder, not_after: issued.not_after };
+    let new = NewCertificate { serial: &issued.serial_hex, holder, not_after: issued.not_after, authority };
     if !app.db().record_certificate(scope, &new, app.now()).await? {
         let title = "the token was deleted, or its holder disabled or removed, meanwhile";
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "auth.required", title).allowed("a valid token"));
     }
     Ok(Json(CertificateIssued {
         certificate_pem: issued.pem,
-        ca_pem: ca.cert_pem().to_owned(),
+        ca_pem: authorities::in_force(all),
         not_after: rfc3339(issued.not_after),
+        authorities: authorities::history(all),
     }))
 }

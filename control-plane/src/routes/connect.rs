@@ -1,6 +1,7 @@
 //! How to reach an agent of a database: its own addresses, and relays with a short ticket for this agent only.
 
 use crate::app::App;
+use crate::authorities;
 use crate::guard::Member;
 use crate::keys;
 use crate::link::{ONLINE_SECONDS, relay_offers};
@@ -46,11 +47,13 @@ pub(crate) async fn offer(
     };
     let addresses = app.db().relay_addresses(scope, announced_after(app.now())).await?;
     let relays = relay_offers(&keys::ticket_signer(&app, scope).await?, addresses, &grant)?;
+    let (_, all) = app.db().authorities(scope).await?;
     Ok(Json(ConnectOffer {
         org: scope.org().to_owned(),
         agent_id: agent.id,
         database,
         direct: agent.addresses,
         relays,
+        authorities: authorities::history(&all),
     }))
 }

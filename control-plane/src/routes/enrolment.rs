@@ -7,13 +7,13 @@ use crate::guard::Admin;
 use crate::problem::Refusal;
 use crate::routes::certificates::{agent_validity, issue};
 use crate::routes::tokens::expiry;
-use crate::{keys, name};
+use crate::{authorities, keys, name};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use daam_api::v1::{Enrol, Enrolled, NewEnrolment, TokenCreated};
 use daam_identity::{AgentPrincipal, Principal};
-use daam_store::{Enrolment, EnrolmentAuth, EnrolmentKind, Holder, KeyKind, NewAgent, NewCertificate};
+use daam_store::{Enrolment, EnrolmentAuth, EnrolmentKind, Holder, NewAgent, NewCertificate};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -61,7 +61,8 @@ async fn enrol_agent(
     (label, database, csr): (&str, &str, &str),
 ) -> Result<Enrolled, Refusal> {
     let scope = token.scope();
-    let ca = keys::authority(app, scope).await?;
+    let (_, all) = app.db().authorities(scope).await?;
+    let (authority, ca) = keys::issuer(app, scope, &all)?;
     let id = Uuid::now_v7().to_string();
     let principal = Principal::Agent(AgentPrincipal {
         org: scope.org().to_owned(),
@@ -73,6 +74,7 @@ async fn enrol_agent(
         serial: &issued.serial_hex,
         holder: Holder::Agent(&id),
         not_after: issued.not_after,
+        authority,
     };
     let new = NewAgent { id: &id, name: label, audit_key: &issued.public_key, certificate };
     let link = app.db().enrol_agent(token, &new, app.now()).await?.ok_or_else(used)?;
@@ -80,24 +82,26 @@ async fn enrol_agent(
         id,
         org: scope.org().to_owned(),
         certificate_pem: Some(issued.pem),
-        ca_pem: ca.cert_pem().to_owned(),
+        ca_pem: authorities::in_force(&all),
         link_token: link.reveal(),
         ticket_key: None,
+        authorities: authorities::history(&all),
     })
 }
 
 async fn enrol_relay(app: &App, token: &EnrolmentAuth, label: &str) -> Result<Enrolled, Refusal> {
     let scope = token.scope();
-    let ca = app.db().org_key(scope, KeyKind::Ca).await?;
-    let ticket = app.db().org_key(scope, KeyKind::Ticket).await?;
+    let (_, all) = app.db().authorities(scope).await?;
+    let ticket = app.db().ticket_key(scope).await?;
     let (id, link) = app.db().enrol_relay(token, label, app.now()).await?.ok_or_else(used)?;
     Ok(Enrolled {
         id,
         org: scope.org().to_owned(),
         certificate_pem: None,
-        ca_pem: ca.public,
+        ca_pem: authorities::in_force(&all),
         link_token: link.reveal(),
         ticket_key: Some(ticket.public),
+        authorities: authorities::history(&all),
     })
 }
 

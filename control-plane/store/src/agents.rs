@@ -5,7 +5,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, write_json};
 use crate::reach::Reach;
-use crate::{AgentAuth, StoreError, TenantScope};
+use crate::{AgentAuth, StoreError, TenantScope, authorities};
 use daam_api::v1::Agent;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -86,6 +86,17 @@ pub struct Enforced {
     pub directory: Option<u64>,
     /// The bundle.
     pub bundle: Option<BundleStanding>,
+    /// The authorities.
+    pub authorities: Option<AuthoritiesStanding>,
+}
+
+/// What an agent made of the authorities it was told of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthoritiesStanding {
+    /// The version.
+    pub version: u64,
+    /// Why it does not follow it.
+    pub refused: Option<String>,
 }
 
 /// What an agent made of the bundle it was offered.
@@ -99,12 +110,14 @@ pub struct BundleStanding {
 
 impl Enforced {
     /// Says it later than what was said before.
+    #[must_use]
     pub fn after(self, before: Self) -> Self {
         let bundle = match (self.bundle, before.bundle) {
             (Some(now), Some(then)) => Some(BundleStanding { serial: now.serial.or(then.serial), ..now }),
             (now, then) => now.or(then),
         };
-        Self { directory: self.directory.or(before.directory), bundle }
+        let authorities = self.authorities.or(before.authorities);
+        Self { directory: self.directory.or(before.directory), bundle, authorities }
     }
 }
 
@@ -196,6 +209,10 @@ impl Db {
             if let Some(bundle) = &said.bundle {
                 let serial = bundle.serial.map(stored_or_most);
                 run!(&mut tx, execute BUNDLE, &scope.org_id, id, serial, bundle.refused.as_deref())?;
+            }
+            if let Some(said) = &said.authorities {
+                let said = (id.as_str(), stored_or_most(said.version), said.refused.as_deref());
+                authorities::said(&mut tx, scope, said).await?;
             }
             if let Some(version) = said.directory {
                 by_version.entry(stored_or_most(version)).or_default().push(id);

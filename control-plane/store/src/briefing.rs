@@ -3,7 +3,7 @@
 
 use crate::db::{Db, run, statements};
 use crate::error::read_number;
-use crate::{AgentAuth, StoreError, TenantScope, agents, certificates, relays, trust, users};
+use crate::{AgentAuth, StoreError, TenantScope, agents, authorities, certificates, relays, trust, users};
 use std::collections::{BTreeSet, HashMap};
 
 statements! {
@@ -17,6 +17,7 @@ pub struct Briefing {
     scope: TenantScope,
     directory_version: u64,
     trust_version: u64,
+    authorities_version: u64,
     revoked: BTreeSet<String>,
     relays: Vec<String>,
     databases: HashMap<String, DatabaseBriefing>,
@@ -41,6 +42,11 @@ impl Briefing {
     /// The version of the trust file, 0 if there is none.
     pub fn trust_version(&self) -> u64 {
         self.trust_version
+    }
+
+    /// The version of the certificate authorities; 1 if there was never but one.
+    pub fn authorities_version(&self) -> u64 {
+        self.authorities_version
     }
 
     /// Serials that must not be accepted although they have not ended.
@@ -85,6 +91,7 @@ impl Db {
             scope: scope.clone(),
             directory_version: users::version(&mut tx, scope).await?,
             trust_version: trust::version(&mut tx, scope).await?,
+            authorities_version: authorities::version(&mut tx, scope).await?,
             revoked: certificates::revoked(&mut tx, scope, now).await?,
             relays: relays::alive(&mut tx, scope, relays_after).await?,
             databases,

@@ -6,8 +6,9 @@ use crate::{StoreError, TenantScope, UserAuth};
 use std::collections::BTreeSet;
 
 statements! {
-    INSERT = "INSERT INTO certificates (org_id, serial, holder_kind, holder_id, not_after, token_id) \
-              VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT = "INSERT INTO certificates (org_id, serial, holder_kind, holder_id, not_after, token_id, authority) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    COUNTS = "SELECT number FROM authorities WHERE org_id = $1 AND number = $2 AND retired_at IS NULL";
     TOKEN_STANDS = "SELECT t.id FROM api_tokens t JOIN users u ON u.id = t.user_id \
                     WHERE t.org_id = $1 AND t.id = $2 AND NOT u.disabled";
     AGENT_STANDS = "SELECT id FROM agents WHERE org_id = $1 AND id = $2 AND removed_at IS NULL";
@@ -33,11 +34,13 @@ pub struct NewCertificate<'a> {
     pub holder: Holder<'a>,
     /// Unix seconds.
     pub not_after: i64,
+    /// By which authority.
+    pub authority: i64,
 }
 
 impl Db {
     /// Records a certificate before it is handed out, and forgets those that have ended. `false` if its holder was
-    /// disabled or removed, or the token deleted, meanwhile: then it must not be handed out.
+    /// disabled or removed, the token deleted, or the authority retired, meanwhile: then it must not be handed out.
     pub async fn record_certificate(
         &self,
         scope: &TenantScope,
@@ -54,7 +57,8 @@ impl Db {
             }
             Holder::Agent(id) => run!(&mut tx, optional: (String,), AGENT_STANDS, &scope.org_id, id)?,
         };
-        if stands.is_none() {
+        let authority = run!(&mut tx, optional: (i64,), COUNTS, &scope.org_id, new.authority)?;
+        if stands.is_none() || authority.is_none() {
             return Ok(false);
         }
         run!(&mut tx, execute PRUNE, &scope.org_id, now)?;
@@ -92,6 +96,6 @@ pub(crate) async fn insert(
         Holder::User(user) => ("user", user.user_id(), Some(user.token_id())),
         Holder::Agent(id) => ("agent", id, None),
     };
-    run!(tx, execute INSERT, &scope.org_id, new.serial, kind, id, new.not_after, token)?;
+    run!(tx, execute INSERT, &scope.org_id, new.serial, kind, id, new.not_after, token, new.authority)?;
     Ok(())
 }

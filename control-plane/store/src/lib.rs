@@ -10,6 +10,7 @@ mod agents;
 mod audit;
 mod audit_exports;
 mod authenticate;
+mod authorities;
 mod briefing;
 mod bundles;
 mod certificates;
@@ -44,10 +45,11 @@ mod web_sessions;
 mod workloads;
 
 pub use agent_audit::{Continued, HeldChain, NewRecord};
-pub use agents::{BundleStanding, Enforced, Hello, OnlineAgent, ServerRun};
+pub use agents::{AuthoritiesStanding, BundleStanding, Enforced, Hello, OnlineAgent, ServerRun};
 pub use audit::{AuditEntry, AuditFilter};
 pub use audit_exports::{DueAuditExport, ListedAuditExport};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
+pub use authorities::{NewAuthority, Retired, StandingOn, StoredAuthority};
 pub use briefing::{Briefing, DatabaseBriefing};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
@@ -60,7 +62,7 @@ pub use identity_links::{ListedLink, Unlinked};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
 pub use once::Repeat;
-pub use organizations::{Created, KeyKind, NewKey, NewOrganization, OrgKey};
+pub use organizations::{Created, NewKey, NewOrganization, OrgKey};
 pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
 pub use passkeys::{
     FRESH_SECONDS, MOST_PASSKEYS, NewPasskey, PasskeyAdded, PasskeyOutcome, PasskeyRemoved, PasskeyStanding,
@@ -89,6 +91,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         audit::ALL,
         audit_exports::ALL,
         authenticate::ALL,
+        authorities::ALL,
         briefing::ALL,
         bundles::ALL,
         certificates::ALL,

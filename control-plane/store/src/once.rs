@@ -17,6 +17,7 @@ statements! {
     KNOWN = "SELECT request_sha256, status, sealed_answer FROM idempotency_keys WHERE org_id = $1 AND credential = $2 AND key_sha256 = $3";
     SETTLE = "UPDATE idempotency_keys SET status = $4, sealed_answer = $5 \
               WHERE org_id = $1 AND credential = $2 AND key_sha256 = $3 AND status IS NULL";
+    RELEASE = "DELETE FROM idempotency_keys WHERE org_id = $1 AND credential = $2 AND key_sha256 = $3 AND status IS NULL";
 }
 
 /// What a key says of a request.
@@ -69,6 +70,13 @@ impl Db {
             }
             _ => Ok(Repeat::Unanswered),
         }
+    }
+
+    /// Forgets the key of a request that was begun and failed.
+    pub async fn release_once(&self, by: &UserAuth, key: &str) -> Result<(), StoreError> {
+        let mut tx = self.write_tx(by.scope()).await?;
+        run!(&mut tx, execute RELEASE, &by.scope().org_id, by.token_id(), key)?;
+        tx.commit().await
     }
 
     /// Keeps the answer of a request that was begun.

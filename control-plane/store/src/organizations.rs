@@ -14,35 +14,19 @@ statements! {
     TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at) \
              VALUES ($1, $2, $3, 'bootstrap', $4, $5, $6)";
     ADD_KEY = "INSERT INTO org_keys (org_id, kind, public_part, sealed_part, created_at) VALUES ($1, $2, $3, $4, $5)";
+    ADD_AUTHORITY = "INSERT INTO authorities (org_id, number, certificate, sealed_part, created_at, issues_since) \
+                     VALUES ($1, 1, $2, $3, $4, $4)";
     SOME_KEY = "SELECT o.slug, k.kind, k.sealed_part FROM org_keys k JOIN organizations o ON o.id = k.org_id \
                 ORDER BY k.created_at, k.org_id, k.kind LIMIT 1";
     KEY = "SELECT public_part, sealed_part FROM org_keys WHERE org_id = $1 AND kind = $2";
 }
 
-/// Which of an organization's keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// Signs certificates.
-    Ca,
-    /// Signs relay tickets.
-    Ticket,
-}
-
-impl KeyKind {
-    /// As stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ca => "ca",
-            Self::Ticket => "ticket",
-        }
-    }
-}
+/// Signs relay tickets.
+const TICKET: &str = "ticket";
 
 /// A key to store.
 #[derive(Debug)]
 pub struct NewKey<'a> {
-    /// Which.
-    pub kind: KeyKind,
     /// Certificate or public key.
     pub public: &'a str,
     /// The private half, encrypted by the caller.
@@ -67,8 +51,10 @@ pub struct NewOrganization<'a> {
     pub name: &'a str,
     /// The first admin, lower case.
     pub admin_email: &'a str,
-    /// Both keys.
-    pub keys: [NewKey<'a>; 2],
+    /// Signs certificates.
+    pub authority: NewKey<'a>,
+    /// Signs relay tickets.
+    pub ticket: NewKey<'a>,
     /// When the first token ends, unix seconds.
     pub token_expires_at: i64,
     /// When the first link to the console ends, unix seconds.
@@ -125,10 +111,10 @@ impl Db {
         Ok(row.map(|(slug, kind, sealed)| (format!("{slug}/{kind}"), sealed)))
     }
 
-    /// One of the organization's keys.
-    pub async fn org_key(&self, scope: &TenantScope, kind: KeyKind) -> Result<OrgKey, StoreError> {
+    /// The key that signs relay tickets.
+    pub async fn ticket_key(&self, scope: &TenantScope) -> Result<OrgKey, StoreError> {
         let mut tx = self.read_tx(scope).await?;
-        let row = run!(&mut tx, optional: (String, String), KEY, &scope.org_id, kind.name())?;
+        let row = run!(&mut tx, optional: (String, String), KEY, &scope.org_id, TICKET)?;
         let (public, sealed) = row.ok_or(StoreError::Decode("organization key"))?;
         Ok(OrgKey { public, sealed })
     }
@@ -140,9 +126,8 @@ async fn create(mut tx: Tx, new: &NewOrganization<'_>, now: i64) -> Result<Creat
     if run!(&mut tx, execute CREATE, &org_id, new.slug, new.name, now)? == 0 {
         return Ok(Created::SlugTaken);
     }
-    for key in &new.keys {
-        run!(&mut tx, execute ADD_KEY, &org_id, key.kind.name(), key.public, key.sealed, now)?;
-    }
+    run!(&mut tx, execute ADD_AUTHORITY, &org_id, new.authority.public, new.authority.sealed, now)?;
+    run!(&mut tx, execute ADD_KEY, &org_id, TICKET, new.ticket.public, new.ticket.sealed, now)?;
     let user_id = Uuid::now_v7().to_string();
     run!(&mut tx, execute ADMIN, &user_id, &org_id, new.admin_email, now)?;
     let token = Secret::generate(SecretKind::Api)?;

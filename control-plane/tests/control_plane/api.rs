@@ -8,6 +8,8 @@ use daam_control_plane::rates::RateConfig;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 async fn keyed(world: &World, token: &str, key: &str, body: &Value) -> Answer {
     let request = world.request(Method::POST, "/v1/tokens").bearer_auth(token).header("idempotency-key", key);
@@ -55,6 +57,43 @@ pub(crate) async fn a_request_with_a_key_is_done_once(world: World) {
     world.pass(86_401);
     let later: TokenCreated = keyed(&world, &org.token, "k1", &body).await.json(201);
     assert_ne!(later.token, first.token, "a day later the key is forgotten");
+}
+
+pub(crate) async fn a_key_whose_request_failed_or_was_left_alone_is_as_good_as_new(world: World) {
+    let org = world.bootstrap().await;
+    let agent = world.agent(&org, "shop").await;
+    let connect = async |key: &str| {
+        let request = world.request(Method::POST, "/v1/databases/shop/connect").bearer_auth(&org.token);
+        Answer::of(request.header("idempotency-key", key).json(&json!({}))).await
+    };
+    // Nobody can be reached: our failure, and no answer that stands.
+    for _ in 0..2 {
+        connect("k1").await.refused(503, "database.no-agent");
+    }
+    let _peer = crate::link::Peer::connected(&world, &agent).await;
+    let offered = connect("k1").await.ok(200);
+    assert!(offered.headers.get("idempotency-replayed").is_none());
+    assert_eq!(connect("k1").await.ok(200).headers["idempotency-replayed"], "true");
+    // The sender is gone before there is an answer, and asks again.
+    let body = json!({ "name": "left alone" });
+    for place in 0..10 {
+        let key = format!("left-{place}");
+        let mut left = TcpStream::connect(world.server.address()).await.unwrap();
+        let text = body.to_string();
+        let request = format!(
+            "POST /v1/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nidempotency-key: {key}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+            org.token,
+            text.len()
+        );
+        left.write_all(request.as_bytes()).await.unwrap();
+        drop(left);
+        world
+            .until("it is answered", async || keyed(&world, &org.token, &key, &body).await.status == 201)
+            .await;
+    }
+    let made = |tokens: Vec<Token>| tokens.iter().filter(|token| token.name == "left alone").count();
+    assert_eq!(made(world.get("/v1/tokens", &org.token).await.json(200)), 10, "each was done once");
 }
 
 /// Every item of a list, by the links of its parts.

@@ -9,6 +9,7 @@
 
 mod api;
 mod audit;
+mod authorities;
 mod backup;
 mod browser;
 mod bundles;
@@ -75,6 +76,7 @@ contract![
     routes::bodies_are_bounded_and_strict,
     openapi::every_refusal_is_a_problem,
     api::a_request_with_a_key_is_done_once,
+    api::a_key_whose_request_failed_or_was_left_alone_is_as_good_as_new,
     api::lists_go_on_where_their_links_say,
     people::a_token_can_be_made_used_deleted_and_expires,
     people::members_are_not_admins,
@@ -99,6 +101,8 @@ contract![
     passkeys::whoever_lost_every_passkey_is_let_in_again_in_that_organization,
     certificates::a_user_certificate_names_its_caller_for_at_most_twelve_hours,
     certificates::an_agent_renews_its_own_certificate,
+    authorities::a_new_authority_takes_the_place_of_the_old_while_everything_goes_on,
+    authorities::an_agent_that_was_away_follows_and_a_forced_end_is_the_end,
     enrolment::an_agent_enrols_once_and_is_named_by_its_token,
     enrolment::a_relay_enrols_once_and_can_verify_tickets,
     bundles::only_signed_bundles_for_this_place_are_published,

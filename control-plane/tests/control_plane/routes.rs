@@ -137,7 +137,7 @@ enum Foreign {
     Own,
 }
 
-/// Of what came with requests and providers.
+/// Of what came with requests, providers and authorities.
 fn foreign_request(route: &Route) -> Option<Foreign> {
     Some(match (route.method, route.path) {
         ("GET", "/v1/databases/{db}/requestable") => Foreign::Missing("database.unknown"),
@@ -147,10 +147,18 @@ fn foreign_request(route: &Route) -> Option<Foreign> {
         }
         ("DELETE", "/v1/workloads/{id}") => Foreign::Missing("workload.unknown"),
         ("DELETE", "/v1/webhooks/{id}") => Foreign::Missing("webhook.unknown"),
-        ("GET", "/v1/requests" | "/v1/webhooks" | "/v1/workloads") => Foreign::Silent,
+        ("GET", "/v1/requests" | "/v1/webhooks" | "/v1/workloads" | "/v1/authorities") => Foreign::Silent,
         ("GET" | "DELETE", "/v1/audit/otlp") => Foreign::Missing("audit.otlp-unknown"),
         ("PUT", "/v1/audit/otlp")
-        | ("POST", "/v1/requests" | "/v1/webhooks" | "/v1/workloads" | "/v1/saml-providers") => Foreign::Own,
+        | (
+            "POST",
+            "/v1/requests"
+            | "/v1/webhooks"
+            | "/v1/workloads"
+            | "/v1/saml-providers"
+            | "/v1/authorities"
+            | "/v1/authorities/retire",
+        ) => Foreign::Own,
         (_, path) if path.starts_with("/v1/requests/") => Foreign::Missing("request.unknown"),
         _ => return None,
     })

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own helpers fail loudly")]
 
+mod authorities;
 mod bypass;
 mod bypass_live;
 mod connecting;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A request with a token; the answer's body.
-fn ask(fabric: &Fabric, method: &str, path: &str, token: &str, body: &Value) -> Value {
+pub(crate) fn ask(fabric: &Fabric, method: &str, path: &str, token: &str, body: &Value) -> Value {
     let address = fabric.ready().control_plane.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let body = body.to_string();
     let mut connection = TcpStream::connect(&address).unwrap();

@@ -16,7 +16,7 @@ async fn counts(db: &Db, scope: &TenantScope, agent: &AgentAuth, link_id: &str) 
 
 fn standing(serial: Option<u64>, refused: Option<&str>) -> Enforced {
     let bundle = Some(BundleStanding { serial, refused: refused.map(str::to_owned) });
-    Enforced { directory: None, bundle }
+    Enforced { bundle, ..Enforced::default() }
 }
 
 pub(crate) async fn an_agent_is_online_while_its_link_is_seen(db: Db) {
@@ -109,7 +109,7 @@ fn what_an_agent_says_later_counts_and_what_it_is_silent_of_stays() {
     let (active, refused) = (standing(Some(5), None), standing(None, Some("expired")));
     assert_eq!(refused.clone().after(active.clone()), standing(Some(5), Some("expired")));
     assert_eq!(active.clone().after(refused), active);
-    let directory = Enforced { directory: Some(7), bundle: None };
+    let directory = Enforced { directory: Some(7), ..Enforced::default() };
     let both = directory.clone().after(active.clone());
     assert_eq!((both.directory, &both.bundle), (Some(7), &active.bundle));
     assert_eq!(Enforced::default().after(both.clone()), both);

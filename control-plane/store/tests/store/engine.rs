@@ -2,7 +2,7 @@
 
 use daam_postgres::Cluster;
 use daam_store::{
-    AgentAuth, Caller, Created, Db, Enrolment, EnrolmentAuth, EnrolmentKind, Holder, KeyKind, NewAgent,
+    AgentAuth, Caller, Created, Db, Enrolment, EnrolmentAuth, EnrolmentKind, Holder, NewAgent,
     NewCertificate, NewKey, NewOrganization, UserAuth, UserChange,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,12 +46,13 @@ impl Postgres {
 }
 
 pub(crate) fn organization<'a>(slug: &'a str, admin_email: &'a str) -> NewOrganization<'a> {
-    let key = |kind, public| NewKey { kind, public, sealed: "sealed" };
+    let key = |public| NewKey { public, sealed: "sealed" };
     NewOrganization {
         slug,
         name: "An organization",
         admin_email,
-        keys: [key(KeyKind::Ca, "ca"), key(KeyKind::Ticket, "ticket")],
+        authority: key("ca"),
+        ticket: key("ticket"),
         token_expires_at: TOKEN_END,
         link_expires_at: NOW + 600,
     }
@@ -96,7 +97,8 @@ pub(crate) async fn agent(db: &Db, by: &UserAuth, id: &str, database: &str) -> A
     let kind = EnrolmentKind::Agent { database: database.to_owned() };
     let (_, token) = enrolment(db, by, &kind).await;
     let serial = format!("serial of {id}");
-    let certificate = NewCertificate { serial: &serial, holder: Holder::Agent(id), not_after: NOW + 600 };
+    let certificate =
+        NewCertificate { serial: &serial, holder: Holder::Agent(id), not_after: NOW + 600, authority: 1 };
     let link = db
         .enrol_agent(&token, &NewAgent { id, name: "one", audit_key: "key", certificate }, NOW)
         .await

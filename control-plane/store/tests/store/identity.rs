@@ -168,7 +168,8 @@ pub(crate) async fn signing_out_at_the_provider_ends_what_was_begun_there(db: Db
     assert!(matches!(db.fetch_sign_in("f", None, NOW).await.unwrap(), Fetched::Unknown));
     let token = token.reveal();
     let program = crate::engine::user(&db, &token, NOW).await.unwrap();
-    let certificate = NewCertificate { serial: "1", holder: Holder::User(&program), not_after: NOW + 600 };
+    let certificate =
+        NewCertificate { serial: "1", holder: Holder::User(&program), not_after: NOW + 600, authority: 1 };
     assert!(db.record_certificate(program.scope(), &certificate, NOW).await.unwrap());
 
     let out =

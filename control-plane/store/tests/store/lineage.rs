@@ -98,7 +98,8 @@ pub(crate) async fn a_token_ends_with_the_one_it_was_made_with(db: Db) {
     let by_session = token(&db, session.user(), ana.email()).await;
     let program = program(&db, &session, "BCDF-GHJK").await;
     let holder = auth(&db, &grandchild).await;
-    let certificate = NewCertificate { serial: "1", holder: Holder::User(&holder), not_after: TOKEN_END };
+    let certificate =
+        NewCertificate { serial: "1", holder: Holder::User(&holder), not_after: TOKEN_END, authority: 1 };
     assert!(db.record_certificate(ana.scope(), &certificate, NOW).await.unwrap());
     assert!(db.delete_token(&ana, &id, NOW).await.unwrap());
     for ended in [&child, &grandchild, &by_session, &program] {

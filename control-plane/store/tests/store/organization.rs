@@ -1,7 +1,7 @@
 //! How organizations begin.
 
 use crate::engine::{NOW, admin, organization};
-use daam_store::{Created, Db, KeyKind};
+use daam_store::{Created, Db};
 
 pub(crate) async fn the_first_organization_is_made_once_whoever_asks(db: Db) {
     assert!(!db.has_organization().await.unwrap());
@@ -30,5 +30,5 @@ pub(crate) async fn a_taken_slug_is_said_so(db: Db) {
     let again = db.create_organization(&organization("calm-otter", "b@x.org"), NOW).await.unwrap();
     assert!(matches!(again, Created::SlugTaken));
     assert_eq!(db.users(first.scope()).await.unwrap().len(), 1);
-    assert_eq!(db.org_key(first.scope(), KeyKind::Ticket).await.unwrap().public, "ticket");
+    assert_eq!(db.ticket_key(first.scope()).await.unwrap().public, "ticket");
 }

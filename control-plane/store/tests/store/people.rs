@@ -37,7 +37,8 @@ pub(crate) async fn disabling_a_user_ends_tokens_and_certificates(db: Db) {
     let owner = TokenOwner { email: "bo@x.org", name: "laptop", expires_at: TOKEN_END };
     let secret = db.create_token(&ana, &owner, NOW).await.unwrap().unwrap().1.reveal();
     let bo = user(&db, &secret, NOW).await.unwrap();
-    let issued = |serial, not_after| NewCertificate { serial, holder: Holder::User(&bo), not_after };
+    let issued =
+        |serial, not_after| NewCertificate { serial, holder: Holder::User(&bo), not_after, authority: 1 };
     assert!(db.record_certificate(bo.scope(), &issued("abc", NOW + 100), NOW).await.unwrap());
     assert!(db.revoked_serials(ana.scope(), NOW).await.unwrap().is_empty());
     put(&db, &ana, "bo@x.org", true).await;

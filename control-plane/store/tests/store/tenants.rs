@@ -1,7 +1,7 @@
 //! Two organizations with the same names for everything.
 
 use crate::engine::{NOW, TOKEN_END, admin, agent, put};
-use daam_store::{Db, Holder, KeyKind, NewBundle, NewCertificate, Published, TokenOwner, Violation};
+use daam_store::{Db, Holder, NewBundle, NewCertificate, Published, TokenOwner, Violation};
 
 pub(crate) async fn no_tenant_sees_or_changes_another_ones_rows(db: Db) {
     let ana = admin(&db, "calm-otter").await;
@@ -17,7 +17,8 @@ pub(crate) async fn no_tenant_sees_or_changes_another_ones_rows(db: Db) {
     db.replace_schema(&one, "{}", NOW).await.unwrap();
     let seen = Violation { policy_id: "p", schema: "s", table: "t", site: "x" };
     db.violation(&one, seen, NOW).await.unwrap();
-    let of = |user| NewCertificate { serial: "1", holder: Holder::User(user), not_after: TOKEN_END };
+    let of =
+        |user| NewCertificate { serial: "1", holder: Holder::User(user), not_after: TOKEN_END, authority: 1 };
     assert!(db.record_certificate(ana.scope(), &of(&ana), NOW).await.unwrap());
     assert!(!db.record_certificate(eve.scope(), &of(&ana), NOW).await.unwrap(), "not her token");
 
@@ -44,5 +45,5 @@ pub(crate) async fn no_tenant_sees_or_changes_another_ones_rows(db: Db) {
     assert_eq!(db.head(ana.scope(), "shop").await.unwrap().as_deref(), Some("hers"));
     assert_eq!(db.trust(ana.scope()).await.unwrap().as_deref(), Some("trust"));
     assert!(db.revoked_serials(ana.scope(), NOW).await.unwrap().is_empty());
-    assert_eq!(db.org_key(other, KeyKind::Ca).await.unwrap().public, "ca");
+    assert_eq!(db.authorities(other).await.unwrap().1[0].certificate, "ca");
 }

@@ -31,7 +31,8 @@ pub(crate) async fn certificates_end_with_the_token_that_asked_for_them(db: Db) 
     let ana = admin(&db, "calm-otter").await;
     let (id, secret) = token(&db, &ana, ana.email(), TOKEN_END).await;
     let ci = user(&db, &secret, NOW).await.unwrap();
-    let issued = |serial, by| NewCertificate { serial, holder: Holder::User(by), not_after: TOKEN_END };
+    let issued =
+        |serial, by| NewCertificate { serial, holder: Holder::User(by), not_after: TOKEN_END, authority: 1 };
     assert!(db.record_certificate(ana.scope(), &issued("hers", &ana), NOW).await.unwrap());
     assert!(db.record_certificate(ci.scope(), &issued("ci", &ci), NOW).await.unwrap());
     assert!(db.delete_token(&ana, &id, NOW).await.unwrap());
@@ -86,8 +87,12 @@ pub(crate) async fn an_enrolment_token_admits_one_agent_however_many_ask(db: Db)
             let (db, auth) = (db.clone(), auth.clone());
             tokio::spawn(async move {
                 let (id, serial) = (format!("agent-{n}"), format!("serial-{n}"));
-                let certificate =
-                    NewCertificate { serial: &serial, holder: Holder::Agent(&id), not_after: TOKEN_END };
+                let certificate = NewCertificate {
+                    serial: &serial,
+                    holder: Holder::Agent(&id),
+                    not_after: TOKEN_END,
+                    authority: 1,
+                };
                 db.enrol_agent(&auth, &NewAgent { id: &id, name: "a", audit_key: "key", certificate }, NOW)
                     .await
                     .unwrap()
@@ -108,7 +113,8 @@ pub(crate) async fn an_enrolment_token_admits_one_agent_however_many_ask(db: Db)
 pub(crate) async fn an_enrolment_token_is_for_its_kind_and_its_time(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     let (_, relay) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
-    let certificate = NewCertificate { serial: "s", holder: Holder::Agent("x"), not_after: TOKEN_END };
+    let certificate =
+        NewCertificate { serial: "s", holder: Holder::Agent("x"), not_after: TOKEN_END, authority: 1 };
     assert!(
         db.enrol_agent(&relay, &NewAgent { id: "x", name: "x", audit_key: "key", certificate }, NOW)
             .await

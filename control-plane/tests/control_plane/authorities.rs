@@ -1,0 +1,176 @@
+//! One certificate authority takes the place of another.
+
+use crate::link::Peer;
+use crate::world::{Org, World};
+use daam_api::link::{Authority, FromAgent, ToAgent};
+use daam_api::v1::{AuthorityList, CertificateIssued, ConnectOffer, Enrolled};
+use daam_identity::{Authorities, Successor, facts_of_pem, make_csr};
+use reqwest::Method;
+use serde_json::json;
+
+impl World {
+    async fn authorities(&self, org: &Org) -> AuthorityList {
+        self.get("/v1/authorities", &org.token).await.json(200)
+    }
+
+    async fn states(&self, org: &Org) -> Vec<String> {
+        self.authorities(org).await.authorities.into_iter().map(|authority| authority.state).collect()
+    }
+
+    async fn certificate(&self, token: &str) -> CertificateIssued {
+        let request = json!({ "csr_pem": make_csr().unwrap().1, "device": "laptop" });
+        self.call(Method::POST, "/v1/certificates", token, &request).await.json(200)
+    }
+
+    async fn agents_certificate(&self, agent: &Enrolled) -> CertificateIssued {
+        let request = json!({ "csr_pem": make_csr().unwrap().1 });
+        self.call(Method::POST, "/v1/agent/certificate", &agent.link_token, &request).await.json(200)
+    }
+}
+
+fn follow(held: &Authorities, told: &[Authority]) -> Authorities {
+    let successor = |authority: &'static Authority| Successor {
+        certificate_pem: &authority.certificate_pem,
+        handover_pem: authority.handover_pem.as_deref(),
+        in_force: authority.in_force,
+    };
+    let told: &'static [Authority] = told.to_vec().leak();
+    held.follow(told.iter().map(successor)).unwrap()
+}
+
+async fn told(peer: &mut Peer) -> (u64, Vec<Authority>) {
+    loop {
+        if let ToAgent::CaUpdate { version, authorities } = peer.hear().await {
+            return (version, authorities);
+        }
+    }
+}
+
+async fn believes(peer: &mut Peer, version: u64) {
+    peer.say(&FromAgent::CaStatus { version, reason: None }).await;
+}
+
+pub(crate) async fn a_new_authority_takes_the_place_of_the_old_while_everything_goes_on(world: World) {
+    let org = world.bootstrap().await;
+    let bo = world.member(&org, "bo@example.com").await;
+    let agent = world.agent(&org, "shop").await;
+    assert!(agent.authorities.is_empty(), "there never was but one");
+    let old = Authorities::pinned(&agent.ca_pem).unwrap();
+    let mut peer = Peer::connected(&world, &agent).await;
+    let before = world.certificate(&bo).await;
+    assert!(old.signed(&before.certificate_pem) && before.authorities.is_empty());
+    let nothing = json!({});
+    world
+        .call(Method::POST, "/v1/authorities/retire", &org.token, &nothing)
+        .await
+        .refused(409, "authority.alone");
+
+    let begun = world.call(Method::POST, "/v1/authorities", &org.token, &nothing).await;
+    assert_eq!(begun.json::<AuthorityList>(201).authorities.len(), 2);
+    world
+        .call(Method::POST, "/v1/authorities", &org.token, &nothing)
+        .await
+        .refused(409, "authority.under-way");
+    // As long as an agent that is here does not say that it believes it, it signs nothing.
+    let (version, history) = told(&mut peer).await;
+    let both = follow(&old, &history);
+    assert_eq!((both.fingerprints().len(), history[1].issues), (2, false));
+    assert_eq!(world.states(&org).await, ["issuing", "offered"]);
+    let meanwhile = world.certificate(&bo).await;
+    assert!(old.signed(&meanwhile.certificate_pem));
+    assert_eq!(Authorities::pinned(&meanwhile.ca_pem).unwrap(), both, "people are told as well");
+    believes(&mut peer, version).await;
+    world.until("it issues", async || world.states(&org).await == ["overlapping", "issuing"]).await;
+    let (version, history) = told(&mut peer).await;
+    assert!(history[1].issues && !history[0].issues && history[0].in_force);
+    believes(&mut peer, version).await;
+
+    let after = world.certificate(&bo).await;
+    assert!(!old.signed(&after.certificate_pem) && both.signed(&after.certificate_pem));
+    let offer = world.call(Method::POST, "/v1/databases/shop/connect", &bo, &nothing).await;
+    assert_eq!(follow(&old, &offer.json::<ConnectOffer>(200).authorities), both);
+    // People's certificates and the agent's own stand on the old one.
+    let refused = world.call(Method::POST, "/v1/authorities/retire", &org.token, &nothing).await;
+    let said = refused.refused(409, "authority.in-use");
+    assert!(said.contains("2 certificates of people, 1 agents have none of the new one"), "{said}");
+    let renewed = world.agents_certificate(&agent).await;
+    assert!(both.signed(&renewed.certificate_pem) && !old.signed(&renewed.certificate_pem));
+    it_goes_when_nothing_stands_on_it(&world, &org, &mut peer, (&old, &both)).await;
+}
+
+async fn it_goes_when_nothing_stands_on_it(
+    world: &World,
+    org: &Org,
+    peer: &mut Peer,
+    (old, both): (&Authorities, &Authorities),
+) {
+    let nothing = json!({});
+    world.pass(12 * 3600 + 60);
+    world
+        .until("nothing stands on it", async || {
+            let standing = world.authorities(org).await.standing.unwrap();
+            standing.agents_behind.is_empty()
+                && standing.agents_on_it.is_empty()
+                && standing.certificates == 0
+        })
+        .await;
+    let retired = world.call(Method::POST, "/v1/authorities/retire", &org.token, &nothing).await;
+    assert!(retired.json::<AuthorityList>(200).standing.is_none());
+    assert_eq!(world.states(org).await, ["retired", "issuing"]);
+    let (_, history) = told(peer).await;
+    let new = follow(both, &history);
+    assert_eq!(Authorities::pinned(&world.get("/v1/ca", &org.token).await.ok(200).text()).unwrap(), new);
+    assert!(new.signed(&world.certificate(&org.token).await.certificate_pem));
+    // Whoever enrols now is told how it came to this one.
+    let late = world.agent(org, "shop").await;
+    assert_eq!(follow(old, &late.authorities), new);
+    let again = world.call(Method::POST, "/v1/authorities", &org.token, &nothing).await;
+    assert_eq!(again.json::<AuthorityList>(201).authorities.len(), 3);
+}
+
+pub(crate) async fn an_agent_that_was_away_follows_and_a_forced_end_is_the_end(world: World) {
+    let org = world.bootstrap().await;
+    let bo = world.member(&org, "bo@example.com").await;
+    let (agent, other) = (world.agent(&org, "shop").await, world.agent(&org, "shop").await);
+    let old = Authorities::pinned(&agent.ca_pem).unwrap();
+    let issued = world.certificate(&bo).await;
+    // Nobody is here who would not believe it.
+    world.call(Method::POST, "/v1/authorities", &org.token, &json!({})).await.ok(201);
+    assert_eq!(world.states(&org).await, ["overlapping", "issuing"]);
+    let mut peer = Peer::greeted(&world, &agent).await;
+    let (version, history) = told(&mut peer).await;
+    let both = follow(&old, &history);
+    assert!(both.signed(&world.certificate(&bo).await.certificate_pem));
+    peer.say(&FromAgent::CaStatus { version, reason: Some("pinned by hand".to_owned()) }).await;
+    let refusing = "one: pinned by hand".to_owned();
+    world
+        .until("it is seen who refuses", async || {
+            world.authorities(&org).await.standing.unwrap().agents_behind.contains(&refusing)
+        })
+        .await;
+    let retire = async |force: bool| {
+        world.call(Method::POST, "/v1/authorities/retire", &org.token, &json!({ "force": force })).await
+    };
+    let said = retire(false).await.refused(409, "authority.in-use");
+    assert!(said.contains("1 certificates") && said.contains("2 agents do not believe"), "{said}");
+    retire(true).await.ok(200);
+    // What stood on it ends, and nothing else.
+    let serial = facts_of_pem(&issued.certificate_pem).unwrap().serial_hex;
+    let revoked = loop {
+        if let ToAgent::IdentityRevoked { serials } = peer.hear().await {
+            break serials;
+        }
+    };
+    assert_eq!(revoked.into_iter().collect::<Vec<_>>(), [serial]);
+    peer.leave().await;
+    // One that slept through all of it.
+    let mut peer = Peer::greeted(&world, &other).await;
+    let (_, history) = told(&mut peer).await;
+    let new = follow(&old, &history);
+    assert_eq!(new.fingerprints().len(), 1);
+    assert!(!new.signed(&issued.certificate_pem));
+    assert!(new.signed(&world.agents_certificate(&other).await.certificate_pem));
+    // A key that is gone signs nothing, after a restart either; and each was sealed for its own place.
+    let world = world.restart().await;
+    assert!(new.signed(&world.certificate(&bo).await.certificate_pem));
+}
