@@ -24,6 +24,8 @@ const REPLAYED: &str = "idempotency-replayed";
 const LONGEST_KEY: usize = 255;
 /// No answer of a route that makes something is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
+/// How often it is tried to keep an answer.
+const SETTLING: u32 = 3;
 /// No body of such a route is longer; routes have smaller limits of their own.
 const LONGEST_BODY: usize = 256 * 1024;
 
@@ -124,7 +126,13 @@ async fn keep(app: &App, once: &Once, response: Response) -> Result<Response, Re
     let text = format!("{kind}\n{}", STANDARD.encode(&body));
     let sealed =
         app.vault().seal(&place(once), &text).map_err(|error| Refusal::internal("keep an answer", &error))?;
-    app.db().settle_once(&once.user, &once.key, (status.as_u16(), &sealed)).await?;
+    for left in (0..SETTLING).rev() {
+        match app.db().settle_once(&once.user, &once.key, (status.as_u16(), &sealed)).await {
+            Ok(()) => break,
+            // It was done, so its sender is told; only who asks again is not.
+            Err(error) => tracing::warn!(left, %error, "an answer to a request with a key could not be kept"),
+        }
+    }
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 

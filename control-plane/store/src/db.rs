@@ -18,6 +18,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
+/// PostgreSQL only. A transaction began before the statement that asks, unless the statement is all of it.
+const OUTSIDE: &str = "SELECT pg_catalog.now() = pg_catalog.statement_timestamp()";
+
 const APPLIED: &str = "SELECT COUNT(*) FROM _sqlx_migrations";
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
@@ -223,8 +226,15 @@ async fn serving(url: &str, who: ActsAs) -> Result<PgPool, sqlx::Error> {
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .after_connect(move |connection, _| Box::pin(reach::act_as(connection, who)))
+        .after_release(|connection, _| Box::pin(is_outside(connection)))
         .connect(url)
         .await
+}
+
+/// Whether a connection may be used again. Whoever hangs up while a transaction begins leaves it begun, and sqlx does not
+/// count it: what the next one then begins is that same transaction, with the view of the data it had and what it may do.
+async fn is_outside(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_as::<_, (bool,)>(OUTSIDE).fetch_one(connection).await.map(|(outside,)| outside)
 }
 
 async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {

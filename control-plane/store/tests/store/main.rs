@@ -14,6 +14,7 @@ mod audit_exports;
 mod bundles;
 mod engine;
 mod full;
+mod hung_up;
 mod identity;
 mod lineage;
 mod members;
@@ -88,6 +89,7 @@ contract![
     bundles::publishing_is_compare_and_swap,
     bundles::a_new_epoch_may_start_with_a_lower_serial,
     bundles::a_trust_file_does_not_step_back,
+    hung_up::what_is_dropped_on_its_way_leaves_no_view_and_no_transaction,
     agents::an_agent_is_online_while_its_link_is_seen,
     agents::what_many_agents_say_at_once_is_stored_of_each_and_of_nobody_else,
     agents::a_briefing_is_one_organizations,
