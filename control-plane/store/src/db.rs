@@ -5,7 +5,7 @@ use crate::StoreError;
 use crate::reach::{self, ActsAs, Reach};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    Connection as _, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
     postgres::PgPoolOptions,
 };
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -234,7 +234,8 @@ async fn serving(url: &str, who: ActsAs) -> Result<PgPool, sqlx::Error> {
 /// Whether a connection may be used again. Whoever hangs up while a transaction begins leaves it begun, and sqlx does not
 /// count it: what the next one then begins is that same transaction, with the view of the data it had and what it may do.
 async fn is_outside(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_as::<_, (bool,)>(OUTSIDE).fetch_one(connection).await.map(|(outside,)| outside)
+    // One message: in the other protocol a statement is several, and its time is the last one's.
+    sqlx::raw_sql(OUTSIDE).fetch_one(connection).await?.try_get(0)
 }
 
 async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {
