@@ -132,6 +132,8 @@ impl Core {
         if tables.is_empty() {
             return;
         }
+        // Whoever asked for them and has not begun to use them asks again.
+        self.rest.views_asked = false;
         let mut sql = daam_enforce::release_call(&tables);
         if self.reads_only_by_default() {
             sql.insert_str(0, "SET TRANSACTION READ WRITE; ");
