@@ -102,6 +102,8 @@ pub(crate) struct Net {
     roots_pem: String,
     /// The last part of the client's address.
     lease: AtomicU32,
+    /// The relay that was told to go.
+    drained: Mutex<Option<usize>>,
 }
 
 impl Drop for Net {
@@ -142,6 +144,7 @@ impl Net {
             proxy: None,
             roots_pem: made.cert.pem(),
             lease: AtomicU32::new(2),
+            drained: Mutex::default(),
         };
         net.wire();
         net.restart_relays();
@@ -407,13 +410,20 @@ impl Net {
     /// Tells the relay that carries the session to go.
     pub(crate) fn drain_relay_in_use(&self, client: &Peer) {
         let relays = self.relays.lock().unwrap();
-        let relay = client.relay().and_then(|n| relays[n].as_ref());
-        relay.expect("a relay is in use").signal("TERM");
+        let used = client.relay();
+        used.and_then(|n| relays[n].as_ref()).expect("a relay is in use").signal("TERM");
+        *self.drained.lock().unwrap() = used;
     }
 
-    /// It has nothing to do any more.
-    pub(crate) fn end_relay(&self, n: Option<usize>) {
-        self.relays.lock().unwrap()[n.unwrap()] = None;
+    /// The session is elsewhere, so the relay that was to go has nothing to do any more.
+    pub(crate) async fn end_drained_relay(&self, client: &Peer) {
+        let drained = self.drained.lock().unwrap().take().expect("a relay was told to go");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while client.relay() == Some(drained) {
+            assert!(Instant::now() < deadline, "still over the relay that goes: {:?}", client.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.relays.lock().unwrap()[drained] = None;
     }
 
     /// Of UDP, lets that to the relays pass and nothing else.
