@@ -190,9 +190,7 @@ impl Roaming {
             self.uplinks.note(addr);
             self.paths.opened(addr, Duration::ZERO);
         }
-        for addr in direct {
-            self.offer_direct(addr);
-        }
+        self.offer_all(direct);
         self.relays_changed();
     }
 
@@ -348,9 +346,6 @@ impl Roaming {
             return;
         };
         let route = Route::Relay { via, session };
-        if let Via::Udp(addr) = via {
-            self.uplinks.note(addr);
-        }
         let old = self.routes.insert(key, route).filter(|old| *old != route);
         if let Some(old) = old {
             self.socket.routes().forget(old);
