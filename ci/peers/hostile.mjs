@@ -41,7 +41,7 @@ server.service.on("beforeResponse", (response) => {
     const jwk = server.issuer.keys.toJSON()[0];
     const pem = createPublicKey({ key: jwk, format: "jwk" }).export({ type: "spki", format: "pem" });
     const signed = `${part({ ...read, alg: "HS256" })}.${payload}`;
-    const secret = lie === "shared secret" ? "client-secret" : pem;
+    const secret = lie === "shared secret" ? "planted-secret-of-the-client" : pem;
     response.body.id_token = `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
   }
   if (lie === "another key") {

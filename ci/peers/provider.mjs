@@ -29,7 +29,7 @@ const made = (logout) => new Provider(issuer, {
   clients: [
     {
       client_id: "daam",
-      client_secret: "client-secret",
+      client_secret: "planted-secret-of-the-client",
       redirect_uris: [redirect],
       ...(jobs ? { grant_types: ["authorization_code", "client_credentials"] } : {}),
       post_logout_redirect_uris: [],

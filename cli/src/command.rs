@@ -3,10 +3,9 @@
 use crate::error::{CliError, Doing as _, Exit};
 use crate::{audit, connect, console, databases, dev, doctor, login, lsp, output, policy, request, status};
 use clap::{Parser, Subcommand};
-use daam_diagnostic::log::Lines;
+use daam_diagnostic::log;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 const BLOCKING_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -104,12 +103,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, CliError> {
-    let filter = EnvFilter::try_from_env("DAAM_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Lines(std::io::stderr()))
-        .with_ansi(false)
-        .init();
+    log::start("error").map_err(|error| CliError::usage(error.to_string()))?;
     // A second installation would fail; there is only this one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("start")?;

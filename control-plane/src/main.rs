@@ -6,22 +6,21 @@ use daam_api::v1::Bootstrap;
 use daam_control_plane::args::{Admin, Authority, Cli, Command, CreateOrganization, Data, Serve, SignInLink};
 use daam_control_plane::server::AuthorityChange;
 use daam_control_plane::{Config, Server, Transport, backup, server};
-use daam_diagnostic::log::Lines;
+use daam_diagnostic::log;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(|| Lines(io::stderr()))
-        .with_ansi(false)
-        .with_env_filter(EnvFilter::try_from_env("DAAM_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
-        .init();
+    if let Err(error) = log::start("info") {
+        let said = writeln!(io::stderr(), "error: {error}");
+        drop(said);
+        return ExitCode::FAILURE;
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -33,7 +33,7 @@ mod logout;
 mod outbound;
 
 pub(crate) use job::{JobKeys, Wanted, published, verify};
-pub(crate) use outbound::Outbound;
+pub(crate) use outbound::{Outbound, origin_of};
 
 /// Where providers send people back to, whichever it is.
 pub(crate) const CALLBACK: &str = "/sign-in/oidc/callback";

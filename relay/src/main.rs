@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use daam_diagnostic::log::Lines;
+use daam_diagnostic::log;
 use daam_identity::ticket::TicketVerifier;
 use daam_relay::acme::{Keeper, Settings, USUAL_DIRECTORY};
 use daam_relay::control::{ControlPlane, write_private};
@@ -12,6 +12,7 @@ use daam_relay::forward::Forwarder;
 use daam_relay::limits::Limits;
 use daam_relay::serve::{Beside, RelaySocket, Snapshot, TcpEvent};
 use daam_relay::tls_files::TlsFiles;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,10 +117,11 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let errors = || Lines(std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(errors).init();
+    if let Err(error) = log::start("info") {
+        let said = writeln!(std::io::stderr(), "error: {error}");
+        drop(said);
+        return ExitCode::FAILURE;
+    }
     let Command::Serve(arguments) = Arguments::parse().command;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

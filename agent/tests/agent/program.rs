@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use daam_api::link::{FromAgent, ToAgent};
 use daam_identity::{AgentPrincipal, CertificateAuthority, Principal, UserPrincipal};
 use daam_model::PolicySet;
+use daam_suite_log::AddedAtTheEnd;
 use daam_tunnel::{DialError, DialPlan, PathPreference, Tunnel};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
 
 /// The program under test, its files, and what it says about itself. Ends with the value.
 pub(crate) struct Program {
+    /// Before the directory: it goes first.
+    _logged: AddedAtTheEnd,
     pub(crate) dir: TempDir,
     child: Child,
     health: String,
@@ -66,6 +69,7 @@ impl Program {
             .arg(dir.path().join("config.yaml"))
             .arg("--ready-file")
             .arg(&ready)
+            .env("DAAM_LOG", daam_suite_log::LEVELS)
             .stdin(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
@@ -74,7 +78,9 @@ impl Program {
         eventually("the agent is ready", async || ready.exists()).await;
         let ready: Value = serde_json::from_str(&std::fs::read_to_string(ready).unwrap()).unwrap();
         let address = |key: &str| ready[key].as_str().unwrap().to_owned();
-        Self { dir, child, health: address("health"), tunnel: address("tunnel").parse().unwrap() }
+        let logged = AddedAtTheEnd { kind: "agent", log: dir.path().join("log") };
+        let tunnel = address("tunnel").parse().unwrap();
+        Self { _logged: logged, dir, child, health: address("health"), tunnel }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {

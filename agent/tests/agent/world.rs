@@ -16,7 +16,7 @@ use tokio_postgres::{Client, NoTls};
 
 const SHOP: &str = "
 CREATE ROLE shop_owner NOLOGIN;
-CREATE ROLE agent LOGIN CREATEROLE PASSWORD 'agent';
+CREATE ROLE agent LOGIN CREATEROLE PASSWORD 'planted-secret';
 GRANT shop_owner TO agent;
 CREATE SCHEMA hr AUTHORIZATION shop_owner;
 CREATE TYPE public.mood AS ENUM ('good', 'bad');
@@ -56,6 +56,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        daam_suite_log::keep("agent");
         let cluster = tokio::task::spawn_blocking(|| Cluster::for_test().unwrap()).await.unwrap();
         let postgres = connect(&cluster.superuser_dsn("postgres")).await;
         postgres.batch_execute("CREATE DATABASE shop").await.unwrap();
@@ -65,7 +66,7 @@ impl World {
     }
 
     pub(crate) fn agent_dsn(&self) -> String {
-        self.cluster.dsn("agent", "agent", "shop")
+        self.cluster.dsn("agent", "planted-secret", "shop")
     }
 
     pub(crate) fn upstream(&self) -> UpstreamConfig {

@@ -58,6 +58,7 @@ impl Fabric {
         for seed in &options.seeds {
             command.arg("--seed").arg(seed);
         }
+        command.env("DAAM_LOG", daam_suite_log::LEVELS);
         let log = File::create(dir.path().join("up.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = command.spawn().context("start `daam dev up`")?;
@@ -147,6 +148,9 @@ impl Drop for Fabric {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+        for log in log_files(self.dir.path()) {
+            daam_suite_log::add("fabric", &log);
+        }
     }
 }
 
@@ -203,16 +207,20 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn logs(dir: &Path) -> String {
+fn log_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = vec![dir.join("up.log")];
     if let Ok(entries) = std::fs::read_dir(dir.join("state/logs")) {
         files.extend(entries.flatten().map(|entry| entry.path()));
     }
+    files
+}
+
+fn logs(dir: &Path) -> String {
     let tail = |file: PathBuf| {
         let content = std::fs::read_to_string(&file).unwrap_or_default();
         let lines: Vec<&str> = content.lines().collect();
         let tail = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
         format!("--- {}\n{tail}\n", file.display())
     };
-    files.into_iter().map(tail).collect()
+    log_files(dir).into_iter().map(tail).collect()
 }

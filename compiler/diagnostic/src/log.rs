@@ -1,8 +1,38 @@
 //! What is logged is one line each, whatever strangers put into it: the words of an identity provider, of an agent, of a
 //! request neither begin a line of their own nor reach a terminal as orders.
+//!
+//! How much is logged, `DAAM_LOG` says to every program alike. Refused: a filter that cannot be read.
 
 use crate::shown;
+use std::env::VarError;
 use std::io::{self, Write};
+use tracing_subscriber::EnvFilter;
+
+/// `DAAM_LOG` is not understood.
+#[derive(Debug, thiserror::Error)]
+#[error("`DAAM_LOG` is not a log filter such as `info` or `daam_agent=debug`")]
+pub struct BadFilter;
+
+/// Logs to standard error from here on, as `DAAM_LOG` says or else at the level `usual`; standard output belongs to the
+/// commands' results.
+///
+/// # Errors
+///
+/// `DAAM_LOG` is not understood.
+pub fn start(usual: &str) -> Result<(), BadFilter> {
+    let filter = filter(std::env::var("DAAM_LOG"), usual).ok_or(BadFilter)?;
+    let errors = || Lines(io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(errors).with_ansi(false).init();
+    Ok(())
+}
+
+fn filter(asked: Result<String, VarError>, usual: &str) -> Option<EnvFilter> {
+    match asked {
+        Err(VarError::NotPresent) => Some(EnvFilter::new(usual)),
+        Err(VarError::NotUnicode(_)) => None,
+        Ok(text) => EnvFilter::try_new(text).ok(),
+    }
+}
 
 /// Writes whole entries.
 #[derive(Debug)]
@@ -38,6 +68,17 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn how_much_is_logged_is_understood_or_refused() {
+        let shown = |asked: Result<&str, VarError>| {
+            filter(asked.map(str::to_owned), "info").map(|filter| filter.to_string())
+        };
+        assert_eq!(shown(Err(VarError::NotPresent)).as_deref(), Some("info"));
+        assert_eq!(shown(Ok("daam_agent=debug")).as_deref(), Some("daam_agent=debug"));
+        assert_eq!(shown(Ok("daam_agent=loud")), None);
+        assert_eq!(shown(Err(VarError::NotUnicode("x".into()))), None);
     }
 
     #[test]

@@ -37,6 +37,13 @@ pub(crate) enum OutboundError {
     Response(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// An address as a refusal names it: what else is in it may be somebody's password or key.
+pub(crate) fn origin_of(address: &str) -> String {
+    let url = address.parse::<reqwest::Url>().ok();
+    let origin = url.map(|url| url.origin()).filter(|origin| origin.is_tuple());
+    origin.map_or_else(|| "this address".to_owned(), |origin| format!("`{}`", origin.ascii_serialization()))
+}
+
 impl Outbound {
     /// `private` also allows addresses inside the operator's network, and plain HTTP to this machine.
     pub(crate) fn new(private: bool) -> Result<Self, OutboundError> {
@@ -47,8 +54,12 @@ impl Outbound {
         Ok(Self { http: builder.build()?, private })
     }
 
-    /// Whether such an address may be asked at all; names are judged when they resolve.
+    /// Whether such an address may be asked at all; names are judged when they resolve. Never one with a user name or a
+    /// password in it: addresses are shown and logged.
     pub(crate) fn may_ask(&self, url: &reqwest::Url) -> bool {
+        if !url.username().is_empty() || url.password().is_some() {
+            return false;
+        }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let ip = host.parse::<IpAddr>().ok();
         let here = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::guard::{Admin, Overseer};
-use crate::name::shown;
+use crate::oidc::origin_of;
 use crate::otlp;
 use crate::problem::Refusal;
 use axum::Json;
@@ -28,16 +28,12 @@ pub(crate) async fn set(
     JsonBody(new): JsonBody<NewAuditExport>,
 ) -> Result<Json<AuditExport>, Refusal> {
     let endpoint = new.endpoint.parse::<Url>().ok().filter(|url| {
-        new.endpoint.len() <= LONGEST_URL
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.fragment().is_none()
-            && app.outbound().may_ask(url)
+        new.endpoint.len() <= LONGEST_URL && url.fragment().is_none() && app.outbound().may_ask(url)
     });
     let endpoint = endpoint.ok_or_else(|| {
         Refusal::bad(
             "audit.otlp-endpoint",
-            format!("`{}` is not where logs can be sent", shown(&new.endpoint)),
+            format!("{} is not where logs can be sent", origin_of(&new.endpoint)),
         )
         .allowed("`https` at a public address, without a user name or password in it")
     })?;

@@ -6,7 +6,7 @@ use crate::body::JsonBody;
 use crate::guard::{Admin, Overseer};
 use crate::list::{Paging, Part};
 use crate::name::{self, shown};
-use crate::oidc::{self, CALLBACK, OidcError, Party};
+use crate::oidc::{self, CALLBACK, OidcError, Party, origin_of};
 use crate::problem::Refusal;
 use crate::routes::saml_providers;
 use axum::extract::{Path, State};
@@ -33,7 +33,7 @@ pub(crate) async fn add(app: &App, user: &UserAuth, request: NewProvider) -> Res
         .ok()
         .filter(|url| app.outbound().may_ask(url) && url.query().is_none() && url.fragment().is_none());
     if issuer.is_none() || request.client_id.is_empty() {
-        let title = format!("`{}` is not an issuer that can be asked", shown(&request.issuer));
+        let title = format!("{} is not an issuer that can be asked", origin_of(&request.issuer));
         return Err(Refusal::bad("provider.issuer", title).allowed(
             "an `https` address outside the operator's network, and the client id that was registered there",
         ));

@@ -7,6 +7,7 @@ use crate::delivery;
 use crate::guard::{Admin, Overseer};
 use crate::list::{Paging, Part};
 use crate::name::{self, shown};
+use crate::oidc::origin_of;
 use crate::problem::Refusal;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -30,14 +31,10 @@ pub(crate) async fn create(
 /// The webhook itself, whichever surface asks.
 pub(crate) async fn make(app: &App, user: &UserAuth, new: &NewWebhook) -> Result<WebhookCreated, Refusal> {
     name::label(&new.name)?;
-    let url = new.url.parse::<Url>().ok().filter(|url| {
-        new.url.len() <= LONGEST_URL
-            && url.username().is_empty()
-            && url.password().is_none()
-            && app.outbound().may_ask(url)
-    });
+    let url =
+        new.url.parse::<Url>().ok().filter(|url| new.url.len() <= LONGEST_URL && app.outbound().may_ask(url));
     let url = url.ok_or_else(|| {
-        Refusal::bad("webhook.url", format!("`{}` is not where notices can be sent", shown(&new.url)))
+        Refusal::bad("webhook.url", format!("{} is not where notices can be sent", origin_of(&new.url)))
             .allowed("`https` at a public address, without a user name or password in it")
     })?;
     if app.db().webhooks(user.scope()).await?.len() >= MOST {

@@ -6,7 +6,7 @@ use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
 use crate::list::{Paging, Part};
 use crate::name::{self, shown};
-use crate::oidc::{self, OidcError, Wanted};
+use crate::oidc::{self, OidcError, Wanted, origin_of};
 use crate::problem::Refusal;
 use crate::routes::providers::chain;
 use crate::workload;
@@ -59,8 +59,9 @@ pub(crate) async fn create(
         None => Err(OidcError::Setup("it is no address that may be asked")),
     };
     answers.map_err(|error| {
-        tracing::warn!(issuer = request.issuer, error = %chain(&error), "an issuer of jobs does not answer");
-        let title = format!("`{}` does not answer as an issuer", shown(&request.issuer));
+        let issuer = origin_of(&request.issuer);
+        tracing::warn!(issuer, error = %chain(&error), "an issuer of jobs does not answer");
+        let title = format!("{issuer} does not answer as an issuer");
         Refusal::bad("workload.issuer", title).allowed(
             "an `https` address outside the operator's network that publishes `/.well-known/openid-configuration` naming itself",
         )

@@ -117,7 +117,7 @@ async fn what_did_not_arrive_is_sent_again_also_by_a_server_that_starts_anew() {
     assert_eq!(numbers(&got, &org).first().copied(), Some(before + 1));
     for (endpoint, headers, code) in [
         ("http://collector.example/v1/logs", json!({}), "audit.otlp-endpoint"),
-        ("https://u:p@collector.example/", json!({}), "audit.otlp-endpoint"),
+        ("https://u:planted-secret@collector.example/", json!({}), "audit.otlp-endpoint"),
         ("file:///etc/passwd", json!({}), "audit.otlp-endpoint"),
         ("https://collector.example/", json!({ "host": "x" }), "audit.otlp-headers"),
         ("https://collector.example/", json!({ "a b": "x" }), "audit.otlp-headers"),

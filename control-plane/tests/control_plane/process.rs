@@ -52,7 +52,8 @@ fn the_program_announces_itself_and_ends_with_its_standard_input() {
         .arg("--ready-file")
         .arg(&ready)
         .stdin(Stdio::piped())
-        .stderr(Stdio::null())
+        .env("DAAM_LOG", daam_suite_log::LEVELS)
+        .stderr(daam_suite_log::file("control_plane").unwrap())
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,8 @@ impl Replica {
             .arg(data_dir)
             .arg("--ready-file")
             .arg(&ready)
-            .stderr(Stdio::null())
+            .env("DAAM_LOG", daam_suite_log::LEVELS)
+            .stderr(daam_suite_log::file("control_plane").unwrap())
             .spawn()
             .unwrap();
         let announced = async {

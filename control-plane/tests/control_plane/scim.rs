@@ -114,7 +114,7 @@ pub(crate) async fn a_provider_like_okta_keeps_members_and_groups(world: World) 
         "name": { "givenName": "Sam", "familyName": "Jones" },
         "emails": [{ "primary": true, "value": "sam.jones@example.com", "type": "work" }],
         "displayName": "Sam Jones", "locale": "en-US", "externalId": "00ujl29u0le5T6Aj10h7",
-        "groups": [], "password": "1mz050nq", "active": true,
+        "groups": [], "password": "planted-secret-1mz050nq", "active": true,
     });
     let made = user(&world, &token, &new).await;
     assert!(made.get("password").is_none() && made.get("locale").is_none(), "{made}");

@@ -67,7 +67,7 @@ pub(crate) async fn provider(world: &World, org: &Org, issuer: &str, rules: Prov
         name: "Company login".to_owned(),
         issuer: issuer.to_owned(),
         client_id: "daam".to_owned(),
-        client_secret: Some("client-secret".to_owned()),
+        client_secret: Some("planted-secret-of-the-client".to_owned()),
         rules,
     };
     let new = serde_json::to_value(&new).unwrap();

@@ -46,7 +46,7 @@ async fn a_job_of_a_real_issuer_acts_for_a_while_and_no_longer() {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", "daam"),
-            ("client_secret", "client-secret"),
+            ("client_secret", "planted-secret-of-the-client"),
             ("resource", audience),
         ];
         let form = Url::parse_with_params("http://x", form).unwrap().query().unwrap().to_owned();

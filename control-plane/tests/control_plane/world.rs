@@ -96,6 +96,7 @@ impl World {
         (private_providers, mail): (bool, Option<MailConfig>),
         rates: RateConfig,
     ) -> Self {
+        daam_suite_log::keep("control_plane");
         let dir = tempfile::tempdir().unwrap();
         // A real provider's tokens are of today.
         let began = if private_providers { Clock::system().now() } else { NOW };
@@ -317,7 +318,11 @@ impl Answer {
         let kind =
             response.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
         let headers = response.headers().clone();
-        Self { status, kind, headers, body: response.bytes().await.unwrap().to_vec() }
+        let body = response.bytes().await.unwrap().to_vec();
+        if status.is_client_error() || status.is_server_error() {
+            daam_suite_log::note(&String::from_utf8_lossy(&body));
+        }
+        Self { status, kind, headers, body }
     }
 
     pub(crate) fn text(&self) -> String {

@@ -62,7 +62,8 @@ pub(crate) fn start_with(directory: &Path, control_plane: &str, more: &[&str]) -
         .arg("--ready-file")
         .arg(directory.join("ready.json"))
         .stdin(Stdio::piped())
-        .stderr(Stdio::null())
+        .env("DAAM_LOG", daam_suite_log::LEVELS)
+        .stderr(daam_suite_log::file("relay").unwrap())
         .spawn()
         .unwrap()
 }

@@ -65,6 +65,7 @@ pub(crate) fn certificate(ca: &CertificateAuthority, principal: &Principal) -> (
 
 impl World {
     pub(crate) async fn new() -> Self {
+        daam_suite_log::keep("relay");
         let signer = TicketSigner::generate().unwrap();
         let (relay, forwarding) = start_relay(&signer, "127.0.0.1:0".parse().unwrap());
         let ca = CertificateAuthority::generate("acme", now()).unwrap();

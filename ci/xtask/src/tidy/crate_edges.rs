@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 23] = [
+const OURS: [(&str, &[&str]); 24] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
@@ -14,7 +14,8 @@ const OURS: [(&str, &[&str]); 23] = [
     ("daam-identity", &[]),
     ("daam-api", &[]),
     ("daam-postgres", &[]),
-    ("xtask", &[]),
+    ("daam-suite-log", &["daam-diagnostic"]),
+    ("xtask", &["daam-suite-log"]),
     ("daam-tunnel", &["daam-identity"]),
     ("daam-model", &["daam-catalog"]),
     ("daam-sql", &["daam-catalog"]),
@@ -77,7 +78,7 @@ const OURS: [(&str, &[&str]); 23] = [
             "daam-postgres",
         ],
     ),
-    ("daam-e2e", &["daam-api", "daam-postgres"]),
+    ("daam-e2e", &["daam-api", "daam-postgres", "daam-suite-log"]),
 ];
 
 /// Outside crate → the only packages that may use it.
