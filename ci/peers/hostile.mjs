@@ -20,6 +20,7 @@ const lies = {
   audience: (payload) => (payload.aud = "somebody-else"),
   issuer: (payload) => (payload.iss = "https://other.example"),
   expired: (payload) => (payload.exp = 1),
+  "no session": (payload) => delete payload.sid,
 };
 
 server.service.on("beforeTokenSigning", (token) => {

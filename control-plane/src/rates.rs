@@ -172,7 +172,13 @@ fn cost(request: &Request) -> u32 {
             | "/v1/identity-providers/{id}/backchannel-logout"
             | "/v1/workloads/{id}/token",
         ) => 10,
-        Some("/v1/sign-in/device" | "/sign-in/passkey/begin") => 5,
+        // By SAML there are two, on the way there and on the way back.
+        Some(
+            "/v1/sign-in/device"
+            | "/sign-in/passkey/begin"
+            | "/sign-in/saml/{id}"
+            | "/sign-in/saml/{id}/logout",
+        ) => 5,
         _ => 1,
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn end(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     if app.db().end_other_session(session.user(), &id, app.now()).await? {
+        app.changed(session.user().scope()).await;
         return Ok(Redirect::to("/account").into_response());
     }
     Err(Refusal::missing("session.unknown", "there is no such session of yours"))

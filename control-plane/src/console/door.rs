@@ -83,9 +83,7 @@ pub(super) async fn use_link(
     let Some(begun) = app.db().use_link(&secret, person, app.now()).await? else {
         return Ok((StatusCode::NOT_FOUND, page(&gone)?).into_response());
     };
-    if let Some(before) = session {
-        app.db().end_session(&before, app.now()).await?;
-    }
+    left_behind(&app, session).await?;
     if let Some(org) = replaced {
         // Certificates of whoever was here before are revoked.
         app.hub().wake(&org);
@@ -95,7 +93,7 @@ pub(super) async fn use_link(
 
 pub(super) async fn sign_out(State(app): State<Arc<App>>, session: Session) -> Result<Response, Refusal> {
     let there = app.db().known_there(&session).await?;
-    app.db().end_session(&session, app.now()).await?;
+    left_behind(&app, Some(session)).await?;
     let told = match there {
         // They are out, whatever becomes of telling it.
         Some(there) => saml::signed_out_here(&app, &there).await.ok().flatten(),
@@ -117,10 +115,22 @@ pub(super) async fn switch(
     FormBody(Switch { org }): FormBody<Switch>,
 ) -> Result<Response, Refusal> {
     match app.db().switch_organization(&session, &org, app.now()).await? {
-        Some(begun) => Ok(entered(begun, "/")),
+        Some(begun) => {
+            app.changed(session.user().scope()).await;
+            Ok(entered(begun, "/"))
+        }
         None => Err(Refusal::missing("organization.unknown", "there is no such organization of yours")
             .allowed("one that is listed on your account page")),
     }
+}
+
+/// Whatever session the browser had has ended, for agents too.
+pub(super) async fn left_behind(app: &App, before: Option<Session>) -> Result<(), Refusal> {
+    if let Some(before) = before {
+        app.db().end_session(&before, app.now()).await?;
+        app.changed(before.user().scope()).await;
+    }
+    Ok(())
 }
 
 /// On with a new session.

@@ -2,7 +2,7 @@
 //! pages that use them, and no others, let the console's own script run; it asks here what to ask the authenticator and
 //! sends the answer as a form.
 
-use super::door::{entered, entered_with};
+use super::door::{entered, entered_with, left_behind};
 use super::form::FormBody;
 use super::path::LocalPath;
 use super::session::{MaybeSession, Session};
@@ -123,9 +123,7 @@ pub(super) async fn finish_sign_in(
     let org = form.org();
     match app.db().sign_in_by_passkey(&passkey, &credential, org.as_deref(), app.now()).await? {
         PasskeyOutcome::Done(begun) => {
-            if let Some(before) = session {
-                app.db().end_session(&before, app.now()).await?;
-            }
+            left_behind(&app, session).await?;
             Ok(entered(begun, LocalPath::or_overview(&form.return_to).as_str()))
         }
         PasskeyOutcome::Forced => {

@@ -138,16 +138,18 @@ pub(super) async fn show(
 pub(super) struct Ask {
     what: String,
     minutes: u64,
+    #[serde(default)]
+    start: String,
     reason: String,
 }
 
 pub(super) async fn ask(
     State(app): State<Arc<App>>,
     session: Session,
-    FormBody(Ask { what, minutes, reason }): FormBody<Ask>,
+    FormBody(Ask { what, minutes, start, reason }): FormBody<Ask>,
 ) -> Result<Response, Refusal> {
     let (database, policy_id) = named(&what)?;
-    asked(&app, &session, database, (AccessAsked::Policy { policy_id }, minutes, reason)).await
+    asked(&app, &session, database, (AccessAsked::Policy { policy_id }, (minutes, start), reason)).await
 }
 
 /// The form.
@@ -157,13 +159,15 @@ pub(super) struct AskTables {
     what: String,
     tables: String,
     minutes: u64,
+    #[serde(default)]
+    start: String,
     reason: String,
 }
 
 pub(super) async fn ask_tables(
     State(app): State<Arc<App>>,
     session: Session,
-    FormBody(AskTables { what, tables, minutes, reason }): FormBody<AskTables>,
+    FormBody(AskTables { what, tables, minutes, start, reason }): FormBody<AskTables>,
 ) -> Result<Response, Refusal> {
     let (database, ceiling_id) = named(&what)?;
     let lines = tables.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -171,7 +175,8 @@ pub(super) async fn ask_tables(
         .map(AskedRelation::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Refusal::bad("request.asked", error.to_string()))?;
-    asked(&app, &session, database, (AccessAsked::AdHoc { ceiling_id, relations }, minutes, reason)).await
+    let what = AccessAsked::AdHoc { ceiling_id, relations };
+    asked(&app, &session, database, (what, (minutes, start), reason)).await
 }
 
 /// `database/name`.
@@ -187,12 +192,19 @@ async fn asked(
     app: &App,
     session: &Session,
     database: String,
-    (what, minutes, reason): (AccessAsked, u64, String),
+    (what, (minutes, start), reason): (AccessAsked, (u64, String), String),
 ) -> Result<Response, Refusal> {
     let seconds = minutes.saturating_mul(60);
-    let new = NewAccessRequest { database, what, seconds, starts_at: None, reason };
+    let new = NewAccessRequest { database, what, seconds, starts_at: begins(&start), reason };
     let made = requests::ask(app, session.user(), &new).await?;
     Ok(Redirect::to(&format!("/requests/{}", made.id)).into_response())
+}
+
+/// What a browser's field for date and time says, which is without seconds and of no zone: the page asks for UTC.
+fn begins(start: &str) -> Option<String> {
+    let start = start.trim();
+    let seconds = if start.matches(':').count() == 1 { ":00Z" } else { "Z" };
+    (!start.is_empty()).then(|| format!("{start}{seconds}"))
 }
 
 /// The form.

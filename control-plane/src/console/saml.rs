@@ -5,7 +5,7 @@
 use super::door::{entered, entered_with};
 use super::path::LocalPath;
 use super::session::MaybeSession;
-use super::sso::{FLOW_SECONDS, Purpose, may_not_link, no_provider, not_let_in, who_links};
+use super::sso::{FLOW_SECONDS, Purpose, from_elsewhere, may_not_link, no_provider, not_let_in, who_links};
 use super::{cookie, page};
 use crate::app::App;
 use crate::name;
@@ -49,6 +49,9 @@ pub(super) async fn start(
     let purpose = purpose.map(|Query(purpose)| purpose).unwrap_or_default();
     let (at, settings) = found(&app, &id).await?;
     let user_id = who_links(&app, &at, (&purpose, &headers, session.as_ref()))?;
+    if let Some(elsewhere) = from_elsewhere((&app, &at), (&purpose, &headers)) {
+        return Ok(elsewhere);
+    }
     let (browser, state) =
         (Secret::generate(SecretKind::Flow)?, Secret::generate(SecretKind::Flow)?.reveal());
     let asked = message_id();

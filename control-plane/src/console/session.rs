@@ -178,7 +178,12 @@ fn to_sign_in(uri: &Uri) -> Response {
     if here == "/" {
         return Redirect::to("/sign-in").into_response();
     }
-    let there = Url::parse_with_params("http://x/sign-in", [("return_to", here)]);
+    sign_in_page(&[("return_to", here)])
+}
+
+/// On to where people sign in.
+pub(super) fn sign_in_page(with: &[(&str, &str)]) -> Response {
+    let there = Url::parse_with_params("http://x/sign-in", with);
     let query = there.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
     Redirect::to(&format!("/sign-in?{query}")).into_response()
 }

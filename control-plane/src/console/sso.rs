@@ -1,10 +1,11 @@
 //! Signing in by an identity provider: off to it with a GET (the pages' policy lets no form lead elsewhere), back with
-//! a code. The state belongs to the browser it began in, so nobody can be signed in as somebody else by a link.
+//! a code. The state belongs to the browser it began in, and it begins on a page of ours that names the organization: a
+//! link elsewhere, to a provider of whoever wrote it, signs nobody in as somebody else.
 
 use super::cookie;
-use super::door::{entered, entered_with};
+use super::door::{entered, entered_with, left_behind};
 use super::path::LocalPath;
-use super::session::{MaybeSession, Session, from_our_pages};
+use super::session::{MaybeSession, Session, from_our_pages, sign_in_page};
 use crate::app::App;
 use crate::name;
 use crate::oidc::{self, Answer};
@@ -56,6 +57,16 @@ pub(super) fn who_links(
     Ok(Some(session.user().user_id().to_owned()))
 }
 
+/// Where somebody is sent who did not press the link on a page of ours, so that they see where they would be signed in.
+pub(super) fn from_elsewhere(
+    (app, at): (&App, &SignInProvider),
+    (purpose, headers): (&Purpose, &HeaderMap),
+) -> Option<Response> {
+    from_our_pages(headers, app.base().origin()).err()?;
+    let to = LocalPath::or_overview(&purpose.return_to);
+    Some(sign_in_page(&[("org", at.scope().org()), ("return_to", to.as_str())]))
+}
+
 pub(super) fn no_provider() -> Refusal {
     Refusal::missing("provider.unknown", "there is no such identity provider")
         .allowed("one that the sign-in page names")
@@ -72,6 +83,9 @@ pub(super) async fn start(
     let at = app.db().sign_in_provider(&id).await?.filter(|at| at.provider().saml.is_none());
     let at = at.ok_or_else(no_provider)?;
     let user_id = who_links(&app, &at, (&purpose, &headers, session.as_ref()))?;
+    if let Some(elsewhere) = from_elsewhere((&app, &at), (&purpose, &headers)) {
+        return Ok(elsewhere);
+    }
     let secret = secret(&app, &at)?;
     let started =
         oidc::start(app.outbound(), &party(&at, secret.as_ref()), app.base()).await.map_err(|error| {
@@ -136,9 +150,7 @@ pub(super) async fn callback(
     proven.email = proven.email.and_then(|email| name::email(&email).ok());
     match app.db().sign_in(&at, (&proven, &flow), app.now()).await? {
         SignInOutcome::Done(begun) => {
-            if let Some(before) = session {
-                app.db().end_session(&before, app.now()).await?;
-            }
+            left_behind(&app, session).await?;
             app.changed(at.scope()).await;
             Ok(entered(begun, &flow.return_to))
         }

@@ -8,7 +8,7 @@ use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, write_json};
 use crate::reach::Reach;
 use crate::web_sessions::{self, At, Method, NewSession};
-use crate::{Role, Secret, StoreError, TenantScope, UserAuth, lineage, users};
+use crate::{Role, Secret, StoreError, TenantScope, UserAuth, lineage, members, users};
 use daam_api::v1::ProviderRules;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -41,16 +41,24 @@ statements! {
     TAKEN = "SELECT id FROM users WHERE org_id = $1 AND email = $2";
     INVITED = "DELETE FROM sign_in_links WHERE org_id = $1 AND sha256 = $2 AND purpose = 'invite' AND expires_at > $3 \
                AND (made_by IS NULL OR EXISTS (SELECT 1 FROM users m WHERE m.id = made_by AND m.role = 'admin' AND NOT m.disabled)) \
-               RETURNING user_id";
+               RETURNING user_id, replaces";
+    RECOVERS = "SELECT user_id FROM sign_in_links WHERE org_id = $1 AND sha256 = $2 AND purpose = 'invite' AND replaces AND expires_at > $3";
+    HELD_BY = "SELECT person_id FROM users WHERE org_id = $1 AND id = $2";
     GROUPS = "SELECT group_names FROM users WHERE org_id = $1 AND id = $2";
     SET_GROUPS = "UPDATE users SET group_names = $3 WHERE org_id = $1 AND id = $2";
     SEEN = "INSERT INTO logout_tokens (provider_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (provider_id, jti) DO NOTHING";
     OLD_SEEN = "DELETE FROM logout_tokens WHERE expires_at <= $1";
     END_SESSIONS = "DELETE FROM web_sessions WHERE org_id = $1 AND provider_id = $2 AND (CAST($3 AS TEXT) IS NULL OR subject = $3) \
-                    AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
+                    AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4 OR (provider_session IS NULL AND CAST($3 AS TEXT) IS NOT NULL))";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND provider_id = $2 AND (CAST($3 AS TEXT) IS NULL OR subject = $3) \
-                  AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4)";
+                  AND (CAST($4 AS TEXT) IS NULL OR provider_session = $4 OR (provider_session IS NULL AND CAST($3 AS TEXT) IS NOT NULL))";
+    OPEN_FLOWS = "SELECT COUNT(*) FROM sign_in_flows WHERE org_id = $1";
+    MAKE_ROOM = "DELETE FROM sign_in_flows WHERE state_sha256 IN (SELECT state_sha256 FROM sign_in_flows WHERE org_id = $1 \
+                 ORDER BY expires_at, state_sha256 LIMIT $2)";
 }
+
+/// Sign-ins of one organization that are under way, at most; the oldest goes for a new one.
+const MOST_FLOWS: i64 = 40_000;
 
 /// A provider of an organization.
 #[derive(Debug, Clone)]
@@ -269,6 +277,11 @@ impl Db {
     ) -> Result<(), StoreError> {
         let mut tx = self.write_tx(&at.scope).await?;
         run!(&mut tx, execute OLD_FLOWS, now)?;
+        let open = run!(&mut tx, optional: (i64,), OPEN_FLOWS, &at.scope.org_id)?.map_or(0, |(count,)| count);
+        if open >= MOST_FLOWS {
+            let too_many = open.saturating_sub(MOST_FLOWS).saturating_add(1);
+            run!(&mut tx, execute MAKE_ROOM, &at.scope.org_id, too_many)?;
+        }
         run!(&mut tx, execute FLOW, state, &at.scope.org_id, &at.provider.id, browser, &flow.nonce, &flow.verifier,
             &flow.return_to, &flow.user_id, &flow.invite_sha256, expires_at, &flow.session_id)?;
         tx.commit().await
@@ -312,6 +325,12 @@ impl Db {
         }
         let row = (&at.scope.org_id, &at.provider.id, &proven.subject);
         let known = run!(&mut tx, optional: (String, String, bool), KNOWN, row.0, row.1, row.2)?;
+        let recovered = match &flow.invite_sha256 {
+            Some(invite) => run!(&mut tx, optional: (String,), RECOVERS, row.0, invite, now)?,
+            None => None,
+        };
+        // By the account they had here before, too: whatever else opened the membership opens it no more.
+        let known = known.filter(|(id, ..)| recovered.as_ref().is_none_or(|(whose,)| whose != id));
         let (user_id, email) = match known {
             Some((_, _, true)) => return Ok(SignInOutcome::Disabled),
             Some((id, email, false)) => (id, email),
@@ -406,8 +425,9 @@ async fn newcomer(
     let member = match (&flow.user_id, &flow.invite_sha256) {
         (Some(user), _) => Some(user.clone()),
         (None, Some(invite)) => {
-            let invited = run!(tx, optional: (String,), INVITED, org, invite, now)?;
-            let Some((user,)) = invited else { return Ok(Err(SignInOutcome::NotLinked)) };
+            let Some(user) = invited(tx, at, invite, now).await? else {
+                return Ok(Err(SignInOutcome::NotLinked));
+            };
             Some(user)
         }
         (None, None) => None,
@@ -429,6 +449,26 @@ async fn newcomer(
     let what = Happened { action: "member.link", target: &email, detail: &proven.subject };
     append(tx, &at.scope, what, now).await?;
     Ok(Ok((user_id, email)))
+}
+
+/// Whose membership an invite is to, once. One that recovers leaves nobody in it; one to a membership that somebody took
+/// up meanwhile is not good any more.
+async fn invited(
+    tx: &mut Tx,
+    at: &SignInProvider,
+    invite: &str,
+    now: i64,
+) -> Result<Option<String>, StoreError> {
+    let org = &at.scope.org_id;
+    let taken = run!(tx, optional: (String, bool), INVITED, org, invite, now)?;
+    let Some((user, replaces)) = taken else { return Ok(None) };
+    let held_by = run!(tx, optional: (Option<String>,), HELD_BY, org, &user)?.and_then(|(person,)| person);
+    if replaces {
+        members::leave(tx, &at.scope, (&user, held_by), now).await?;
+    } else if held_by.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(user))
 }
 
 async fn provisioned(

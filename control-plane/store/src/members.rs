@@ -254,7 +254,8 @@ impl Db {
         if purpose != "recovery" && identity::forces_sso(&mut tx, &scope.org_id).await? {
             return Ok(None);
         }
-        if replaces && held_by.as_deref() != person {
+        // Whoever proves to be the person who has it keeps what they have; nobody else does.
+        if replaces && (held_by.is_none() || held_by.as_deref() != person) {
             leave(&mut tx, &scope, (&user_id, held_by.take()), now).await?;
         }
         let (method, ends_by) = match (purpose.as_str(), &held_by, &token_id) {
@@ -329,8 +330,8 @@ async fn link(
     Ok((id, secret))
 }
 
-/// Whoever had a membership has it no longer, and nothing they have opens it.
-async fn leave(
+/// Whoever had a membership has it no longer, and nothing they have, or made as an admin, opens anything.
+pub(crate) async fn leave(
     tx: &mut Tx,
     scope: &TenantScope,
     (user, held_by): (&str, Option<String>),

@@ -2,15 +2,16 @@
 //! within the transaction that locks the organization, so that no two changes miss each other.
 //!
 //! A member the provider removed keeps its row, disabled and without role, groups and attributes, because the history
-//! names it; to the provider it is gone, and comes back under the same id. Whom an admin disabled stays so, whatever the
-//! provider says. Refused: two members of one name or
+//! names it; to the provider it is gone, and comes back under the same id. Nothing that signed anybody in as that member
+//! does so afterwards: the next of that name may be somebody else. Whom an admin disabled stays so, whatever the provider
+//! says. Refused: two members of one name or
 //! address, and leaving an organization without an enabled admin.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::read_json;
 use crate::users::{self, next_version};
-use crate::{Role, StoreError, TenantScope, UserChange};
+use crate::{Role, StoreError, TenantScope, UserChange, members};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ statements! {
              WHERE u.org_id = $1 AND ((s.user_id IS NULL AND u.email = $2) OR (NOT s.gone AND s.name_key = $2)) ORDER BY u.id";
     OF_EMAIL = "SELECT u.id, COALESCE(s.gone, FALSE) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
                 WHERE u.org_id = $1 AND u.email = $2";
+    HELD_BY = "SELECT person_id FROM users WHERE org_id = $1 AND id = $2";
     BARRED = "SELECT barred FROM users WHERE org_id = $1 AND id = $2";
     RENAME = "UPDATE users SET email = $3 WHERE org_id = $1 AND id = $2";
     DESCRIBE = "INSERT INTO scim_users (user_id, org_id, name_key, document, created_at, changed_at, gone) \
@@ -60,7 +62,7 @@ pub struct ScimUser {
 }
 
 /// What a member becomes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ScimUserChange {
     /// What no two members share, whatever its case.
     pub user_name: String,
@@ -130,18 +132,21 @@ impl Db {
             return Ok(ScimStored::Taken("userName"));
         }
         let (groups, attributes) = (BTreeSet::new(), BTreeMap::new());
+        let barred = run!(&mut tx, optional: (bool,), BARRED, &scope.org_id, &id)?;
+        let active = change.active && !barred.is_some_and(|(barred,)| barred);
         let put = UserChange {
             email: &change.email,
             role: Some(Role::Member),
             groups: &groups,
             attributes: &attributes,
-            disabled: !change.active,
+            disabled: !active,
         };
         // An address of its own id, so that what is stored beside it can name it.
         let Some(id) = users::put_as(&mut tx, scope, &id, &put, now).await? else {
             return Ok(ScimStored::LastAdmin);
         };
-        describe(&mut tx, scope, (&id, change), now).await?;
+        let change = ScimUserChange { active, ..change.clone() };
+        describe(&mut tx, scope, (&id, &change), now).await?;
         let made = one(&mut tx, scope, &id).await?.ok_or(StoreError::Decode("user"))?;
         tx.commit().await?;
         Ok(ScimStored::Done(made))
@@ -221,6 +226,9 @@ impl Db {
         if users::put(&mut tx, scope, &put, now).await?.is_none() {
             return Ok(Ok(ScimStored::LastAdmin));
         }
+        let held_by = run!(&mut tx, optional: (Option<String>,), HELD_BY, &scope.org_id, id)?;
+        let held_by = held_by.and_then(|(person,)| person);
+        members::leave(&mut tx, scope, (id, held_by), now).await?;
         // No name anybody can ask for, so that the name is free.
         run!(&mut tx, execute FORGET, id, &scope.org_id, format!("\u{1}{id}"), now)?;
         let what = Happened { action: "scim.user.remove", target: &present.email, detail: id };

@@ -214,12 +214,10 @@ async fn sign_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Resul
     lineage::end_of_sessions(tx, scope, id, now).await
 }
 
-/// Ends everything that signs somebody in as this member, accounts at providers included.
+/// Ends everything that signs somebody in as this member, accounts at providers included, and what they made as an admin.
 pub(crate) async fn shut_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
-    run!(tx, execute REVOKE, &scope.org_id, id, now)?;
-    for end in [END_SESSIONS, END_LINKS, END_TOKENS, END_ACCOUNTS] {
-        run!(tx, execute end, &scope.org_id, id)?;
-    }
+    end_everything(tx, scope, id, now).await?;
+    run!(tx, execute END_ACCOUNTS, &scope.org_id, id)?;
     Ok(())
 }
 

@@ -20,8 +20,8 @@ const TOUCH_SECONDS: i64 = 60;
 
 statements! {
     BEGIN = "INSERT INTO web_sessions (id, org_id, user_id, only_here, method, token_id, sha256, created_at, seen_at, expires_at, \
-             provider_id, subject, provider_session, passkey_id, name_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14)";
-    PRUNE = "DELETE FROM web_sessions WHERE expires_at <= $1 OR seen_at <= $2";
+             provider_id, subject, provider_session, passkey_id, name_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $15, $8, $9, $10, $11, $12, $13, $14)";
+    PRUNE = "DELETE FROM web_sessions WHERE expires_at <= $1";
     FIND = "SELECT s.sha256, s.id, s.expires_at, u.id, u.email, u.role, o.id, o.slug, s.seen_at, s.only_here, s.method, u.person_id, o.name, \
             s.created_at, s.passkey_id \
             FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id JOIN organizations o ON o.id = s.org_id \
@@ -97,12 +97,14 @@ pub(crate) struct NewSession<'a> {
     pub(crate) ends_by: Option<i64>,
     /// The passkey it ends with.
     pub(crate) passkey_id: Option<&'a str>,
+    /// When its person proved who they are, if that was not just now.
+    pub(crate) began_at: Option<i64>,
 }
 
 impl<'a> NewSession<'a> {
     /// With nothing that ends it but its age.
     pub(crate) fn of(user_id: &'a str, method: Method) -> Self {
-        Self { user_id, method, token_id: None, at: None, ends_by: None, passkey_id: None }
+        Self { user_id, method, token_id: None, at: None, ends_by: None, passkey_id: None, began_at: None }
     }
 }
 
@@ -300,7 +302,7 @@ impl Db {
     }
 
     /// Moves to another organization of the same person: a new session, and the old one has ended. It lives no longer
-    /// than the old one would have. `None` if the person does not belong there, or the session may not move.
+    /// than the old one would have, and its person has proven nothing anew. `None` if the person does not belong there, or the session may not move.
     pub async fn switch_organization(
         &self,
         session: &SessionAuth,
@@ -309,6 +311,17 @@ impl Db {
     ) -> Result<Option<Secret>, StoreError> {
         let Some(person) = session.person() else { return Ok(None) };
         let mut tx = self.write_tx(Reach::Arrival).await?;
+        let found = run!(&mut tx, optional: (String, String, String), MEMBERSHIP, person, org)?;
+        let Some((.., to)) = found else { return Ok(None) };
+        // Whatever ends the membership or asks for a provider comes wholly before or wholly after; locked in one order, so
+        // that two who cross over do not wait for each other.
+        let mut both = [to.as_str(), &session.user.scope().org_id];
+        both.sort_unstable();
+        for org_id in both {
+            tx.turn_to(Reach::Org(org_id)).await?;
+            lineage::lock(&mut tx, org_id).await?;
+        }
+        tx.turn_to(Reach::Arrival).await?;
         let found = run!(&mut tx, optional: (String, String, String), MEMBERSHIP, person, org)?;
         let Some((user_id, email, org_id)) = found else { return Ok(None) };
         // Proof of the person is not what that organization asks for.
@@ -324,7 +337,8 @@ impl Db {
         tx.turn_to((&scope).into()).await?;
         let ends_by = Some(session.expires_at());
         let passkey_id = session.passkey_id.as_deref();
-        let new = NewSession { ends_by, passkey_id, ..NewSession::of(&user_id, session.method) };
+        let began_at = Some(session.began_at());
+        let new = NewSession { ends_by, passkey_id, began_at, ..NewSession::of(&user_id, session.method) };
         let secret = begin(&mut tx, &scope, &new, now).await?;
         tx.commit().await?;
         Ok(Some(secret))
@@ -338,7 +352,8 @@ pub(crate) async fn begin(
     new: &NewSession<'_>,
     now: i64,
 ) -> Result<Secret, StoreError> {
-    run!(tx, execute PRUNE, now, now.saturating_sub(IDLE_SECONDS))?;
+    // An idle one opens nothing, but stays as long as what programs were given by it: that ends with it.
+    run!(tx, execute PRUNE, now)?;
     let id = Uuid::now_v7().to_string();
     let secret = Secret::generate(SecretKind::Session)?;
     let by_age = now.saturating_add(LONGEST_SECONDS);
@@ -346,7 +361,7 @@ pub(crate) async fn begin(
     let at = new.at.as_ref();
     run!(tx, execute BEGIN, &id, &scope.org_id, new.user_id, !new.method.proves_person(), new.method.name(),
         new.token_id, secret.sha256(), now, expires_at, at.map(|at| at.provider_id), at.map(|at| at.subject),
-        at.and_then(|at| at.session), new.passkey_id, at.and_then(|at| at.name_id))?;
+        at.and_then(|at| at.session), new.passkey_id, at.and_then(|at| at.name_id), new.began_at.unwrap_or(now))?;
     let target = scope.actor.strip_prefix("user:").unwrap_or(&scope.actor);
     append(tx, scope, Happened { action: "session.begin", target, detail: new.method.name() }, now).await?;
     Ok(secret)

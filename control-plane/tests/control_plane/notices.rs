@@ -163,11 +163,12 @@ async fn requests_are_made_and_decided_by_forms() {
     browser.click("link", "Requests").await;
     browser.is_accessible("requests").await;
     browser.fill("For how many minutes (policy)", "30").await;
+    browser.fill("When the policy begins, in UTC; at once if empty", "2027-01-16T08:30").await;
     browser.fill("Why you need the policy", "INC-1: <b>orders</b> stuck").await;
     browser.click("button", "Ask for the policy").await;
     let page = browser.text().await;
     assert!(page.contains("oncall on shop") && page.contains("INC-1: <b>orders</b> stuck"), "{page}");
-    assert!(page.contains("0 of 2 approvals"), "{page}");
+    assert!(page.contains("0 of 2 approvals") && page.contains("2027-01-16T08:30:00Z"), "{page}");
     let address = browser.url().await;
     browser.forget().await;
     browser.goto(&link(&shop.bo).await).await;

@@ -332,8 +332,39 @@ pub(crate) async fn a_passkey_is_added_by_whoever_is_proven_and_nobody_else(worl
     add(&world, &session, &answer).await.ok(303);
     world.pass(800);
     begun(&world, &session).await.page_refused(403, "passkey.stale");
+    // Moving proves nothing anew, not even to where one is.
+    for to in [&org.slug, &other.slug] {
+        let session = enter(&world, &mut key, &[("org", &org.slug)]).await.cookie();
+        world.pass(1000);
+        let moved = world.submit("/switch", Some(&session), &format!("org={to}")).await.cookie();
+        begun(&world, &moved).await.page_refused(403, "passkey.stale");
+    }
     let page = world.look("/passkeys", &session).await.ok(200).text();
     assert!(page.contains("sign in again") && !page.contains("/remove"), "{page}");
+}
+
+pub(crate) async fn what_an_idle_browser_gave_ends_with_the_passkey_it_came_by(world: World) {
+    let org = world.bootstrap().await;
+    let invite = json!({ "email": "bo@example.com" });
+    let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &org.token, &invite).await.json(201);
+    let bo = world.sign_in(&invite.link).await;
+    let mut own = key_of(&world, &bo).await;
+    let session = enter(&world, &mut own, &[]).await.cookie();
+    let mut stolen = key_of(&world, &session).await;
+    let thief = enter(&world, &mut stolen, &[]).await.cookie();
+    let program = program(&world, &thief).await;
+    // The browser is closed, others come and go, and the program goes on.
+    world.pass(2 * 3600);
+    assert_eq!(world.look("/", &thief).await.location(), "/sign-in");
+    let session = enter(&world, &mut own, &[]).await.cookie();
+    world.get("/v1/whoami", &program).await.ok(200);
+    let page = world.look("/passkeys", &session).await.text();
+    let ids: Vec<&str> =
+        page.split("/passkeys/").filter_map(|part| part.split_once("/remove\"")).map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), 2, "{page}");
+    world.submit(&format!("/passkeys/{}/remove", ids[1]), Some(&session), "").await.ok(303);
+    enter(&world, &mut stolen, &[]).await.page_refused(403, "passkey.refused");
+    world.get("/v1/whoami", &program).await.refused(401, "auth.required");
 }
 
 pub(crate) async fn a_passkey_opens_what_its_person_belongs_to_and_no_more(world: World) {

@@ -235,7 +235,15 @@ async fn an_invite_a_link_and_forced_sign_in_work_by_it_as_by_any_provider() {
     assert_eq!(world.look("/", &recovered).await.location(), "/sign-in", "it was forced out, too");
     let recovered = world.sign_in(&world.recover(&org, "ana@example.com").await).await;
     let link = format!("/sign-in/saml/{}?link=true", made.id);
-    world.look(&link, &recovered).await.page_refused(403, "request.cross-site");
+    let elsewhere = |link: &str| {
+        let cookie = format!("__Host-sid={recovered}");
+        world.request(Method::GET, link).header("cookie", cookie).header("sec-fetch-site", "cross-site")
+    };
+    Answer::of(elsewhere(&link)).await.page_refused(403, "request.cross-site");
+    // Nor does a link elsewhere begin a sign-in: it leads to the page that says where.
+    let led = Answer::of(elsewhere(&format!("/sign-in/saml/{}", made.id))).await;
+    assert_eq!(led.location(), format!("/sign-in?org={}&return_to=%2F", org.slug));
+    assert!(!led.headers.contains_key("set-cookie"));
     let asked = begin_as(&world, &mut idp, &made, ("?link=true", &recovered)).await;
     world.submit("/sign-out", Some(&recovered), "").await.ok(303);
     let response = idp.answer(&asked, json!({ "subject": "ana" })).await;

@@ -75,9 +75,10 @@ impl World {
         Self::with(database_url, (false, None), RateConfig::default()).await
     }
 
-    /// Identity providers on this machine are asked.
+    /// Identity providers on this machine are asked; whoever signs in by them has one address, and there are many.
     pub(crate) async fn reaching_private_providers() -> Self {
-        Self::with(None, (true, None), RateConfig::default()).await
+        let rates = RateConfig { stranger_rate: 500, ..RateConfig::default() };
+        Self::with(None, (true, None), rates).await
     }
 
     /// Letters go to this server.
@@ -230,9 +231,10 @@ impl World {
         Answer::of(request.header("content-type", kind).body(form.to_owned())).await
     }
 
-    /// A page.
+    /// A page, from a link on another one of ours.
     pub(crate) async fn look(&self, path: &str, cookie: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path).header("cookie", format!("__Host-sid={cookie}"))).await
+        let request = self.request(Method::GET, path).header("sec-fetch-site", "same-origin");
+        Answer::of(request.header("cookie", format!("__Host-sid={cookie}"))).await
     }
 
     /// The session that a one-time link begins.

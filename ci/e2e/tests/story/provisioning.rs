@@ -49,5 +49,6 @@ fn a_deactivated_person_is_out_of_the_database_in_the_middle_of_a_session() {
     let took = began.elapsed();
     let told = format!("from deactivation to the end of the session: {took:?}\n");
     std::io::stdout().write_all(told.as_bytes()).unwrap();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Sooner than anything that merely looks again from time to time.
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }
