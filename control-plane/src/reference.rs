@@ -9,7 +9,8 @@ const BEGINNING: &str = "\
 
 Every option of `daam-control-plane`, made from the table the program itself reads by. What it does with them:
 [control-plane.md](control-plane.md). An option wins over its variable; an option that is not known, a value that is none
-and options that exclude each other are refused with what would be accepted. All of it is read once, at the start.
+and options that exclude each other are refused with what would be accepted. All of it is read once, at
+the start; the files of `--tls-cert` and `--tls-key` are read again when they change.
 ";
 
 /// The page `policy-examples/control-plane-configuration.md`.

@@ -16,11 +16,12 @@ use crate::problem::Refusal;
 use crate::rates::{RateConfig, Rates};
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
-use crate::tls::{TlsError, TlsListener, server_config};
+use crate::tls::{self, TlsError, TlsListener, server_config};
 use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
 use axum::response::IntoResponse as _;
 use daam_api::v1::{AuthorityList, Bootstrap, Bootstrapped};
+use daam_identity::certificate_files::CertificateFiles;
 use daam_store::{Db, Secret, StoreError, Wakeup};
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -157,6 +158,8 @@ pub struct Server {
     delivering: AbortOnDropHandle<()>,
     exporting: AbortOnDropHandle<()>,
     recording: AbortOnDropHandle<()>,
+    /// Of the TLS files, where there are any.
+    _watching: Option<AbortOnDropHandle<()>>,
 }
 
 impl Server {
@@ -175,9 +178,12 @@ impl Server {
             Refusal::internal("answer a request", &io::Error::other("a handler panicked")).into_response()
         }));
         let stop = app.stop().clone();
+        let mut watching = None;
         let task = match &config.transport {
             Transport::Tls { cert, key } => {
-                let listener = TlsListener::new(listener, address, server_config(cert, key)?);
+                let files = Arc::new(CertificateFiles::open(cert, key).map_err(TlsError::from)?);
+                let listener = TlsListener::new(listener, address, server_config(&files)?);
+                watching = Some(AbortOnDropHandle::new(tokio::spawn(tls::watch(files))));
                 // Whoever connects is who they seem to be here, so that one of them cannot take every place.
                 let limits = Limits { share: SHARE, ..Limits::default() };
                 AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, limits)))
@@ -191,7 +197,17 @@ impl Server {
         let delivering = AbortOnDropHandle::new(tokio::spawn(delivery::run(Arc::clone(&app))));
         let exporting = AbortOnDropHandle::new(tokio::spawn(otlp::run(Arc::clone(&app))));
         let recording = AbortOnDropHandle::new(tokio::spawn(link::keep_the_roll(Arc::clone(&app))));
-        Ok(Self { address, app, task, listening, looking_after, delivering, exporting, recording })
+        Ok(Self {
+            address,
+            app,
+            task,
+            listening,
+            looking_after,
+            delivering,
+            exporting,
+            recording,
+            _watching: watching,
+        })
     }
 
     /// Where it listens.

@@ -3,15 +3,13 @@
 //! an honest one takes a moment.
 
 use axum::serve::Listener;
+use daam_identity::certificate_files::{CertificateFiles, CertificateFilesError, LOOK_EVERY, Look};
 use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,37 +28,42 @@ const SHARE: usize = 64;
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file.
-    #[error("could not read `{path}` as PEM")]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: rustls_pki_types::pem::Error,
-    },
-    /// Certificate and key.
-    #[error("the certificate and key cannot be used together")]
+    /// The files.
+    #[error(transparent)]
+    Files(#[from] CertificateFilesError),
+    /// TLS itself.
+    #[error("TLS cannot be set up")]
     Config(#[source] rustls::Error),
 }
 
-/// TLS by the certificate chain and key in two PEM files.
-pub(crate) fn server_config(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TlsError::Pem { path, source }
-    };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(failed(cert))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(failed(key))?;
+/// TLS by the certificate that is in the files when somebody connects.
+pub(crate) fn server_config(files: &Arc<CertificateFiles>) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let resolver = Arc::clone(files);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map(|builder| builder.with_no_client_auth().with_cert_resolver(resolver))
         .map_err(TlsError::Config)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Reads the files again whenever they change; never returns.
+pub(crate) async fn watch(files: Arc<CertificateFiles>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match files.look() {
+            Look::Same => {}
+            Look::Renewed => {
+                let certificate = files.certificate_file().display();
+                tracing::info!(%certificate, ends = files.not_after(), "new TLS certificate in use");
+            }
+            Look::Broken(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the TLS files changed and cannot be used; the old ones still are");
+            }
+        }
+    }
 }
 
 /// A listener whose connections have finished their handshake.

@@ -55,6 +55,17 @@ pub fn facts_of_pem(pem: &str) -> Result<CertificateFacts, PrincipalError> {
     facts_of(&der)
 }
 
+/// The last second of any certificate's validity, DER, Unix time; of an authority's, too.
+pub fn last_second_of(cert_der: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(cert_der).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
+/// The same of the first certificate of a PEM text.
+pub fn last_second_of_pem(pem: &str) -> Option<i64> {
+    last_second_of(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
+}
+
 fn principal_in(certificate: &X509Certificate<'_>) -> Result<Principal, PrincipalError> {
     let names = match certificate.subject_alternative_name() {
         Ok(Some(names)) => names,
