@@ -8,10 +8,13 @@ use crate::directory::Directories;
 use crate::hub::Hub;
 use crate::link::{Roll, Seats};
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::oidc::{JobKeys, Outbound};
 use crate::rates::{RateConfig, Rates};
+use crate::readiness::Readiness;
 use crate::traffic::Traffic;
 use crate::vault::Vault;
+use daam_identity::certificate_files::CertificateFiles;
 use daam_store::{Db, TenantScope};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,9 @@ pub struct App {
     mailer: Option<Mailer>,
     outbox: Notify,
     stop: CancellationToken,
+    readiness: Readiness,
+    metrics: Metrics,
+    tls_files: OnceLock<Arc<CertificateFiles>>,
 }
 
 impl App {
@@ -69,12 +75,40 @@ impl App {
             outbox: Notify::new(),
             checkpoint_file,
             stop: CancellationToken::new(),
+            readiness: Readiness::default(),
+            metrics: Metrics::default(),
+            tls_files: OnceLock::new(),
         }
     }
 
     /// With these for how often somebody may ask.
     pub(crate) fn limited(self, rates: Rates) -> Self {
         Self { rates, ..self }
+    }
+
+    /// Stopped by this.
+    pub(crate) fn stopped_by(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Whether requests can be answered.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The certificate it is served by, if that comes from files.
+    pub(crate) fn tls_files(&self) -> Option<&Arc<CertificateFiles>> {
+        self.tls_files.get()
+    }
+
+    pub(crate) fn served_by(&self, files: Arc<CertificateFiles>) {
+        // Said once, where the server starts.
+        drop(self.tls_files.set(files));
     }
 
     /// What organizations' agents are told of people.

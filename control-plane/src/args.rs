@@ -27,6 +27,10 @@ Examples:
   With relays that carry at most 20 MB/s for each developer and 200 MB/s for each agent:
     daam-control-plane serve --data-dir /var/lib/daam --client-rate 20000000 --agent-rate 200000000
 
+  With metrics for Prometheus, and half a minute for the load balancer to look elsewhere before it stops:
+    daam-control-plane serve --listen 0.0.0.0:8080 --behind-tls-proxy --data-dir /var/lib/daam \\
+        --metrics 127.0.0.1:9091 --drain 30
+
   A further organization:
     daam-control-plane create-organization --data-dir ./control-plane --name \"Acme\" --admin-email ana@acme.example
 
@@ -199,6 +203,12 @@ pub struct Serve {
     /// How often somebody may ask.
     #[command(flatten)]
     pub rates: RateConfig,
+    /// Serve metrics for Prometheus at `/metrics` on this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// On SIGTERM say at `/readyz` for so many seconds that this server is about to stop, and go on serving meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub drain: u64,
     /// Write `{"address":"…"}` here once requests are answered.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -235,7 +245,8 @@ impl Serve {
         let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
         let config = self.data.config(self.listen, transport);
         let (traffic, rates) = (self.traffic.into(), self.rates);
-        Config { private_providers, checkpoint_file, mail, traffic, rates, ..config }
+        let metrics = self.metrics;
+        Config { private_providers, checkpoint_file, mail, traffic, rates, metrics, ..config }
     }
 }
 
@@ -253,6 +264,7 @@ impl Data {
             mail: None,
             traffic: Traffic::default(),
             rates: RateConfig::default(),
+            metrics: None,
             clock: Clock::system(),
         }
     }

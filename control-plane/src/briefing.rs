@@ -172,6 +172,7 @@ mod tests {
             mail: None,
             traffic: Traffic::default(),
             rates: RateConfig::default(),
+            metrics: None,
             clock: Clock::system(),
         };
         let app = open(&config, true).await.unwrap();

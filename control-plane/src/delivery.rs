@@ -3,6 +3,7 @@
 //! public addresses only, and their answers are not read.
 
 use crate::app::App;
+use crate::metrics::one_more;
 use crate::requests::notices::Told;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -57,8 +58,10 @@ async fn one(app: &App, delivery: &Delivery) -> Result<(), daam_store::StoreErro
         return Ok(());
     }
     let Err(error) = attempt(app, delivery).await else {
+        one_more(&app.metrics().notices_delivered);
         return app.db().notice_delivered(&delivery.id).await;
     };
+    one_more(&app.metrics().notices_failed);
     let why: String = error.to_string().chars().filter(|c| !c.is_control()).take(LONGEST_FAILURE).collect();
     tracing::warn!(
         notice = delivery.id,

@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::authorities;
 use crate::keys::{self, KeyError};
+use crate::metrics::one_more;
 use daam_ledger::Signed;
 use daam_store::{Checkpointed, StoreError, TenantScope};
 use std::io::{self, Write as _};
@@ -24,6 +25,7 @@ pub(crate) async fn checkpoint(app: &App, scope: &TenantScope) -> Result<Checkpo
     match &made {
         Checkpointed::Signed(signed) => carry_off(app, signed),
         Checkpointed::Broken(fault) => {
+            one_more(&app.metrics().audits_broken);
             tracing::error!(org, %fault, "the audit of an organization is not whole; it is not signed");
         }
         Checkpointed::Present(_) | Checkpointed::Empty => {}

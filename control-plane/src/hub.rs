@@ -5,11 +5,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How many wake-ups there were, and when the last one came that anybody was woken by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wakes {
+    pub(crate) count: u64,
+    pub(crate) at: Option<Instant>,
+}
 
 /// One channel per organization.
 #[derive(Debug, Default)]
 pub struct Hub {
-    channels: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    channels: Mutex<BTreeMap<String, watch::Sender<Wakes>>>,
 }
 
 impl Hub {
@@ -17,7 +25,7 @@ impl Hub {
     pub fn wake(&self, org: &str) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(org) {
-            channel.send_modify(one_more);
+            channel.send_modify(woken);
         }
     }
 
@@ -25,12 +33,12 @@ impl Hub {
     pub fn wake_all(&self) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         for channel in channels.values() {
-            channel.send_modify(one_more);
+            channel.send_modify(woken);
         }
     }
 
     /// Learn of changes from now on.
-    pub fn subscribe(&self, org: &str) -> watch::Receiver<u64> {
+    pub(crate) fn subscribe(&self, org: &str) -> watch::Receiver<Wakes> {
         self.at(org, watch::Sender::subscribe)
     }
 
@@ -41,21 +49,26 @@ impl Hub {
                 one_more(count);
                 false
             });
-            *channel.borrow()
+            channel.borrow().count
         })
     }
 
     /// For a reading that begins now.
     pub(crate) fn count(&self, org: &str) -> u64 {
-        self.at(org, |channel| *channel.borrow())
+        self.at(org, |channel| channel.borrow().count)
     }
 
-    fn at<T>(&self, org: &str, of: impl FnOnce(&watch::Sender<u64>) -> T) -> T {
+    fn at<T>(&self, org: &str, of: impl FnOnce(&watch::Sender<Wakes>) -> T) -> T {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        of(channels.entry(org.to_owned()).or_insert_with(|| watch::channel(0).0))
+        of(channels.entry(org.to_owned()).or_insert_with(|| watch::channel(Wakes::default()).0))
     }
 }
 
-fn one_more(count: &mut u64) {
-    *count = count.saturating_add(1);
+fn woken(wakes: &mut Wakes) {
+    one_more(wakes);
+    wakes.at = Some(Instant::now());
+}
+
+fn one_more(wakes: &mut Wakes) {
+    wakes.count = wakes.count.saturating_add(1);
 }

@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::briefing::{self, Present};
+use crate::hub::Wakes;
 use crate::problem::Refusal;
 use crate::serve::Meter;
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
@@ -228,12 +229,13 @@ impl Link {
                     }
                     in_time(self.socket.ping()).await?;
                     let present = briefing::recent(&self.app, self.agent.scope(), self.woken).await?;
-                    self.push(&present, &mut pushed).await?;
+                    self.push(&present, &mut pushed, None).await?;
                 }
                 changed = wake.changed() => {
                     changed.map_err(|_| End::close(code::STOPPING, "the control plane stops; connect again"))?;
-                    self.woken = self.woken.max(*wake.borrow_and_update());
-                    self.push_present(&mut pushed).await?;
+                    let Wakes { count, at } = *wake.borrow_and_update();
+                    self.woken = self.woken.max(count);
+                    self.push_present(&mut pushed, at).await?;
                 }
             }
         }
@@ -246,25 +248,33 @@ impl Link {
             Box::pin(self.take(message)).await?;
         }
         if wants {
-            self.push_present(pushed).await?;
+            self.push_present(pushed, None).await?;
         }
         Ok(())
     }
 
-    async fn push_present(&mut self, pushed: &mut Pushed) -> Result<(), End> {
+    async fn push_present(&mut self, pushed: &mut Pushed, since: Option<Instant>) -> Result<(), End> {
         let present = briefing::at_least(&self.app, self.agent.scope(), self.woken).await?;
-        self.push(&present, pushed).await
+        self.push(&present, pushed, since).await
     }
 
-    /// Tells what is news, if this is still the agent's link.
-    async fn push(&mut self, present: &Present, pushed: &mut Pushed) -> Result<(), End> {
+    /// Tells what is news, if this is still the agent's link; `since` is when it was heard of.
+    async fn push(
+        &mut self,
+        present: &Present,
+        pushed: &mut Pushed,
+        since: Option<Instant>,
+    ) -> Result<(), End> {
         if !present.counts(&self.agent, self.linked.id()) {
             let reason = "another link of this agent took its place, or the agent was removed";
             return Err(End::close(code::REPLACED, reason));
         }
-        for text in Box::pin(pushed.news(&self.app, &self.agent, present)).await? {
-            in_time(self.socket.say(&text)).await?;
+        let news = Box::pin(pushed.news(&self.app, &self.agent, present)).await?;
+        for text in &news {
+            in_time(self.socket.say(text)).await?;
         }
+        let bytes = news.iter().map(Text::len).fold(0, usize::saturating_add);
+        self.app.metrics().told(news.len(), bytes, since);
         Ok(())
     }
 

@@ -7,10 +7,12 @@ use daam_control_plane::args::{Admin, Authority, Cli, Command, CreateOrganizatio
 use daam_control_plane::server::AuthorityChange;
 use daam_control_plane::{Config, Server, Transport, backup, server};
 use daam_diagnostic::log;
+use std::future::pending;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -55,15 +57,28 @@ async fn run_server(serve: &Serve) -> anyhow::Result<()> {
         announce(file, address).with_context(|| format!("write the ready file `{}`", file.display()))?;
     }
     let stdin = serve.exit_on_stdin_close.then(stdin_closed);
+    let drain = Duration::from_secs(serve.drain);
     let until = async move {
         tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-            Some(_) = async { Some(stdin?.await) } => {}
+            _ = term.recv() => drain,
+            _ = interrupt.recv() => Duration::ZERO,
+            Some(_) = async { Some(stdin?.await) } => Duration::ZERO,
         }
-        tracing::info!("stopping");
     };
-    server.run(until).await.context("serve")
+    server.run(until, asked_again()).await.context("serve")
+}
+
+/// From when this is first waited for.
+async fn asked_again() {
+    let (Ok(mut term), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 async fn create_organization(create: &CreateOrganization) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! arrives at least once, and its number says which it is. Receivers are asked as webhooks are: public addresses only.
 
 use crate::app::App;
+use crate::metrics::one_more;
 use crate::oidc::Outbound;
 use axum::http::{HeaderName, HeaderValue};
 use daam_store::{AuditEntry, DueAuditExport, StoreError};
@@ -18,6 +19,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often it is looked for what became due.
@@ -64,8 +66,12 @@ async fn one(app: &App, due: &DueAuditExport) -> Result<(), StoreError> {
     // Retention may have taken what was not sent.
     let Some(last) = entries.last().map(|(entry, _)| entry.seq) else { return Ok(()) };
     match attempt(app, due, &entries).await {
-        Ok(remark) => app.db().audit_exported_to(due, (last, remark.as_deref())).await,
+        Ok(remark) => {
+            app.metrics().exported_at.store(app.now(), Ordering::Relaxed);
+            app.db().audit_exported_to(due, (last, remark.as_deref())).await
+        }
         Err(error) => {
+            one_more(&app.metrics().exports_failed);
             let why = plain(&error.to_string());
             tracing::warn!(org = due.scope.org(), attempts = due.attempts, why, "an audit was not exported");
             app.db().audit_export_failed(due, &why).await

@@ -5,6 +5,7 @@
 //! kept, and there is a most. Behind a proxy an address is what the proxy says; where it says none, strangers are all one
 //! address to us, and are not limited here.
 
+use crate::metrics::one_more;
 use crate::problem::Refusal;
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
@@ -13,6 +14,7 @@ use daam_store::{Caller, SessionAuth};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -91,6 +93,7 @@ pub(crate) struct Rates {
     behind_proxy: bool,
     credentials: Mutex<Allowances<String>>,
     strangers: Mutex<Allowances<IpAddr>>,
+    refused: [AtomicU64; 2],
 }
 
 impl Rates {
@@ -100,7 +103,14 @@ impl Rates {
             behind_proxy,
             credentials: Mutex::new(Allowances::new(config.rate)),
             strangers: Mutex::new(Allowances::new(config.stranger_rate)),
+            refused: Default::default(),
         }
+    }
+
+    /// How many requests were refused: of credentials, of addresses.
+    pub(crate) fn refused(&self) -> (u64, u64) {
+        let [credentials, addresses] = &self.refused;
+        (credentials.load(Ordering::Relaxed), addresses.load(Ordering::Relaxed))
     }
 
     /// Somebody with a token asks.
@@ -120,6 +130,8 @@ impl Rates {
     fn credential(&self, id: String, request: &Request) -> Result<(), Refusal> {
         let mut allowances = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
         allowances.take(id, cost(request), self.now()).map_err(|seconds| {
+            let [credentials, _] = &self.refused;
+            one_more(credentials);
             let title = "this credential asks more often than it may";
             Refusal::later("rate.credential", title, seconds)
         })
@@ -130,6 +142,8 @@ impl Rates {
         let Some(address) = self.address(request) else { return Ok(()) };
         let mut allowances = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         allowances.take(address, cost(request), self.now()).map_err(|seconds| {
+            let [_, addresses] = &self.refused;
+            one_more(addresses);
             let title = "requests without a valid credential come more often from your address than they may";
             Refusal::later("rate.address", title, seconds)
         })
@@ -179,6 +193,8 @@ fn cost(request: &Request) -> u32 {
             | "/sign-in/saml/{id}"
             | "/sign-in/saml/{id}/logout",
         ) => 5,
+        // Whoever looks after servers is not to be told that a stranger asks too often.
+        Some("/healthz" | "/readyz") => 0,
         _ => 1,
     }
 }

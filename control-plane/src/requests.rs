@@ -20,7 +20,8 @@ mod refusal;
 mod tests;
 mod view;
 
-use decide::{Doing, PENDING_SECONDS};
+use decide::Doing;
+pub(crate) use decide::PENDING_SECONDS;
 use declared::Declared;
 
 /// Requests of one person that may wait at once.

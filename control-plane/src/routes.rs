@@ -6,6 +6,7 @@ use crate::console;
 use crate::guard::{Who, guard};
 use crate::openapi;
 use crate::problem::{self, Refusal};
+use crate::readiness;
 use crate::scim;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
@@ -104,6 +105,7 @@ fn api() -> Vec<Route> {
         |method, path, who, (body_limit, handler)| Route { method, path, who, surface, body_limit, handler };
     vec![
         route("GET", "/healthz", Who::Anyone, get(async || "ok")),
+        route("GET", "/readyz", Who::Anyone, get(readiness::show)),
         route("GET", openapi::PATH, Who::Anyone, get(async || Json(openapi::document()))),
         route("POST", "/v1/bootstrap", Who::Operator, post(bootstrap::create)),
         route("GET", "/v1/whoami", Who::AnyToken, get(users::whoami)),

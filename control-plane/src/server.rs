@@ -10,15 +10,18 @@ use crate::delivery;
 use crate::evidence;
 use crate::link;
 use crate::mail::{MailConfig, MailError, Mailer};
+use crate::metrics;
 use crate::oidc::Outbound;
 use crate::otlp;
 use crate::problem::Refusal;
 use crate::rates::{RateConfig, Rates};
+use crate::readiness::Front;
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
 use crate::tls::{self, TlsError, TlsListener, server_config};
 use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use daam_api::v1::{AuthorityList, Bootstrap, Bootstrapped};
 use daam_identity::certificate_files::CertificateFiles;
@@ -32,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -81,6 +85,8 @@ pub struct Config {
     pub traffic: Traffic,
     /// How often somebody may ask.
     pub rates: RateConfig,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<SocketAddr>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -151,63 +157,85 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     app: Arc<App>,
     task: AbortOnDropHandle<()>,
-    listening: AbortOnDropHandle<()>,
-    looking_after: AbortOnDropHandle<()>,
+    /// What may end at any moment.
+    beside: Vec<AbortOnDropHandle<()>>,
     delivering: AbortOnDropHandle<()>,
     exporting: AbortOnDropHandle<()>,
     recording: AbortOnDropHandle<()>,
-    /// Of the TLS files, where there are any.
-    _watching: Option<AbortOnDropHandle<()>>,
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Serves what the front has.
+#[expect(clippy::type_complexity, reason = "a task, and the files it is served by if there are any")]
+fn answer(
+    config: &Config,
+    (listener, address): (TcpListener, SocketAddr),
+    front: &Front,
+    stop: &CancellationToken,
+) -> Result<(AbortOnDropHandle<()>, Option<Arc<CertificateFiles>>), StartError> {
+    let (router, stop) = (front.router(), stop.clone());
+    Ok(match &config.transport {
+        Transport::Tls { cert, key } => {
+            let files = Arc::new(CertificateFiles::open(cert, key).map_err(TlsError::from)?);
+            let listener = TlsListener::new(listener, address, server_config(&files)?);
+            // Whoever connects is who they seem to be here, so that one of them cannot take every place.
+            let limits = Limits { share: SHARE, ..Limits::default() };
+            let serving = tokio::spawn(serve(listener, router, stop, limits));
+            (AbortOnDropHandle::new(serving), Some(files))
+        }
+        Transport::Loopback | Transport::BehindTlsProxy => {
+            let serving = tokio::spawn(serve(listener, router, stop, Limits::default()));
+            (AbortOnDropHandle::new(serving), None)
+        }
+    })
 }
 
 impl Server {
-    /// Opens everything and starts listening.
+    /// Listens, opens everything, and begins to answer. Whoever asks in between is told that it is starting.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         if config.transport == Transport::Loopback && !config.listen.ip().is_loopback() {
             return Err(StartError::Exposed(config.listen));
         }
-        let app = Arc::new(open(config, true).await?);
-        let failed = |source| StartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = listen(config.listen).await?;
+        let measured = match config.metrics {
+            Some(at) => Some(listen(at).await?),
+            None => None,
+        };
+        let (front, stop) = (Front::default(), CancellationToken::new());
+        let (task, files) = answer(config, (listener, address), &front, &stop)?;
+        let app = open(config, true).await?.stopped_by(stop);
         let tls = matches!(config.transport, Transport::Tls { .. });
         app.reached_at(config.public_url.clone().unwrap_or_else(|| Base::local(address, tls)));
+        if let Some(files) = &files {
+            app.served_by(Arc::clone(files));
+        }
+        let app = Arc::new(app);
         let service = router(&app).layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Refusal::internal("answer a request", &io::Error::other("a handler panicked")).into_response()
         }));
-        let stop = app.stop().clone();
-        let mut watching = None;
-        let task = match &config.transport {
-            Transport::Tls { cert, key } => {
-                let files = Arc::new(CertificateFiles::open(cert, key).map_err(TlsError::from)?);
-                let listener = TlsListener::new(listener, address, server_config(&files)?);
-                watching = Some(AbortOnDropHandle::new(tokio::spawn(tls::watch(files))));
-                // Whoever connects is who they seem to be here, so that one of them cannot take every place.
-                let limits = Limits { share: SHARE, ..Limits::default() };
-                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, limits)))
-            }
-            Transport::Loopback | Transport::BehindTlsProxy => {
-                AbortOnDropHandle::new(tokio::spawn(serve(listener, service, stop, Limits::default())))
-            }
-        };
-        let listening = AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))));
-        let looking_after = AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app))));
+        front.open(service.layer(from_fn_with_state(Arc::clone(&app), metrics::measure)));
+        let metrics = measured.as_ref().map(|(_, address)| *address);
+        let mut beside = vec![AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))))];
+        beside.push(AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app)))));
+        beside.extend(files.map(|files| AbortOnDropHandle::new(tokio::spawn(tls::watch(files)))));
+        if let Some((listener, _)) = measured {
+            let (router, stop) = (metrics::router(Arc::clone(&app)), app.stop().clone());
+            let serving = serve(listener, router, stop, Limits::default());
+            beside.push(AbortOnDropHandle::new(tokio::spawn(serving)));
+        }
         let delivering = AbortOnDropHandle::new(tokio::spawn(delivery::run(Arc::clone(&app))));
         let exporting = AbortOnDropHandle::new(tokio::spawn(otlp::run(Arc::clone(&app))));
         let recording = AbortOnDropHandle::new(tokio::spawn(link::keep_the_roll(Arc::clone(&app))));
-        Ok(Self {
-            address,
-            app,
-            task,
-            listening,
-            looking_after,
-            delivering,
-            exporting,
-            recording,
-            _watching: watching,
-        })
+        Ok(Self { address, metrics, app, task, beside, delivering, exporting, recording })
     }
 
     /// Where it listens.
@@ -215,17 +243,42 @@ impl Server {
         self.address
     }
 
+    /// Where metrics are, if they are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Says at `/readyz` that it is about to stop, and goes on serving.
+    pub fn drain(&self) {
+        self.app.readiness().drain();
+    }
+
     /// What it serves from.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Ends when the server ended by itself, or after `until` and an orderly stop.
-    pub async fn run(mut self, until: impl Future<Output = ()>) -> io::Result<()> {
-        tokio::select! {
+    /// Ends when the server ended by itself, or after `until` and an orderly stop. Where `until` says for how long, it is
+    /// announced before; `at_once` cuts that short.
+    pub async fn run(
+        mut self,
+        until: impl Future<Output = Duration>,
+        at_once: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let drain = tokio::select! {
             ended = &mut self.task => return ended.map_err(io::Error::other),
-            () = until => {}
+            drain = until => drain,
+        };
+        if !drain.is_zero() {
+            self.drain();
+            tracing::info!(seconds = drain.as_secs(), "not ready any more; stopping after this");
+            tokio::select! {
+                ended = &mut self.task => return ended.map_err(io::Error::other),
+                () = tokio::time::sleep(drain) => {}
+                () = at_once => {}
+            }
         }
+        tracing::info!("stopping");
         self.stop().await;
         Ok(())
     }
@@ -237,8 +290,7 @@ impl Server {
             tracing::warn!("some connections did not end within 5 seconds and were dropped");
         }
         drop(self.task);
-        drop(self.listening);
-        drop(self.looking_after);
+        drop(self.beside);
         // Whatever is on its way is claimed and comes again.
         drop(tokio::time::timeout(DRAIN, &mut self.delivering).await);
         drop(self.delivering);

@@ -21,6 +21,11 @@ struct Taken {
 }
 
 impl Seats {
+    /// How many are taken.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
     /// For one more link of an agent; `None` if there are too many of all.
     pub(crate) fn take(self: &Arc<Self>, agent: &str) -> Option<Seat> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ impl Text {
         Ok(Self(text.into()))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 

@@ -186,6 +186,8 @@ fn access() -> Vec<Operation> {
 fn fabric() -> Vec<Operation> {
     vec![
         Operation::of("GET", "/healthz", "Whether it answers").gives_raw(200, Body::Raw("text/plain")),
+        Operation::of("GET", "/readyz", "Whether requests can be answered now; 503 while they cannot")
+            .gives_raw(200, Body::Raw("text/plain")),
         Operation::of("GET", super::PATH, "This description").gives_raw(200, JSON),
         Operation::of("POST", "/v1/enrolment-tokens", "Make a one-time enrolment token")
             .takes::<NewEnrolment>()

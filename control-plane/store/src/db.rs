@@ -2,6 +2,7 @@
 //! reading and then writes fails under load, so a write transaction takes the lock when it begins.
 
 use crate::StoreError;
+use crate::measures::PoolUse;
 use crate::reach::{self, ActsAs, Reach};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
@@ -20,6 +21,8 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// PostgreSQL only. A transaction began before the statement that asks, unless the statement is all of it.
 const OUTSIDE: &str = "SELECT pg_catalog.now() = pg_catalog.statement_timestamp()";
+
+const ALIVE: &str = "SELECT 1";
 
 const APPLIED: &str = "SELECT COUNT(*) FROM _sqlx_migrations";
 
@@ -51,7 +54,7 @@ macro_rules! run {
             $crate::db::Tx::Sqlite($c) => $query,
             $crate::db::Tx::Pg($c) => $query,
         }
-        .map_err($crate::StoreError::Query)
+        .map_err($crate::StoreError::query)
     };
     ($tx:expr, execute $sql:expr $(, $bind:expr)*; each $binds:expr) => {
         run!(@on $tx, c => {
@@ -100,7 +103,7 @@ impl Db {
         }
         let pool = pool(file, false).await?;
         let applied =
-            sqlx::query_as::<_, (i64,)>(APPLIED).fetch_one(&pool).await.map_err(StoreError::Query)?;
+            sqlx::query_as::<_, (i64,)>(APPLIED).fetch_one(&pool).await.map_err(StoreError::query)?;
         if i64::try_from(MIGRATIONS.iter().count()) != Ok(applied.0) {
             return Err(StoreError::OtherVersion);
         }
@@ -112,7 +115,7 @@ impl Db {
         only_ours(to)?;
         let pool = pool(file, false).await?;
         let to = to.to_str().ok_or(StoreError::Decode("path"))?;
-        sqlx::query("VACUUM INTO $1").bind(to).execute(&pool).await.map_err(StoreError::Query)?;
+        sqlx::query("VACUUM INTO $1").bind(to).execute(&pool).await.map_err(StoreError::query)?;
         pool.close().await;
         Ok(())
     }
@@ -148,6 +151,29 @@ impl Db {
         }
     }
 
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Engine::Sqlite(pool, _) => sqlx::query(ALIVE).execute(pool).await.map(drop),
+            Engine::Pg(pool) => sqlx::query(ALIVE).execute(pool).await.map(drop),
+        }
+        .map_err(StoreError::query)
+    }
+
+    /// How its connections are used.
+    pub fn pool_use(&self) -> PoolUse {
+        let used = |open, idle: usize, most| {
+            let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+            PoolUse { open, idle, most }
+        };
+        match &self.0 {
+            Engine::Sqlite(pool, _) => {
+                used(pool.size(), pool.num_idle(), pool.options().get_max_connections())
+            }
+            Engine::Pg(pool) => used(pool.size(), pool.num_idle(), pool.options().get_max_connections()),
+        }
+    }
+
     /// Waits for running transactions and closes every connection.
     pub async fn close(&self) {
         match &self.0 {
@@ -161,12 +187,12 @@ impl Db {
         use sqlx::{Executor as _, SqlSafeStr as _};
         match &self.0 {
             Engine::Sqlite(pool, _) => {
-                let mut connection = pool.acquire().await.map_err(StoreError::Query)?;
-                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::Query)
+                let mut connection = pool.acquire().await.map_err(StoreError::query)?;
+                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::query)
             }
             Engine::Pg(pool) => {
-                let mut connection = pool.acquire().await.map_err(StoreError::Query)?;
-                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::Query)
+                let mut connection = pool.acquire().await.map_err(StoreError::query)?;
+                connection.prepare(sql.into_sql_str()).await.map(drop).map_err(StoreError::query)
             }
         }
     }
@@ -177,11 +203,11 @@ impl Db {
         match &self.0 {
             // Named, so that it fails where there is a transaction already, rather than nest and see what that one saw.
             Engine::Sqlite(pool, _) => {
-                pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite).map_err(StoreError::Query)
+                pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite).map_err(StoreError::query)
             }
             Engine::Pg(pool) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let mut tx = pool.begin_with(begin).await.map_err(StoreError::Query)?;
+                let mut tx = pool.begin_with(begin).await.map_err(StoreError::query)?;
                 reach::set(&mut tx, to).await?;
                 Ok(Tx::Pg(tx))
             }
@@ -193,10 +219,10 @@ impl Db {
         let to = to.into();
         match &self.0 {
             Engine::Sqlite(pool, _) => {
-                pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(StoreError::Query)
+                pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite).map_err(StoreError::query)
             }
             Engine::Pg(pool) => {
-                let mut tx = pool.begin().await.map_err(StoreError::Query)?;
+                let mut tx = pool.begin().await.map_err(StoreError::query)?;
                 reach::set(&mut tx, to).await?;
                 Ok(Tx::Pg(tx))
             }
@@ -218,7 +244,7 @@ impl Tx {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Pg(tx) => tx.commit().await,
         }
-        .map_err(StoreError::Query)
+        .map_err(StoreError::query)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Why the store did not answer. Nothing here carries a row's content or a secret.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Of this process, since it began.
+static FAILED: AtomicU64 = AtomicU64::new(0);
 
 /// A failure of the store, as opposed to an answer of "no".
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,19 @@ pub enum StoreError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,
+}
+
+impl StoreError {
+    /// Counts it.
+    pub(crate) fn query(error: sqlx::Error) -> Self {
+        FAILED.fetch_add(1, Ordering::Relaxed);
+        Self::Query(error)
+    }
+
+    /// How many queries of this process failed since it began.
+    pub fn failed_queries() -> u64 {
+        FAILED.load(Ordering::Relaxed)
+    }
 }
 
 pub(crate) fn stored_number(value: u64, what: &'static str) -> Result<i64, StoreError> {

@@ -21,6 +21,7 @@ mod evidence;
 mod identity;
 mod identity_links;
 mod lineage;
+mod measures;
 mod members;
 mod observations;
 mod once;
@@ -59,6 +60,7 @@ pub use error::StoreError;
 pub use evidence::{Checkpointed, DueOrganization, LogPart};
 pub use identity::{Door, Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
 pub use identity_links::{ListedLink, Unlinked};
+pub use measures::{Backlog, Counted, PoolUse};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
 pub use observations::{Connection, ListedViolation, Violation};
 pub use once::Repeat;
@@ -100,6 +102,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         identity::ALL,
         identity_links::ALL,
         lineage::ALL,
+        measures::ALL,
         members::ALL,
         observations::ALL,
         once::ALL,

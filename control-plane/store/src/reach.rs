@@ -61,17 +61,17 @@ pub(crate) async fn set(
     reach: Reach<'_>,
 ) -> Result<(), StoreError> {
     let (org, kind) = reach.settings();
-    sqlx::query(SET).bind(org).bind(kind).execute(&mut **tx).await.map(drop).map_err(StoreError::Query)
+    sqlx::query(SET).bind(org).bind(kind).execute(&mut **tx).await.map(drop).map_err(StoreError::query)
 }
 
 /// For a connection that is going to migrate.
 pub(crate) async fn migrating(connection: &mut PgConnection) -> Result<(), StoreError> {
-    connection.execute(MIGRATING).await.map(drop).map_err(StoreError::Query)
+    connection.execute(MIGRATING).await.map(drop).map_err(StoreError::query)
 }
 
 /// Puts up the walls that are missing, after the migrations; as whom the server's connections have to act.
 pub(crate) async fn put_up(connection: &mut PgConnection) -> Result<ActsAs, StoreError> {
-    let failed = StoreError::Query;
+    let failed = StoreError::query;
     let mut tx = connection.begin().await.map_err(failed)?;
     sqlx::raw_sql(WALLS).execute(&mut *tx).await.map_err(failed)?;
     let (superuser,) =
@@ -94,5 +94,5 @@ pub(crate) async fn act_as(connection: &mut PgConnection, who: ActsAs) -> Result
 /// Whether the walls hold for this connection.
 pub(crate) async fn holds(connection: &mut PgConnection) -> Result<bool, StoreError> {
     let row = sqlx::query_as::<_, (bool,)>(IS_WALLED).fetch_one(connection).await;
-    row.map(|(walled,)| walled).map_err(StoreError::Query)
+    row.map(|(walled,)| walled).map_err(StoreError::query)
 }

@@ -26,14 +26,14 @@ impl Db {
     /// Tells other servers that this organization's data changed.
     pub async fn announce(&self, org: &str) -> Result<(), StoreError> {
         let Some(pool) = self.postgres() else { return Ok(()) };
-        sqlx::query(NOTIFY).bind(org).execute(pool).await.map(drop).map_err(StoreError::Query)
+        sqlx::query(NOTIFY).bind(org).execute(pool).await.map(drop).map_err(StoreError::query)
     }
 
     /// Listens for other servers; `None` if there can be none.
     pub async fn wakeups(&self) -> Result<Option<Wakeups>, StoreError> {
         let Some(pool) = self.postgres() else { return Ok(None) };
-        let mut listener = PgListener::connect_with(pool).await.map_err(StoreError::Query)?;
-        listener.listen(CHANNEL).await.map_err(StoreError::Query)?;
+        let mut listener = PgListener::connect_with(pool).await.map_err(StoreError::query)?;
+        listener.listen(CHANNEL).await.map_err(StoreError::query)?;
         Ok(Some(Wakeups(listener)))
     }
 }
@@ -41,7 +41,7 @@ impl Db {
 impl Wakeups {
     /// The next one.
     pub async fn next(&mut self) -> Result<Wakeup, StoreError> {
-        let received = self.0.try_recv().await.map_err(StoreError::Query)?;
+        let received = self.0.try_recv().await.map_err(StoreError::query)?;
         Ok(received.map_or(Wakeup::Everything, |told| Wakeup::Organization(told.payload().to_owned())))
     }
 }

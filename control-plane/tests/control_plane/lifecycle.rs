@@ -105,6 +105,7 @@ async fn plain_http_stays_on_loopback_unless_a_proxy_is_promised() {
         mail: None,
         traffic: daam_control_plane::traffic::Traffic::default(),
         rates: daam_control_plane::rates::RateConfig::default(),
+        metrics: None,
         clock: daam_control_plane::Clock::system(),
     };
     let refused = Server::start(&config).await.unwrap_err().to_string();

@@ -100,7 +100,7 @@ impl Peer {
     }
 
     /// Hears until a directory of at least this version.
-    async fn directory(&mut self, at_least: u64) -> Vec<DirectoryUser> {
+    pub(crate) async fn directory(&mut self, at_least: u64) -> Vec<DirectoryUser> {
         loop {
             if let ToAgent::DirectoryUpdate { version, users } = self.hear().await
                 && version >= at_least

@@ -23,6 +23,7 @@ mod identity_links;
 mod lifecycle;
 mod link;
 mod members;
+mod metrics;
 mod notices;
 mod openapi;
 mod otlp;
@@ -30,6 +31,7 @@ mod pages;
 mod passkeys;
 mod people;
 mod process;
+mod readiness;
 mod replicas;
 mod requests;
 mod rotation;
@@ -71,6 +73,7 @@ contract![
     lifecycle::the_first_organization_is_made_once,
     lifecycle::a_restart_keeps_everything,
     lifecycle::a_lost_key_file_is_not_papered_over,
+    metrics::numbers_move_with_what_happens,
     routes::every_route_refuses_strangers_and_wrong_roles,
     routes::every_route_keeps_tenants_apart,
     routes::bodies_are_bounded_and_strict,

@@ -222,7 +222,9 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/certificates"
             | "/v1/agent/certificate",
         )
-        | ("GET", "/v1/agent/link" | "/healthz" | "/v1/openapi.json" | "/v1/freshness-key") => Foreign::Own,
+        | ("GET", "/v1/agent/link" | "/healthz" | "/readyz" | "/v1/openapi.json" | "/v1/freshness-key") => {
+            Foreign::Own
+        }
         (method, path) => panic!("{method} {path} has no wrong-tenant case"),
     }
 }

@@ -26,6 +26,15 @@ impl Postgres {
         Self(Cluster::for_test().unwrap())
     }
 
+    /// Without waiting for its clients.
+    pub(crate) fn stop(&mut self) {
+        self.0.stop().unwrap();
+    }
+
+    pub(crate) fn resume(&mut self) {
+        self.0.resume().unwrap();
+    }
+
     pub(crate) async fn database(&self, name: &str) -> String {
         let name: String = name.chars().take(60).collect();
         let (client, connection) =
@@ -117,6 +126,7 @@ impl World {
                 ..Traffic::default()
             },
             rates,
+            metrics: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             clock: Clock::from_fn(move || told.load(Ordering::SeqCst)),
         };
         let server = Server::start(&config).await.unwrap();
