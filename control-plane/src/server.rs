@@ -175,7 +175,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 }
 
 /// Serves what the front has.
-#[expect(clippy::type_complexity, reason = "a task, and the files it is served by if there are any")]
 fn answer(
     config: &Config,
     (listener, address): (TcpListener, SocketAddr),
