@@ -18,14 +18,14 @@ use crate::rates::{RateConfig, Rates};
 use crate::readiness::Front;
 use crate::routes::{self, router};
 use crate::serve::{Limits, serve};
-use crate::tls::{self, TlsError, TlsListener, server_config};
+use crate::tls::{TlsError, TlsListener, server_config};
 use crate::traffic::Traffic;
 use crate::vault::{Vault, VaultError};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use daam_api::v1::{AuthorityList, Bootstrap, Bootstrapped};
-use daam_identity::certificate_files::CertificateFiles;
 use daam_store::{Db, Secret, StoreError, Wakeup};
+use daam_tls_files::CertificateFiles;
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::io;
@@ -225,7 +225,9 @@ impl Server {
         let metrics = measured.as_ref().map(|(_, address)| *address);
         let mut beside = vec![AbortOnDropHandle::new(tokio::spawn(listen_to_others(Arc::clone(&app))))];
         beside.push(AbortOnDropHandle::new(tokio::spawn(evidence::look_after(Arc::clone(&app)))));
-        beside.extend(files.map(|files| AbortOnDropHandle::new(tokio::spawn(tls::watch(files)))));
+        beside.extend(
+            files.map(|files| AbortOnDropHandle::new(tokio::spawn(async move { files.watch().await }))),
+        );
         if let Some((listener, _)) = measured {
             let (router, stop) = (metrics::router(Arc::clone(&app)), app.stop().clone());
             let serving = serve(listener, router, stop, Limits::default());

@@ -3,7 +3,7 @@
 //! an honest one takes a moment.
 
 use axum::serve::Listener;
-use daam_identity::certificate_files::{CertificateFiles, CertificateFilesError, LOOK_EVERY, Look};
+use daam_tls_files::{CertificateFiles, CertificateFilesError};
 use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::fmt;
@@ -46,24 +46,6 @@ pub(crate) fn server_config(files: &Arc<CertificateFiles>) -> Result<ServerConfi
         .map_err(TlsError::Config)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-/// Reads the files again whenever they change; never returns.
-pub(crate) async fn watch(files: Arc<CertificateFiles>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match files.look() {
-            Look::Same => {}
-            Look::Renewed => {
-                let certificate = files.certificate_file().display();
-                tracing::info!(%certificate, ends = files.not_after(), "new TLS certificate in use");
-            }
-            Look::Broken(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, "the TLS files changed and cannot be used; the old ones still are");
-            }
-        }
-    }
 }
 
 /// A listener whose connections have finished their handshake.

@@ -1,7 +1,7 @@
 //! The TLS certificate of the TCP side, from files ([`CertificateFiles`]), and what an ACME server is answered with in its
 //! place.
 
-use daam_identity::certificate_files::{CertificateFiles, CertificateFilesError, LOOK_EVERY, Look};
+use daam_tls_files::{CertificateFiles, CertificateFilesError};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -77,28 +77,12 @@ impl TlsFiles {
 
     /// Reads the files again whenever they change; never returns.
     pub async fn watch(&self) {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            self.tell(self.shown.usual.look());
-        }
+        self.shown.usual.watch().await;
     }
 
     /// Reads the files again.
     pub fn reload(&self) {
-        self.tell(self.shown.usual.reload());
-    }
-
-    fn tell(&self, found: Look) {
-        match found {
-            Look::Same => {}
-            Look::Renewed => {
-                let certificate = self.shown.usual.certificate_file().display();
-                tracing::info!(%certificate, ends = self.shown.usual.not_after(), "new TLS certificate in use");
-            }
-            Look::Broken(error) => {
-                tracing::error!(%error, "the TLS files changed and cannot be used; the old ones still are");
-            }
-        }
+        self.shown.usual.reload();
     }
 }
 

@@ -8,7 +8,6 @@
 pub mod authorities;
 pub mod authority;
 pub mod certificate;
-pub mod certificate_files;
 pub mod principal;
 pub mod ticket;
 pub mod word;

@@ -164,11 +164,16 @@ fn foreign_request(route: &Route) -> Option<Foreign> {
     })
 }
 
+/// Read by whoever asks, or about whoever asks.
+const OF_NOBODY: [&str; 5] =
+    ["/v1/agent/link", "/healthz", "/readyz", "/v1/openapi.json", "/v1/freshness-key"];
+
 fn foreign(route: &Route) -> Foreign {
     if let Some(answer) = foreign_request(route) {
         return answer;
     }
     match (route.method, route.path) {
+        ("GET", path) if OF_NOBODY.contains(&path) => Foreign::Own,
         ("DELETE", "/v1/tokens/{id}") => Foreign::Missing("token.unknown"),
         ("GET", "/v1/databases/{db}/bundle") => Foreign::Missing("bundle.missing"),
         ("DELETE", "/v1/scim-tokens/{id}") => Foreign::Missing("scim-token.unknown"),
@@ -221,10 +226,7 @@ fn foreign(route: &Route) -> Foreign {
             | "/v1/bootstrap"
             | "/v1/certificates"
             | "/v1/agent/certificate",
-        )
-        | ("GET", "/v1/agent/link" | "/healthz" | "/readyz" | "/v1/openapi.json" | "/v1/freshness-key") => {
-            Foreign::Own
-        }
+        ) => Foreign::Own,
         (method, path) => panic!("{method} {path} has no wrong-tenant case"),
     }
 }

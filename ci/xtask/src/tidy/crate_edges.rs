@@ -17,6 +17,7 @@ const OURS: [(&str, &[&str]); 24] = [
     ("daam-suite-log", &["daam-diagnostic"]),
     ("xtask", &["daam-suite-log"]),
     ("daam-tunnel", &["daam-identity"]),
+    ("daam-tls-files", &["daam-identity"]),
     ("daam-model", &["daam-catalog"]),
     ("daam-sql", &["daam-catalog"]),
     ("daam-bundle", &["daam-model", "daam-catalog", "daam-api"]),
@@ -26,7 +27,7 @@ const OURS: [(&str, &[&str]); 24] = [
     ("daam-saml", &[]),
     ("daam-scim", &[]),
     ("daam-store", &["daam-api", "daam-ledger"]),
-    ("daam-relay", &["daam-diagnostic", "daam-tunnel", "daam-identity", "daam-api"]),
+    ("daam-relay", &["daam-diagnostic", "daam-tunnel", "daam-identity", "daam-tls-files", "daam-api"]),
     (
         "daam-control-plane",
         &[
@@ -36,6 +37,7 @@ const OURS: [(&str, &[&str]); 24] = [
             "daam-catalog",
             "daam-compiler",
             "daam-identity",
+            "daam-tls-files",
             "daam-audit",
             "daam-ledger",
             "daam-saml",

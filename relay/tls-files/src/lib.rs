@@ -2,9 +2,9 @@
 //!
 //! Files that became unreadable or wrong change nothing: the certificate in use goes on being used. Only at the start
 //! are they an error. It is the TLS configuration's own resolver, so that another certificate counts from the next
-//! handshake on and no connection that is there notices. It has no clock: whoever uses it looks every [`LOOK_EVERY`].
+//! handshake on and no connection that is there notices.
 
-use crate::certificate::last_second_of;
+use daam_identity::certificate::last_second_of;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-/// How often the files are to be looked at.
-pub const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum CertificateFilesError {
 
 /// What looking at the files found.
 #[derive(Debug)]
-pub enum Look {
+enum Look {
     /// Nothing that was not known.
     Same,
     /// Another certificate, in use from now on.
@@ -92,8 +92,35 @@ impl CertificateFiles {
         }
     }
 
+    /// Looks at the files every now and then, and says in the log what came of it; never returns.
+    pub async fn watch(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.tell(&self.look());
+        }
+    }
+
+    /// Reads the files now, and says in the log what came of it.
+    pub fn reload(&self) {
+        self.tell(&self.read_now());
+    }
+
+    fn tell(&self, found: &Look) {
+        let certificate = self.certificate.display();
+        match found {
+            Look::Same => {}
+            Look::Renewed => {
+                tracing::info!(%certificate, ends = self.not_after(), "new TLS certificate in use");
+            }
+            Look::Broken(error) => {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(%error, cause, "the TLS files changed and cannot be used; the old ones still are");
+            }
+        }
+    }
+
     /// Reads the files again if they changed, or could not be used the last time.
-    pub fn look(&self) -> Look {
+    fn look(&self) -> Look {
         let now = stamp(&self.certificate, &self.key);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if now == seen.stamp && seen.broken.is_none() {
@@ -103,8 +130,7 @@ impl CertificateFiles {
         self.read_again(&mut seen)
     }
 
-    /// Reads the files again.
-    pub fn reload(&self) -> Look {
+    fn read_now(&self) -> Look {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.stamp = stamp(&self.certificate, &self.key);
         self.read_again(&mut seen)
@@ -147,11 +173,6 @@ impl CertificateFiles {
         let current = self.current()?;
         current.cert.iter().filter_map(|der| last_second_of(der)).min()
     }
-
-    /// The file of the chain.
-    pub fn certificate_file(&self) -> &Path {
-        &self.certificate
-    }
 }
 
 impl ResolvesServerCert for CertificateFiles {
@@ -192,6 +213,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Certificate
 mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};
+    use tempfile::tempdir;
     use time::{Duration as Days, OffsetDateTime};
 
     /// A chain and key that end on a day.
@@ -205,9 +227,8 @@ mod tests {
 
     #[test]
     fn another_pair_is_used_and_a_broken_one_is_not_until_it_is_mended() {
-        let dir = std::env::temp_dir().join(format!("daam-certificate-files-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let (cert, key) = (dir.join("tls.crt"), dir.join("tls.key"));
+        let dir = tempdir().unwrap();
+        let (cert, key) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
         let (first, second) = (pair(10), pair(20));
         let write = |pair: &(String, String)| {
             fs::write(&cert, &pair.0).unwrap();
@@ -236,6 +257,5 @@ mod tests {
         fs::write(&key, &second.1).unwrap();
         assert!(matches!(files.look(), Look::Same), "mended as it was");
         assert!(!files.is_broken());
-        fs::remove_dir_all(&dir).unwrap();
     }
 }
