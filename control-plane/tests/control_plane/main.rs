@@ -11,6 +11,7 @@ mod api;
 mod audit;
 mod authorities;
 mod backup;
+mod belongings;
 mod browser;
 mod bundles;
 mod certificates;

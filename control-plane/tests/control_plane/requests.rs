@@ -100,7 +100,7 @@ impl Shop {
     }
 }
 
-fn oncall() -> Value {
+pub(crate) fn oncall() -> Value {
     let what = json!({ "kind": "policy", "policy_id": "oncall" });
     json!({ "database": "shop", "what": what, "seconds": 3600, "reason": "INC-1: orders stuck" })
 }
@@ -111,7 +111,7 @@ fn tables(verbs: &[&str]) -> Value {
     json!({ "database": "shop", "what": what, "seconds": 60, "reason": "export" })
 }
 
-async fn ask(world: &World, token: &str, what: &Value) -> AccessRequest {
+pub(crate) async fn ask(world: &World, token: &str, what: &Value) -> AccessRequest {
     world.call(Method::POST, "/v1/requests", token, what).await.json(201)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-async fn trusted(world: &World, org: &Org, issuer: &str, more: &Value) -> Workload {
+pub(crate) async fn trusted(world: &World, org: &Org, issuer: &str, more: &Value) -> Workload {
     world.put_user(org, "ci@example.com", false).await;
     let mut new = json!({
         "name": "deploys", "issuer": issuer, "email": "ci@example.com",

@@ -141,6 +141,13 @@ impl World {
         Self { server, dir, config, clock, http }
     }
 
+    /// Where identity providers on this machine are asked, whose tokens are of today.
+    pub(crate) async fn of_today(mut self) -> Self {
+        self.config.private_providers = true;
+        self.clock.store(Clock::system().now(), Ordering::SeqCst);
+        self.restart().await
+    }
+
     pub(crate) fn pass(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
