@@ -197,6 +197,9 @@ pub struct Serve {
     /// Who letters come from.
     #[arg(long, value_name = "ADDRESS", env = "DAAM_SMTP_FROM", requires = "smtp_url")]
     pub smtp_from: Option<String>,
+    /// CA certificates of the mail server, PEM, if this machine does not believe it anyway.
+    #[arg(long, value_name = "FILE", requires = "smtp_url")]
+    pub smtp_ca: Option<PathBuf>,
     /// How much relays carry for whom.
     #[command(flatten)]
     pub traffic: TrafficArgs,
@@ -242,7 +245,11 @@ impl Serve {
         let private_providers = self.allow_private_providers;
         let checkpoint_file = self.audit_checkpoints.clone();
         let mail = self.smtp_url.as_ref().zip(self.smtp_from.as_ref());
-        let mail = mail.map(|(url, from)| MailConfig { url: url.clone(), from: from.clone() });
+        let mail = mail.map(|(url, from)| MailConfig {
+            url: url.clone(),
+            from: from.clone(),
+            ca: self.smtp_ca.clone(),
+        });
         let config = self.data.config(self.listen, transport);
         let (traffic, rates) = (self.traffic.into(), self.rates);
         let metrics = self.metrics;

@@ -2,10 +2,12 @@
 
 use crate::requests::notices::Told;
 use lettre::message::Mailbox;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use reqwest::Url;
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,6 +19,8 @@ pub struct MailConfig {
     pub url: String,
     /// The sender's address.
     pub from: String,
+    /// Certificates of its CA, if that is not one this machine believes anyway: a PEM file.
+    pub ca: Option<PathBuf>,
 }
 
 impl fmt::Debug for MailConfig {
@@ -37,6 +41,9 @@ pub enum MailError {
     /// No sender.
     #[error("`{0}` is not a sender's address; allowed is one such as `daam@example.com`")]
     From(String),
+    /// No certificate.
+    #[error("`{0}` holds no PEM certificate of the mail server's CA")]
+    Ca(PathBuf),
 }
 
 /// Sends letters.
@@ -64,11 +71,16 @@ impl Mailer {
         if !encrypted && !here {
             return Err(MailError::Url);
         }
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.url)
+        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.url)
             .map_err(|_| MailError::Url)?
-            .timeout(Some(PATIENCE))
-            .build();
-        Ok(Self { transport, from: Mailbox::new(Some("daam".to_owned()), from) })
+            .timeout(Some(PATIENCE));
+        if let Some(ca) = &config.ca {
+            let believed = believing(url.host_str().unwrap_or_default(), ca)?;
+            let from_the_start = url.scheme() == "smtps";
+            transport =
+                transport.tls(if from_the_start { Tls::Wrapper(believed) } else { Tls::Required(believed) });
+        }
+        Ok(Self { transport: transport.build(), from: Mailbox::new(Some("daam".to_owned()), from) })
     }
 
     /// One letter; the same `id` at every attempt, so that whoever gets it twice can tell.
@@ -88,6 +100,15 @@ impl Mailer {
         self.transport.send(letter).await?;
         Ok(())
     }
+}
+
+/// TLS with a CA of the operator's own, besides those this machine believes.
+fn believing(host: &str, ca: &Path) -> Result<TlsParameters, MailError> {
+    let unusable = || MailError::Ca(ca.to_owned());
+    let pem = std::fs::read(ca).map_err(|_| unusable())?;
+    let certificate = Certificate::from_pem(&pem).map_err(|_| unusable())?;
+    let parameters = TlsParameters::builder(host.to_owned()).add_root_certificate(certificate);
+    parameters.build().map_err(|_| unusable())
 }
 
 /// Subject and text.
@@ -121,7 +142,8 @@ mod tests {
     #[test]
     fn a_mail_server_is_never_spoken_to_in_the_clear_over_a_network() {
         let made = |url: &str| {
-            Mailer::new(&MailConfig { url: url.to_owned(), from: "daam@example.com".to_owned() }).is_ok()
+            let from = "daam@example.com".to_owned();
+            Mailer::new(&MailConfig { url: url.to_owned(), from, ca: None }).is_ok()
         };
         assert!(made("smtps://user:secret@mail.example.com") && made("smtp://127.0.0.1:2525"));
         assert!(made("smtp://user:secret@mail.example.com?tls=required"));
@@ -134,7 +156,13 @@ mod tests {
         ] {
             assert!(!made(bad), "{bad}");
         }
-        let config = MailConfig { url: "smtps://u:secret@x".to_owned(), from: "nobody".to_owned() };
+        let absent = MailConfig {
+            url: "smtps://u:secret@x".to_owned(),
+            from: "daam@example.com".to_owned(),
+            ca: Some("/nowhere/ca.pem".into()),
+        };
+        assert!(matches!(Mailer::new(&absent), Err(MailError::Ca(_))));
+        let config = MailConfig { from: "nobody".to_owned(), ca: None, ..absent };
         assert!(Mailer::new(&config).is_err() && !format!("{config:?}").contains("secret"));
     }
 }

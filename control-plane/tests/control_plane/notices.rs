@@ -13,6 +13,7 @@ use daam_api::v1::{AccessRequest, Webhook, WebhookCreated};
 use reqwest::Method;
 use ring::hmac;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -106,10 +107,24 @@ struct Post {
 
 impl Post {
     async fn open() -> Self {
-        let mut child = peer("mail.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (child, lines, port) = Self::start(&[]).await;
+        Self { _child: child, lines, url: format!("smtp://127.0.0.1:{port}") }
+    }
+
+    /// One that has a certificate and asks for a password: by `smtps`, or by `smtp` with STARTTLS.
+    async fn guarded(scheme: &str, certificate: &Path, key: &Path) -> Self {
+        let files = [certificate, key].map(|file| file.to_str().unwrap());
+        let (child, lines, port) = Self::start(&[scheme, files[0], files[1]]).await;
+        let query = if scheme == "smtp" { "?tls=required" } else { "" };
+        Self { _child: child, lines, url: format!("{scheme}://daam:planted-secret@localhost:{port}{query}") }
+    }
+
+    async fn start(arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>, String) {
+        let mut program = peer("mail.mjs");
+        let mut child = program.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next_line().await.unwrap().unwrap();
-        Self { _child: child, lines, url: format!("smtp://127.0.0.1:{port}") }
+        (child, lines, port)
     }
 
     async fn letter(&mut self) -> Value {
@@ -121,7 +136,7 @@ impl Post {
 #[tokio::test]
 async fn whoever_decides_gets_a_letter_and_whoever_asked_the_answer() {
     let mut post = Post::open().await;
-    let world = World::with_mail(&post.url).await;
+    let world = World::with_mail(&post.url, None).await;
     let shop = Shop::open(&world).await;
     let asked: AccessRequest = world.call(Method::POST, "/v1/requests", &shop.eli, &oncall()).await.json(201);
     // The server turns the first letter away for now; it comes again.
@@ -147,6 +162,44 @@ async fn whoever_decides_gets_a_letter_and_whoever_asked_the_answer() {
     let letter = post.letter().await;
     assert_eq!(letter["to"], "eli@example.com");
     assert!(letter["text"].as_str().unwrap().contains("Denied: oncall on shop"), "{letter}");
+}
+
+#[tokio::test]
+async fn a_mail_server_is_believed_by_its_ca_and_gets_the_password_after_that() {
+    let files = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| files.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    for scheme in ["smtps", "smtp"] {
+        let mut post = Post::guarded(scheme, &certificate, &key).await;
+        let asked = async |world: &World| {
+            let shop = Shop::open(world).await;
+            let asked = world.call(Method::POST, "/v1/requests", &shop.eli, &oncall()).await;
+            asked.json::<AccessRequest>(201)
+        };
+        let world = World::with_mail(&post.url, Some(&certificate)).await;
+        asked(&world).await;
+        assert_eq!(post.letter().await["refused"], true);
+        world.pass(10);
+        let letter = post.letter().await;
+        assert_eq!((&letter["by"], &letter["secure"]), (&json!("daam"), &json!(true)), "{letter}");
+        // With another password, the server says no; of an unknown CA, nothing is told to it.
+        let wrong = post.url.replace("planted-secret", "planted-secret-2");
+        let world = World::with_mail(&wrong, Some(&certificate)).await;
+        asked(&world).await;
+        while post.letter().await["denied"] != "daam" {}
+        drop(world);
+        let world = World::with_mail(&post.url, None).await;
+        asked(&world).await;
+        loop {
+            let said = post.letter().await;
+            assert!(said["by"].is_null(), "{said}");
+            if said["broken"] == true {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -91,8 +92,9 @@ impl World {
     }
 
     /// Letters go to this server.
-    pub(crate) async fn with_mail(url: &str) -> Self {
-        let mail = MailConfig { url: url.to_owned(), from: "daam@example.com".to_owned() };
+    pub(crate) async fn with_mail(url: &str, ca: Option<&Path>) -> Self {
+        let ca = ca.map(Path::to_owned);
+        let mail = MailConfig { url: url.to_owned(), from: "daam@example.com".to_owned(), ca };
         Self::with(None, (false, Some(mail)), RateConfig::default()).await
     }
 
