@@ -54,7 +54,8 @@ impl Plane {
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::piped())
-            .stderr(Stdio::null())
+            .env("DAAM_LOG", daam_suite_log::LEVELS)
+            .stderr(daam_suite_log::file("control_plane").unwrap())
             .spawn()
             .unwrap();
         let said = daam_e2e::wait_for(SOON, || Ok(std::fs::read(&ready).ok())).unwrap();
@@ -265,7 +266,8 @@ fn the_command_is_signed_in_by_way_of_a_saml_provider() {
     // Nobody is signed in with this browser: to the door, from there to the provider, and back to where it began.
     let door = header(&send("GET", &format!("/program?{form}"), "", ""), "location");
     let back_to = door.split_once("return_to=").unwrap().1;
-    let off = send("GET", &format!("/sign-in/saml/{}?return_to={back_to}", of("id")), "", "");
+    let off = format!("/sign-in/saml/{}?return_to={back_to}", of("id"));
+    let off = send("GET", &off, "Sec-Fetch-Site: same-origin\r\n", "");
     let flow = header(&off, "set-cookie").split(';').next().unwrap().to_owned();
     let question =
         idp.ask(&serde_json::json!({ "do": "read", "url": header(&off, "location"), "metadata": ours }));
