@@ -1,5 +1,5 @@
 //! Looks after the audit: has what was written signed, carries checkpoints off this database, and removes what is no
-//! longer kept. A log that is not whole is not signed, and said so in ours.
+//! longer kept, ended sessions of agents included. A log that is not whole is not signed, and said so in ours.
 
 use crate::app::App;
 use crate::authorities;
@@ -60,6 +60,10 @@ async fn all(app: &App) -> Result<(), StoreError> {
         let older_than = app.now().saturating_sub(days.saturating_mul(DAY_SECONDS));
         if let Some(size) = app.db().cut_audit(&due.scope, older_than, app.now()).await? {
             tracing::info!(org, size, "removed audit entries that are no longer kept");
+        }
+        let sessions = app.db().forget_sessions(&due.scope, older_than).await?;
+        if sessions > 0 {
+            tracing::info!(org, sessions, "removed sessions of agents that are no longer kept");
         }
     }
     Ok(())

@@ -7,6 +7,8 @@ use crate::{AgentAuth, StoreError, TenantScope};
 
 /// Repeats within this many seconds of the last one are the same violation.
 const FOLD_SECONDS: i64 = 300;
+/// How many sessions are forgotten at once, so that nobody waits long to write.
+const FORGOTTEN_AT_ONCE: i64 = 2000;
 
 statements! {
     REPORT = "INSERT INTO schema_reports (org_id, database_name, agent_id, snapshot, received_at) \
@@ -30,6 +32,8 @@ statements! {
                ON CONFLICT (agent_id, id) DO NOTHING";
     ENDED = "UPDATE sessions SET ended_at = $5, reason = $6, statements = $7 \
              WHERE org_id = $1 AND agent_id = $2 AND id = $3 AND user_id = $4 AND ended_at IS NULL";
+    FORGET = "DELETE FROM sessions WHERE org_id = $1 AND (agent_id, id) IN (SELECT s.agent_id, s.id FROM sessions s \
+              WHERE s.org_id = $1 AND s.ended_at < $2 ORDER BY s.ended_at LIMIT $3)";
     OPEN_SESSIONS = "SELECT COUNT(*) FROM sessions WHERE org_id = $1 AND ended_at IS NULL";
 }
 
@@ -202,6 +206,20 @@ impl Db {
         let mut tx = self.write_tx(agent.scope()).await?;
         run!(&mut tx, execute ENDED, &agent.scope().org_id, agent.agent_id(), session.0, session.1, now, reason, count)?;
         tx.commit().await
+    }
+
+    /// Forgets sessions that ended before a time; how many. Those that go on stay, however long.
+    pub async fn forget_sessions(&self, scope: &TenantScope, before: i64) -> Result<u64, StoreError> {
+        let mut forgotten = 0_u64;
+        loop {
+            let mut tx = self.write_tx(scope).await?;
+            let gone = run!(&mut tx, execute FORGET, &scope.org_id, before, FORGOTTEN_AT_ONCE)?;
+            tx.commit().await?;
+            forgotten = forgotten.saturating_add(gone);
+            if gone < FORGOTTEN_AT_ONCE.unsigned_abs() {
+                return Ok(forgotten);
+            }
+        }
     }
 
     /// Sessions that have begun and not ended.

@@ -39,3 +39,28 @@ pub(crate) async fn a_session_ends_once(db: Db) {
     db.session_ended(&one, ("s", "bo"), (Some("left"), 12), NOW).await.unwrap();
     assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 0);
 }
+
+pub(crate) async fn sessions_that_ended_are_forgotten_and_no_others(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let eve = admin(&db, "sly-fox").await;
+    let (one, theirs) = (agent(&db, &ana, "one", "shop").await, agent(&db, &eve, "two", "shop").await);
+    for (by, id, ended) in [
+        (&one, "old", Some(NOW + 10)),
+        (&one, "new", Some(NOW + 20)),
+        (&one, "goes on", None),
+        (&theirs, "old", Some(NOW + 10)),
+    ] {
+        db.session_started(by, id, "bo", NOW).await.unwrap();
+        if let Some(at) = ended {
+            db.session_ended(by, (id, "bo"), (None, 0), at).await.unwrap();
+        }
+    }
+    assert_eq!(db.forget_sessions(ana.scope(), NOW + 20).await.unwrap(), 1);
+    assert_eq!(db.forget_sessions(ana.scope(), NOW + 20).await.unwrap(), 0);
+    let ids = async |by: &daam_store::UserAuth| -> Vec<String> {
+        let listed = db.connections(by.scope(), None, 10).await.unwrap();
+        listed.into_iter().map(|connection| connection.id).collect()
+    };
+    assert_eq!(ids(&ana).await, ["new", "goes on"]);
+    assert_eq!(ids(&eve).await, ["old"], "each organization by its own days");
+}
