@@ -146,7 +146,7 @@ pub(crate) async fn act(
         }
         let change = decide::decide(declared, &request, actor, doing, now)?;
         let told = told(app, user, declared, &request, &change);
-        if app.db().change_request(user, &request, (&change, &told), now).await? {
+        if app.db().change_request(user, &request, (&change, told.as_ref()), now).await? {
             app.outbox().notify_one();
             app.changed(scope).await;
             return find(app, user, id).await;
@@ -162,7 +162,7 @@ fn told(
     declared: &Declared,
     request: &AccessRequest,
     change: &Change,
-) -> Vec<daam_store::Notice> {
+) -> Option<daam_store::Notice> {
     let about = notices::About {
         id: &request.id,
         database: &request.database,
@@ -173,12 +173,12 @@ fn told(
     match change.act {
         Act::Extend => {
             let approvers = declared.approvers_of(&request.asked, &request.user_id);
-            notices::extension_asked(app, &about, &approvers)
+            Some(notices::extension_asked(app, &about, &approvers))
         }
-        Act::Approve if !change.told => Vec::new(),
+        Act::Approve if !change.told => None,
         Act::Approve | Act::Deny | Act::End => {
             let own = user.user_id() == request.user_id;
-            notices::decided(app, &about, change, own)
+            Some(notices::decided(app, &about, change, own))
         }
     }
 }

@@ -6,9 +6,6 @@ use crate::clock::rfc3339;
 use daam_store::{Act, Change, Decision, Notice};
 use serde::{Deserialize, Serialize};
 
-/// Most people written to about one request.
-const MOST_ADDRESSES: usize = 50;
-
 /// The request that it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
@@ -41,18 +38,18 @@ pub(crate) struct Data {
     pub(crate) url: String,
 }
 
-/// Somebody asked: webhooks, and those who decide.
-pub(super) fn asked(app: &App, about: &About<'_>, approvers: &[&str]) -> Vec<Notice> {
-    notices(app, about, "request.asked", approvers)
+/// Somebody asked: webhooks, and all who may decide, however many they are.
+pub(super) fn asked(app: &App, about: &About<'_>, approvers: &[&str]) -> Notice {
+    notice(app, about, "request.asked", approvers)
 }
 
 /// Somebody asked for more time.
-pub(super) fn extension_asked(app: &App, about: &About<'_>, approvers: &[&str]) -> Vec<Notice> {
-    notices(app, about, "request.extension-asked", approvers)
+pub(super) fn extension_asked(app: &App, about: &About<'_>, approvers: &[&str]) -> Notice {
+    notice(app, about, "request.extension-asked", approvers)
 }
 
 /// It was decided, or ended: webhooks, and who asked unless they did it themselves.
-pub(super) fn decided(app: &App, about: &About<'_>, change: &Change, own: bool) -> Vec<Notice> {
+pub(super) fn decided(app: &App, about: &About<'_>, change: &Change, own: bool) -> Notice {
     let event = match (change.act, change.standing.decision, change.round) {
         (Act::Approve, _, 0) => "request.approved",
         (Act::Approve, ..) => "request.extended",
@@ -61,10 +58,10 @@ pub(super) fn decided(app: &App, about: &About<'_>, change: &Change, own: bool) 
         _ => "request.ended",
     };
     let to: &[&str] = if own { &[] } else { &[about.requester] };
-    notices(app, about, event, to)
+    notice(app, about, event, to)
 }
 
-fn notices(app: &App, about: &About<'_>, event: &str, addresses: &[&str]) -> Vec<Notice> {
+fn notice(app: &App, about: &About<'_>, event: &str, addresses: &[&str]) -> Notice {
     let told = Told {
         event: event.to_owned(),
         timestamp: rfc3339(app.now()),
@@ -80,6 +77,5 @@ fn notices(app: &App, about: &About<'_>, event: &str, addresses: &[&str]) -> Vec
     // Plain texts cannot fail to serialise.
     let body = serde_json::to_string(&told).unwrap_or_default();
     let addresses = if app.mailer().is_some() { addresses } else { &[] };
-    let letters = addresses.iter().take(MOST_ADDRESSES).map(|email| Some((*email).to_owned()));
-    std::iter::once(None).chain(letters).map(|email| Notice { email, body: body.clone() }).collect()
+    Notice { emails: addresses.iter().map(|email| (*email).to_owned()).collect(), body }
 }

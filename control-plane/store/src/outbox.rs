@@ -12,10 +12,17 @@ use uuid::Uuid;
 
 /// How long what was given up stays for people to see.
 const KEPT_SECONDS: i64 = 7 * 86_400;
+/// Letters that [`LETTERS`] puts at once: everybody of a large group may decide.
+const AT_ONCE: usize = 16;
 
 statements! {
     HOOKS = "SELECT id FROM webhooks WHERE org_id = $1 ORDER BY id";
     PUT = "INSERT INTO notices (id, org_id, webhook_id, email, body, next_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    LETTERS = "INSERT INTO notices (id, org_id, body, next_at, created_at, email) VALUES \
+               ($4, $1, $2, $3, $3, $5), ($6, $1, $2, $3, $3, $7), ($8, $1, $2, $3, $3, $9), ($10, $1, $2, $3, $3, $11), \
+               ($12, $1, $2, $3, $3, $13), ($14, $1, $2, $3, $3, $15), ($16, $1, $2, $3, $3, $17), ($18, $1, $2, $3, $3, $19), \
+               ($20, $1, $2, $3, $3, $21), ($22, $1, $2, $3, $3, $23), ($24, $1, $2, $3, $3, $25), ($26, $1, $2, $3, $3, $27), \
+               ($28, $1, $2, $3, $3, $29), ($30, $1, $2, $3, $3, $31), ($32, $1, $2, $3, $3, $33), ($34, $1, $2, $3, $3, $35)";
     DUE = "SELECT n.id, o.slug, n.webhook_id, w.url, w.sealed_secret, n.email, n.body, n.attempts FROM notices n \
            JOIN organizations o ON o.id = n.org_id LEFT JOIN webhooks w ON w.id = n.webhook_id \
            WHERE NOT n.given_up AND n.next_at <= $1 ORDER BY n.next_at, n.id LIMIT $2";
@@ -31,11 +38,11 @@ statements! {
                   FROM webhooks w WHERE w.org_id = $1 ORDER BY w.name, w.id";
 }
 
-/// Something to tell.
+/// Something to tell every webhook, and some by letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// To whom by e-mail; to every webhook if absent.
-    pub email: Option<String>,
+    /// To whom by e-mail, each in a letter of their own.
+    pub emails: Vec<String>,
     /// What, as JSON without anything secret.
     pub body: String,
 }
@@ -162,30 +169,25 @@ pub fn new_webhook_id() -> String {
     Uuid::now_v7().to_string()
 }
 
-/// With the change they tell of.
+/// With the change it tells of.
 pub(crate) async fn put(
     tx: &mut Tx,
     scope: &TenantScope,
-    notices: &[Notice],
+    notice: &Notice,
     now: i64,
 ) -> Result<(), StoreError> {
-    if notices.is_empty() {
-        return Ok(());
+    let new_id = || Uuid::now_v7().to_string();
+    // Before the letters, of which there may be many.
+    for (hook,) in run!(tx, all: (String,), HOOKS, &scope.org_id)? {
+        run!(tx, execute PUT, new_id(), &scope.org_id, Some(hook), None::<String>, &notice.body, now)?;
     }
-    let hooks = run!(tx, all: (String,), HOOKS, &scope.org_id)?;
-    for notice in notices {
-        let (hooks, email) = match &notice.email {
-            Some(email) => (&[][..], Some(email.as_str())),
-            None => (hooks.as_slice(), None),
-        };
-        let destinations = hooks
-            .iter()
-            .map(|(hook,)| (Some(hook.as_str()), None))
-            .chain(email.map(|email| (None, Some(email))));
-        for (hook, email) in destinations {
-            let id = Uuid::now_v7().to_string();
-            run!(tx, execute PUT, &id, &scope.org_id, hook, email, &notice.body, now)?;
-        }
+    let mut batches = notice.emails.chunks_exact(AT_ONCE);
+    for batch in &mut batches {
+        let places: Vec<String> = batch.iter().flat_map(|email| [new_id(), email.clone()]).collect();
+        run!(tx, execute LETTERS, &scope.org_id, &notice.body, now; each places)?;
+    }
+    for email in batches.remainder() {
+        run!(tx, execute PUT, new_id(), &scope.org_id, None::<String>, Some(email), &notice.body, now)?;
     }
     Ok(())
 }

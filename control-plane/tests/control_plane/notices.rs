@@ -13,6 +13,7 @@ use daam_api::v1::{AccessRequest, Webhook, WebhookCreated};
 use reqwest::Method;
 use ring::hmac;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -199,6 +200,29 @@ async fn a_mail_server_is_believed_by_its_ca_and_gets_the_password_after_that() 
                 break;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_may_decide_gets_a_letter_however_many_they_are() {
+    let mut post = Post::open().await;
+    let world = World::with_mail(&post.url, None).await;
+    let shop = Shop::open(&world).await;
+    let mut expected: BTreeSet<String> = ["bo@example.com".to_owned(), "cy@example.com".to_owned()].into();
+    let group = json!({ "groups": ["dba"], "attributes": {} });
+    for n in 0..118 {
+        let email = format!("dba{n}@example.com");
+        world.call(Method::PUT, &format!("/v1/users/{email}"), &shop.org.token, &group).await.ok(200);
+        expected.insert(email);
+    }
+    world.call(Method::POST, "/v1/requests", &shop.eli, &oncall()).await.ok(201);
+    assert_eq!(post.letter().await["refused"], true);
+    world.pass(10);
+    let mut told = BTreeSet::new();
+    while told.len() < expected.len() {
+        let letter = post.letter().await;
+        let to = letter["to"].as_str().unwrap().to_owned();
+        assert!(expected.contains(&to) && told.insert(to), "nobody else, and nobody twice: {letter}");
     }
 }
 

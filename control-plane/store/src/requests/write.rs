@@ -74,7 +74,7 @@ impl Db {
         &self,
         by: &UserAuth,
         new: &NewRequest<'_>,
-        (waiting, notices): (Waiting, &[Notice]),
+        (waiting, notice): (Waiting, &Notice),
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = by.scope();
@@ -90,7 +90,7 @@ impl Db {
         }
         run!(&mut tx, execute INSERT, new.id, &scope.org_id, new.database, by.user_id(), new.name, &asked, new.reason,
             new.seconds, new.wanted_start, now)?;
-        put(&mut tx, scope, notices, now).await?;
+        put(&mut tx, scope, notice, now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -100,7 +100,7 @@ impl Db {
         &self,
         by: &UserAuth,
         request: &AccessRequest,
-        (change, notices): (&Change, &[Notice]),
+        (change, notice): (&Change, Option<&Notice>),
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = by.scope();
@@ -132,7 +132,9 @@ impl Db {
             standing.decision.name()
         );
         append(&mut tx, scope, Happened { action, target: &request.id, detail: &detail }, now).await?;
-        put(&mut tx, scope, notices, now).await?;
+        if let Some(notice) = notice {
+            put(&mut tx, scope, notice, now).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }

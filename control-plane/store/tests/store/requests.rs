@@ -9,8 +9,8 @@ use daam_store::{
 
 const WAITING: Waiting = Waiting { most: 2, since: NOW - 60 };
 
-fn notice(email: Option<&str>) -> Notice {
-    Notice { email: email.map(str::to_owned), body: "{}".to_owned() }
+fn notice(emails: &[&str]) -> Notice {
+    Notice { emails: emails.iter().map(|&email| email.to_owned()).collect(), body: "{}".to_owned() }
 }
 
 async fn member(db: &Db, by: &UserAuth, email: &str) -> UserAuth {
@@ -20,7 +20,7 @@ async fn member(db: &Db, by: &UserAuth, email: &str) -> UserAuth {
     user(db, &token.reveal(), NOW).await.unwrap()
 }
 
-async fn ask(db: &Db, by: &UserAuth, notices: &[Notice]) -> Option<String> {
+async fn ask(db: &Db, by: &UserAuth, notice: &Notice) -> Option<String> {
     let id = new_request_id();
     let asked = AccessAsked::Policy { policy_id: "oncall".to_owned() };
     let new = NewRequest {
@@ -32,7 +32,7 @@ async fn ask(db: &Db, by: &UserAuth, notices: &[Notice]) -> Option<String> {
         seconds: 600,
         wanted_start: None,
     };
-    db.ask_for_access(by, &new, (WAITING, notices), NOW).await.unwrap().then_some(id)
+    db.ask_for_access(by, &new, (WAITING, notice), NOW).await.unwrap().then_some(id)
 }
 
 fn approved(request: &AccessRequest) -> Change {
@@ -50,7 +50,7 @@ pub(crate) async fn a_decision_is_made_once_on_what_was_read(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     agent(&db, &ana, "one", "shop").await;
     let bo = member(&db, &ana, "bo@x.org").await;
-    let id = ask(&db, &bo, &[]).await.unwrap();
+    let id = ask(&db, &bo, &notice(&[])).await.unwrap();
     assert_eq!(db.access_version(ana.scope(), "shop").await.unwrap(), 0, "asking tells agents nothing");
     let read = db.access_request(ana.scope(), &id).await.unwrap().unwrap();
     assert_eq!((read.email.as_str(), read.standing.decision), ("bo@x.org", Decision::Pending));
@@ -58,8 +58,8 @@ pub(crate) async fn a_decision_is_made_once_on_what_was_read(db: Db) {
     let (one, two) = (db.clone(), db.clone());
     let (first, second) = (approved(&read), approved(&read));
     let (a, b) = tokio::join!(
-        one.change_request(&ana, &read, (&first, &[]), NOW),
-        two.change_request(&ana, &read, (&second, &[]), NOW)
+        one.change_request(&ana, &read, (&first, None), NOW),
+        two.change_request(&ana, &read, (&second, None), NOW)
     );
     assert!(a.unwrap() ^ b.unwrap(), "one of two decisions at once");
     let (version, grants) = db.access_grants(ana.scope(), "shop", NOW).await.unwrap();
@@ -74,7 +74,7 @@ pub(crate) async fn a_decision_is_made_once_on_what_was_read(db: Db) {
     assert!(db.undecided_requests(eve.scope(), (0, NOW)).await.unwrap().is_empty());
     assert_eq!(db.access_grants(eve.scope(), "shop", NOW).await.unwrap(), (0, vec![]));
     let again = db.access_request(ana.scope(), &id).await.unwrap().unwrap();
-    assert!(!db.change_request(&eve, &again, (&approved(&again), &[]), NOW).await.unwrap(), "not hers");
+    assert!(!db.change_request(&eve, &again, (&approved(&again), None), NOW).await.unwrap(), "not hers");
     let filter = AuditFilter { action: Some("request.".to_owned()), ..AuditFilter::default() };
     let actions = db.search_audit(ana.scope(), &filter, 10);
     let actions: Vec<String> = actions.await.unwrap().into_iter().map(|entry| entry.action).collect();
@@ -86,15 +86,15 @@ pub(crate) async fn an_extension_is_granted_by_those_who_approved_it(db: Db) {
     let ana = admin(&db, "calm-otter").await;
     agent(&db, &ana, "one", "shop").await;
     let (bo, cy) = (member(&db, &ana, "bo@x.org").await, member(&db, &ana, "cy@x.org").await);
-    let id = ask(&db, &bo, &[]).await.unwrap();
+    let id = ask(&db, &bo, &notice(&[])).await.unwrap();
     let read = async || db.access_request(ana.scope(), &id).await.unwrap().unwrap();
     let request = read().await;
-    assert!(db.change_request(&ana, &request, (&approved(&request), &[]), NOW).await.unwrap());
+    assert!(db.change_request(&ana, &request, (&approved(&request), None), NOW).await.unwrap());
     let request = read().await;
     let extension = Some(Extension { ends_at: NOW + 900, reason: "longer".to_owned() });
     let standing = Standing { round: 1, extension: extension.clone(), ..request.standing.clone() };
     let more = Change { act: Act::Extend, round: 1, reason: "longer".to_owned(), standing, told: false };
-    assert!(db.change_request(&bo, &request, (&more, &[]), NOW).await.unwrap());
+    assert!(db.change_request(&bo, &request, (&more, None), NOW).await.unwrap());
     let request = read().await;
     assert_eq!(request.standing.extension, extension);
     assert_eq!(db.undecided_requests(ana.scope(), (NOW - 1, NOW)).await.unwrap().len(), 1);
@@ -108,7 +108,7 @@ pub(crate) async fn an_extension_is_granted_by_those_who_approved_it(db: Db) {
         ..request.standing.clone()
     };
     let yes = Change { act: Act::Approve, round: 1, reason: String::new(), standing, told: true };
-    assert!(db.change_request(&cy, &request, (&yes, &[]), NOW).await.unwrap());
+    assert!(db.change_request(&cy, &request, (&yes, None), NOW).await.unwrap());
     let (version, grants) = db.access_grants(ana.scope(), "shop", NOW).await.unwrap();
     assert_eq!((version, grants[0].ends_at, grants[0].starts_at), (2, NOW + 900, NOW));
     assert_eq!(grants[0].approved_by.iter().collect::<Vec<_>>(), [cy.user_id()]);
@@ -120,9 +120,10 @@ pub(crate) async fn what_waits_is_bounded_and_lists_go_on_where_they_ended(db: D
     let ana = admin(&db, "calm-otter").await;
     agent(&db, &ana, "one", "shop").await;
     let bo = member(&db, &ana, "bo@x.org").await;
-    let mut ids = vec![ask(&db, &bo, &[]).await.unwrap(), ask(&db, &bo, &[]).await.unwrap()];
-    assert_eq!(ask(&db, &bo, &[]).await, None, "two wait already");
-    ids.push(ask(&db, &ana, &[]).await.unwrap());
+    let mut ids =
+        vec![ask(&db, &bo, &notice(&[])).await.unwrap(), ask(&db, &bo, &notice(&[])).await.unwrap()];
+    assert_eq!(ask(&db, &bo, &notice(&[])).await, None, "two wait already");
+    ids.push(ask(&db, &ana, &notice(&[])).await.unwrap());
     let list = async |user: Option<&str>, before: Option<&str>| {
         let found = db.access_requests(ana.scope(), user, (before, 2)).await.unwrap();
         found.into_iter().map(|request| request.id).collect::<Vec<_>>()
@@ -138,7 +139,7 @@ pub(crate) async fn agents_say_what_became_of_it_and_only_of_their_own(db: Db) {
     let till = agent(&db, &ana, "two", "till").await;
     let eve = admin(&db, "sly-fox").await;
     let foreign = agent(&db, &eve, "three", "shop").await;
-    let id = ask(&db, &ana, &[]).await.unwrap();
+    let id = ask(&db, &ana, &notice(&[])).await.unwrap();
     let says = |state: &str, reason: Option<&str>| AccessState {
         id: id.clone(),
         state: state.to_owned(),
@@ -180,7 +181,7 @@ pub(crate) async fn a_notice_is_delivered_once_however_many_servers_try(db: Db) 
     agent(&db, &ana, "one", "shop").await;
     let hook = new_webhook_id();
     db.add_webhook(ana.scope(), (&hook, "chat", "https://x.example/", "sealed"), NOW).await.unwrap();
-    ask(&db, &ana, &[notice(None), notice(Some("bo@x.org"))]).await.unwrap();
+    ask(&db, &ana, &notice(&["bo@x.org"])).await.unwrap();
     let due = db.due_notices(10, NOW).await.unwrap();
     assert_eq!(due.len(), 2);
     assert!(due.iter().any(|delivery| delivery.to == Destination::Email("bo@x.org".to_owned())));
@@ -206,4 +207,27 @@ pub(crate) async fn a_notice_is_delivered_once_however_many_servers_try(db: Db) 
     assert!(!db.remove_webhook(eve.scope(), &hook, NOW).await.unwrap());
     assert!(db.remove_webhook(ana.scope(), &hook, NOW).await.unwrap());
     assert!(!db.remove_webhook(ana.scope(), &hook, NOW).await.unwrap());
+}
+
+pub(crate) async fn everybody_of_a_large_group_is_written_to_once(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    agent(&db, &ana, "one", "shop").await;
+    for (count, all) in [(1, 1), (15, 16), (16, 32), (17, 49), (2000, 2049)] {
+        let names: Vec<String> = (0..count).map(|n| format!("u{n}@of{count}.org")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let bo = member(&db, &ana, &format!("asks{count}@x.org")).await;
+        ask(&db, &bo, &notice(&names)).await.unwrap();
+        let due = db.due_notices(9999, NOW).await.unwrap();
+        let told: std::collections::BTreeSet<_> = due
+            .iter()
+            .map(|delivery| match &delivery.to {
+                Destination::Email(to) => to.clone(),
+                Destination::Webhook { url, .. } => panic!("to {url}"),
+            })
+            .collect();
+        assert_eq!((due.len(), told.len()), (all, all));
+        assert!(names.iter().all(|name| told.contains(*name)));
+        let ids: std::collections::BTreeSet<_> = due.iter().map(|delivery| &delivery.id).collect();
+        assert_eq!(ids.len(), all, "each is delivered, claimed and tried again by itself");
+    }
 }
