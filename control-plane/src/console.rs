@@ -24,6 +24,7 @@ mod cookie;
 mod databases;
 mod door;
 mod form;
+mod jobs;
 mod members;
 mod overview;
 mod passkeys;
@@ -94,6 +95,9 @@ pub(crate) fn table() -> Vec<Route> {
         },
         route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
         route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
+        route("GET", "/jobs", Who::Overseer, get(jobs::list)),
+        route("POST", "/jobs", Who::Admin, post(jobs::create)),
+        route("POST", "/jobs/{id}/remove", Who::Admin, post(jobs::remove)),
         route("GET", "/scim", Who::Overseer, get(scim::list)),
         route("POST", "/scim", Who::Admin, post(scim::create)),
         route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),

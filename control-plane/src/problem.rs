@@ -4,7 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use daam_api::v1::Problem;
-use daam_store::StoreError;
+use daam_store::{Lasting, StoreError};
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
@@ -53,6 +53,15 @@ impl Refusal {
         self
     }
 
+    /// What an API token must not do, whatever its role, because it would outlive the token.
+    pub fn needs_person(what: Lasting) -> Self {
+        let title = format!("an API token, or a session that one began, cannot {}", what.what());
+        Self::new(StatusCode::FORBIDDEN, "auth.needs-person", title).allowed(
+            "the same in the console, signed in there by a passkey, an identity provider or a link of the operator's; \
+             with an API token, other roles",
+        )
+    }
+
     /// A failure of ours; the cause is logged, not told.
     pub fn internal(doing: &'static str, error: &dyn Error) -> Self {
         let mut chain = error.to_string();
@@ -76,7 +85,10 @@ impl fmt::Display for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::internal("use the store", &error)
+        match error {
+            StoreError::NeedsPerson(what) => Self::needs_person(what),
+            error => Self::internal("use the store", &error),
+        }
     }
 }
 

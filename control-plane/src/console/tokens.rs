@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use daam_api::v1::NewToken;
-use daam_store::{ListedToken, Method};
+use daam_store::ListedToken;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(super) async fn list(
 pub(super) struct New {
     name: String,
     days: u64,
+    #[serde(default)]
+    email: String,
 }
 
 pub(super) async fn create(
@@ -48,9 +50,8 @@ pub(super) async fn create(
     FormBody(form): FormBody<New>,
 ) -> Result<Response, Refusal> {
     let expires_in = Some(form.days.saturating_mul(86_400));
-    // Whoever came by a token has no more than that token gives.
-    let by = (session.method() == Method::Token).then(|| session.expires_at());
-    let made = make(&app, &user, &NewToken { name: form.name, email: None, expires_in }, by).await?;
+    let email = Some(form.email.trim().to_owned()).filter(|email| !email.is_empty());
+    let made = make(&app, &user, &NewToken { name: form.name, email, expires_in }).await?;
     let tokens = app.db().tokens(&user, app.now()).await?;
     page(&TokensPage { shell: Shell::of(&session, "/tokens"), tokens, made: Some(made.token) })
 }

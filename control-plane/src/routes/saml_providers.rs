@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::v1::{NewSamlProvider, Provider, ProviderKey, ProviderKind};
 use daam_saml::IdentityProvider;
-use daam_store::{StoredProvider, UserAuth, new_provider_id};
+use daam_store::{Lasting, StoredProvider, UserAuth, new_provider_id};
 use std::sync::Arc;
 
 pub(crate) async fn create(
@@ -83,6 +83,9 @@ pub(crate) async fn replace(
     };
     if provider.entity_id != now.issuer {
         return Err(other());
+    }
+    if provider.pinned() != settings.provider.pinned() {
+        user.scope().basis().may(Lasting::ProviderKeys)?;
     }
     let keys = keys(&provider);
     let email_attribute = request.email_attribute.clone();

@@ -7,7 +7,7 @@ use crate::guard::{Admin, Overseer};
 use crate::list::{Paging, Part};
 use crate::name;
 use crate::problem::Refusal;
-use crate::routes::tokens::expiry;
+use crate::routes::tokens::end;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -33,8 +33,12 @@ pub(crate) async fn make(
     request: &NewScimToken,
 ) -> Result<ScimTokenCreated, Refusal> {
     name::label(&request.name)?;
-    let expires_at = expiry(app.now(), request.expires_in, DEFAULT_SECONDS, MOST_SECONDS)?;
-    let (id, secret) = app.db().create_scim_token(user, (&request.name, expires_at), app.now()).await?;
+    let expires_at = end(user, app.now(), request.expires_in, (DEFAULT_SECONDS, MOST_SECONDS))?;
+    let made = app.db().create_scim_token(user, (&request.name, expires_at), app.now()).await?;
+    let (id, secret) = made.ok_or_else(|| {
+        Refusal::new(StatusCode::UNAUTHORIZED, "auth.required", "what you asked with has ended meanwhile")
+            .allowed("the same with another token, or after signing in again")
+    })?;
     let base_url = app.base().url("/scim/v2");
     Ok(ScimTokenCreated { id, token: secret.reveal(), base_url, expires_at: rfc3339(expires_at) })
 }

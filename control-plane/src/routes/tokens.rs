@@ -22,18 +22,11 @@ pub(crate) async fn create(
     user: Member,
     JsonBody(request): JsonBody<NewToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
-    make(&app, &user, &request, Some(user.token_expires_at()))
-        .await
-        .map(|made| (StatusCode::CREATED, Json(made)))
+    make(&app, &user, &request).await.map(|made| (StatusCode::CREATED, Json(made)))
 }
 
-/// The token itself, whichever surface asks. `by` is when the credential ends that asks, if it is a token, too.
-pub(crate) async fn make(
-    app: &App,
-    user: &UserAuth,
-    request: &NewToken,
-    by: Option<i64>,
-) -> Result<TokenCreated, Refusal> {
+/// The token itself, whichever surface asks.
+pub(crate) async fn make(app: &App, user: &UserAuth, request: &NewToken) -> Result<TokenCreated, Refusal> {
     name::label(&request.name)?;
     let email = request.email.as_deref().map_or_else(|| Ok(user.email().to_owned()), name::email)?;
     if email != user.email() && user.role() != Role::Admin {
@@ -41,8 +34,7 @@ pub(crate) async fn make(
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title)
             .allowed("a token for yourself, without `email`"));
     }
-    let job = app.db().job_ends_at(user).await?;
-    let expires_at = end((user, job.is_some()), app.now(), request.expires_in, job.or(by))?;
+    let expires_at = end(user, app.now(), request.expires_in, (DEFAULT_SECONDS, MOST_SECONDS))?;
     let owner = TokenOwner { email: &email, name: &request.name, expires_at };
     let (id, secret) = app.db().create_token(user, &owner, app.now()).await?.ok_or_else(|| {
         Refusal::missing("user.unknown", format!("there is no enabled user `{email}`"))
@@ -51,24 +43,24 @@ pub(crate) async fn make(
     Ok(TokenCreated { id, token: secret.reveal(), expires_at: rfc3339(expires_at) })
 }
 
-/// A member's token cannot make one that outlives it, or an end would be none. Admins prolong theirs and others', but for
-/// jobs of pipelines, whatever they act as.
-fn end(
-    (user, job): (&UserAuth, bool),
+/// When a token ends that somebody makes now for `wanted` seconds. One that is made with a token, or in a session that
+/// one began, cannot outlive it, whatever its role, or an end would be none.
+pub(crate) fn end(
+    by: &UserAuth,
     now: i64,
     wanted: Option<u64>,
-    by: Option<i64>,
+    (default, most): (u64, u64),
 ) -> Result<i64, Refusal> {
-    let expires_at = expiry(now, wanted, DEFAULT_SECONDS, MOST_SECONDS)?;
-    let ours = by.unwrap_or(i64::MAX);
-    if user.role() == Role::Admin && !job || expires_at <= ours {
+    let asked = expiry(now, wanted, default, most)?;
+    let expires_at = by.until(asked);
+    if expires_at == asked || wanted.is_none() {
         return Ok(expires_at);
     }
-    if wanted.is_none() {
-        return Ok(ours);
-    }
     let title = "a token cannot make one that outlives it";
-    let allowed = format!("an end by {}, or a token from an admin", rfc3339(ours));
+    let allowed = format!(
+        "an end by {}, or one made in the console, signed in there by something no token began",
+        rfc3339(expires_at)
+    );
     Err(Refusal::bad("request.expiry", title).allowed(allowed))
 }
 

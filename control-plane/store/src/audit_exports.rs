@@ -101,7 +101,7 @@ impl Db {
         let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: Row, DUE, now, i64::from(most))?;
         let due = |(org_id, slug, endpoint, sealed_headers, after, attempts)| {
-            let scope = TenantScope { org_id, slug, actor: "control-plane".to_owned() };
+            let scope = TenantScope::of(org_id, slug, "control-plane".to_owned());
             DueAuditExport { scope, endpoint, sealed_headers, after, attempts }
         };
         Ok(rows.into_iter().map(due).collect())

@@ -4,7 +4,7 @@
 use crate::db::{Db, run, statements};
 use crate::reach::Reach;
 use crate::secret::{SecretKind, digest, same_digest};
-use crate::{ScimAuth, StoreError, TenantScope};
+use crate::{Basis, ScimAuth, StoreError, TenantScope};
 
 statements! {
     USER = "SELECT t.sha256, t.id, t.expires_at, u.id, u.email, u.role, o.id, o.slug \
@@ -91,9 +91,10 @@ impl UserAuth {
     /// Of a row that was found by a secret; its digest is compared by the caller.
     pub(crate) fn from_row(
         (token_id, token_expires_at, user_id, email, role, org_id, slug): UserRow,
+        basis: Basis,
     ) -> Result<Self, StoreError> {
         let role = Role::from_name(&role).ok_or(StoreError::Decode("role"))?;
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, slug, format!("user:{email}")).on(basis);
         Ok(Self { scope, user_id, email, role, token_id, token_expires_at })
     }
 
@@ -116,6 +117,11 @@ impl UserAuth {
     /// The presented token's or session's id.
     pub fn token_id(&self) -> &str {
         &self.token_id
+    }
+    /// When what they make ends at the latest, if whoever makes it for `wanted` has no more than a credential that ends;
+    /// unix seconds.
+    pub fn until(&self, wanted: i64) -> i64 {
+        self.scope.basis.until(wanted, self.token_expires_at)
     }
     /// When the presented token or session ends, unix seconds.
     pub fn token_expires_at(&self) -> i64 {
@@ -256,7 +262,7 @@ impl Db {
         else {
             return Ok(None);
         };
-        let user = UserAuth::from_row((token, expires, user, email, role, org, slug))?;
+        let user = UserAuth::from_row((token, expires, user, email, role, org, slug), Basis::Token)?;
         Ok(same_digest(&stored, &wanted).then_some(Caller::User(user)))
     }
 
@@ -274,7 +280,7 @@ impl Db {
             ("relay", None) => EnrolmentKind::Relay,
             _ => return Err(StoreError::Decode("enrolment token")),
         };
-        let scope = TenantScope { org_id, slug, actor: format!("enrolment:{id}") };
+        let scope = TenantScope::of(org_id, slug, format!("enrolment:{id}"));
         Ok(same_digest(&stored, &wanted).then_some(Caller::Enrolment(EnrolmentAuth { scope, id, kind })))
     }
 
@@ -287,7 +293,7 @@ impl Db {
         else {
             return Ok(None);
         };
-        let scope = TenantScope { org_id, slug, actor: format!("agent:{agent_id}") };
+        let scope = TenantScope::of(org_id, slug, format!("agent:{agent_id}"));
         Ok(same_digest(&stored, &wanted).then_some(Caller::Agent(AgentAuth {
             scope,
             agent_id,
@@ -305,7 +311,7 @@ impl Db {
         else {
             return Ok(None);
         };
-        let scope = TenantScope { org_id, slug, actor: format!("relay:{relay_id}") };
+        let scope = TenantScope::of(org_id, slug, format!("relay:{relay_id}"));
         Ok(same_digest(&stored, &wanted).then_some(Caller::Relay(RelayAuth { scope, relay_id, name })))
     }
 }

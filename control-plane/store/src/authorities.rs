@@ -199,14 +199,14 @@ impl Db {
     pub async fn operators_scope(&self, org: &str) -> Result<Option<TenantScope>, StoreError> {
         let mut tx = self.read_tx(Reach::Upkeep).await?;
         let row = run!(&mut tx, optional: (String, String), ORG, org)?;
-        Ok(row.map(|(org_id, slug)| TenantScope { org_id, slug, actor: "operator".to_owned() }))
+        Ok(row.map(|(org_id, slug)| TenantScope::of(org_id, slug, "operator".to_owned())))
     }
 
     /// Those that ever changed their authority, to look whether something is due.
     pub async fn authorities_under_way(&self) -> Result<Vec<TenantScope>, StoreError> {
         let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: (String, String), UNDER_WAY)?;
-        let scope = |(org_id, slug)| TenantScope { org_id, slug, actor: "control-plane".to_owned() };
+        let scope = |(org_id, slug)| TenantScope::of(org_id, slug, "control-plane".to_owned());
         Ok(rows.into_iter().map(scope).collect())
     }
 }

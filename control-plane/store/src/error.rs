@@ -1,5 +1,6 @@
 //! Why the store did not answer. Nothing here carries a row's content or a secret.
 
+use crate::Lasting;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,6 +55,9 @@ pub enum StoreError {
     /// A value does not fit the column.
     #[error("the {0} is too large to store")]
     TooLarge(&'static str),
+    /// It would outlive the token it was asked with.
+    #[error("a token, or a session that one began, cannot {}", .0.what())]
+    NeedsPerson(Lasting),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,

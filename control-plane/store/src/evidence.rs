@@ -256,7 +256,7 @@ impl Db {
         let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: (String, String, Option<i64>), DUE)?;
         let due = |(org_id, slug, keep_days)| {
-            let scope = TenantScope { org_id, slug, actor: "control-plane".to_owned() };
+            let scope = TenantScope::of(org_id, slug, "control-plane".to_owned());
             DueOrganization { scope, keep_days }
         };
         Ok(rows.into_iter().map(due).collect())

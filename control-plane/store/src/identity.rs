@@ -233,7 +233,7 @@ impl Db {
         else {
             return Ok(None);
         };
-        let scope = TenantScope { org_id, slug, actor: format!("provider:{name}") };
+        let scope = TenantScope::of(org_id, slug, format!("provider:{name}"));
         Ok(Some(SignInProvider {
             scope,
             provider: provider((id, name, issuer, client_id, secret, rules, saml))?,

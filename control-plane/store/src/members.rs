@@ -10,13 +10,13 @@ use crate::reach::Reach;
 use crate::secret::digest;
 use crate::web_sessions::{self, Method, NewSession};
 use crate::{
-    Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, passkeys, users,
+    Lasting, Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, identity, lineage, passkeys, users,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
 statements! {
-    MEMBER = "SELECT id, person_id, disabled FROM users WHERE org_id = $1 AND email = $2";
+    MEMBER = "SELECT id, person_id, disabled, role FROM users WHERE org_id = $1 AND email = $2";
     MEMBER_ANYWHERE = "SELECT u.id, o.id, o.slug FROM users u JOIN organizations o ON o.id = u.org_id \
                        WHERE o.slug = $1 AND u.email = $2 AND NOT u.disabled";
     LINK = "INSERT INTO sign_in_links (id, org_id, user_id, purpose, token_id, sha256, created_by, created_at, expires_at, made_by, replaces) \
@@ -117,13 +117,17 @@ impl Db {
         let scope = by.scope();
         let mut tx = self.write_tx(scope).await?;
         users::next_version(&mut tx, scope).await?;
-        let known =
-            run!(&mut tx, optional: (String, Option<String>, bool), MEMBER, &scope.org_id, new.email)?;
+        let known = run!(&mut tx, optional: (String, Option<String>, bool, String), MEMBER, &scope.org_id, new.email)?;
         let user_id = match known {
-            Some((_, Some(_), _)) if !new.recover => return Ok(Invited::Joined),
-            Some((_, _, true)) => return Ok(Invited::Disabled),
+            Some((_, Some(_), ..)) if !new.recover => return Ok(Invited::Joined),
+            Some((_, _, true, _)) => return Ok(Invited::Disabled),
             Some(_) if new.role.is_some() || new.groups.is_some() => return Ok(Invited::Exists),
-            Some((id, _, false)) => id,
+            Some((id, _, false, role)) => {
+                if Role::from_name(&role) == Some(Role::Admin) {
+                    scope.basis().may(Lasting::WayIn)?;
+                }
+                id
+            }
             None => {
                 let none = BTreeSet::new();
                 let role = new.role.unwrap_or(Role::Member);
@@ -201,7 +205,7 @@ impl Db {
         let mut tx = self.write_tx(Reach::Arrival).await?;
         let member = run!(&mut tx, optional: (String, String, String), MEMBER_ANYWHERE, org, email)?;
         let Some((user_id, org_id, slug)) = member else { return Ok(None) };
-        let scope = TenantScope { org_id, slug, actor: "operator".to_owned() };
+        let scope = TenantScope::of(org_id, slug, "operator".to_owned());
         tx.turn_to((&scope).into()).await?;
         run!(&mut tx, execute REPLACE, &scope.org_id, &user_id, "recovery")?;
         let (id, secret) =
@@ -250,7 +254,7 @@ impl Db {
         let Some((org_id, user_id, purpose, token_id, replaces)) = used else { return Ok(None) };
         let whose = run!(&mut tx, optional: (String, Option<String>, String), WHOSE, &org_id, &user_id)?;
         let Some((email, mut held_by, slug)) = whose else { return Ok(None) };
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, slug, format!("user:{email}"));
         if purpose != "recovery" && identity::forces_sso(&mut tx, &scope.org_id).await? {
             return Ok(None);
         }

@@ -133,7 +133,7 @@ async fn create(mut tx: Tx, new: &NewOrganization<'_>, now: i64) -> Result<Creat
     let token = Secret::generate(SecretKind::Api)?;
     let token_id = Uuid::now_v7().to_string();
     run!(&mut tx, execute TOKEN, &token_id, &org_id, &user_id, token.sha256(), now, new.token_expires_at)?;
-    let scope = TenantScope { org_id, slug: new.slug.to_owned(), actor: "operator".to_owned() };
+    let scope = TenantScope::of(org_id, new.slug.to_owned(), "operator".to_owned());
     let what = Happened { action: "organization.create", target: new.slug, detail: new.admin_email };
     append(&mut tx, &scope, what, now).await?;
     let link = members::first_link(&mut tx, &scope, &user_id, (now, new.link_expires_at)).await?;

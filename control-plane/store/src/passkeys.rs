@@ -260,7 +260,7 @@ impl Db {
         if run!(&mut tx, execute USED, &used.id, &used.credential, credential, now)? == 0 {
             return Ok(PasskeyOutcome::Outdated);
         }
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, slug, format!("user:{email}"));
         tx.turn_to((&scope).into()).await?;
         let new = NewSession { passkey_id: Some(&used.id), ..NewSession::of(&user_id, Method::Passkey) };
         let secret = web_sessions::begin(&mut tx, &scope, &new, now).await?;
@@ -332,7 +332,7 @@ async fn is_linked(tx: &mut Tx, person: &str) -> Result<bool, StoreError> {
 /// In the audit of every organization of the person.
 async fn tell(tx: &mut Tx, person: &str, what: Happened<'_>, now: i64) -> Result<(), StoreError> {
     for (_, email, org_id, slug, _) in run!(tx, all: MembershipRow, MEMBERSHIPS, person)? {
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, slug, format!("user:{email}"));
         tx.turn_to((&scope).into()).await?;
         append(tx, &scope, what, now).await?;
         tx.turn_to(Reach::Arrival).await?;
@@ -353,7 +353,7 @@ async fn upgraded(tx: &mut Tx, session: &SessionAuth, id: &str, now: i64) -> Res
 
 async fn remove(tx: &mut Tx, (person, id, name): (&str, &str, &str), now: i64) -> Result<(), StoreError> {
     for (session, org_id) in run!(tx, all: (String, String), BEGUN_BY, id)? {
-        let scope = TenantScope { org_id, slug: String::new(), actor: String::new() };
+        let scope = TenantScope::of(org_id, String::new(), String::new());
         tx.turn_to((&scope).into()).await?;
         run!(tx, execute END, &scope.org_id, &session)?;
         lineage::end_of_session(tx, &scope, &session, now).await?;

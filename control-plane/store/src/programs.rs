@@ -171,7 +171,7 @@ impl Db {
             tx.commit().await?;
             return Ok(Fetched::Unknown);
         };
-        let scope = TenantScope { org_id, slug, actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, slug, format!("user:{email}"));
         let token = Secret::generate(SecretKind::Api)?;
         let token_id = Uuid::now_v7().to_string();
         let name = format!("daam on {device}");

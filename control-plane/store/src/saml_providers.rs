@@ -145,7 +145,5 @@ async fn happened(
 async fn began_in(tx: &mut Tx, session: &str, now: i64) -> Result<Option<(TenantScope, String)>, StoreError> {
     type Row = (String, String, String, String);
     let row = run!(tx, optional: Row, BEGAN_IN, session, now, now.saturating_sub(IDLE_SECONDS))?;
-    Ok(row.map(|(org_id, slug, user, email)| {
-        (TenantScope { org_id, slug, actor: format!("user:{email}") }, user)
-    }))
+    Ok(row.map(|(org_id, slug, user, email)| (TenantScope::of(org_id, slug, format!("user:{email}")), user)))
 }

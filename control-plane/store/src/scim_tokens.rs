@@ -1,18 +1,19 @@
 //! Tokens that identity providers provision with: made, shown once, deleted at once. They outlive whoever made them,
-//! because provisioning may be what disables that person.
+//! because provisioning may be what disables that person; but not the API token one was made with, and by such a one
+//! no admin comes back.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
 use crate::reach::Reach;
 use crate::secret::{digest, same_digest};
-use crate::{Secret, SecretKind, StoreError, TenantScope, UserAuth};
+use crate::{Basis, Secret, SecretKind, StoreError, TenantScope, UserAuth, lineage};
 use uuid::Uuid;
 
 statements! {
-    AUTHENTICATE = "SELECT t.sha256, t.name, o.id, o.slug FROM scim_tokens t JOIN organizations o ON o.id = t.org_id \
+    AUTHENTICATE = "SELECT t.sha256, t.name, o.id, o.slug, t.token_id FROM scim_tokens t JOIN organizations o ON o.id = t.org_id \
                     WHERE t.sha256 = $1 AND t.expires_at > $2";
-    INSERT = "INSERT INTO scim_tokens (id, org_id, name, sha256, created_by, created_at, expires_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT = "INSERT INTO scim_tokens (id, org_id, name, sha256, created_by, created_at, expires_at, token_id) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     LIST = "SELECT id, name, expires_at FROM scim_tokens WHERE org_id = $1 AND expires_at > $2 ORDER BY name, id";
     DELETE = "DELETE FROM scim_tokens WHERE org_id = $1 AND id = $2";
 }
@@ -49,28 +50,31 @@ impl Db {
     ) -> Result<Option<ScimAuth>, StoreError> {
         let wanted = digest(secret);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let row = run!(&mut tx, optional: (String, String, String, String), AUTHENTICATE, &wanted, now)?;
-        let Some((stored, name, org_id, slug)) = row else { return Ok(None) };
-        let scope = TenantScope { org_id, slug, actor: format!("scim:{name}") };
+        let row = run!(&mut tx, optional: (String, String, String, String, Option<String>), AUTHENTICATE, &wanted, now)?;
+        let Some((stored, name, org_id, slug, token)) = row else { return Ok(None) };
+        let basis = if token.is_some() { Basis::Token } else { Basis::Person };
+        let scope = TenantScope::of(org_id, slug, format!("scim:{name}")).on(basis);
         Ok(same_digest(&stored, &wanted).then_some(ScimAuth { scope }))
     }
 
-    /// Makes a token.
+    /// Makes a token. One that is made with an API token ends with that; `None` if that has ended meanwhile.
     pub async fn create_scim_token(
         &self,
         by: &UserAuth,
         (name, expires_at): (&str, i64),
         now: i64,
-    ) -> Result<(String, Secret), StoreError> {
+    ) -> Result<Option<(String, Secret)>, StoreError> {
         let scope = by.scope();
         let id = Uuid::now_v7().to_string();
         let secret = Secret::generate(SecretKind::Scim)?;
         let mut tx = self.write_tx(scope).await?;
-        run!(&mut tx, execute INSERT, &id, &scope.org_id, name, secret.sha256(), scope.actor(), now, expires_at)?;
         append(&mut tx, scope, Happened { action: "scim.token.create", target: &id, detail: name }, now)
             .await?;
+        let Some(origin) = lineage::of(&mut tx, by, by.email()).await? else { return Ok(None) };
+        run!(&mut tx, execute INSERT, &id, &scope.org_id, name, secret.sha256(), scope.actor(), now, by.until(expires_at),
+            origin.parent_id)?;
         tx.commit().await?;
-        Ok((id, secret))
+        Ok(Some((id, secret)))
     }
 
     /// Tokens that have not expired.

@@ -1,15 +1,15 @@
 //! API tokens: made, shown once, deleted at once, and with a token the certificates it asked for.
 
 use crate::audit::{Happened, append};
-use crate::db::{Db, Tx, run, statements};
-use crate::{Role, Secret, SecretKind, StoreError, UserAuth, lineage};
+use crate::db::{Db, run, statements};
+use crate::{Lasting, Role, Secret, SecretKind, StoreError, UserAuth, lineage};
 use uuid::Uuid;
 
 statements! {
-    USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
+    USER = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
     INSERT = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, created_by, parent_id, provider_id, \
               subject, provider_session, workload_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    BOUND = "SELECT t.workload_id, t.expires_at FROM api_tokens t WHERE t.org_id = $1 AND t.workload_id IS NOT NULL \
+    JOB = "SELECT t.workload_id FROM api_tokens t WHERE t.org_id = $1 AND t.workload_id IS NOT NULL \
              AND (t.id = $2 OR t.id IN (SELECT s.token_id FROM web_sessions s WHERE s.org_id = $1 AND s.id = $2))";
     LIST_ANY = "SELECT t.id, t.name, u.email, t.expires_at FROM api_tokens t JOIN users u ON u.id = t.user_id \
                 WHERE t.org_id = $1 AND t.expires_at > $2 ORDER BY u.email, t.expires_at, t.id";
@@ -58,7 +58,7 @@ impl Db {
         Ok(rows.into_iter().map(listed).collect())
     }
 
-    /// Makes a token; `None` if there is no such enabled user, or if the caller is not who they were any more.
+    /// Makes a token, which ends no later than one it is made with; `None` if there is no such enabled user, or if the caller is not who they were any more.
     pub async fn create_token(
         &self,
         by: &UserAuth,
@@ -72,23 +72,19 @@ impl Db {
         let what = Happened { action: "token.create", target: &id, detail: new.email };
         append(&mut tx, scope, what, now).await?;
         let Some(origin) = lineage::of(&mut tx, by, new.email).await? else { return Ok(None) };
-        let Some((user_id,)) = run!(&mut tx, optional: (String,), USER, &scope.org_id, new.email)? else {
-            return Ok(None);
-        };
-        let bound = bound(&mut tx, by).await?;
-        let expires_at = bound.as_ref().map_or(new.expires_at, |(_, end)| new.expires_at.min(*end));
+        let user = run!(&mut tx, optional: (String, String), USER, &scope.org_id, new.email)?;
+        let Some((user_id, role)) = user else { return Ok(None) };
+        if new.email != by.email() && Role::from_name(&role) == Some(Role::Admin) {
+            scope.basis().may(Lasting::WayIn)?;
+        }
+        let expires_at = by.until(new.expires_at);
+        let job = run!(&mut tx, optional: (String,), JOB, &scope.org_id, by.token_id())?;
         let secret = Secret::generate(SecretKind::Api)?;
         run!(&mut tx, execute INSERT, &id, &scope.org_id, &user_id, new.name, secret.sha256(), now, expires_at,
             by.user_id(), origin.parent_id, origin.provider_id, origin.subject, origin.provider_session,
-            bound.map(|(workload, _)| workload))?;
+            job.map(|(workload,)| workload))?;
         tx.commit().await?;
         Ok(Some((id, secret)))
-    }
-
-    /// When what the caller makes must end, if a job of a pipeline makes it; unix seconds.
-    pub async fn job_ends_at(&self, by: &UserAuth) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.read_tx(by.scope()).await?;
-        Ok(bound(&mut tx, by).await?.map(|(_, end)| end))
     }
 
     /// Deletes a token of the caller, or any of the organization if an admin asks, and what was made with it. `false` if there is none to see.
@@ -108,9 +104,4 @@ impl Db {
         tx.commit().await?;
         Ok(true)
     }
-}
-
-/// The trust a job came by, and when the job ends. No token it makes outlives it, whatever its role.
-async fn bound(tx: &mut Tx, by: &UserAuth) -> Result<Option<(String, i64)>, StoreError> {
-    run!(tx, optional: (String, i64), BOUND, &by.scope().org_id, by.token_id())
 }

@@ -1,10 +1,10 @@
 //! The directory: who there is, their groups and attributes, and its version. A change is a new version in the same
-//! transaction. Refused: leaving an organization without an enabled admin.
+//! transaction. Refused: leaving an organization without an enabled admin, and admins that a token makes.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, write_json};
-use crate::{Role, StoreError, TenantScope, lineage};
+use crate::{Lasting, Role, StoreError, TenantScope, lineage};
 use daam_api::link::DirectoryUser;
 use daam_api::v1::{User, UserStored};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 statements! {
     NEXT_VERSION = "UPDATE organizations SET directory_version = directory_version + 1 WHERE id = $1 RETURNING directory_version";
     VERSION = "SELECT directory_version FROM organizations WHERE id = $1";
-    BY_EMAIL = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2";
+    BY_EMAIL = "SELECT id, role, disabled FROM users WHERE org_id = $1 AND email = $2";
     OTHER_ADMINS = "SELECT COUNT(*) FROM users WHERE org_id = $1 AND role = 'admin' AND NOT disabled AND email <> $2";
     PUT = "INSERT INTO users (id, org_id, email, role, group_names, attributes, disabled, created_at) \
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
@@ -26,6 +26,7 @@ statements! {
     END_LINKS = "DELETE FROM sign_in_links WHERE org_id = $1 AND user_id = $2";
     END_ACCOUNTS = "DELETE FROM identity_links WHERE org_id = $1 AND user_id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2";
+    END_JOBS = "DELETE FROM workloads WHERE org_id = $1 AND user_id = $2";
     ONE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email = $2";
     LIST = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 ORDER BY email";
     PAGE = "SELECT id, email, role, group_names, attributes, disabled FROM users WHERE org_id = $1 AND email > $2 ORDER BY email LIMIT $3";
@@ -165,9 +166,13 @@ pub(crate) async fn put_as(
     change: &UserChange<'_>,
     now: i64,
 ) -> Result<Option<String>, StoreError> {
-    let present = run!(tx, optional: (String, String), BY_EMAIL, &scope.org_id, change.email)?;
-    let present_role = present.as_ref().and_then(|(_, role)| Role::from_name(role));
+    let present = run!(tx, optional: (String, String, bool), BY_EMAIL, &scope.org_id, change.email)?;
+    let present_role = present.as_ref().and_then(|(_, role, _)| Role::from_name(role));
     let role = change.role.or(present_role).unwrap_or(Role::Member);
+    let comes_back = present.is_some_and(|(_, _, was)| was && !change.disabled);
+    if role == Role::Admin && (present_role != Some(Role::Admin) || comes_back) {
+        scope.basis.may(Lasting::Admin)?;
+    }
     if present_role == Some(Role::Admin)
         && (role != Role::Admin || change.disabled)
         && !has_other_admin(tx, scope, change.email).await?
@@ -184,6 +189,9 @@ pub(crate) async fn put_as(
         // What began under another role does not go on under this one, nor come back with the old one.
         sign_out(tx, scope, &id, now).await?;
         lineage::end_of_admin(tx, scope, &id, now).await?;
+        if role == Role::Admin {
+            end_what_was_less(tx, scope, &id, now).await?;
+        }
     }
     if disabled {
         end_everything(tx, scope, &id, now).await?;
@@ -200,6 +208,9 @@ pub(crate) async fn add(
     (email, role, groups): (&str, Role, &BTreeSet<String>),
     now: i64,
 ) -> Result<String, StoreError> {
+    if role == Role::Admin {
+        scope.basis.may(Lasting::Admin)?;
+    }
     let id = Uuid::now_v7().to_string();
     let groups = write_json(groups, "group list")?;
     run!(tx, optional: (String,), PUT, &id, &scope.org_id, email, role.name(), &groups, "{}", false, now)?;
@@ -219,6 +230,14 @@ pub(crate) async fn shut_out(tx: &mut Tx, scope: &TenantScope, id: &str, now: i6
     end_everything(tx, scope, id, now).await?;
     run!(tx, execute END_ACCOUNTS, &scope.org_id, id)?;
     Ok(())
+}
+
+/// What signs somebody in who is an admin from now on, and was made when that was less: an admin's token could make it.
+async fn end_what_was_less(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {
+    for end in [END_LINKS, END_TOKENS, END_JOBS] {
+        run!(tx, execute end, &scope.org_id, id)?;
+    }
+    lineage::revoke(tx, scope, now).await
 }
 
 async fn end_everything(tx: &mut Tx, scope: &TenantScope, id: &str, now: i64) -> Result<(), StoreError> {

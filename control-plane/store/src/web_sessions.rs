@@ -8,7 +8,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::reach::Reach;
 use crate::secret::{SecretKind, digest, same_digest};
-use crate::{Secret, StoreError, TenantScope, UserAuth, identity, lineage};
+use crate::{Basis, Secret, StoreError, TenantScope, UserAuth, identity, lineage};
 use uuid::Uuid;
 
 /// A session nobody used for this long has ended.
@@ -68,6 +68,14 @@ impl Method {
 
     fn from_name(name: &str) -> Option<Self> {
         Self::EVERY.into_iter().find(|method| method.name() == name)
+    }
+
+    /// What those signed in by it act on.
+    const fn basis(self) -> Basis {
+        match self {
+            Self::Invite | Self::Recovery | Self::Provider | Self::Passkey => Basis::Person,
+            Self::Token => Basis::Token,
+        }
     }
 
     /// Whether it proves the person, rather than one organization's word for them.
@@ -238,13 +246,13 @@ impl Db {
         if !same_digest(&stored, &wanted) {
             return Ok(None);
         }
-        let user = UserAuth::from_row((id, expires, user, email, role, org, slug))?;
+        let method = Method::from_name(&method).ok_or(StoreError::Decode("sign-in method"))?;
+        let user = UserAuth::from_row((id, expires, user, email, role, org, slug), method.basis())?;
         if seen.saturating_add(TOUCH_SECONDS) <= now {
             let mut tx = self.write_tx(user.scope()).await?;
             run!(&mut tx, execute TOUCH, &user.scope().org_id, user.token_id(), now)?;
             tx.commit().await?;
         }
-        let method = Method::from_name(&method).ok_or(StoreError::Decode("sign-in method"))?;
         Ok(Some(SessionAuth { user, organization, person_id, only_here, method, began_at, passkey_id }))
     }
 
@@ -333,7 +341,7 @@ impl Db {
             return Ok(None);
         }
         lineage::end_of_session(&mut tx, session.user.scope(), session.id(), now).await?;
-        let scope = TenantScope { org_id, slug: org.to_owned(), actor: format!("user:{email}") };
+        let scope = TenantScope::of(org_id, org.to_owned(), format!("user:{email}"));
         tx.turn_to((&scope).into()).await?;
         let ends_by = Some(session.expires_at());
         let passkey_id = session.passkey_id.as_deref();

@@ -5,12 +5,12 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
 use crate::reach::Reach;
-use crate::{Secret, SecretKind, StoreError, TenantScope, UserAuth, lineage};
+use crate::{Lasting, Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, lineage};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 statements! {
-    USER = "SELECT id FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
+    USER = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
     ADD = "INSERT INTO workloads (id, org_id, name, issuer, audience, claims, user_id, lifetime, created_by, created_at) \
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     LIST = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at FROM workloads w \
@@ -111,8 +111,11 @@ impl Db {
         let detail = format!("{} as {} {claims}", new.issuer, new.email);
         append(&mut tx, scope, Happened { action: "workload.add", target: &new.name, detail: &detail }, now)
             .await?;
-        let user = run!(&mut tx, optional: (String,), USER, &scope.org_id, &new.email)?;
-        let Some((user,)) = user else { return Ok(false) };
+        let user = run!(&mut tx, optional: (String, String), USER, &scope.org_id, &new.email)?;
+        let Some((user, role)) = user else { return Ok(false) };
+        if Role::from_name(&role) == Some(Role::Admin) {
+            scope.basis().may(Lasting::WayIn)?;
+        }
         run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.audience, &claims, &user, lifetime,
             by.email(), now)?;
         tx.commit().await?;
@@ -148,7 +151,7 @@ impl Db {
         else {
             return Ok(None);
         };
-        let scope = TenantScope { org_id, slug, actor: format!("workload:{name}") };
+        let scope = TenantScope::of(org_id, slug, format!("workload:{name}"));
         let workload = workload((id, name, issuer, audience, claims, email, lifetime, by, at))?;
         Ok(Some(WorkloadDoor { scope, workload }))
     }

@@ -21,6 +21,7 @@ mod enrolment;
 mod evidence;
 mod held;
 mod identity_links;
+mod lasting;
 mod lifecycle;
 mod link;
 mod members;
@@ -86,6 +87,9 @@ contract![
     people::members_are_not_admins,
     people::impossible_people_are_refused,
     people::a_disabled_user_is_out_at_once,
+    lasting::an_api_token_makes_no_admin_however_it_tries,
+    lasting::what_was_made_for_less_is_not_an_admins,
+    lasting::a_scim_token_is_what_made_it,
     members::an_admin_invites_and_an_auditor_only_looks_on,
     members::an_invite_says_what_it_would_not_do,
     console::every_page_refuses_strangers_and_wrong_roles,

@@ -88,6 +88,8 @@ async fn every_page_is_accessible() {
         "/providers",
         "/requests",
         "/webhooks",
+        "/scim",
+        "/jobs",
         "/tokens",
         "/account",
         "/passkeys",

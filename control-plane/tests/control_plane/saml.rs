@@ -276,18 +276,29 @@ async fn keys_change_by_an_admins_upload_and_the_provider_stays_the_same() {
         let changed = json!({ "name": "Renamed", "metadata": metadata, "rules": rules() });
         world.call(Method::PUT, &path, &org.token, &changed).await
     };
+    // Whoever has the keys is everybody who signs in there, so an API token does not change them.
+    let (ana, by_token) = (world.sign_in(&org.link).await, world.session(&org.token).await);
+    let form =
+        |metadata: &str| metadata.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+    let form_path = format!("/providers/{}/metadata", made.id);
+    let upload = async |session: &str, metadata: &str| {
+        world.submit(&form_path, Some(session), &format!("metadata={}", form(metadata))).await
+    };
     sign_in(&world, &mut idp, &made, json!({ "vector": "next key" }))
         .await
         .page_refused(403, "saml.signature");
     let before = ours(&world, &made).await;
     let both = idp.metadata(json!({ "keys": "both" })).await;
+    put(&both).await.refused(403, "auth.needs-person");
+    upload(&by_token, &both).await.page_refused(403, "auth.needs-person");
+    assert_eq!(upload(&ana, &both).await.location(), "/providers");
     let changed: Provider = put(&both).await.json(200);
     assert_eq!((changed.keys.len(), changed.name.as_str()), (2, "Renamed"));
     for vector in ["", "next key"] {
         sign_in(&world, &mut idp, &made, json!({ "vector": vector })).await.cookie();
     }
     let next = idp.metadata(json!({ "keys": "next" })).await;
-    put(&next).await.ok(200);
+    assert_eq!(upload(&ana, &next).await.location(), "/providers");
     sign_in(&world, &mut idp, &made, json!({})).await.page_refused(403, "saml.signature");
     sign_in(&world, &mut idp, &made, json!({ "vector": "next key" })).await.cookie();
     assert_eq!(ours(&world, &made).await, before, "our own key stays");
@@ -303,12 +314,7 @@ async fn keys_change_by_an_admins_upload_and_the_provider_stays_the_same() {
     let unverified = json!({ "provision": true });
     add(&world, &org, &metadata, unverified).await.refused(400, "provider.unverified");
     add(&world, &org, &metadata, json!({ "default_role": "admin" })).await.refused(400, "provider.role");
-    // The console does the same.
-    let ana = world.session(&org.token).await;
-    let form =
-        |metadata: &str| metadata.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
-    let path = format!("/providers/{}/metadata", made.id);
-    let done = world.submit(&path, Some(&ana), &format!("metadata={}", form(&both))).await;
+    let done = upload(&ana, &both).await;
     assert_eq!(done.location(), "/providers", "{}", done.text());
     let new = format!(
         "name=Second&metadata={}&domains=example.com&email_attribute=&groups_attribute=",

@@ -492,7 +492,7 @@ async fn filters_find_what_another_server_finds() {
     }
     let ours = format!("http://{}/scim/v2", world.server.address());
     // Whoever is there already would be found by ours alone.
-    let ana = json!({ "role": "admin", "groups": [], "attributes": {} });
+    let ana = json!({ "role": "auditor", "groups": [], "attributes": {} });
     world.call(Method::PUT, "/v1/users/zz@admin.test", &org.token, &ana).await.ok(200);
     for person in people() {
         user(&world, &token, &person).await;

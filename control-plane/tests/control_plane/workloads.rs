@@ -80,9 +80,29 @@ async fn what_a_job_makes_ends_with_it_whatever_it_acts_as() {
     let world = World::reaching_private_providers().await;
     let org = world.bootstrap().await;
     let mut idp = Idp::start("hostile.mjs", &[]).await;
-    world.in_role(&org, "deployer@example.com", "admin").await;
-    let as_admin = json!({ "email": "deployer@example.com", "lifetime": 600 });
-    let trust = trusted(&world, &org, &idp.issuer, &as_admin).await;
+    world.put_user(&org, "deployer@example.com", false).await;
+    let ana = world.sign_in(&org.link).await;
+    world.submit("/members/deployer%40example.com/role", Some(&ana), "role=admin").await.ok(303);
+    // Jobs that act as an admin are trusted by a person.
+    let claims = "repository%3Dacme%2F%2A%0D%0Aref%3Drefs%2Fheads%2Fmain%0D%0A";
+    let form = format!(
+        "name=deploys&issuer={}&claims={claims}&email=deployer%40example.com&minutes=10",
+        idp.issuer.replace(':', "%3A").replace('/', "%2F")
+    );
+    let by_token = world.session(&org.token).await;
+    world.submit("/jobs", Some(&by_token), &form).await.page_refused(403, "auth.needs-person");
+    world.submit("/jobs", Some(&ana), &form.replace("acme%2F%2A", "acme")).await.ok(303);
+    let bad = form.replace("repository%3D", "repository");
+    world.submit("/jobs", Some(&ana), &bad).await.page_refused(400, "workload.claims");
+    world.submit("/jobs", Some(&ana), &form).await.ok(303);
+    let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
+    let page = world.look("/jobs", &ana).await.ok(200).text();
+    assert!(known.iter().all(|one| page.contains(&one.id)) && page.contains("repository=acme/*"), "{page}");
+    let (narrow, trust): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|one| one.claims["repository"] == "acme");
+    world.submit(&format!("/jobs/{}/remove", narrow[0].id), Some(&ana), "").await.ok(303);
+    let trust = trust[0].clone();
+    assert_eq!((trust.email.as_str(), trust.lifetime), ("deployer@example.com", 600));
     let job = idp.job(&json!({ "audience": trust.audience })).await;
     let given: TokenExchanged = exchanged(&world, &trust, &job).await.json(200);
     let wanted = json!({ "name": "for ever", "expires_in": 31_000_000 });
@@ -199,12 +219,13 @@ async fn a_token_that_is_not_that_jobs_gets_nothing() {
 async fn trust_in_everybodys_jobs_is_refused() {
     let world = World::reaching_private_providers().await;
     let org = world.bootstrap().await;
+    world.put_user(&org, "ci@example.com", false).await;
     let idp = Idp::start("hostile.mjs", &[]).await;
     let asked = async |new: &Value| world.call(Method::POST, "/v1/workloads", &org.token, new).await;
     let with = |name: &str, value: Value| {
         let claims = json!({ "repository": "acme/shop" });
         let mut new =
-            json!({ "name": "x", "issuer": idp.issuer, "email": "ana@example.com", "claims": claims });
+            json!({ "name": "x", "issuer": idp.issuer, "email": "ci@example.com", "claims": claims });
         new[name] = value;
         new
     };
@@ -223,6 +244,7 @@ async fn trust_in_everybodys_jobs_is_refused() {
     asked(&with("lifetime", json!(86_400))).await.refused(400, "workload.lifetime");
     asked(&with("audience", json!(""))).await.refused(400, "workload.audience");
     asked(&with("email", json!("nobody@example.com"))).await.refused(404, "user.unknown");
+    asked(&with("email", json!("ana@example.com"))).await.refused(403, "auth.needs-person");
     let made: Workload = asked(&with("lifetime", json!(60))).await.json(201);
     let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
     assert_eq!((known.len(), &known[0].id, known[0].created_by.as_str()), (1, &made.id, "ana@example.com"));

@@ -1,6 +1,6 @@
 //! Credentials that others were made with: they end together.
 
-use crate::engine::{NOW, TOKEN_END, admin, put, user};
+use crate::engine::{NOW, TOKEN_END, admin, person, put, user};
 use crate::identity::{enter, proven, provider, rules, session};
 use daam_store::{
     Db, Fetched, Holder, Invited, NewCertificate, NewInvite, ProgramRequest, Role, SessionAuth, TokenOwner,
@@ -54,9 +54,10 @@ async fn browser(db: &Db, by: &UserAuth) -> (String, SessionAuth) {
 
 pub(crate) async fn what_an_admin_made_for_others_ends_with_them(db: Db) {
     let ana = admin(&db, "calm-otter").await;
+    let ana = person(&db, "calm-otter", ana.email()).await;
     for after in [(Role::Admin, true), (Role::Member, false)] {
         becomes(&db, &ana, "mal@x.org", (Role::Admin, false)).await;
-        let mal = auth(&db, &token(&db, &ana, "mal@x.org").await).await;
+        let mal = person(&db, "calm-otter", "mal@x.org").await;
         let for_ana = token(&db, &mal, ana.email()).await;
         let child = token(&db, &auth(&db, &for_ana).await, ana.email()).await;
         let own = token(&db, &ana, ana.email()).await;
@@ -111,6 +112,7 @@ pub(crate) async fn a_token_ends_with_the_one_it_was_made_with(db: Db) {
 
 pub(crate) async fn what_was_made_in_a_sign_in_at_a_provider_ends_with_it(db: Db) {
     let ana = admin(&db, "calm-otter").await;
+    let ana = person(&db, "calm-otter", ana.email()).await;
     put(&db, &ana, "ci@x.org", false).await;
     let at = provider(&db, &ana, rules()).await;
     for (round, removed) in [(1, false), (2, true)] {
@@ -165,6 +167,7 @@ pub(crate) async fn a_program_is_signed_out_with_the_session_that_let_it_in(db: 
 
 pub(crate) async fn a_credential_that_ended_makes_no_more(db: Db) {
     let ana = admin(&db, "calm-otter").await;
+    let ana = person(&db, "calm-otter", ana.email()).await;
     let (id, secret) = made(&db, &ana, ana.email()).await;
     let gone = auth(&db, &secret).await;
     assert!(db.delete_token(&ana, &id, NOW).await.unwrap());

@@ -1,6 +1,6 @@
 //! Bearer secrets: whom they speak for, and when they stop.
 
-use crate::engine::{NOW, TOKEN_END, admin, agent, enrolment, put, user};
+use crate::engine::{NOW, TOKEN_END, admin, agent, enrolment, person, put, user};
 use daam_store::{
     Caller, Db, Enrolment, EnrolmentKind, Holder, NewAgent, NewCertificate, Role, TokenOwner, UserAuth,
     UserChange,
@@ -43,6 +43,7 @@ pub(crate) async fn certificates_end_with_the_token_that_asked_for_them(db: Db) 
 
 pub(crate) async fn enrolment_tokens_end_with_their_maker(db: Db) {
     let ana = admin(&db, "calm-otter").await;
+    let ana = person(&db, "calm-otter", ana.email()).await;
     let (groups, attributes) = (BTreeSet::new(), BTreeMap::new());
     let change = |role, disabled| UserChange {
         email: "eve@x.org",
