@@ -377,7 +377,8 @@ def logout(asked):
         return {"form": base64.b64encode(etree.tostring(request)).decode()}
     if asked.get("answers"):
         request.tag = tag(P, "LogoutResponse")
-        request.set("InResponseTo", "_x")
+        if asked.get("request"):
+            request.set("InResponseTo", asked["request"])
         status = etree.SubElement(request, tag(P, "Status"))
         etree.SubElement(status, tag(P, "StatusCode")).set("Value", asked["answers"])
     deflated = zlib.compress(etree.tostring(request))[2:-4]

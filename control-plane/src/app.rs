@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::oidc::{JobKeys, Outbound};
 use crate::rates::{RateConfig, Rates};
 use crate::readiness::Readiness;
+use crate::saml::Checks;
 use crate::traffic::Traffic;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
@@ -40,6 +41,7 @@ pub struct App {
     briefings: Briefings,
     roll: Arc<Roll>,
     checkpoint_file: Option<PathBuf>,
+    saml_checks: Checks,
     mailer: Option<Mailer>,
     outbox: Notify,
     stop: CancellationToken,
@@ -74,6 +76,7 @@ impl App {
             mailer,
             outbox: Notify::new(),
             checkpoint_file,
+            saml_checks: Checks::default(),
             stop: CancellationToken::new(),
             readiness: Readiness::default(),
             metrics: Metrics::default(),
@@ -149,6 +152,11 @@ impl App {
     /// Where checkpoints of the audit are added for somebody else to keep.
     pub(crate) fn checkpoint_file(&self) -> Option<&Path> {
         self.checkpoint_file.as_deref()
+    }
+
+    /// Where messages of identity providers are looked at.
+    pub(crate) fn saml_checks(&self) -> &Checks {
+        &self.saml_checks
     }
 
     /// Writes letters, if the operator named a mail server.

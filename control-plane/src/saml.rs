@@ -10,6 +10,8 @@ use daam_saml::{Assertion, IdentityProvider, NameId, OurKey, Outgoing, OutgoingE
 use daam_store::{Proven, SignInProvider, StoredProvider};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::num::NonZero;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// What providers call the e-mail address, where an admin does not say.
@@ -69,14 +71,49 @@ fn our_key(app: &App, at: &SignInProvider) -> Result<OurKey, Refusal> {
 }
 
 /// Says something to a provider: where to send the browser with it.
-pub(crate) fn say(
+pub(crate) async fn say(
     app: &App,
     (at, id): (&SignInProvider, &str),
-    what: impl FnOnce(Outgoing<'_>) -> Result<String, OutgoingError>,
+    what: impl FnOnce(Outgoing<'_>) -> Result<String, OutgoingError> + Send + 'static,
 ) -> Result<String, Refusal> {
     let us = us(app.base(), &at.provider().id);
-    let outgoing = Outgoing { us: &us, key: our_key(app, at)?, id, now: app.now() };
-    what(outgoing).map_err(|error| Refusal::internal("write a message", &error))
+    let (key, id, now) = (our_key(app, at)?, id.to_owned(), app.now());
+    let said = app.saml_checks().run(move || what(Outgoing { us: &us, key, id: &id, now })).await?;
+    said.map_err(|error| Refusal::internal("write a message", &error))
+}
+
+/// How many messages wait for a look at most; more are asked to come again.
+const MOST_WAITING: usize = 256;
+
+/// Reading and verifying messages is work for a processor, up to some milliseconds each, and strangers send them. So it is
+/// done beside what serves everybody else, by as many threads as there are processors, and no more wait than can be served
+/// while their senders do.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    running: Semaphore,
+    places: Semaphore,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { running: Semaphore::new(processors), places: Semaphore::new(MOST_WAITING) }
+    }
+}
+
+impl Checks {
+    /// Does it as soon as there is a thread for it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let failed = |error: &dyn Error| Refusal::internal("look at a message", error);
+        let _place = self.places.try_acquire().map_err(|_| {
+            Refusal::later("saml.busy", "too many messages of identity providers wait to be looked at", 5)
+        })?;
+        let _running = self.running.acquire().await.map_err(|error| failed(&error))?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
+    }
 }
 
 /// An id of a message of ours.
@@ -135,4 +172,53 @@ pub(crate) fn refused(provider: &str, refused: Refused) -> Refusal {
 
 fn place(org: &str, id: &str) -> String {
     format!("{org}/saml/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn no_more_are_looked_at_than_there_are_threads_for_and_no_more_wait_than_places() {
+        let checks = Arc::new(Checks { running: Semaphore::new(2), places: Semaphore::new(4) });
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(std::sync::Mutex::new(wait));
+        let at_once = Arc::new(AtomicUsize::new(0));
+        let (say, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let looks: Vec<_> = (0..4)
+            .map(|_| {
+                let (checks, wait, at_once, say) =
+                    (Arc::clone(&checks), Arc::clone(&wait), Arc::clone(&at_once), say.clone());
+                tokio::spawn(async move {
+                    checks
+                        .run(move || {
+                            let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+                            say.send(()).unwrap();
+                            wait.lock().unwrap().recv().unwrap();
+                            at_once.fetch_sub(1, Ordering::SeqCst);
+                            now
+                        })
+                        .await
+                })
+            })
+            .collect();
+        begun.recv().await.unwrap();
+        begun.recv().await.unwrap();
+        while checks.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // Whoever serves has its thread meanwhile, and can say no.
+        let (status, code, ..) = checks.run(|| ()).await.unwrap_err().parts();
+        assert_eq!((status.as_u16(), code), (429, "saml.busy"));
+        for _ in 0..4 {
+            go.send(()).unwrap();
+        }
+        for look in looks {
+            assert!(look.await.unwrap().unwrap() <= 2, "two at once");
+        }
+        assert!(checks.run(|| ()).await.is_ok());
+    }
 }

@@ -2,7 +2,7 @@
 //! it says holds. No sockets and no clock: callers bring the text, what they expect and the time.
 //!
 //! The library reads and verifies with one parser, which is why it was taken; this crate is its only user. What counts
-//! leaves as an [`Assertion`] or a [`Logout`], which nothing but their checks makes. Refused besides what the library
+//! leaves as an [`Assertion`], a [`Logout`] or a [`LogoutAnswer`], which nothing but their checks makes. Refused besides what the library
 //! refuses: more than one assertion, a signature that is anywhere but in the message or its assertion, or that covers
 //! anything but its parent, an identifier that is there twice, encrypted parts, keys that come with the message, SHA-1,
 //! names for people that are made up anew for every sign-in, and answers to what was not asked.
@@ -17,7 +17,7 @@ mod response;
 mod signature;
 
 pub use key::{KeyError, OurKey};
-pub use logout::{Logout, logout_answer, logout_request};
+pub use logout::{Logout, LogoutAnswer, logout_answer, logout_request};
 pub use message::{Carried, LARGEST_MESSAGE};
 pub use metadata::{IdentityProvider, LogoutService, MetadataError, Pinned};
 pub use outgoing::{Outgoing, OutgoingError};

@@ -77,12 +77,30 @@ pub fn logout_request(
     })
 }
 
+/// A provider's answer to a notice of ours. Only [`logout_answer`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogoutAnswer {
+    request: String,
+    succeeded: bool,
+}
+
+impl LogoutAnswer {
+    /// The notice it answers, by its id; whether that one was sent and is not answered yet is for the caller to know.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+    /// Whether the provider says that everybody it told is signed out.
+    pub fn succeeded(&self) -> Result<(), Refused> {
+        if self.succeeded { Ok(()) } else { Err(Refused::Status) }
+    }
+}
+
 /// Checks the answer to a notice of ours. It changes nothing here: the session ended before anybody was told.
 pub fn logout_answer(
     carried: Carried<'_>,
     (provider, us): (&IdentityProvider, &Us),
     now: i64,
-) -> Result<(), Refused> {
+) -> Result<LogoutAnswer, Refused> {
     let certificates = provider.certificates();
     let text = carried.text(&certificates, false)?;
     let (document, root) = read(&text.xml)?;
@@ -93,7 +111,8 @@ pub fn logout_answer(
     is_version_2(answer.version)?;
     from_them(answer.issuer.as_ref(), answer.destination.as_deref(), (provider, us))?;
     is_of_now((answer.issue_instant, None), now)?;
-    if answer.status.is_success() { Ok(()) } else { Err(Refused::Status) }
+    let request = answer.in_response_to.filter(|id| is_short(id)).ok_or(Refused::Request)?;
+    Ok(LogoutAnswer { request, succeeded: answer.status.is_success() })
 }
 
 /// A signature that is in a message whose query is signed is not looked for: what was verified is the whole of it.

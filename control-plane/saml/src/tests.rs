@@ -188,7 +188,8 @@ fn what_we_say_is_signed_and_a_logout_holds_only_as_it_was_signed() {
     let url = outgoing().heard(&service, ("_2", Some("a b&c"))).unwrap();
     let query = url.split_once('?').unwrap().1;
     assert!(query.contains("RelayState=a%20b%26c"), "{query}");
-    logout_answer(Carried::Query(query), (&provider, &us), NOW).unwrap();
+    let answer = logout_answer(Carried::Query(query), (&provider, &us), NOW).unwrap();
+    assert_eq!((answer.request(), answer.succeeded()), ("_2", Ok(())));
     assert!(matches!(heard(query, NOW), Err(Refused::Form(_))), "an answer is no request");
     let document = us.metadata(certificate).unwrap();
     assert!(document.contains(&us.acs) && document.contains(&STANDARD.encode(certificate)), "{document}");

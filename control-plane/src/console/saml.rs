@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use daam_saml::{Carried, Expected, logout_answer, logout_request, response};
+use daam_saml::{Carried, Expected, Outgoing, Refused, logout_answer, logout_request, response};
 use daam_store::{Flow, KnownThere, Secret, SecretKind, SignInOutcome, SignInProvider, digest};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -55,7 +55,9 @@ pub(super) async fn start(
     let (browser, state) =
         (Secret::generate(SecretKind::Flow)?, Secret::generate(SecretKind::Flow)?.reveal());
     let asked = message_id();
-    let url = say(&app, (&at, &asked), |outgoing| outgoing.sign_in(&settings.provider, &state))?;
+    let carried = state.clone();
+    let url =
+        say(&app, (&at, &asked), move |outgoing| outgoing.sign_in(&settings.provider, &carried)).await?;
     let flow = Flow {
         nonce: asked,
         verifier: String::new(),
@@ -109,9 +111,15 @@ pub(super) async fn answer(
             return Err(may_not_link());
         }
     }
-    let us = us(app.base(), &id);
-    let expected = Expected { provider: &settings.provider, us: &us, request: &flow.nonce, now: app.now() };
-    let assertion = response(&text, &expected).map_err(|why| refused(&id, why))?;
+    let (us, now, request) = (us(app.base(), &id), app.now(), flow.nonce.clone());
+    let (assertion, settings) = app
+        .saml_checks()
+        .run(move || {
+            let expected = Expected { provider: &settings.provider, us: &us, request: &request, now };
+            response(&text, &expected).map(|assertion| (assertion, settings))
+        })
+        .await?
+        .map_err(|why| refused(&id, why))?;
     let mut proven = proven(&assertion, at.provider(), &settings)?;
     // It becomes a name here, so it is one or it is not there.
     proven.email = proven.email.and_then(|email| name::email(&email).ok());
@@ -159,8 +167,8 @@ pub(super) async fn logout_by_form(
 ) -> Result<Response, Refusal> {
     let Form(notice) = form.map_err(|rejected| unreadable(rejected.status()))?;
     match (notice.request, notice.response) {
-        (Some(request), None) => hear(&app, &id, (Carried::Form(&request), notice.state.as_deref())).await,
-        (None, Some(answer)) => heard(&app, &id, Carried::Form(&answer)).await,
+        (Some(request), None) => hear(&app, &id, (Brought::Form(request), notice.state)).await,
+        (None, Some(answer)) => heard(&app, &id, Brought::Form(answer)).await,
         _ => Err(unreadable(StatusCode::BAD_REQUEST)),
     }
 }
@@ -172,43 +180,61 @@ pub(super) async fn logout_by_query(
     query: Result<Query<Notice>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(notice) = query.map_err(|_| unreadable(StatusCode::BAD_REQUEST))?;
-    let carried = Carried::Query(raw.as_deref().unwrap_or_default());
+    let brought = Brought::Query(raw.unwrap_or_default());
     if notice.response.is_some() {
-        return heard(&app, &id, carried).await;
+        return heard(&app, &id, brought).await;
     }
-    hear(&app, &id, (carried, notice.state.as_deref())).await
+    hear(&app, &id, (brought, notice.state)).await
+}
+
+/// A message and how it came.
+enum Brought {
+    Form(String),
+    Query(String),
+}
+
+impl Brought {
+    fn carried(&self) -> Carried<'_> {
+        match self {
+            Self::Form(text) => Carried::Form(text),
+            Self::Query(text) => Carried::Query(text),
+        }
+    }
 }
 
 /// Somebody signed out at the provider: here, too, and in every database.
-async fn hear(
-    app: &App,
-    id: &str,
-    (carried, state): (Carried<'_>, Option<&str>),
-) -> Result<Response, Refusal> {
-    let (at, settings) = found(app, id).await?;
-    let us = us(app.base(), id);
-    let notice =
-        logout_request(carried, (&settings.provider, &us), app.now()).map_err(|why| refused(id, why))?;
+async fn hear(app: &App, id: &str, (brought, state): (Brought, Option<String>)) -> Result<Response, Refusal> {
+    let (at, Settings { provider, .. }) = found(app, id).await?;
+    let (us, now, service) = (us(app.base(), id), app.now(), provider.logout.clone());
+    let check = move || logout_request(brought.carried(), (&provider, &us), now);
+    let notice = app.saml_checks().run(check).await?.map_err(|why| refused(id, why))?;
     let who = (notice.subject(), notice.sessions());
     if !app.db().signed_out_of(&at, who, (notice.id(), notice.forgettable_at()), app.now()).await? {
         return Err(not_let_in(&SignInOutcome::Repeated));
     }
     app.changed(at.scope()).await;
-    match &settings.provider.logout {
+    match service {
         Some(service) => {
-            let url =
-                say(app, (&at, &message_id()), |outgoing| outgoing.heard(service, (notice.id(), state)))?;
+            let answer =
+                move |outgoing: Outgoing<'_>| outgoing.heard(&service, (notice.id(), state.as_deref()));
+            let url = say(app, (&at, &message_id()), answer).await?;
             Ok(Redirect::to(&url).into_response())
         }
         None => page(&SignedOut { provider: &at.provider().name, org: at.scope().org(), next: None }),
     }
 }
 
-/// The provider heard that somebody signed out here. That changes nothing: they were out before it was told.
-async fn heard(app: &App, id: &str, carried: Carried<'_>) -> Result<Response, Refusal> {
-    let (at, settings) = found(app, id).await?;
-    let us = us(app.base(), id);
-    logout_answer(carried, (&settings.provider, &us), app.now()).map_err(|why| refused(id, why))?;
+/// The provider heard that somebody signed out here. That changes nothing: they were out before it was told. It is an
+/// answer to one notice that this provider was sent, once.
+async fn heard(app: &App, id: &str, brought: Brought) -> Result<Response, Refusal> {
+    let (at, Settings { provider, .. }) = found(app, id).await?;
+    let (us, now) = (us(app.base(), id), app.now());
+    let check = move || logout_answer(brought.carried(), (&provider, &us), now);
+    let answer = app.saml_checks().run(check).await?.map_err(|why| refused(id, why))?;
+    if !app.db().logout_answered(&at, answer.request(), app.now()).await? {
+        return Err(refused(id, Refused::Request));
+    }
+    answer.succeeded().map_err(|why| refused(id, why))?;
     Ok(Redirect::to(&format!("/sign-in?org={}", at.scope().org())).into_response())
 }
 
@@ -216,10 +242,14 @@ async fn heard(app: &App, id: &str, carried: Carried<'_>) -> Result<Response, Re
 /// of our pages lets no form lead elsewhere.
 pub(super) async fn signed_out_here(app: &App, there: &KnownThere) -> Result<Option<Response>, Refusal> {
     let Ok((at, settings)) = found(app, &there.provider_id).await else { return Ok(None) };
-    let (Some(service), Some(name)) = (&settings.provider.logout, kept_name(&there.name_id)) else {
+    let (Some(service), Some(name)) = (settings.provider.logout, kept_name(&there.name_id)) else {
         return Ok(None);
     };
-    let who = (&name, there.session.as_deref());
-    let url = say(app, (&at, &message_id()), |outgoing| outgoing.logout(service, who))?;
+    let (notice, session) = (message_id(), there.session.clone());
+    let url =
+        say(app, (&at, &notice), move |outgoing| outgoing.logout(&service, (&name, session.as_deref())))
+            .await?;
+    let expires_at = app.now().saturating_add(FLOW_SECONDS);
+    app.db().logout_sent(&at, (&notice, expires_at), app.now()).await?;
     page(&SignedOut { provider: &at.provider().name, org: at.scope().org(), next: Some(url) }).map(Some)
 }

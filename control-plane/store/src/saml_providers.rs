@@ -16,6 +16,9 @@ statements! {
     BEGAN_IN = "SELECT s.org_id, o.slug, u.id, u.email FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id \
                 JOIN organizations o ON o.id = s.org_id WHERE s.id = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND NOT u.disabled";
     END = "DELETE FROM web_sessions WHERE org_id = $1 AND id = $2";
+    OLD_LOGOUTS = "DELETE FROM saml_logouts WHERE org_id = $1 AND expires_at <= $2";
+    SENT = "INSERT INTO saml_logouts (id, org_id, provider_id, expires_at) VALUES ($1, $2, $3, $4)";
+    ANSWERED = "DELETE FROM saml_logouts WHERE org_id = $1 AND provider_id = $2 AND id = $3 AND expires_at > $4";
     THERE = "SELECT provider_id, name_id, provider_session FROM web_sessions WHERE org_id = $1 AND id = $2 \
              AND provider_id IS NOT NULL AND name_id IS NOT NULL";
 }
@@ -101,6 +104,27 @@ impl Db {
         let row =
             run!(&mut tx, optional: (String, String, Option<String>), THERE, &scope.org_id, session.id())?;
         Ok(row.map(|(provider_id, name_id, session)| KnownThere { provider_id, name_id, session }))
+    }
+
+    /// Remembers a notice that a provider is sent, until it is answered or `expires_at`.
+    pub async fn logout_sent(
+        &self,
+        at: &SignInProvider,
+        (id, expires_at): (&str, i64),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write_tx(at.scope()).await?;
+        run!(&mut tx, execute OLD_LOGOUTS, &at.scope().org_id, now)?;
+        run!(&mut tx, execute SENT, id, &at.scope().org_id, &at.provider().id, expires_at)?;
+        tx.commit().await
+    }
+
+    /// A notice is answered. `false` if this provider was sent none of that id, or has answered it before.
+    pub async fn logout_answered(&self, at: &SignInProvider, id: &str, now: i64) -> Result<bool, StoreError> {
+        let mut tx = self.write_tx(at.scope()).await?;
+        let open = run!(&mut tx, execute ANSWERED, &at.scope().org_id, &at.provider().id, id, now)?;
+        tx.commit().await?;
+        Ok(open == 1)
     }
 
     /// The provider says that somebody signed out of these sessions there, or of all. `false` if it said so before.

@@ -138,9 +138,9 @@ pub(crate) async fn a_scim_token_is_what_made_it(world: World) {
     let (org, ana) = organization(&world).await;
     let short: TokenCreated =
         token(&world, &org.token, &json!({ "name": "leaked", "expires_in": 3600 })).await.json(201);
-    let make = async |wanted: Value| world.call(Method::POST, "/v1/scim-tokens", &short.token, &wanted).await;
-    make(json!({ "name": "idp", "expires_in": 3601 })).await.refused(400, "request.expiry");
-    let made: ScimTokenCreated = make(json!({ "name": "idp" })).await.json(201);
+    let ask = async |wanted: Value| world.call(Method::POST, "/v1/scim-tokens", &short.token, &wanted).await;
+    ask(json!({ "name": "idp", "expires_in": 3601 })).await.refused(400, "request.expiry");
+    let made: ScimTokenCreated = ask(json!({ "name": "idp" })).await.json(201);
     assert_eq!(made.expires_at, short.expires_at);
     let page = world.submit("/scim", Some(&ana), "name=idp&days=366").await.ok(200).text();
     let lasting = page.split(['<', '>']).find(|text| text.starts_with("daam_scm_")).unwrap().to_owned();

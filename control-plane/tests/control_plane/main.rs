@@ -102,6 +102,7 @@ contract![
     saml_logout::people_sign_in_and_out_by_saml_on_either_engine,
     passkeys::a_passkey_signs_in_with_and_without_a_name,
     passkeys::what_does_not_answer_rightly_signs_nobody_in,
+    saml_logout::an_answer_is_to_a_notice_that_was_sent_and_once,
     passkeys::a_passkey_answers_for_its_person_in_its_browser_and_in_time,
     passkeys::what_does_not_answer_rightly_is_not_added,
     passkeys::a_passkey_is_added_by_whoever_is_proven_and_nobody_else,

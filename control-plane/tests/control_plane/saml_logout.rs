@@ -134,6 +134,57 @@ async fn a_notice_that_does_not_hold_ends_nothing() {
     world.look("/", &bo).await.ok(200);
 }
 
+const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+
+/// Signs out here: what the provider is told.
+async fn out(world: &World, idp: &mut SamlIdp, made: &Provider, session: &str) -> Value {
+    let out = world.submit("/sign-out", Some(session), "").await.ok(200);
+    assert!(out.headers["set-cookie"].to_str().unwrap().starts_with("__Host-sid=; Max-Age=0"));
+    let page = out.text();
+    let url = page.split("content=\"0; url=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let url = url.replace("&#38;", "&").replace("&amp;", "&");
+    assert!(url.starts_with("https://idp.example/slo?SAMLRequest="), "{url}");
+    let metadata = ours(world, made).await;
+    idp.ask(json!({ "do": "read", "url": url, "metadata": metadata })).await
+}
+
+pub(crate) async fn an_answer_is_to_a_notice_that_was_sent_and_once(world: World) {
+    let org = world.bootstrap().await;
+    let other = world.organization("zoe@other.example").await;
+    let mut idp = SamlIdp::hostile().await;
+    idp.ask(json!({ "do": "clock", "now": world.now() })).await;
+    let metadata = idp.metadata.clone();
+    let made = provider(&world, &org, &metadata).await;
+    let (second, theirs) =
+        (provider(&world, &org, &metadata).await, provider(&world, &other, &metadata).await);
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    let said = out(&world, &mut idp, &made, &bo).await;
+    let answer = |request: &Value| json!({ "answers": SUCCESS, "request": request });
+    // Nothing asked, nothing that was asked, and asked of another provider, of ours or of somebody else's.
+    for (at, how) in [
+        (&made, json!({ "answers": SUCCESS })),
+        (&made, answer(&json!("_x"))),
+        (&second, answer(&said["ID"])),
+        (&theirs, answer(&said["ID"])),
+    ] {
+        told(&world, &mut idp, at, how).await.page_refused(403, "saml.request");
+    }
+    told(&world, &mut idp, &made, answer(&said["ID"])).await.ok(303);
+    told(&world, &mut idp, &made, answer(&said["ID"])).await.page_refused(403, "saml.request");
+    // One that says no is an answer, too.
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    let said = out(&world, &mut idp, &made, &bo).await;
+    let no = json!({ "answers": "urn:oasis:names:tc:SAML:2.0:status:Responder", "request": said["ID"] });
+    told(&world, &mut idp, &made, no.clone()).await.page_refused(403, "saml.status");
+    told(&world, &mut idp, &made, no).await.page_refused(403, "saml.request");
+    // And in time.
+    let bo = sign_in(&world, &mut idp, &made, json!({})).await.cookie();
+    let said = out(&world, &mut idp, &made, &bo).await;
+    world.pass(600);
+    idp.ask(json!({ "do": "clock", "now": world.now() })).await;
+    told(&world, &mut idp, &made, answer(&said["ID"])).await.page_refused(403, "saml.request");
+}
+
 #[tokio::test]
 async fn signing_out_here_is_told_there_if_it_wants_to_hear() {
     let world = World::reaching_private_providers().await;
@@ -141,25 +192,16 @@ async fn signing_out_here_is_told_there_if_it_wants_to_hear() {
     let mut idp = SamlIdp::hostile().await;
     let made = provider(&world, &org, &idp.metadata.clone()).await;
     let bo = sign_in(&world, &mut idp, &made, json!({ "session": "s7" })).await.cookie();
-    let out = world.submit("/sign-out", Some(&bo), "").await.ok(200);
-    assert!(out.headers["set-cookie"].to_str().unwrap().starts_with("__Host-sid=; Max-Age=0"));
-    let page = out.text();
-    let url = page.split("content=\"0; url=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let url = url.replace("&#38;", "&").replace("&amp;", "&");
-    assert!(url.starts_with("https://idp.example/slo?SAMLRequest="), "{url}");
-    let metadata = ours(&world, &made).await;
-    let read = idp.ask(json!({ "do": "read", "url": url, "metadata": metadata })).await;
+    let read = out(&world, &mut idp, &made, &bo).await;
     assert_eq!((&read["what"], &read["name"]), (&json!("LogoutRequest"), &json!(["bo"])));
     assert_eq!((&read["sessions"], &read["issuer"]), (&json!(["s7"]), &json!([made.client_id])));
     assert_eq!(world.look("/", &bo).await.location(), "/sign-in");
     // What it answers is looked at, and leads to the door.
-    let success = "urn:oasis:names:tc:SAML:2.0:status:Success";
-    let done = told(&world, &mut idp, &made, json!({ "answers": success })).await.ok(303);
-    assert_eq!(done.location(), format!("/sign-in?org={}", org.slug));
-    let no = json!({ "answers": "urn:oasis:names:tc:SAML:2.0:status:Responder" });
-    told(&world, &mut idp, &made, no).await.page_refused(403, "saml.status");
-    let forged = json!({ "answers": success, "how": "evil key with its certificate" });
+    let forged = json!({ "answers": SUCCESS, "request": read["ID"], "how": "evil key with its certificate" });
     told(&world, &mut idp, &made, forged).await.page_refused(403, "saml.signature");
+    let done =
+        told(&world, &mut idp, &made, json!({ "answers": SUCCESS, "request": read["ID"] })).await.ok(303);
+    assert_eq!(done.location(), format!("/sign-in?org={}", org.slug));
     // Where it does not want to hear, nobody is sent.
     let deaf = idp.metadata(json!({ "keys": "one", "logout": false })).await;
     let changed = json!({ "name": "x", "metadata": deaf, "rules": crate::saml::rules() });
