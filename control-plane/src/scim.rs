@@ -143,6 +143,18 @@ fn one(status: StatusCode, schema: &Schema, resource: Object, only: &Projection)
     response
 }
 
+/// A part of what was found, and how many there are.
+fn listing(
+    schema: &Schema,
+    query: &Query,
+    (total, found): (usize, Vec<Object>),
+) -> Result<Response, Refused> {
+    let only = query.projection()?;
+    let shown: Vec<Value> =
+        found.into_iter().map(|object| Value::Object(only.apply(schema, object))).collect();
+    Ok(answer(StatusCode::OK, &query.page().answer(total, &shown)))
+}
+
 /// Where SCIM is, as clients are told.
 fn base(app: &App) -> String {
     app.base().url("/scim/v2")

@@ -142,16 +142,52 @@ pub fn parse_path(text: &str, schema: &'static Schema) -> Result<Option<Target>,
     Ok(Some(target))
 }
 
+/// What everything that is found has, so that it can be looked up. What leaves fewer comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lookup<'a> {
+    /// This id.
+    Id(&'a str),
+    /// This, in any case, of what no two of them share.
+    Unique(&'a str),
+    /// What the client calls it.
+    ExternalId(&'a str),
+    /// This address among its addresses, in any case.
+    Email(&'a str),
+    /// This member among its members, by id.
+    Member(&'a str),
+    /// Access, or none.
+    Active(bool),
+}
+
 impl Filter {
-    /// The value of this attribute that everything found has, if the filter says so at its top: to look it up.
-    pub fn wants(&self, name: &str) -> Option<&str> {
+    /// By what all that is found in resources of a schema can be looked up, if the filter says so. What is looked up may be
+    /// more than what is found.
+    pub fn lookup(&self, schema: &Schema) -> Option<Lookup<'_>> {
         match self {
-            Self::Compare(place, Comparison::Equal, Value::String(text))
-                if place.sub.is_none() && place.attribute.name == name =>
-            {
-                Some(text)
+            Self::Compare(place, Comparison::Equal, wanted) => place.lookup(schema, wanted),
+            Self::And(left, right) => {
+                let both = [left.lookup(schema), right.lookup(schema)];
+                both.into_iter().flatten().min()
             }
-            Self::And(left, right) => left.wants(name).or_else(|| right.wants(name)),
+            // One of its values fits all of it, so the resource has such a value.
+            Self::Some(_, inner) => inner.lookup(schema),
+            Self::Or(..) | Self::Not(_) | Self::Present(_) | Self::Compare(..) => None,
+        }
+    }
+}
+
+impl Place {
+    fn lookup<'a>(&self, schema: &Schema, wanted: &'a Value) -> Option<Lookup<'a>> {
+        match (self.attribute.name, self.sub.map(|sub| sub.name), wanted) {
+            ("id", None, Value::String(id)) => Some(Lookup::Id(id)),
+            ("externalId", None, Value::String(id)) => Some(Lookup::ExternalId(id)),
+            ("emails", None | Some("value"), Value::String(email)) => Some(Lookup::Email(email)),
+            ("members", None | Some("value"), Value::String(id)) => Some(Lookup::Member(id)),
+            ("active", None, Value::Bool(active)) => Some(Lookup::Active(*active)),
+            ("active", None, Value::String(text)) => {
+                text.to_ascii_lowercase().parse().ok().map(Lookup::Active)
+            }
+            (name, None, Value::String(text)) if name == schema.unique => Some(Lookup::Unique(text)),
             _ => None,
         }
     }

@@ -23,8 +23,8 @@ pub mod schema;
 pub use canonical::canonical;
 pub use error::{Kind, ScimError, body};
 pub use eval::matches;
-pub use filter::Filter;
-pub use list::{Page, Projection, Query};
+pub use filter::{Filter, Lookup};
+pub use list::{Page, Part, Projection, Query, Window};
 pub use patch::patch;
 
 /// A resource.

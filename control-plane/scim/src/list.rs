@@ -34,6 +34,48 @@ pub struct Page {
     count: usize,
 }
 
+/// Which of those that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many come before.
+    pub skip: usize,
+    /// How many it has at most.
+    pub most: usize,
+}
+
+/// What is found, as it comes: how many, and those of a window.
+#[derive(Debug)]
+pub struct Part {
+    window: Window,
+    /// How many came.
+    pub total: usize,
+    /// Those of the window.
+    pub resources: Vec<Object>,
+}
+
+impl Part {
+    /// Nothing yet.
+    pub fn of(window: Window) -> Self {
+        Self { window, total: 0, resources: Vec::new() }
+    }
+
+    /// One more.
+    pub fn add(&mut self, found: Object) {
+        if self.total >= self.window.skip && self.resources.len() < self.window.most {
+            self.resources.push(found);
+        }
+        self.total = self.total.saturating_add(1);
+    }
+}
+
+impl Window {
+    /// What is left of it for what comes behind `total` others, of which it has taken `taken`.
+    #[must_use]
+    pub fn behind(self, total: usize, taken: usize) -> Self {
+        Self { skip: self.skip.saturating_sub(total), most: self.most.saturating_sub(taken) }
+    }
+}
+
 /// Which attributes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Projection {
@@ -114,10 +156,9 @@ impl Query {
 }
 
 impl Page {
-    /// That part of all that was found.
-    pub fn of(self, found: Vec<Object>) -> (usize, Vec<Object>) {
-        let total = found.len();
-        (total, found.into_iter().skip(self.start.saturating_sub(1)).take(self.count).collect())
+    /// Which of those that are found it has.
+    pub fn window(self) -> Window {
+        Window { skip: self.start.saturating_sub(1), most: self.count }
     }
 
     /// As an answer.

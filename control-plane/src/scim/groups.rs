@@ -1,6 +1,6 @@
 //! Groups, whose names policies use.
 
-use super::{Refused, answer, done, meta, missing, one, query, read, still, unchanged, unfit};
+use super::{Refused, done, listing, meta, missing, one, query, read, still, unchanged, unfit};
 use crate::app::App;
 use crate::body::RawBody;
 use crate::name;
@@ -11,10 +11,13 @@ use axum::response::{IntoResponse as _, Response};
 use daam_scim::filter::parse;
 use daam_scim::resource::{group, group_name, members, rendered};
 use daam_scim::schema::GROUP;
-use daam_scim::{Object, Query, ScimError, matches, patch};
-use daam_store::{ScimAuth, ScimGroup, ScimGroupChange, ScimStored};
+use daam_scim::{Lookup, Object, Part, Query, ScimError, Window, matches, patch};
+use daam_store::{ScimAuth, ScimGroup, ScimGroupChange, ScimGroupKey, ScimStored};
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// Groups that are looked at at once where no filter narrows them.
+const AT_ONCE: usize = 500;
 
 /// As the provider said it.
 fn described(stored: &ScimGroup) -> Object {
@@ -65,18 +68,47 @@ pub(super) async fn search(
 }
 
 async fn found(app: &App, by: &ScimAuth, query: &Query) -> Result<Response, Refused> {
-    let only = query.projection()?;
-    let (total, part) = query.page().of(fitting(app, by, query).await?);
-    let part: Vec<Value> = part.into_iter().map(|object| Value::Object(only.apply(&GROUP, object))).collect();
-    Ok(answer(StatusCode::OK, &query.page().answer(total, &part)))
+    listing(&GROUP, query, part(app, by, query, query.page().window()).await?)
 }
 
-/// Every group the query's filter finds.
-pub(super) async fn fitting(app: &App, by: &ScimAuth, query: &Query) -> Result<Vec<Object>, Refused> {
+/// How many groups the query's filter finds, and those of a window.
+pub(super) async fn part(
+    app: &App,
+    by: &ScimAuth,
+    query: &Query,
+    window: Window,
+) -> Result<(usize, Vec<Object>), Refused> {
     let filter = query.filter.as_deref().map(|text| parse(text, &GROUP)).transpose()?;
-    let every = app.db().scim_groups(by.scope()).await?;
-    let fits = |object: &Object| filter.as_ref().is_none_or(|filter| matches(filter, object));
-    Ok(every.iter().map(|stored| shown(app, stored)).filter(fits).collect())
+    let (db, scope) = (app.db(), by.scope());
+    let Some(filter) = filter else {
+        let (total, page) = db.scim_groups_page(scope, (window.skip, window.most)).await?;
+        return Ok((total, page.iter().map(|stored| shown(app, stored)).collect()));
+    };
+    let mut part = Part::of(window);
+    let mut look = |candidates: &[ScimGroup]| {
+        let candidates = candidates.iter().map(|stored| shown(app, stored));
+        candidates.filter(|object| matches(&filter, object)).for_each(|object| part.add(object));
+    };
+    let key = match filter.lookup(&GROUP) {
+        Some(Lookup::Id(id)) => Some(ScimGroupKey::Id(id)),
+        Some(Lookup::Unique(name)) => Some(ScimGroupKey::Name(name)),
+        Some(Lookup::ExternalId(id)) => Some(ScimGroupKey::ExternalId(id)),
+        Some(Lookup::Member(id)) => Some(ScimGroupKey::Member(id)),
+        Some(Lookup::Email(_) | Lookup::Active(_)) | None => None,
+    };
+    if let Some(key) = key {
+        look(&db.scim_groups_by(scope, key).await?);
+        return Ok((part.total, part.resources));
+    }
+    let mut after = String::new();
+    loop {
+        let candidates = db.scim_groups_after(scope, &after, AT_ONCE).await?;
+        look(&candidates);
+        match candidates.last() {
+            Some(last) if candidates.len() == AT_ONCE => after.clone_from(&last.id),
+            _ => return Ok((part.total, part.resources)),
+        }
+    }
 }
 
 pub(super) async fn show(

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use daam_scim::filter::parse;
-use daam_scim::schema::{GROUP, USER};
+use daam_scim::schema::{GROUP, Schema, USER};
 use daam_scim::{Object, Query};
 use daam_store::ScimAuth;
 use serde_json::Value;
@@ -24,18 +24,23 @@ pub(super) async fn everything(
     // A filter may name what only one of the two has; it finds nothing of the other then.
     let of_users = query.filter.as_deref().map_or(Ok(()), |text| parse(text, &USER).map(drop));
     let of_groups = query.filter.as_deref().map_or(Ok(()), |text| parse(text, &GROUP).map(drop));
-    let mut all: Vec<(bool, Object)> = Vec::new();
+    let page = query.page();
+    let (mut total, mut all) = (0_usize, Vec::new());
+    let mut show = |schema: &Schema, found: Vec<Object>| {
+        all.extend(found.into_iter().map(|object| Value::Object(only.apply(schema, object))));
+    };
+    let mut window = page.window();
     if of_users.is_ok() {
-        all.extend(users::fitting(&app, &by, &query).await?.into_iter().map(|object| (true, object)));
+        let (users, found) = users::part(&app, &by, &query, window).await?;
+        (total, window) = (users, window.behind(users, found.len()));
+        show(&USER, found);
     }
     if of_groups.is_ok() {
-        all.extend(groups::fitting(&app, &by, &query).await?.into_iter().map(|object| (false, object)));
+        let (groups, found) = groups::part(&app, &by, &query, window).await?;
+        total = total.saturating_add(groups);
+        show(&GROUP, found);
     } else {
         of_users?;
     }
-    let page = query.page();
-    let shown = all.into_iter().map(|(user, object)| only.apply(if user { &USER } else { &GROUP }, object));
-    let (total, part) = page.of(shown.collect());
-    let part: Vec<Value> = part.into_iter().map(Value::Object).collect();
-    Ok(answer(StatusCode::OK, &page.answer(total, &part)))
+    Ok(answer(StatusCode::OK, &page.answer(total, &all)))
 }

@@ -1,6 +1,6 @@
 //! Members, as users.
 
-use super::{Refused, answer, done, meta, missing, one, query, read, still, unchanged, unfit};
+use super::{Refused, done, listing, meta, missing, one, query, read, still, unchanged, unfit};
 use crate::app::App;
 use crate::body::RawBody;
 use crate::name;
@@ -11,11 +11,14 @@ use axum::response::{IntoResponse as _, Response};
 use daam_scim::filter::parse;
 use daam_scim::resource::{person, rendered, undescribed, user};
 use daam_scim::schema::USER;
-use daam_scim::{Object, Query, ScimError, matches, patch};
-use daam_store::{ScimAuth, ScimStored, ScimUser, ScimUserChange};
+use daam_scim::{Lookup, Object, Part, Query, ScimError, Window, matches, patch};
+use daam_store::{ScimAuth, ScimKey, ScimStored, ScimUser, ScimUserChange};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Members that are looked at at once where no filter narrows them.
+const AT_ONCE: usize = 500;
 
 /// Ids of groups by their names.
 type GroupIds = BTreeMap<String, String>;
@@ -53,7 +56,16 @@ fn change(object: &Object) -> Result<ScimUserChange, ScimError> {
     let person = person(object)?;
     let email = name::email(&person.email).map_err(|refusal| unfit(&refusal))?;
     let document = Value::Object(object.clone()).to_string();
-    Ok(ScimUserChange { user_name: person.user_name, email, active: person.active, document })
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let said = object.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Ok(ScimUserChange {
+        user_name: person.user_name,
+        email,
+        active: person.active,
+        external_id: object.get("externalId").and_then(text),
+        emails: said.iter().filter_map(|one| one.get("value").and_then(text)).collect(),
+        document,
+    })
 }
 
 pub(super) async fn list(
@@ -73,26 +85,52 @@ pub(super) async fn search(
 }
 
 async fn found(app: &App, by: &ScimAuth, query: &Query) -> Result<Response, Refused> {
-    let only = query.projection()?;
-    let (total, part) = query.page().of(fitting(app, by, query).await?);
-    let part: Vec<Value> = part.into_iter().map(|object| Value::Object(only.apply(&USER, object))).collect();
-    Ok(answer(StatusCode::OK, &query.page().answer(total, &part)))
+    listing(&USER, query, part(app, by, query, query.page().window()).await?)
 }
 
-/// Every user the query's filter finds.
-pub(super) async fn fitting(app: &App, by: &ScimAuth, query: &Query) -> Result<Vec<Object>, Refused> {
+/// How many users the query's filter finds, and those of a window. Where everybody has to be looked at, it is done part
+/// by part, and no more is held than one of these and the answer.
+pub(super) async fn part(
+    app: &App,
+    by: &ScimAuth,
+    query: &Query,
+    window: Window,
+) -> Result<(usize, Vec<Object>), Refused> {
     let filter = query.filter.as_deref().map(|text| parse(text, &USER)).transpose()?;
-    let scope = by.scope();
-    let wants = |name: &str| filter.as_ref().and_then(|filter| filter.wants(name));
-    // Providers ask for one of ten thousand before every change.
-    let candidates = match (wants("userName"), wants("id")) {
-        (Some(name), _) => app.db().scim_users_named(scope, name).await?,
-        (None, Some(id)) => app.db().scim_user(scope, id).await?.into_iter().collect(),
-        (None, None) => app.db().scim_users(scope).await?,
+    let (db, scope) = (app.db(), by.scope());
+    let groups = db.scim_group_ids(scope).await?;
+    let Some(filter) = filter else {
+        let (total, page) = db.scim_users_page(scope, (window.skip, window.most)).await?;
+        return Ok((total, page.iter().map(|stored| shown(app, stored, &groups)).collect()));
     };
-    let groups = app.db().scim_group_ids(scope).await?;
-    let fits = |object: &Object| filter.as_ref().is_none_or(|filter| matches(filter, object));
-    Ok(candidates.iter().map(|stored| shown(app, stored, &groups)).filter(fits).collect())
+    let mut part = Part::of(window);
+    let mut look = |candidates: &[ScimUser]| {
+        let candidates = candidates.iter().map(|stored| shown(app, stored, &groups));
+        candidates.filter(|object| matches(&filter, object)).for_each(|object| part.add(object));
+    };
+    let key = match filter.lookup(&USER) {
+        Some(Lookup::Id(id)) => Ok(ScimKey::Id(id)),
+        Some(Lookup::Unique(name)) => Ok(ScimKey::UserName(name)),
+        Some(Lookup::ExternalId(id)) => Ok(ScimKey::ExternalId(id)),
+        Some(Lookup::Email(email)) => Ok(ScimKey::Email(email)),
+        Some(Lookup::Active(active)) => Err(Some(active)),
+        Some(Lookup::Member(_)) | None => Err(None),
+    };
+    match key {
+        Ok(key) => look(&db.scim_users_by(scope, key).await?),
+        Err(active) => {
+            let mut after = String::new();
+            loop {
+                let candidates = db.scim_users_after(scope, &after, (active, AT_ONCE)).await?;
+                look(&candidates);
+                match candidates.last() {
+                    Some(last) if candidates.len() == AT_ONCE => after.clone_from(&last.id),
+                    _ => break,
+                }
+            }
+        }
+    }
+    Ok((part.total, part.resources))
 }
 
 pub(super) async fn show(

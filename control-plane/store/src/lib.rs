@@ -36,6 +36,7 @@ mod requests;
 mod saml_providers;
 mod scim;
 mod scim_groups;
+mod scim_lookup;
 mod scim_tokens;
 mod scope;
 mod secret;
@@ -77,7 +78,8 @@ pub use requests::write::{Change, NewRequest, Waiting, new_request_id};
 pub use requests::{AccessRequest, Act, Decision, Event, Extension, Report, Standing};
 pub use saml_providers::KnownThere;
 pub use scim::{ScimStored, ScimUser, ScimUserChange};
-pub use scim_groups::{ScimGroup, ScimGroupChange};
+pub use scim_groups::{ScimGroup, ScimGroupChange, ScimGroupKey};
+pub use scim_lookup::ScimKey;
 pub use scim_tokens::{ListedScimToken, ScimAuth};
 pub use scope::TenantScope;
 pub use secret::{Secret, SecretKind, digest};
@@ -120,6 +122,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         saml_providers::ALL,
         scim::ALL,
         scim_groups::ALL,
+        scim_lookup::ALL,
         scim_tokens::ALL,
         tokens::ALL,
         trust::ALL,

@@ -11,21 +11,20 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::read_json;
 use crate::users::{self, next_version};
-use crate::{Role, StoreError, TenantScope, UserChange, members};
+use crate::{Role, StoreError, TenantScope, UserChange, members, scim_lookup};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 statements! {
     LOCK = "UPDATE organizations SET directory_version = directory_version WHERE id = $1";
-    LIST = "SELECT u.id, u.email, u.group_names, u.attributes, u.disabled, s.document, COALESCE(s.created_at, u.created_at), \
-            COALESCE(s.changed_at, u.created_at) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
-            WHERE u.org_id = $1 AND (s.user_id IS NULL OR NOT s.gone) ORDER BY u.id";
     ONE = "SELECT u.id, u.email, u.group_names, u.attributes, u.disabled, s.document, COALESCE(s.created_at, u.created_at), \
            COALESCE(s.changed_at, u.created_at) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
            WHERE u.org_id = $1 AND u.id = $2 AND (s.user_id IS NULL OR NOT s.gone)";
     NAMED = "SELECT u.id, u.email, u.group_names, u.attributes, u.disabled, s.document, COALESCE(s.created_at, u.created_at), \
              COALESCE(s.changed_at, u.created_at) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
-             WHERE u.org_id = $1 AND ((s.user_id IS NULL AND u.email = $2) OR (NOT s.gone AND s.name_key = $2)) ORDER BY u.id";
+             WHERE u.org_id = $1 AND ((s.user_id IS NULL AND u.email = $2) OR (NOT s.gone AND s.name_key = $2)) AND u.id IN ( \
+             SELECT n.user_id FROM scim_users n WHERE n.org_id = $1 AND n.name_key = $2 \
+             UNION SELECT v.id FROM users v WHERE v.org_id = $1 AND v.email = $2) ORDER BY u.id";
     OF_EMAIL = "SELECT u.id, COALESCE(s.gone, FALSE) FROM users u LEFT JOIN scim_users s ON s.user_id = u.id \
                 WHERE u.org_id = $1 AND u.email = $2";
     HELD_BY = "SELECT person_id FROM users WHERE org_id = $1 AND id = $2";
@@ -39,7 +38,7 @@ statements! {
               document = '{}', changed_at = excluded.changed_at, gone = TRUE";
 }
 
-type Row = (String, String, String, String, bool, Option<String>, i64, i64);
+pub(crate) type Row = (String, String, String, String, bool, Option<String>, i64, i64);
 
 /// A member.
 #[derive(Debug, Clone)]
@@ -70,6 +69,10 @@ pub struct ScimUserChange {
     pub email: String,
     /// Whether they have access.
     pub active: bool,
+    /// What the provider calls them.
+    pub external_id: Option<String>,
+    /// All their addresses, as they were said.
+    pub emails: Vec<String>,
     /// To be kept.
     pub document: String,
 }
@@ -90,12 +93,6 @@ pub enum ScimStored<T> {
 }
 
 impl Db {
-    /// Everybody the provider may see.
-    pub async fn scim_users(&self, scope: &TenantScope) -> Result<Vec<ScimUser>, StoreError> {
-        let mut tx = self.read_tx(scope).await?;
-        every(&mut tx, scope).await
-    }
-
     /// Whoever has this name, whatever its case.
     pub async fn scim_users_named(
         &self,
@@ -231,15 +228,12 @@ impl Db {
         members::leave(&mut tx, scope, (id, held_by), now).await?;
         // No name anybody can ask for, so that the name is free.
         run!(&mut tx, execute FORGET, id, &scope.org_id, format!("\u{1}{id}"), now)?;
+        scim_lookup::forget(&mut tx, scope, id).await?;
         let what = Happened { action: "scim.user.remove", target: &present.email, detail: id };
         append(&mut tx, scope, what, now).await?;
         tx.commit().await?;
         Ok(Ok(ScimStored::Done(())))
     }
-}
-
-pub(crate) async fn every(tx: &mut Tx, scope: &TenantScope) -> Result<Vec<ScimUser>, StoreError> {
-    run!(tx, all: Row, LIST, &scope.org_id)?.into_iter().map(user).collect()
 }
 
 /// Locks the organization against other changes of its directory.
@@ -267,11 +261,12 @@ async fn describe(
     now: i64,
 ) -> Result<(), StoreError> {
     run!(tx, execute DESCRIBE, id, &scope.org_id, change.user_name.to_lowercase(), &change.document, now)?;
+    scim_lookup::key(tx, scope, (id, change)).await?;
     let detail = format!("active={}", change.active);
     append(tx, scope, Happened { action: "scim.user.put", target: &change.email, detail: &detail }, now).await
 }
 
-fn user(row: Row) -> Result<ScimUser, StoreError> {
+pub(crate) fn user(row: Row) -> Result<ScimUser, StoreError> {
     let (id, email, groups, attributes, disabled, document, created_at, changed_at) = row;
     let (groups, attributes) = (read_json(&groups, "group list")?, read_json(&attributes, "attribute map")?);
     Ok(ScimUser { id, email, groups, attributes, disabled, document, created_at, changed_at })

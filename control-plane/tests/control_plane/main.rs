@@ -44,6 +44,7 @@ mod saml_logout;
 mod saml_peers;
 mod scim;
 mod soft_key;
+mod scim_lists;
 mod sso;
 mod tls;
 mod workloads;
@@ -101,8 +102,8 @@ contract![
     console::the_audit_is_found_and_taken_out_whole,
     saml_logout::people_sign_in_and_out_by_saml_on_either_engine,
     passkeys::a_passkey_signs_in_with_and_without_a_name,
-    passkeys::what_does_not_answer_rightly_signs_nobody_in,
     saml_logout::an_answer_is_to_a_notice_that_was_sent_and_once,
+    passkeys::what_does_not_answer_rightly_signs_nobody_in,
     passkeys::a_passkey_answers_for_its_person_in_its_browser_and_in_time,
     passkeys::what_does_not_answer_rightly_is_not_added,
     passkeys::a_passkey_is_added_by_whoever_is_proven_and_nobody_else,
@@ -141,6 +142,7 @@ contract![
     scim::whoever_comes_back_under_a_name_gets_nothing_of_whoever_had_it,
     scim::whom_the_provider_deactivates_agents_hear_of_at_once,
     evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
+    scim_lists::what_the_database_finds_is_what_looking_at_everybody_finds,
     audit::what_an_agent_recorded_is_stored_once_and_confirmed,
     audit::whoever_has_only_the_links_token_adds_nothing_to_a_history,
     audit::a_batch_that_does_not_hang_together_ends_the_link_and_is_not_stored,

@@ -104,10 +104,29 @@ fn size_and_depth_are_bounded() {
 #[test]
 fn a_filter_tells_what_can_be_looked_up() {
     let filter = |text| parse(text, &USER).unwrap();
-    assert_eq!(filter(r#"userName eq "a""#).wants("userName"), Some("a"));
-    assert_eq!(filter(r#"active eq true and userName eq "a""#).wants("userName"), Some("a"));
-    assert_eq!(filter(r#"userName eq "a" or active eq true"#).wants("userName"), None);
-    assert_eq!(filter(r#"not (userName eq "a")"#).wants("userName"), None);
+    for (text, lookup) in [
+        (r#"userName eq "a""#, Some(Lookup::Unique("a"))),
+        (r#"active eq true and userName eq "a""#, Some(Lookup::Unique("a"))),
+        (r#"active eq "False" and title eq "x""#, Some(Lookup::Active(false))),
+        (r#"active eq "no""#, None),
+        (r#"emails eq "a""#, Some(Lookup::Email("a"))),
+        (r#"emails[type eq "work"].value eq "a""#, Some(Lookup::Email("a"))),
+        (r#"emails[type eq "work" and value eq "a"] and id eq "1""#, Some(Lookup::Id("1"))),
+        (r#"emails[type eq "work" or value eq "a"]"#, None),
+        (r#"emails[not (value eq "a")]"#, None),
+        (r#"externalId eq "a" and emails.value eq "b""#, Some(Lookup::ExternalId("a"))),
+        (r#"externalId ne "a""#, None),
+        (r#"id eq null"#, None),
+        (r#"displayName eq "a""#, None),
+        (r#"userName eq "a" or active eq true"#, None),
+        (r#"not (userName eq "a")"#, None),
+    ] {
+        assert_eq!(filter(text).lookup(&USER), lookup, "{text}");
+    }
+    let group = |text| parse(text, &GROUP).unwrap();
+    assert_eq!(group(r#"displayName eq "a""#).lookup(&GROUP), Some(Lookup::Unique("a")));
+    assert_eq!(group(r#"members[value eq "1"]"#).lookup(&GROUP), Some(Lookup::Member("1")));
+    assert_eq!(group(r#"members eq "1""#).lookup(&GROUP), Some(Lookup::Member("1")));
 }
 
 proptest! {

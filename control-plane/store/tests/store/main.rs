@@ -23,6 +23,7 @@ mod organization;
 mod people;
 mod requests;
 mod saml_providers;
+mod scim_lookup;
 mod statements;
 mod tenants;
 mod tokens;
@@ -81,6 +82,7 @@ contract![
     saml_providers::a_saml_provider_is_changed_but_never_becomes_another_one,
     saml_providers::what_a_saml_provider_says_counts_once_and_ends_what_it_names,
     saml_providers::the_session_a_sign_in_began_in_is_found_and_ended_without_its_cookie,
+    scim_lookup::a_look_up_finds_whom_it_could_mean_in_its_own_organization,
     lineage::what_an_admin_made_for_others_ends_with_them,
     lineage::a_token_ends_with_the_one_it_was_made_with,
     lineage::what_was_made_in_a_sign_in_at_a_provider_ends_with_it,
