@@ -24,7 +24,6 @@ mod cookie;
 mod databases;
 mod door;
 mod form;
-mod jobs;
 mod members;
 mod overview;
 mod passkeys;
@@ -78,24 +77,6 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET", "/audit/log", Who::Overseer, get(evidence_routes::log)),
         route("POST", "/audit/retention", Who::Admin, post(audit::keep)),
         route("GET", "/audit/export", Who::Overseer, get(audit_routes::export)),
-    ];
-    table.extend(managing());
-    table.extend(own());
-    table
-}
-
-/// Who gets in, and by what.
-fn managing() -> Vec<Route> {
-    let (surface, body_limit) = (Surface::Console, SMALL);
-    let route = |method, path, who, handler: MethodRouter<Arc<App>>| Route {
-        method,
-        path,
-        who,
-        surface,
-        body_limit,
-        handler,
-    };
-    vec![
         route("GET", "/members", Who::Overseer, get(members::list)),
         route("POST", "/members/invite", Who::Admin, post(members::invite)),
         route("POST", "/members/invites/{id}/withdraw", Who::Admin, post(members::withdraw)),
@@ -113,14 +94,13 @@ fn managing() -> Vec<Route> {
         },
         route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
         route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
-        route("GET", "/jobs", Who::Overseer, get(jobs::list)),
-        route("POST", "/jobs", Who::Admin, post(jobs::create)),
-        route("POST", "/jobs/{id}/remove", Who::Admin, post(jobs::remove)),
         route("GET", "/scim", Who::Overseer, get(scim::list)),
         route("POST", "/scim", Who::Admin, post(scim::create)),
         route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),
         route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
-    ]
+    ];
+    table.extend(own());
+    table
 }
 
 /// Signing in, and what is one's own.

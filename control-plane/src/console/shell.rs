@@ -56,7 +56,6 @@ impl Shell {
             ("/providers", "Identity providers"),
             ("/webhooks", "Webhooks"),
             ("/scim", "Provisioning"),
-            ("/jobs", "Jobs"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];
         let shown = overseers.into_iter().filter(|_| self.oversees());

@@ -2,7 +2,6 @@
 //! short one of ours (RFC 8693). No secret is kept in the pipeline.
 
 use crate::app::App;
-use crate::body::JsonBody;
 use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
 use crate::list::{Paging, Part};
@@ -16,7 +15,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Form, Json};
 use daam_api::v1::{NewWorkload, TokenExchanged, Workload};
-use daam_store::{Exchanged, ProvenJob, StoredWorkload, TenantScope, UserAuth, new_provider_id};
+use daam_store::{Exchanged, ProvenJob, StoredWorkload, new_provider_id};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -32,13 +31,8 @@ const ISSUED: &str = "urn:ietf:params:oauth:token-type:access_token";
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     user: Admin,
-    JsonBody(request): JsonBody<NewWorkload>,
+    crate::body::JsonBody(request): crate::body::JsonBody<NewWorkload>,
 ) -> Result<(StatusCode, Json<Workload>), Refusal> {
-    make(&app, &user, request).await.map(|made| (StatusCode::CREATED, Json(made)))
-}
-
-/// The trust itself, whichever surface asks.
-pub(crate) async fn make(app: &App, user: &UserAuth, request: NewWorkload) -> Result<Workload, Refusal> {
     name::label(&request.name)?;
     let email = name::email(&request.email)?;
     let lifetime = request.lifetime.unwrap_or(DEFAULT_SECONDS);
@@ -83,11 +77,11 @@ pub(crate) async fn make(app: &App, user: &UserAuth, request: NewWorkload) -> Re
         created_by: user.email().to_owned(),
         created_at: app.now(),
     };
-    if !app.db().add_workload(user, &new, app.now()).await? {
+    if !app.db().add_workload(&user, &new, app.now()).await? {
         return Err(Refusal::missing("user.unknown", format!("there is no enabled user `{}`", new.email))
             .allowed("a user created with `PUT /v1/users/{email}`"));
     }
-    Ok(listed(app, new))
+    Ok((StatusCode::CREATED, Json(listed(&app, new))))
 }
 
 pub(crate) async fn list(
@@ -95,14 +89,9 @@ pub(crate) async fn list(
     user: Overseer,
     paging: Paging,
 ) -> Result<Part<Workload>, Refusal> {
-    let workloads = every(&app, user.scope()).await?;
+    let known = app.db().workloads(user.scope()).await?;
+    let workloads = known.into_iter().map(|known| listed(&app, known)).collect();
     Ok(paging.part(workloads, |one: &Workload| format!("{}\n{}", one.name, one.id)))
-}
-
-/// All of an organization's.
-pub(crate) async fn every(app: &App, scope: &TenantScope) -> Result<Vec<Workload>, Refusal> {
-    let known = app.db().workloads(scope).await?;
-    Ok(known.into_iter().map(|known| listed(app, known)).collect())
 }
 
 pub(crate) async fn remove(
@@ -110,15 +99,11 @@ pub(crate) async fn remove(
     user: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    delete(&app, &user, &id).await.map(|()| StatusCode::NO_CONTENT)
-}
-
-pub(crate) async fn delete(app: &App, user: &UserAuth, id: &str) -> Result<(), Refusal> {
-    if app.db().remove_workload(user, id, app.now()).await? {
+    if app.db().remove_workload(&user, &id, app.now()).await? {
         app.changed(user.scope()).await;
-        return Ok(());
+        return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Refusal::missing("workload.unknown", format!("there is no workload `{}`", shown(id)))
+    Err(Refusal::missing("workload.unknown", format!("there is no workload `{}`", shown(&id)))
         .allowed("an id from `GET /v1/workloads`"))
 }
 

@@ -88,8 +88,6 @@ async fn every_page_is_accessible() {
         "/providers",
         "/requests",
         "/webhooks",
-        "/scim",
-        "/jobs",
         "/tokens",
         "/account",
         "/passkeys",
