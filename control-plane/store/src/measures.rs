@@ -88,7 +88,7 @@ impl Db {
     pub async fn every_organization(&self) -> Result<Vec<TenantScope>, StoreError> {
         let mut tx = self.read_tx(Reach::Upkeep).await?;
         let rows = run!(&mut tx, all: (String, String), ORGANIZATIONS)?;
-        let scope = |(org_id, slug)| TenantScope { org_id, slug, actor: "control-plane".to_owned() };
+        let scope = |(org_id, slug)| TenantScope::of(org_id, slug, "control-plane".to_owned());
         Ok(rows.into_iter().map(scope).collect())
     }
 
