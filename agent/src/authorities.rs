@@ -35,14 +35,22 @@ pub enum AuthorityStoreError {
     /// What is offered does not follow.
     #[error("the identity CAs offered do not follow from the one that is believed")]
     Offered(#[source] FollowError),
+    /// The next start would not come to the same.
+    #[error(
+        "the identity CAs offered do not follow from the pinned one (`trust.identity_ca`), by which the next start begins; offered must be the whole history from it on"
+    )]
+    NotFromPin(#[source] Option<FollowError>),
 }
 
 /// Those of one agent.
 #[derive(Debug)]
 pub struct AuthorityStore {
     dir: PathBuf,
+    pinned: Authorities,
     believed: Authorities,
     issuing: Option<String>,
+    /// What is believed could not be written down.
+    unwritten: bool,
 }
 
 impl AuthorityStore {
@@ -50,12 +58,13 @@ impl AuthorityStore {
     pub fn open(dir: PathBuf, pinned_pem: &str) -> Result<Self, AuthorityStoreError> {
         let pinned = Authorities::pinned(pinned_pem).map_err(AuthorityStoreError::Pin)?;
         let Some(bytes) = kept_file::read(&dir, FILE).map_err(AuthorityStoreError::Disk)? else {
-            return Ok(Self { dir, believed: pinned, issuing: None });
+            let believed = pinned.clone();
+            return Ok(Self { dir, pinned, believed, issuing: None, unwritten: false });
         };
         let stored: Vec<Authority> =
             serde_json::from_slice(&bytes).map_err(|_| AuthorityStoreError::Damaged)?;
         let believed = pinned.follow(stored.iter().map(successor)).map_err(AuthorityStoreError::Stored)?;
-        Ok(Self { dir, believed, issuing: issuing(&stored) })
+        Ok(Self { dir, pinned, believed, issuing: issuing(&stored), unwritten: false })
     }
 
     /// Those believed.
@@ -69,7 +78,8 @@ impl AuthorityStore {
         self.issuing.as_deref().is_some_and(|issuing| !by_it(issuing))
     }
 
-    /// Follows what is offered; whether anything is new.
+    /// Follows what is offered; whether anything is new. What takes authorities away and adds none counts even if it cannot be
+    /// written down, which is an error all the same: it has to be offered again.
     pub fn follow(&mut self, mut offered: Vec<Authority>) -> Result<bool, AuthorityStoreError> {
         let believed =
             self.believed.follow(offered.iter().map(successor)).map_err(AuthorityStoreError::Offered)?;
@@ -81,14 +91,32 @@ impl AuthorityStore {
                 Authorities::pinned(&authority.certificate_pem).map_err(AuthorityStoreError::Offered)?;
             authority.in_force = own.fingerprints().iter().all(|own| known.contains(own));
         }
+        self.follows_from_the_pin(&offered, &believed)?;
         let issuing = issuing(&offered);
-        if believed == self.believed && issuing == self.issuing {
+        let changed = believed != self.believed || issuing != self.issuing;
+        if !changed && !self.unwritten {
             return Ok(false);
         }
         let bytes = serde_json::to_vec(&offered).map_err(|error| AuthorityStoreError::Disk(error.into()))?;
-        kept_file::replace(&self.dir, FILE, &bytes).map_err(AuthorityStoreError::Disk)?;
-        (self.believed, self.issuing) = (believed, issuing);
-        Ok(true)
+        let written = kept_file::replace(&self.dir, FILE, &bytes);
+        let held = self.believed.fingerprints();
+        if written.is_ok() || known.iter().all(|known| held.contains(known)) {
+            (self.believed, self.issuing) = (believed, issuing);
+            self.unwritten = written.is_err();
+        }
+        written.map(|()| changed).map_err(AuthorityStoreError::Disk)
+    }
+
+    /// A history that begins later than the pin would do now, and be nothing to follow at the next start.
+    fn follows_from_the_pin(
+        &self,
+        offered: &[Authority],
+        believed: &Authorities,
+    ) -> Result<(), AuthorityStoreError> {
+        match self.pinned.follow(offered.iter().map(successor)) {
+            Ok(followed) if followed == *believed => Ok(()),
+            followed => Err(AuthorityStoreError::NotFromPin(followed.err())),
+        }
     }
 }
 
@@ -158,5 +186,48 @@ mod tests {
         kept_file::replace(dir.path(), FILE, b"[").unwrap();
         assert!(matches!(open(&old), Err(AuthorityStoreError::Damaged)));
         assert!(AuthorityStore::open(dir.path().to_owned(), "nothing").is_err());
+    }
+
+    #[test]
+    fn a_history_that_the_next_start_could_not_follow_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (made(), made());
+        let open = || AuthorityStore::open(dir.path().to_owned(), old.cert_pem());
+        let mut store = open().unwrap();
+        assert!(store.follow(vec![told(&old, None, true), told(&new, Some(&old), true)]).unwrap());
+        assert!(store.follow(vec![told(&old, None, false), told(&new, Some(&old), true)]).unwrap());
+        let before = store.believed().clone();
+        // All of it is believed, and nothing of it leads there from the pin.
+        for cut in [Authority { issues: false, ..told(&new, None, true) }, told(&new, None, true)] {
+            let refused = store.follow(vec![cut]);
+            assert!(matches!(refused, Err(AuthorityStoreError::NotFromPin(_))), "{refused:?}");
+        }
+        assert_eq!((store.believed(), open().unwrap().believed()), (&before, &before));
+    }
+
+    #[test]
+    fn what_was_retired_does_not_count_even_if_that_cannot_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (made(), made());
+        let open = || AuthorityStore::open(dir.path().to_owned(), old.cert_pem());
+        let mut store = open().unwrap();
+        // A directory in the way of the new file stands for a full disk, whoever runs this.
+        let full = dir.path().join(format!(".{FILE}.new"));
+        let block = || std::fs::create_dir(&full).unwrap();
+        let both = || vec![told(&old, None, true), told(&new, Some(&old), true)];
+        let one = || vec![told(&old, None, false), told(&new, Some(&old), true)];
+        block();
+        assert!(matches!(store.follow(both()), Err(AuthorityStoreError::Disk(_))));
+        assert_eq!(store.believed().fingerprints().len(), 1, "what is added counts once it is on disk");
+        std::fs::remove_dir(&full).unwrap();
+        assert!(store.follow(both()).unwrap());
+        block();
+        for _ in 0..2 {
+            assert!(matches!(store.follow(one()), Err(AuthorityStoreError::Disk(_))));
+            assert_eq!(*store.believed(), Authorities::pinned(new.cert_pem()).unwrap());
+        }
+        std::fs::remove_dir(&full).unwrap();
+        assert!(!store.follow(one()).unwrap(), "nothing is new, but it is written now");
+        assert_eq!(open().unwrap().believed(), store.believed());
     }
 }

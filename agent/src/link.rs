@@ -18,33 +18,31 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_tunnel::Listener;
-use futures_util::{SinkExt as _, StreamExt as _};
+use daam_wire::{Counted, Duplex, Event, Most};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{MaybeTlsStream, client_async_tls_with_config};
 use tokio_util::task::AbortOnDropHandle;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Silence after which the connection counts as dead; our own heartbeats are answered by pongs.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Our own pings are answered by pongs. What waits is the introduction, and answers to what the control plane said at once.
+const MOST: Most = Most { waiting: 64, silence: Duration::from_secs(60), stall: Duration::from_secs(60) };
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The largest message; a bundle is at most a few MiB.
 const MAX_MESSAGE: usize = 64 << 20;
-/// The largest frame sent: the control plane has thousands of links, and keeps a buffer of the largest frame of each.
-const FRAME: usize = 16 << 10;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = Duplex<MaybeTlsStream<Counted<TcpStream>>>;
 
 /// Why one connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -148,10 +146,13 @@ impl Link {
         request.headers_mut().insert("authorization", token);
         let config =
             WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-        let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
-        let (socket, _) =
-            tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| LinkError::Timeout)??;
-        Ok(socket)
+        let connecting = async {
+            let io = Counted::new(connected(&request).await?);
+            let counts = io.counts();
+            let (socket, _) = client_async_tls_with_config(request, io, Some(config), None).await?;
+            Ok::<_, LinkError>(Duplex::new(socket, counts, MOST))
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| LinkError::Timeout)?
     }
 
     async fn serve(
@@ -160,37 +161,31 @@ impl Link {
         outbox: &mut mpsc::Receiver<FromAgent>,
         taken: &mut bool,
     ) -> Result<(), LinkError> {
-        for message in self.introduction() {
-            send(&mut socket, &message).await?;
-        }
+        self.introduction().iter().for_each(|message| say(&mut socket, message));
         let mut beat = tokio::time::interval(HEARTBEAT);
-        let mut heard = tokio::time::Instant::now();
         loop {
             tokio::select! {
-                message = socket.next() => {
-                    heard = tokio::time::Instant::now();
-                    match message.ok_or_else(|| closed(None))?? {
-                        Message::Text(text) => {
-                            // It says nothing before it has taken our hello.
-                            *taken = true;
-                            for answer in self.take(&text).await {
-                                send(&mut socket, &answer).await?;
-                            }
-                        }
-                        Message::Close(frame) => return Err(closed(frame)),
-                        _ => {}
+                event = socket.next() => match event.ok_or_else(|| closed(None))?? {
+                    Event::Received(Message::Text(text)) => {
+                        // It says nothing before it has taken our hello.
+                        *taken = true;
+                        self.take(&text).await.iter().for_each(|answer| say(&mut socket, answer));
                     }
-                }
-                message = outbox.recv() => match message {
-                    Some(message) => send(&mut socket, &message).await?,
+                    Event::Received(Message::Close(frame)) => return Err(closed(frame)),
+                    Event::Received(_) | Event::Sent => {}
+                },
+                message = outbox.recv(), if socket.is_idle() => match message {
+                    Some(message) => say(&mut socket, &message),
                     None => return Ok(()),
                 },
                 _ = beat.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if socket.is_lost() {
                         return Err(LinkError::Timeout);
                     }
-                    send(&mut socket, &FromAgent::Heartbeat {}).await?;
-                    socket.send(Message::Ping(tungstenite::Bytes::new())).await?;
+                    if socket.is_idle() {
+                        say(&mut socket, &FromAgent::Heartbeat {});
+                    }
+                    socket.ping();
                 }
             }
         }
@@ -345,26 +340,22 @@ fn closed(frame: Option<CloseFrame>) -> LinkError {
     LinkError::Closed { reason, leaves }
 }
 
-async fn send(socket: &mut Socket, message: &FromAgent) -> Result<(), LinkError> {
-    // Our own messages are plain data; one that cannot be written as JSON is left out rather than breaking the link.
+/// Our own messages are plain data; one that cannot be written as JSON is left out rather than breaking the link.
+fn say(socket: &mut Socket, message: &FromAgent) {
     match serde_json::to_string(message) {
-        Ok(text) if text.len() <= FRAME => Ok(socket.send(Message::text(text)).await?),
-        Ok(text) => in_frames(socket, text.into()).await,
-        Err(error) => {
-            tracing::error!(%error, "a message could not be written");
-            Ok(())
-        }
+        Ok(text) => socket.say(text.into()),
+        Err(error) => tracing::error!(%error, "a message could not be written"),
     }
 }
 
-async fn in_frames(socket: &mut Socket, mut rest: tungstenite::Bytes) -> Result<(), LinkError> {
-    let mut kind = Data::Text;
-    while !rest.is_empty() {
-        let part = rest.split_to(rest.len().min(FRAME));
-        socket.send(Message::Frame(Frame::message(part, OpCode::Data(kind), rest.is_empty()))).await?;
-        kind = Data::Continue;
-    }
-    Ok(())
+async fn connected(request: &Request) -> Result<TcpStream, LinkError> {
+    let uri = request.uri();
+    let host = uri.host().ok_or(LinkError::Request)?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, port)).await.map_err(tungstenite::Error::Io)?;
+    stream.set_nodelay(true).map_err(tungstenite::Error::Io)?;
+    Ok(stream)
 }
 
 /// Between half and the whole of a pause, so that a thousand agents do not come back in one instant.

@@ -63,9 +63,10 @@ impl Papers {
     /// Follows the authorities that are offered. When this returns whoever connects is judged by them.
     pub fn offer(&self, version: u64, offered: Vec<Authority>) -> FromAgent {
         let followed = self.with(|held| {
-            let changed = held.authorities.follow(offered).map_err(|error| cause::chain(&error))?;
+            let followed = held.authorities.follow(offered).map_err(|error| cause::chain(&error));
+            // Also of what could not be followed to its end: what was taken away is gone.
             held.present(&self.listener, &held.credentials).map_err(|error| cause::chain(&error))?;
-            Ok::<bool, String>(changed)
+            followed
         });
         match followed {
             Ok(changed) => {
@@ -76,7 +77,8 @@ impl Papers {
                 FromAgent::CaStatus { version, reason: None }
             }
             Err(reason) => {
-                tracing::error!(version, reason, "the identity CAs offered are refused; those held stay");
+                tracing::error!(version, reason, "the identity CAs offered are not taken; none was added");
+                self.changed.notify_one();
                 FromAgent::CaStatus { version, reason: Some(reason) }
             }
         }

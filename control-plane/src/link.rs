@@ -12,7 +12,7 @@ use crate::serve::Meter;
 use daam_api::link::{FromAgent, RelayOffer, ToAgent, VERSION};
 use daam_identity::ticket::{TicketGrant, TicketSigner};
 use daam_store::{AgentAuth, Hello};
-use std::future::Future;
+use daam_wire::Event;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -22,6 +22,7 @@ mod access;
 mod audit;
 mod observe;
 mod push;
+mod refused;
 mod roll;
 mod seats;
 mod socket;
@@ -48,9 +49,8 @@ const EACH: Duration = Duration::from_millis(5);
 const BURST: Duration = Duration::from_secs(20);
 const HELLO: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(5);
-/// A silent peer is pinged every tick; after this it is gone.
-const SILENCE: Duration = Duration::from_secs(30);
-const SEND: Duration = Duration::from_secs(20);
+/// For the words that a link ends with.
+const CLOSE: Duration = Duration::from_secs(20);
 const MOST_ADDRESSES: usize = 16;
 
 /// Why a link ends, as the close frame says it.
@@ -114,6 +114,8 @@ pub(crate) struct Link {
     /// When the messages it sent have had their time.
     paced: Instant,
     meter: Meter,
+    /// There may be news that it was not told because others were on their way.
+    owes: bool,
 }
 
 /// Serves a link to its end.
@@ -126,8 +128,17 @@ pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, M
         }
     };
     let linked = app.roll().enter(&agent);
-    let mut link =
-        Link { app, agent, linked, socket, woken: 0, directory: (0, None), paced: Instant::now(), meter };
+    let mut link = Link {
+        app,
+        agent,
+        linked,
+        socket,
+        woken: 0,
+        directory: (0, None),
+        paced: Instant::now(),
+        meter,
+        owes: false,
+    };
     let end = tokio::select! {
         () = seat.ends().cancelled() => End::close(code::REPLACED, "newer links of this agent took its place"),
         end = link.until_its_end() => end,
@@ -142,7 +153,7 @@ pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, M
         while reason.len() > 123 {
             reason.pop();
         }
-        drop(timeout(SEND, link.socket.close(code, reason)).await);
+        drop(timeout(CLOSE, link.socket.close(code, reason)).await);
     }
 }
 
@@ -208,26 +219,30 @@ impl Link {
         let stop = self.app.stop().clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
         let mut pushed = Pushed::to_holder_of(std::mem::take(&mut self.directory));
         let held = audit::held(&self.app, &self.agent).await?;
-        self.say(&held).await?;
+        self.say(&held)?;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),
-                received = self.socket.receive() => {
-                    heard = Instant::now();
-                    if let Some(message) = decode(received)? {
+                event = self.socket.next() => match event {
+                    // What became news meanwhile.
+                    Some(Ok(Event::Sent)) => {
+                        if std::mem::take(&mut self.owes) {
+                            self.push_present(&mut pushed).await?;
+                        }
+                    }
+                    event => if let Some(message) = decode(event)? {
                         self.pace().await;
                         self.hear(message, &mut pushed).await?;
                     }
-                }
+                },
                 // Several servers may share one database, so the tick also looks for what others changed.
                 _ = tick.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if self.socket.is_lost() {
                         return Err(End::Gone);
                     }
-                    in_time(self.socket.ping()).await?;
+                    self.socket.ping();
                     let present = briefing::recent(&self.app, self.agent.scope(), self.woken).await?;
                     self.push(&present, &mut pushed, None).await?;
                 }
@@ -258,7 +273,8 @@ impl Link {
         self.push(&present, pushed, since).await
     }
 
-    /// Tells what is news, if this is still the agent's link; `since` is when it was heard of.
+    /// Tells what is news, if this is still the agent's link: once it took what it was told before, so that a slow one gets
+    /// the latest then. `since` is when it was heard of.
     async fn push(
         &mut self,
         present: &Present,
@@ -269,9 +285,13 @@ impl Link {
             let reason = "another link of this agent took its place, or the agent was removed";
             return Err(End::close(code::REPLACED, reason));
         }
+        if !self.socket.is_idle() {
+            self.owed = Some(self.owed.flatten().or(since));
+            return Ok(());
+        }
         let news = Box::pin(pushed.news(&self.app, &self.agent, present)).await?;
         for text in &news {
-            in_time(self.socket.say(text)).await?;
+            self.socket.say(text.whole());
         }
         let bytes = news.iter().map(Text::len).fold(0, usize::saturating_add);
         self.app.metrics().told(news.len(), bytes, since);
@@ -290,7 +310,7 @@ impl Link {
         match message {
             FromAgent::AuditBatch { chain, records, signature } => {
                 let held = audit::store(&self.app, &self.agent, (&chain, signature), records).await?;
-                self.say(&held).await
+                self.say(&held)
             }
             FromAgent::AccessStatus { version, grants } => {
                 access::store(&self.app, &self.agent, version, grants).await
@@ -299,39 +319,33 @@ impl Link {
         }
     }
 
-    async fn say(&mut self, message: &ToAgent) -> Result<(), End> {
-        let text = Text::of(message)?;
-        in_time(self.socket.say(&text)).await
+    fn say(&mut self, message: &ToAgent) -> Result<(), End> {
+        self.socket.say(Text::of(message)?.whole());
+        Ok(())
     }
 
     async fn receive(&mut self) -> Result<FromAgent, End> {
         loop {
-            if let Some(message) = decode(self.socket.receive().await)? {
+            if let Some(message) = decode(self.socket.next().await)? {
                 return Ok(message);
             }
         }
     }
 }
 
-/// Whoever takes nothing is gone.
-async fn in_time(sent: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
-    match timeout(SEND, sent).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(End::Gone),
-    }
-}
-
 /// `None` for the WebSocket's own housekeeping.
-fn decode(received: Option<Result<Message, Error>>) -> Result<Option<FromAgent>, End> {
-    match received {
-        None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
-        Some(Ok(Message::Binary(_))) => {
+fn decode(event: Option<Result<Event, Error>>) -> Result<Option<FromAgent>, End> {
+    match event {
+        None | Some(Err(_) | Ok(Event::Received(Message::Close(_)))) => Err(End::Gone),
+        Some(Ok(Event::Received(Message::Binary(_)))) => {
             Err(End::close(code::UNKNOWN, "binary messages are not part of this link"))
         }
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).map(Some).map_err(|error| {
-            End::close(code::UNKNOWN, format!("not a message of link version {VERSION}: {error}"))
-        }),
+        Some(Ok(Event::Received(Message::Text(text)))) => {
+            serde_json::from_str(&text).map(Some).map_err(|error| {
+                End::close(code::UNKNOWN, format!("not a message of link version {VERSION}: {error}"))
+            })
+        }
+        Some(Ok(Event::Received(_) | Event::Sent)) => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an agent has been told on this link, and what is news to it.
 
+use super::refused::Refused;
 use super::text::Text;
 use crate::app::App;
 use crate::briefing::{Present, Revoked, texts};
@@ -10,6 +11,7 @@ use daam_api::link::{FromAgent, ToAgent};
 use daam_identity::ticket::{TicketGrant, TicketRole};
 use daam_store::AgentAuth;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Relays drop an agent whose ticket ended, so a ticket outlasts an outage of the control plane.
 const TICKET_SECONDS: i64 = 86_400;
@@ -27,6 +29,8 @@ pub(crate) struct Pushed {
     directory: Option<u64>,
     held: (u64, Option<String>),
     revoked: Option<Arc<Revoked>>,
+    /// What the agent said no to, to be said once more.
+    refused: Refused,
     access: Option<u64>,
     /// The list the agent says it holds, if it is later than ours.
     access_held: Option<u64>,
@@ -45,7 +49,10 @@ impl Pushed {
             FromAgent::AccessStatus { version, .. } => self.access_held = Some(*version),
             // Once told the whole of a version, it has that.
             FromAgent::DirectoryRequest {} => (self.directory, self.held) = (None, (0, None)),
-            _ => return false,
+            message => {
+                self.refused.hear(message);
+                return false;
+            }
         }
         true
     }
@@ -57,6 +64,7 @@ impl Pushed {
         agent: &AgentAuth,
         present: &Present,
     ) -> Result<Vec<Text>, End> {
+        self.forget_what_was_refused();
         let mut news = Vec::new();
         news.extend(self.revoked(present));
         news.extend(self.authorities(app, agent, present).await?);
@@ -67,6 +75,19 @@ impl Pushed {
         news.extend(self.access(app, agent, present).await?);
         news.extend(self.relays(app, agent, present).await?);
         Ok(news)
+    }
+
+    fn forget_what_was_refused(&mut self) {
+        let now = Instant::now();
+        if self.refused.authorities.is_due(now) {
+            self.authorities = None;
+        }
+        if self.refused.trust.is_due(now) {
+            self.trust = None;
+        }
+        if self.refused.bundle.is_due(now) {
+            self.bundle = None;
+        }
     }
 
     fn revoked(&mut self, present: &Present) -> Option<Text> {

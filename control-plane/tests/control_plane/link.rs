@@ -68,7 +68,7 @@ impl Peer {
         self.raw(Message::Text(serde_json::to_string(message).unwrap().into())).await;
     }
 
-    async fn raw(&mut self, message: Message) {
+    pub(crate) async fn raw(&mut self, message: Message) {
         self.socket.send(message).await.unwrap();
     }
 

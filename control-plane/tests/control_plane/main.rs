@@ -24,6 +24,7 @@ mod identity_links;
 mod lasting;
 mod lifecycle;
 mod link;
+mod loaded;
 mod members;
 mod metrics;
 mod notices;
@@ -129,6 +130,7 @@ contract![
     link::an_agent_that_missed_some_is_told_what_changed_since,
     link::an_agent_that_was_told_of_access_out_of_reach_gets_ours_in_its_place,
     link::somebody_with_a_links_token_takes_no_more_memory_than_its_agent,
+    loaded::an_agent_that_says_much_before_it_listens_is_heard_and_told_much,
     link::a_second_link_replaces_the_first,
     link::servers_over_one_database_push_for_each_other,
     link::a_stopping_server_says_so,
