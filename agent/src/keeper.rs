@@ -9,6 +9,8 @@ mod access;
 mod revocations;
 mod rotation;
 
+pub use revocations::RevokedError;
+
 use crate::access::Reading;
 use crate::bundle_store::{Accepted, BundleStore, Rejected};
 use crate::directory::Directory;
@@ -30,7 +32,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 const DIRECTORY: &str = "directory.json";
-const REVOKED: &str = "revoked.json";
 
 /// Holds the desired state and publishes it.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ struct Inner {
     objects: Arc<Objects>,
     scope: Arc<Scope>,
     directory: Arc<Directory>,
-    revoked: revocations::Revocations,
+    revoked: revocations::Revoked,
     reported: Deduplication,
     access: access::Access,
 }
@@ -66,14 +67,16 @@ struct StoredDirectory {
 }
 
 impl Keeper {
-    /// Starts from what is on disk. A stored bundle that does not verify any more is not used, and said so.
+    /// Starts from what is on disk. A stored bundle that does not verify any more is not used, and said so; a list of revoked
+    /// certificates that cannot be read refuses the start, because without it they would be let in.
     pub fn start(
         store: BundleStore,
         scope: Scope,
         state_dir: PathBuf,
         outbox: mpsc::Sender<FromAgent>,
         now_unix: i64,
-    ) -> Self {
+    ) -> Result<Self, RevokedError> {
+        let revoked = revocations::Revoked::open(&state_dir)?;
         let bundle = store.stored(now_unix).unwrap_or_else(|error| {
             tracing::error!(error = %error, "the stored bundle is not used; nobody gets in until a good one arrives");
             None
@@ -97,7 +100,7 @@ impl Keeper {
             objects: Arc::default(),
             scope: Arc::new(scope),
             directory: Arc::new(directory),
-            revoked: read_json(&state_dir, REVOKED).unwrap_or_default(),
+            revoked,
             reported: Deduplication::default(),
             access: access::Access::stored(&state_dir, Reading { unix: unix_now(), steady: Duration::ZERO }),
         };
@@ -112,7 +115,7 @@ impl Keeper {
         keeper.publish(&mut keeper.lock());
         keeper.watch_standing(now_unix);
         keeper.report_dropped();
-        keeper
+        Ok(keeper)
     }
 
     /// What sessions watch.
@@ -251,9 +254,8 @@ impl Keeper {
     /// Adds certificates that must not be accepted any more; answers all of them.
     pub fn revoke(&self, serials: BTreeSet<String>) -> BTreeSet<String> {
         let mut inner = self.lock();
-        if inner.revoked.learn(serials, unix_now()) {
-            self.keep_json(REVOKED, &inner.revoked);
-        }
+        inner.revoked.learn(serials, unix_now());
+        inner.revoked.keep(&self.state_dir);
         inner.revoked.serials()
     }
 

@@ -212,7 +212,9 @@ impl Core {
         let store = BundleStore::open(state_dir.clone(), identity.trust.clone(), database)
             .map_err(RunError::at("open the bundle store"))?;
         let scope = config.upstream.scope.clone();
-        let keeper = Arc::new(Keeper::start(store, scope, state_dir, outbox.clone(), unix_now()));
+        let keeper = Keeper::start(store, scope, state_dir, outbox.clone(), unix_now())
+            .map_err(RunError::at("start from what is stored"))?;
+        let keeper = Arc::new(keeper);
         let upkeep = Arc::new(Upkeep::new(upstream.clone(), keeper.clone()));
         upkeep.refresh().await.map_err(RunError::at("introspect the database"))?;
         Ok(Self {

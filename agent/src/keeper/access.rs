@@ -94,9 +94,10 @@ impl Keeper {
         (inner.access.ledger.version() > 0).then(|| inner.access.ledger.status())
     }
 
-    /// Lets begin what is due and end what is over.
+    /// Lets begin what is due and end what is over, and writes down what could not be before.
     pub fn keep_time(&self) {
         let mut inner = self.lock();
+        inner.revoked.keep(&self.state_dir);
         if inner.access.ledger.is_empty() {
             return;
         }

@@ -4,8 +4,13 @@
 //! forgotten when every certificate that was alive when they were last named has ended. Bounded: what is no serial
 //! number is passed over, and of too many the oldest go, which is said.
 
+use crate::kept_file;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+const FILE: &str = "revoked.json";
 
 /// No certificate lives longer than twelve hours; the rest is for clocks.
 const KEPT_SECONDS: i64 = 48 * 3600;
@@ -14,6 +19,62 @@ const LONGEST: usize = 40;
 const MOST: usize = 100_000;
 /// How old what is on disk may be.
 const NEWS_SECONDS: i64 = 3600;
+
+/// Why the agent does not start with what is on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokedError {
+    /// Disk.
+    #[error("could not read `{FILE}` in the state directory, the list of revoked certificates")]
+    Read(#[source] io::Error),
+    /// Not what this module writes.
+    #[error(
+        "`{FILE}` in the state directory, the list of revoked certificates, is damaged; restore it, or remove it where the control plane can be reached, which tells what is revoked"
+    )]
+    Damaged(#[source] serde_json::Error),
+}
+
+/// Those in force, and whether they are on disk.
+#[derive(Debug, Default)]
+pub(super) struct Revoked {
+    held: Revocations,
+    unwritten: bool,
+}
+
+impl Revoked {
+    /// What is on disk; nothing if nothing ever was.
+    pub(super) fn open(dir: &Path) -> Result<Self, RevokedError> {
+        let held = match kept_file::read(dir, FILE).map_err(RevokedError::Read)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(RevokedError::Damaged)?,
+            None => Revocations::default(),
+        };
+        Ok(Self { held, unwritten: false })
+    }
+
+    /// Takes these, too.
+    pub(super) fn learn(&mut self, serials: BTreeSet<String>, now: i64) {
+        self.unwritten |= self.held.learn(serials, now);
+    }
+
+    /// Writes down what is not; to be called again and again, because it may fail.
+    pub(super) fn keep(&mut self, dir: &Path) {
+        if !self.unwritten {
+            return;
+        }
+        let written = serde_json::to_vec(&self.held)
+            .map_err(io::Error::other)
+            .and_then(|bytes| kept_file::replace(dir, FILE, &bytes));
+        match written {
+            Ok(()) => self.unwritten = false,
+            Err(error) => {
+                tracing::error!(%error, file = FILE, "could not be stored; it is in force, and stored as soon as it can be");
+            }
+        }
+    }
+
+    pub(super) fn serials(&self) -> BTreeSet<String> {
+        self.held.serials()
+    }
+}
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +172,38 @@ mod tests {
         assert!(many(1_000_000).is_subset(&held.serials()));
         held.learn(set(&[&"a".repeat(41), "", "AB", "x\n", "../.."]), 3);
         assert_eq!(held.serials().len(), MOST);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Revoked::open(dir.path());
+        assert!(open().unwrap().serials().is_empty(), "there never was one");
+        for damaged in [&b""[..], b"[", b"{}", b"null", b"{\"named\":[1]}"] {
+            kept_file::replace(dir.path(), FILE, damaged).unwrap();
+            assert!(matches!(open(), Err(RevokedError::Damaged(_))), "{damaged:?}");
+        }
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        std::fs::create_dir(dir.path().join(FILE)).unwrap();
+        assert!(matches!(open(), Err(RevokedError::Read(_))));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut held = Revoked::open(dir.path()).unwrap();
+        // A directory in the way of the new file stands for a full disk, whoever runs this.
+        let full = dir.path().join(format!(".{FILE}.new"));
+        std::fs::create_dir(&full).unwrap();
+        held.learn(set(&["ab"]), 1000);
+        held.keep(dir.path());
+        assert_eq!(held.serials(), set(&["ab"]), "in force all the same");
+        assert!(Revoked::open(dir.path()).unwrap().serials().is_empty());
+        // Said again it is nothing new, and still not written.
+        held.learn(set(&["ab"]), 1010);
+        std::fs::remove_dir(&full).unwrap();
+        held.keep(dir.path());
+        assert_eq!(Revoked::open(dir.path()).unwrap().serials(), set(&["ab"]));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn signed(author: &Author, serial: u64, set: &PolicySet) -> Vec<u8> {
 fn keeper(dir: &Path, author: &Author, scope: Scope) -> (Keeper, mpsc::Receiver<FromAgent>) {
     let (outbox, sent) = mpsc::channel(64);
     let store = BundleStore::open(dir.to_owned(), author.trust(), "shop".into()).unwrap();
-    (Keeper::start(store, scope, dir.to_owned(), outbox, NOW + 1), sent)
+    (Keeper::start(store, scope, dir.to_owned(), outbox, NOW + 1).unwrap(), sent)
 }
 
 fn scope(patterns: &[&str]) -> Scope {

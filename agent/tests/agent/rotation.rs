@@ -94,7 +94,7 @@ fn bundle(serial: u64, key: &SigningKey) -> Vec<u8> {
 fn open(dir: &Path, trust: &TrustFile, now: i64) -> Keeper {
     let (outbox, _) = mpsc::channel(64);
     let store = BundleStore::open(dir.to_owned(), trust.clone(), "shop".into()).unwrap();
-    Keeper::start(store, Scope::Absent, dir.to_owned(), outbox, now)
+    Keeper::start(store, Scope::Absent, dir.to_owned(), outbox, now).unwrap()
 }
 
 fn serial(keeper: &Keeper) -> u64 {
