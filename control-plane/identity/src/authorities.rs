@@ -2,8 +2,8 @@
 //!
 //! Whoever pins an authority believes another one only by a *handover*: a certificate of the new one's key, signed by the
 //! key of one that is believed. So whoever tells of a new authority has the old one's key, and could have named anybody by
-//! that already; what is new is only that the old one can go. A handover is proof and nothing else: no certificate chains
-//! through it, because authorities allow none below them.
+//! that already; what is new is only that the old one can go. A handover is proof and nothing else: whoever checks a certificate
+//! takes none that stands between it and an authority.
 //! Refused: an authority of another organization, one nobody believed vouches for, a history that leaves out a believed
 //! one, and to be left with none.
 

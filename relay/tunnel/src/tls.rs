@@ -1,7 +1,8 @@
 //! Who is believed: mutual TLS 1.3 with the organization's CA as the only root, on both sides.
 //!
-//! Chains are checked by webpki; on top, the dialling side demands the exact agent it asked for. No TLS 1.2,
-//! no resumption, no early data, and never the process-wide default crypto provider.
+//! Chains are checked by webpki; on top, nothing may stand between a certificate and the CA, whatever the CA signed for
+//! other reasons, and the dialling side demands the exact agent it asked for. No TLS 1.2, no resumption, no early data,
+//! and never the process-wide default crypto provider.
 
 use crate::transport::{ALPN, MAX_STREAMS, transport};
 use daam_identity::{AgentPrincipal, CertificateFacts, Principal, facts_of, principal_of};
@@ -10,7 +11,10 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::fmt;
@@ -130,6 +134,7 @@ impl Credentials {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider))
                 .build()?;
+        let verifier = Arc::new(DirectVerifier(verifier));
         let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(CredentialError::Tls)?
@@ -197,7 +202,9 @@ impl ServerCertVerifier for AgentVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let chain = direct(intermediates).and_then(|()| {
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        });
         let principal = principal_of(end_entity);
         match (chain, principal) {
             (Ok(verified), Ok(principal)) => match self.mismatch(&principal) {
@@ -239,6 +246,57 @@ impl ServerCertVerifier for AgentVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
+    }
+}
+
+/// The CA's successor is vouched for by a certificate of the CA ([`daam_identity::authorities`]), which is no certificate to
+/// sign others by; webpki takes a root for one that limits nothing, so it is said here.
+fn direct(intermediates: &[CertificateDer<'_>]) -> Result<(), Error> {
+    match intermediates {
+        [] => Ok(()),
+        _ => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+    }
+}
+
+/// Webpki's, for certificates that the CA itself signed.
+#[derive(Debug)]
+struct DirectVerifier(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for DirectVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        direct(intermediates)?;
+        self.0.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

@@ -234,3 +234,23 @@ async fn a_session_is_renewed_by_nobody_else_and_not_by_a_revoked_certificate() 
     let said = tokio::time::timeout(DEADLINE, tunnel.closed()).await.unwrap();
     assert!(said.contains("revoked"), "{said}");
 }
+
+/// A certificate that another authority issued, with the word of `ca` that this one takes its place.
+fn by_successor(ca: &CertificateAuthority, principal: &Principal) -> Papers {
+    let successor = authority();
+    let own = papers(&successor, principal, 3600);
+    let word = ca.hand_over(&successor, now()).unwrap();
+    Papers { cert_pem: own.cert_pem.clone() + &word, ..own }
+}
+
+#[tokio::test]
+async fn the_word_for_a_successor_is_no_certificate_to_sign_others_by() {
+    let ca = authority();
+    let own = papers(&ca, &Principal::User(ada()), 3600);
+    let agents = by_successor(&ca, &Principal::Agent(agent()));
+    let shown = listener_with(agents, ca.cert_pem()).await;
+    assert_eq!(refusal(plan(&ca, &own, &shown)).await, "its certificate is not from the organization's CA");
+    let listener = listener(&ca).await;
+    let users = by_successor(&ca, &Principal::User(ada()));
+    refusal(plan(&ca, &users, &listener)).await;
+}
