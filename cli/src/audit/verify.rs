@@ -121,27 +121,37 @@ async fn of_control_plane(
     checkpoints.extend(remembered.and_then(|kept| kept.checkpoint));
     let mut verifier = Verifier::new(key.clone(), checkpoints);
     let mut answer = plane.audit_log().await?;
-    let mut rest: Vec<u8> = Vec::new();
+    let mut lines = Lines::default();
     while let Some(bytes) = answer.chunk().await.doing("read the log from the control plane")? {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            rest.extend_from_slice(piece);
-            if rest.last() != Some(&b'\n') {
-                if rest.len() > LONGEST_LINE {
-                    break;
-                }
-                continue;
-            }
-            let text = String::from_utf8_lossy(&rest).trim_end().to_owned();
-            rest.clear();
-            if let Err(fault) = verifier.read(&text) {
-                return Ok((key, Err(fault)));
-            }
+        if let Err(fault) = lines.read(&bytes, &mut verifier) {
+            return Ok((key, Err(fault)));
         }
     }
-    if !rest.is_empty() {
+    if !lines.rest.is_empty() {
         return Err(CliError::usage("the log from the control plane ends in the middle of a line"));
     }
     Ok((key, verifier.finish()))
+}
+
+/// Lines as they come, in pieces of any size. No more is held of one than the longest may have.
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn read(&mut self, bytes: &[u8], verifier: &mut Verifier) -> Result<(), Fault> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.rest.extend_from_slice(piece);
+            // One that is too long is not waited for to its end: the verifier says where it is.
+            if piece.ends_with(b"\n") || self.rest.len() > LONGEST_LINE {
+                let text = String::from_utf8_lossy(&self.rest).trim_end_matches('\n').to_owned();
+                self.rest.clear();
+                verifier.read(&text)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Later checkpoints only: an older log does not make this device forget.
@@ -197,4 +207,28 @@ fn read_checkpoints(path: &Path) -> Result<Vec<Signed>, CliError> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .doing(format_args!("understand `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daam_bundle::SigningKey;
+    use daam_ledger::{BadLine, Begin};
+
+    #[test]
+    fn a_line_without_an_end_is_refused_and_not_held() {
+        let mut verifier = Verifier::new(SigningKey::generate().unwrap().public(), []);
+        let mut lines = Lines::default();
+        let begin = Line::Begin(Begin::at_the_first("calm-otter", "o")).write();
+        for byte in begin.as_bytes() {
+            lines.read(&[*byte], &mut verifier).unwrap();
+        }
+        let piece = vec![b'x'; 64 * 1024];
+        let pieces = LONGEST_LINE / piece.len();
+        for _ in 0..pieces {
+            lines.read(&piece, &mut verifier).unwrap();
+        }
+        assert_eq!(lines.read(&piece, &mut verifier), Err(Fault::Line { line: 2, why: BadLine::TooLong }));
+        assert!(lines.rest.capacity() < 3 * LONGEST_LINE);
+    }
 }
