@@ -7,7 +7,6 @@ use crate::metrics::one_more;
 use crate::oidc::Outbound;
 use axum::http::{HeaderName, HeaderValue};
 use daam_store::{AuditEntry, DueAuditExport, StoreError};
-use futures_util::future::join_all;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -21,10 +20,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// How often it is looked for what became due.
 const LOOK: Duration = Duration::from_secs(2);
-const AT_ONCE: u32 = 16;
+/// Attempts at once; an organization has one.
+const AT_ONCE: usize = 64;
 /// Entries of one message.
 const MOST: u32 = 200;
 /// Seconds from one attempt to the next; the last one again and again.
@@ -32,29 +33,63 @@ const PAUSES: [i64; 6] = [15, 30, 60, 120, 300, 600];
 const LONGEST_FAILURE: usize = 300;
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// Until the server stops.
+/// Until the server stops. Organizations do not wait for each other: each has one attempt under way at most, and where there
+/// are more than may be, whoever waited longest is next.
 pub(crate) async fn run(app: Arc<App>) {
+    let mut under_way = UnderWay::default();
     loop {
-        if let Err(error) = round(&app).await {
+        if let Err(error) = under_way.begin_what_is_due(&app).await {
             tracing::warn!(%error, "audits wait to be exported: the store could not be asked");
         }
         tokio::select! {
-            () = app.stop().cancelled() => return,
+            () = app.stop().cancelled() => break,
             () = tokio::time::sleep(LOOK) => {}
+            () = under_way.one_ends() => {}
         }
+    }
+    while !under_way.of.is_empty() {
+        under_way.one_ends().await;
     }
 }
 
-/// Everything that is due now.
-async fn round(app: &App) -> Result<(), StoreError> {
-    loop {
-        let due = app.db().due_audit_exports(AT_ONCE, app.now()).await?;
-        if due.is_empty() || app.stop().is_cancelled() {
+/// Attempts, and of which organization each is.
+#[derive(Default)]
+struct UnderWay {
+    attempts: JoinSet<()>,
+    of: BTreeMap<String, tokio::task::Id>,
+}
+
+impl UnderWay {
+    async fn begin_what_is_due(&mut self, app: &Arc<App>) -> Result<(), StoreError> {
+        let room = AT_ONCE.saturating_sub(self.of.len());
+        if room == 0 || app.stop().is_cancelled() {
             return Ok(());
         }
-        for settled in join_all(due.iter().map(|due| one(app, due))).await {
-            settled?;
+        let most = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
+        let due = app.db().due_audit_exports(most, app.now()).await?;
+        let due = due.into_iter().filter(|due| !self.of.contains_key(due.scope.org())).take(room);
+        for due in due.collect::<Vec<_>>() {
+            let (org, app) = (due.scope.org().to_owned(), Arc::clone(app));
+            let begun = self.attempts.spawn(async move {
+                if let Err(error) = one(&app, &due).await {
+                    tracing::warn!(org = due.scope.org(), %error, "an audit waits to be exported");
+                    // The store is asked again a while later.
+                    tokio::time::sleep(LOOK).await;
+                }
+            });
+            self.of.insert(org, begun.id());
         }
+        Ok(())
+    }
+
+    /// Never, if there is none.
+    async fn one_ends(&mut self) {
+        let ended = match self.attempts.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => return std::future::pending().await,
+        };
+        self.of.retain(|_, id| *id != ended);
     }
 }
 
@@ -68,7 +103,7 @@ async fn one(app: &App, due: &DueAuditExport) -> Result<(), StoreError> {
     match attempt(app, due, &entries).await {
         Ok(remark) => {
             app.metrics().exported_at.store(app.now(), Ordering::Relaxed);
-            app.db().audit_exported_to(due, (last, remark.as_deref())).await
+            app.db().audit_exported_to(due, (last, remark.as_deref()), app.now()).await
         }
         Err(error) => {
             one_more(&app.metrics().exports_failed);

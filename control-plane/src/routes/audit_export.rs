@@ -37,6 +37,13 @@ pub(crate) async fn set(
         )
         .allowed("`https` at a public address, without a user name or password in it")
     })?;
+    if endpoint.query().is_some() {
+        return Err(Refusal::bad(
+            "audit.otlp-query",
+            "the endpoint has a query, which everybody who oversees sees",
+        )
+        .allowed("the endpoint without one; a key goes into `headers`, which are kept encrypted"));
+    }
     let headers: BTreeMap<String, String> =
         new.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let good = headers.len() <= MOST_HEADERS

@@ -39,6 +39,14 @@ pub(crate) struct Happened<'a> {
     pub(crate) detail: &'a str,
 }
 
+/// What of a URL is said in an entry: its path or its query may be what lets in there.
+pub(crate) fn origin(url: &str) -> &str {
+    let Some((scheme, rest)) = url.split_once("://") else { return "" };
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let end = scheme.len().saturating_add("://".len()).saturating_add(host);
+    url.get(..end).filter(|origin| !origin.contains('@')).unwrap_or_default()
+}
+
 pub(crate) async fn append(
     tx: &mut Tx,
     scope: &TenantScope,

@@ -2,7 +2,7 @@
 //! saw it, so that an entry is sent again rather than never. A turn is claimed before it is taken and comes again by the
 //! claim: a server that dies loses none, and two servers do not send the same entries at once.
 
-use crate::audit::{Happened, append};
+use crate::audit::{Happened, append, origin};
 use crate::db::{Db, run, statements};
 use crate::error::{read_json, write_json};
 use crate::reach::Reach;
@@ -21,7 +21,7 @@ statements! {
     CLAIM = "UPDATE audit_exports SET attempts = attempts + 1, next_at = $5 WHERE org_id = $1 AND endpoint = $2 AND after_seq = $3 \
              AND attempts = $4";
     ENTRIES = "SELECT seq, at, actor, action, target, detail, hash FROM audit WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    SENT = "UPDATE audit_exports SET after_seq = $4, attempts = 0, next_at = 0, failure = $5 WHERE org_id = $1 AND endpoint = $2 \
+    SENT = "UPDATE audit_exports SET after_seq = $4, attempts = 0, next_at = $6, failure = $5 WHERE org_id = $1 AND endpoint = $2 \
             AND after_seq = $3";
     FAILED = "UPDATE audit_exports SET failure = $4 WHERE org_id = $1 AND endpoint = $2 AND after_seq = $3";
 }
@@ -66,7 +66,7 @@ impl Db {
         let names = write_json(names, "header names")?;
         let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute SET, &scope.org_id, endpoint, &names, sealed, now)?;
-        let what = Happened { action: "audit.otlp", target: endpoint, detail: &names };
+        let what = Happened { action: "audit.otlp", target: origin(endpoint), detail: &names };
         append(&mut tx, scope, what, now).await?;
         tx.commit().await
     }
@@ -89,7 +89,7 @@ impl Db {
         let Some((endpoint,)) = run!(&mut tx, optional: (String,), REMOVE, &scope.org_id)? else {
             return Ok(false);
         };
-        let what = Happened { action: "audit.otlp-remove", target: &endpoint, detail: "" };
+        let what = Happened { action: "audit.otlp-remove", target: origin(&endpoint), detail: "" };
         append(&mut tx, scope, what, now).await?;
         tx.commit().await?;
         Ok(true)
@@ -131,14 +131,16 @@ impl Db {
         Ok(rows.into_iter().map(entry).collect())
     }
 
-    /// They arrived up to this one; `remark` is what the receiver did not like about them.
+    /// They arrived up to this one; `remark` is what the receiver did not like about them. What comes behind them has its
+    /// turn after those that waited longer.
     pub async fn audit_exported_to(
         &self,
         due: &DueAuditExport,
         (last, remark): (i64, Option<&str>),
+        now: i64,
     ) -> Result<(), StoreError> {
         let mut tx = self.write_tx(&due.scope).await?;
-        run!(&mut tx, execute SENT, &due.scope.org_id, &due.endpoint, due.after, last, remark)?;
+        run!(&mut tx, execute SENT, &due.scope.org_id, &due.endpoint, due.after, last, remark, now)?;
         tx.commit().await
     }
 

@@ -2,7 +2,7 @@
 //! is claimed before it is tried and scheduled again by the claim, so that a server that dies loses none and two servers
 //! do not try the same one at once.
 
-use crate::audit::{Happened, append};
+use crate::audit::{Happened, append, origin};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::read_number;
 use crate::reach::Reach;
@@ -136,7 +136,8 @@ impl Db {
     ) -> Result<(), StoreError> {
         let mut tx = self.write_tx(scope).await?;
         run!(&mut tx, execute ADD_HOOK, id, &scope.org_id, name, url, sealed_secret, now)?;
-        append(&mut tx, scope, Happened { action: "webhook.add", target: id, detail: url }, now).await?;
+        append(&mut tx, scope, Happened { action: "webhook.add", target: id, detail: origin(url) }, now)
+            .await?;
         tx.commit().await
     }
 

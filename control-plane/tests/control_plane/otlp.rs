@@ -6,6 +6,10 @@ use crate::world::{Org, World};
 use daam_api::v1::{AuditEntry, AuditExport};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 const PATH: &str = "/v1/audit/otlp";
 
@@ -72,6 +76,9 @@ async fn every_entry_arrives_in_order_with_what_it_says_and_its_hash() {
     let shown = world.get(PATH, &org.token).await.text() + &got.to_string();
     let audit = world.get("/v1/audit?limit=500", &org.token).await.text();
     assert!(shown.contains("authorization") && !audit.contains("planted-secret"));
+    // Nor the path, which may let in there.
+    assert!(endpoint.ends_with("/v1/logs") && !audit.contains("/v1/logs"), "{endpoint}");
+    assert!(audit.contains(endpoint.trim_end_matches("/v1/logs")));
     assert!(!world.get(PATH, &org.token).await.text().contains("planted-secret"));
     world.call(Method::DELETE, PATH, &org.token, &json!({})).await.ok(204);
     world.get(PATH, &org.token).await.refused(404, "audit.otlp-unknown");
@@ -118,6 +125,7 @@ async fn what_did_not_arrive_is_sent_again_also_by_a_server_that_starts_anew() {
     for (endpoint, headers, code) in [
         ("http://collector.example/v1/logs", json!({}), "audit.otlp-endpoint"),
         ("https://u:planted-secret@collector.example/", json!({}), "audit.otlp-endpoint"),
+        ("https://collector.example/?api-key=planted-secret", json!({}), "audit.otlp-query"),
         ("file:///etc/passwd", json!({}), "audit.otlp-endpoint"),
         ("https://collector.example/", json!({ "host": "x" }), "audit.otlp-headers"),
         ("https://collector.example/", json!({ "a b": "x" }), "audit.otlp-headers"),
@@ -133,4 +141,20 @@ async fn what_did_not_arrive_is_sent_again_also_by_a_server_that_starts_anew() {
         let new = json!({ "endpoint": inside });
         careful.call(Method::PUT, PATH, &org.token, &new).await.refused(400, "audit.otlp-endpoint");
     }
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_holds_up_nobody_elses_audit() {
+    let world = World::reaching_private_providers().await;
+    let (org, other) = (world.bootstrap().await, world.organization("zoe@other.example").await);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    set(&world, &org, &format!("http://{}/", silent.local_addr().unwrap())).await;
+    let (mut asked, _) = timeout(Duration::from_secs(20), silent.accept()).await.unwrap().unwrap();
+    let gave_up = tokio::spawn(async move { drop(asked.read_to_end(&mut Vec::new()).await) });
+    let mut collector = receiver().await;
+    let endpoint = collector.entity.clone();
+    set(&world, &other, &endpoint).await;
+    let got = arrived(&world, &other, &mut collector).await;
+    assert!(!numbers(&got, &other).is_empty());
+    assert!(!gave_up.is_finished(), "one waited for the other");
 }

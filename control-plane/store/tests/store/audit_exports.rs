@@ -27,15 +27,15 @@ pub(crate) async fn an_audit_goes_on_where_it_arrived_whoever_sends_it(db: Db) {
     let shown = db.audit_export(ana.scope()).await.unwrap().unwrap();
     assert_eq!((shown.failure.as_deref(), shown.header_names), (Some("no answer"), names.clone()));
     // The first one to settle it is believed, and a late one moves nothing back.
-    db.audit_exported_to(&again, (2, None)).await.unwrap();
-    db.audit_exported_to(due, (1, None)).await.unwrap();
+    db.audit_exported_to(&again, (2, None), NOW).await.unwrap();
+    db.audit_exported_to(due, (1, None), NOW).await.unwrap();
     let shown = db.audit_export(ana.scope()).await.unwrap().unwrap();
     assert_eq!((shown.after, shown.failure), (2, None));
     let next = db.due_audit_exports(9, NOW).await.unwrap().remove(0);
     let rest = db.audit_to_export(&next, 500).await.unwrap();
     assert!(rest.iter().all(|(entry, hash)| entry.seq > 2 && hash.len() == 64) && !rest.is_empty());
     let last = rest.last().unwrap().0.seq;
-    db.audit_exported_to(&next, (last, None)).await.unwrap();
+    db.audit_exported_to(&next, (last, None), NOW).await.unwrap();
     assert!(db.due_audit_exports(9, NOW).await.unwrap().is_empty(), "nothing is left");
     put(&db, &ana, "bo@x.org", false).await;
     assert_eq!(db.due_audit_exports(9, NOW).await.unwrap().len(), 1);
