@@ -29,6 +29,7 @@ pub struct App {
     db: Db,
     vault: Vault,
     clock: Clock,
+    began_at: i64,
     hub: Hub,
     bootstrap: Mutex<Option<BootstrapToken>>,
     base: OnceLock<Base>,
@@ -61,6 +62,7 @@ impl App {
         Self {
             db,
             vault,
+            began_at: clock.now(),
             clock,
             hub: Hub::default(),
             bootstrap: Mutex::new(bootstrap),
@@ -213,6 +215,11 @@ impl App {
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.now()
+    }
+
+    /// Since when this server runs, seconds since 1970.
+    pub(crate) fn began_at(&self) -> i64 {
+        self.began_at
     }
 
     pub(crate) fn is_bootstrap_token(&self, presented: &str) -> bool {

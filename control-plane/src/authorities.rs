@@ -9,7 +9,7 @@ use crate::problem::Refusal;
 use daam_api::link::Authority;
 use daam_api::v1::{AuthorityList, AuthorityStanding, ListedAuthority};
 use daam_identity::{Authorities, CertificateAuthority};
-use daam_store::{NewAuthority, Retired, StandingOn, StoreError, StoredAuthority, TenantScope};
+use daam_store::{Here, NewAuthority, Retired, StandingOn, StoreError, StoredAuthority, TenantScope};
 
 /// As agents and people are told of them: nothing while there never was but one.
 pub(crate) fn history(all: &[StoredAuthority]) -> Vec<Authority> {
@@ -62,10 +62,13 @@ pub(crate) async fn begin(app: &App, scope: &TenantScope) -> Result<AuthorityLis
     list(app, scope).await
 }
 
-/// Lets the new one issue if every agent that is here believes it.
+/// Lets the new one issue if every agent that is here believes it. Where the server has just begun those count that were
+/// here when the last one was: they had no time yet to come back.
 pub(crate) async fn go_on(app: &App, scope: &TenantScope) -> Result<(), StoreError> {
-    let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
-    if app.db().let_newest_issue(scope, seen_after, app.now()).await? {
+    let began = app.began_at();
+    let just_began = app.now().saturating_sub(began) <= ONLINE_SECONDS;
+    let here = Here { seconds: ONLINE_SECONDS, before: just_began.then_some(began) };
+    if app.db().let_newest_issue(scope, &here, app.now()).await? {
         tracing::info!(org = scope.org(), "certificates come from the new authority now");
         app.changed(scope).await;
     }

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use daam_api::v1::{Enrol, Enrolled, NewEnrolment, TokenCreated};
 use daam_identity::{AgentPrincipal, Principal};
-use daam_store::{Enrolment, EnrolmentAuth, EnrolmentKind, Holder, NewAgent, NewCertificate};
+use daam_store::{AgentEnrolment, Enrolment, EnrolmentAuth, EnrolmentKind, Holder, NewAgent, NewCertificate};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -77,7 +77,15 @@ async fn enrol_agent(
         authority,
     };
     let new = NewAgent { id: &id, name: label, audit_key: &issued.public_key, certificate };
-    let link = app.db().enrol_agent(token, &new, app.now()).await?.ok_or_else(used)?;
+    let link = match app.db().enrol_agent(token, &new, app.now()).await? {
+        AgentEnrolment::Made(link) => link,
+        AgentEnrolment::Used => return Err(used()),
+        AgentEnrolment::Retired => {
+            let title = "the certificate authority was retired meanwhile; nothing was done";
+            return Err(Refusal::conflict("enrol.authority-retired", title)
+                .allowed("the same again: the token was not used"));
+        }
+    };
     Ok(Enrolled {
         id,
         org: scope.org().to_owned(),

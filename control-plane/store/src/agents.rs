@@ -142,11 +142,12 @@ impl Db {
         let serial = stored_or_most(hello.bundle_serial);
         let directory = stored_or_most(hello.directory_version);
         let mut tx = self.write_tx(scope).await?;
-        run!(&mut tx, execute CONNECTED, &scope.org_id, agent.agent_id(), hello.link_id, now, &addresses,
-            hello.agent_version, serial, directory)?;
+        // First of all, because it locks the organization, as whatever removes an agent does first.
         let what =
             Happened { action: "agent.connect", target: agent.agent_id(), detail: hello.agent_version };
         append(&mut tx, scope, what, now).await?;
+        run!(&mut tx, execute CONNECTED, &scope.org_id, agent.agent_id(), hello.link_id, now, &addresses,
+            hello.agent_version, serial, directory)?;
         run!(&mut tx, execute CATCH_UP, &scope.org_id, directory, directory.saturating_add(1))?;
         let ours = run!(&mut tx, optional: (i64,), OURS, &scope.org_id)?;
         if ours.is_some_and(|(ours,)| ours < directory) {

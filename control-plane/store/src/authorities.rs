@@ -18,10 +18,11 @@ statements! {
     VERSION = "SELECT authorities_version FROM organizations WHERE id = $1";
     BEGIN = "UPDATE authorities SET issues_since = $3 WHERE org_id = $1 AND number = $2";
     RETIRE = "UPDATE authorities SET retired_at = $3, sealed_part = NULL WHERE org_id = $1 AND number = $2";
-    // Those that do not believe what there is; among those here, only $3 counts.
+    // Those that do not believe what there is; of these only who was seen after $3, or said no.
     BEHIND = "SELECT name, authorities_refused FROM agents WHERE org_id = $1 AND removed_at IS NULL \
               AND (authorities_version < $2 OR authorities_refused IS NOT NULL) \
-              AND (CAST($3 AS BIGINT) IS NULL OR link_id IS NOT NULL AND seen_at > $3) ORDER BY name, id";
+              AND (CAST($3 AS BIGINT) IS NULL OR authorities_refused IS NOT NULL OR seen_at > $3) ORDER BY name, id";
+    LAST_SEEN = "SELECT MAX(seen_at) FROM agents WHERE org_id = $1 AND removed_at IS NULL AND seen_at < $2";
     STANDING = "SELECT COUNT(*), MAX(not_after) FROM certificates WHERE org_id = $1 AND authority <= $2 AND holder_kind = 'user' \
                 AND revoked_at IS NULL AND not_after > $3";
     // An agent stands on an authority until it has a certificate of a later one.
@@ -59,6 +60,16 @@ impl StoredAuthority {
     pub fn in_force(&self) -> bool {
         self.retired_at.is_none()
     }
+}
+
+/// Which agents are here.
+#[derive(Debug, Clone, Copy)]
+pub struct Here {
+    /// Those seen within this many seconds.
+    pub seconds: i64,
+    /// Not from now back but from when the last one was seen before this time: for a server that began then and that they
+    /// had no time yet to come back to.
+    pub before: Option<i64>,
 }
 
 /// A successor to offer.
@@ -132,11 +143,12 @@ impl Db {
         Ok(true)
     }
 
-    /// Lets the newest issue if every agent seen after `seen_after` believes it; whether it began to.
+    /// Lets the newest issue if every agent that is here believes it and none, here or not, said that it does not; whether
+    /// it began to.
     pub async fn let_newest_issue(
         &self,
         scope: &TenantScope,
-        seen_after: i64,
+        here: &Here,
         now: i64,
     ) -> Result<bool, StoreError> {
         let mut tx = self.write_tx(scope).await?;
@@ -145,7 +157,14 @@ impl Db {
         else {
             return Ok(false);
         };
-        if !behind(&mut tx, scope, Some(seen_after)).await?.is_empty() {
+        let seen_until = match here.before {
+            Some(before) => {
+                let row = run!(&mut tx, optional: (Option<i64>,), LAST_SEEN, &scope.org_id, before)?;
+                row.and_then(|(last,)| last).unwrap_or(now)
+            }
+            None => now,
+        };
+        if !behind(&mut tx, scope, Some(seen_until.saturating_sub(here.seconds))).await?.is_empty() {
             return Ok(false);
         }
         run!(&mut tx, execute BEGIN, &scope.org_id, newest.number, now)?;

@@ -57,8 +57,7 @@ impl Db {
             }
             Holder::Agent(id) => run!(&mut tx, optional: (String,), AGENT_STANDS, &scope.org_id, id)?,
         };
-        let authority = run!(&mut tx, optional: (i64,), COUNTS, &scope.org_id, new.authority)?;
-        if stands.is_none() || authority.is_none() {
+        if stands.is_none() || !counts(&mut tx, scope, new.authority).await? {
             return Ok(false);
         }
         run!(&mut tx, execute PRUNE, &scope.org_id, now)?;
@@ -85,6 +84,11 @@ pub(crate) async fn revoked(
 ) -> Result<BTreeSet<String>, StoreError> {
     let rows = run!(tx, all: (String,), REVOKED, &scope.org_id, now)?;
     Ok(rows.into_iter().map(|(serial,)| serial).collect())
+}
+
+/// Whether certificates of an authority count. The organization must be locked: it is retired wholly before or wholly after.
+pub(crate) async fn counts(tx: &mut Tx, scope: &TenantScope, authority: i64) -> Result<bool, StoreError> {
+    Ok(run!(tx, optional: (i64,), COUNTS, &scope.org_id, authority)?.is_some())
 }
 
 pub(crate) async fn insert(

@@ -270,7 +270,8 @@ async fn pool(file: &Path, create: bool) -> Result<SqlitePool, StoreError> {
         .create_if_missing(create)
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        // What was acknowledged (a token's end, a certificate's record, a published bundle) outlives a power loss.
+        .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
     let connections = if create { SQLITE_CONNECTIONS } else { 1 };
     let pool = SqlitePoolOptions::new()

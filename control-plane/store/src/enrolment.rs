@@ -2,7 +2,7 @@
 //! somebody who is no longer an admin admits nobody.
 
 use crate::audit::{Happened, append};
-use crate::certificates::{NewCertificate, insert};
+use crate::certificates::{NewCertificate, counts, insert};
 use crate::db::{Db, Tx, run, statements};
 use crate::{EnrolmentAuth, EnrolmentKind, Secret, SecretKind, StoreError, UserAuth};
 use uuid::Uuid;
@@ -40,6 +40,17 @@ pub struct NewAgent<'a> {
     pub certificate: NewCertificate<'a>,
 }
 
+/// What became of an agent that asked to be admitted.
+#[derive(Debug)]
+pub enum AgentEnrolment {
+    /// It is stored; the token of its link.
+    Made(Secret),
+    /// The token was used meanwhile, or is not for an agent.
+    Used,
+    /// The authority its certificate is of was retired meanwhile; the token is as good as before.
+    Retired,
+}
+
 impl Db {
     /// Makes a token; a database it names exists from now on.
     pub async fn create_enrolment(
@@ -68,26 +79,30 @@ impl Db {
         Ok((id, secret))
     }
 
-    /// Uses an agent's token; `None` if it was used meanwhile or is not for an agent.
+    /// Uses an agent's token.
     pub async fn enrol_agent(
         &self,
         token: &EnrolmentAuth,
         new: &NewAgent<'_>,
         now: i64,
-    ) -> Result<Option<Secret>, StoreError> {
-        let EnrolmentKind::Agent { database } = token.kind() else { return Ok(None) };
+    ) -> Result<AgentEnrolment, StoreError> {
+        let EnrolmentKind::Agent { database } = token.kind() else { return Ok(AgentEnrolment::Used) };
         let scope = token.scope();
         let mut tx = self.write_tx(scope).await?;
+        // First of all, because it locks the organization: an authority is retired wholly before or wholly after.
+        let what = Happened { action: "agent.enrol", target: new.id, detail: database };
+        append(&mut tx, scope, what, now).await?;
         if !used(&mut tx, token, now).await? {
-            return Ok(None);
+            return Ok(AgentEnrolment::Used);
+        }
+        if !counts(&mut tx, scope, new.certificate.authority).await? {
+            return Ok(AgentEnrolment::Retired);
         }
         let link = Secret::generate(SecretKind::Agent)?;
         run!(&mut tx, execute AGENT, new.id, &scope.org_id, database, new.name, link.sha256(), now, new.audit_key)?;
         insert(&mut tx, scope, &new.certificate).await?;
-        let what = Happened { action: "agent.enrol", target: new.id, detail: database };
-        append(&mut tx, scope, what, now).await?;
         tx.commit().await?;
-        Ok(Some(link))
+        Ok(AgentEnrolment::Made(link))
     }
 
     /// Uses a relay's token; `None` if it was used meanwhile or is not for a relay.

@@ -7,7 +7,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
 use crate::reach::Reach;
-use crate::{AuditEntry, OrgKey, StoreError, TenantScope, UserAuth};
+use crate::{AuditEntry, OrgKey, StoreError, TenantScope, UserAuth, lineage};
 use daam_ledger::{Begin, Fault, Frontier, Line, Signed, StoredEntry, Tip};
 
 statements! {
@@ -33,7 +33,7 @@ statements! {
                     (SELECT 1 FROM audit a WHERE a.org_id = $1 AND a.seq <= c.size AND a.at >= $2)";
     FORGET = "DELETE FROM audit WHERE org_id = $1 AND seq <= $2";
     FORGET_CHECKPOINTS = "DELETE FROM audit_checkpoints WHERE org_id = $1 AND size < $2";
-    SET_CUT = "UPDATE organizations SET audit_cut = $2 WHERE id = $1";
+    SET_CUT = "UPDATE organizations SET audit_cut = $2 WHERE id = $1 AND audit_cut < $2";
 }
 
 type EntryRow = (i64, i64, String, String, String, String, String);
@@ -238,6 +238,8 @@ impl Db {
         now: i64,
     ) -> Result<Option<u64>, StoreError> {
         let mut tx = self.write_tx(scope).await?;
+        // Another server may be at the same.
+        lineage::lock(&mut tx, &scope.org_id).await?;
         let cut = cut(&mut tx, scope).await?;
         let row = run!(&mut tx, optional: (Option<i64>,), YOUNGEST_OLD, &scope.org_id, older_than)?;
         let Some(size) = row.and_then(|(size,)| size).filter(|size| *size > cut) else { return Ok(None) };

@@ -52,12 +52,12 @@ pub use agents::{AuthoritiesStanding, BundleStanding, Enforced, Hello, OnlineAge
 pub use audit::{AuditEntry, AuditFilter};
 pub use audit_exports::{DueAuditExport, ListedAuditExport};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
-pub use authorities::{NewAuthority, Retired, StandingOn, StoredAuthority};
+pub use authorities::{Here, NewAuthority, Retired, StandingOn, StoredAuthority};
 pub use briefing::{Briefing, DatabaseBriefing};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
-pub use enrolment::{Enrolment, NewAgent};
+pub use enrolment::{AgentEnrolment, Enrolment, NewAgent};
 pub use error::StoreError;
 pub use evidence::{Checkpointed, DueOrganization, LogPart};
 pub use identity::{Door, Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};

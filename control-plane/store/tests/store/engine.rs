@@ -2,8 +2,8 @@
 
 use daam_postgres::Cluster;
 use daam_store::{
-    AgentAuth, Caller, Created, Db, Enrolment, EnrolmentAuth, EnrolmentKind, Holder, NewAgent,
-    NewCertificate, NewKey, NewOrganization, UserAuth, UserChange,
+    AgentAuth, AgentEnrolment, Caller, Created, Db, Enrolment, EnrolmentAuth, EnrolmentKind, Holder,
+    NewAgent, NewCertificate, NewKey, NewOrganization, UserAuth, UserChange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -106,11 +106,10 @@ pub(crate) async fn agent(db: &Db, by: &UserAuth, id: &str, database: &str) -> A
     let serial = format!("serial of {id}");
     let certificate =
         NewCertificate { serial: &serial, holder: Holder::Agent(id), not_after: NOW + 600, authority: 1 };
-    let link = db
-        .enrol_agent(&token, &NewAgent { id, name: "one", audit_key: "key", certificate }, NOW)
-        .await
-        .unwrap()
-        .unwrap();
+    let new = NewAgent { id, name: "one", audit_key: "key", certificate };
+    let AgentEnrolment::Made(link) = db.enrol_agent(&token, &new, NOW).await.unwrap() else {
+        panic!("the token is used");
+    };
     match db.authenticate(&link.reveal(), NOW).await.unwrap() {
         Some(Caller::Agent(agent)) => agent,
         other => panic!("not an agent: {other:?}"),

@@ -11,6 +11,7 @@ mod agent_audit;
 mod agents;
 mod audit;
 mod audit_exports;
+mod authorities;
 mod bundles;
 mod engine;
 mod full;
@@ -19,6 +20,7 @@ mod identity;
 mod lineage;
 mod members;
 mod observations;
+mod order;
 mod organization;
 mod people;
 mod requests;
@@ -58,6 +60,9 @@ contract![
     organization::the_first_organization_is_made_once_whoever_asks,
     organization::a_taken_slug_is_said_so,
     workloads::a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trust,
+    authorities::neither_a_restart_nor_a_refusal_is_belief,
+    authorities::one_that_is_gone_for_good_holds_nothing_up,
+    authorities::nobody_is_admitted_by_an_authority_that_was_retired_meanwhile,
     tokens::a_token_lives_until_it_expires_or_is_deleted,
     tokens::certificates_end_with_the_token_that_asked_for_them,
     tokens::enrolment_tokens_end_with_their_maker,

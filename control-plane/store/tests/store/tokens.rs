@@ -2,8 +2,8 @@
 
 use crate::engine::{NOW, TOKEN_END, admin, agent, enrolment, person, put, user};
 use daam_store::{
-    Caller, Db, Enrolment, EnrolmentKind, Holder, NewAgent, NewCertificate, Role, TokenOwner, UserAuth,
-    UserChange,
+    AgentEnrolment, Caller, Db, Enrolment, EnrolmentKind, Holder, NewAgent, NewCertificate, Role, TokenOwner,
+    UserAuth, UserChange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,10 +94,8 @@ pub(crate) async fn an_enrolment_token_admits_one_agent_however_many_ask(db: Db)
                     not_after: TOKEN_END,
                     authority: 1,
                 };
-                db.enrol_agent(&auth, &NewAgent { id: &id, name: "a", audit_key: "key", certificate }, NOW)
-                    .await
-                    .unwrap()
-                    .is_some()
+                let new = NewAgent { id: &id, name: "a", audit_key: "key", certificate };
+                matches!(db.enrol_agent(&auth, &new, NOW).await.unwrap(), AgentEnrolment::Made(_))
             })
         })
         .collect();
@@ -116,12 +114,8 @@ pub(crate) async fn an_enrolment_token_is_for_its_kind_and_its_time(db: Db) {
     let (_, relay) = enrolment(&db, &ana, &EnrolmentKind::Relay).await;
     let certificate =
         NewCertificate { serial: "s", holder: Holder::Agent("x"), not_after: TOKEN_END, authority: 1 };
-    assert!(
-        db.enrol_agent(&relay, &NewAgent { id: "x", name: "x", audit_key: "key", certificate }, NOW)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let new = NewAgent { id: "x", name: "x", audit_key: "key", certificate };
+    assert!(matches!(db.enrol_agent(&relay, &new, NOW).await.unwrap(), AgentEnrolment::Used));
     let kind = EnrolmentKind::Agent { database: "shop".to_owned() };
     let (_, for_agent) = enrolment(&db, &ana, &kind).await;
     assert!(db.enrol_relay(&for_agent, "r", NOW).await.unwrap().is_none());
