@@ -144,8 +144,10 @@ impl Link {
             .map_err(|_| LinkError::Request)?;
         token.set_sensitive(true);
         request.headers_mut().insert("authorization", token);
-        let config =
-            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let config = WebSocketConfig::default()
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
         let connecting = async {
             let io = Counted::new(connected(&request).await?);
             let counts = io.counts();

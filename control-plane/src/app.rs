@@ -13,6 +13,7 @@ use crate::oidc::{JobKeys, Outbound};
 use crate::rates::{RateConfig, Rates};
 use crate::readiness::Readiness;
 use crate::saml::Checks;
+use crate::signed::SignedBefore;
 use crate::traffic::Traffic;
 use crate::vault::Vault;
 use daam_store::{Db, TenantScope};
@@ -43,6 +44,7 @@ pub struct App {
     roll: Arc<Roll>,
     checkpoint_file: Option<PathBuf>,
     saml_checks: Checks,
+    signed_before: SignedBefore,
     mailer: Option<Mailer>,
     outbox: Notify,
     stop: CancellationToken,
@@ -79,6 +81,7 @@ impl App {
             outbox: Notify::new(),
             checkpoint_file,
             saml_checks: Checks::default(),
+            signed_before: SignedBefore::default(),
             stop: CancellationToken::new(),
             readiness: Readiness::default(),
             metrics: Metrics::default(),
@@ -114,6 +117,16 @@ impl App {
     pub(crate) fn served_by(&self, files: Arc<CertificateFiles>) {
         // Said once, where the server starts.
         drop(self.tls_files.set(files));
+    }
+
+    /// That remembers below a data directory what it signed.
+    pub(crate) fn remembering(self, data_dir: &Path) -> Self {
+        Self { signed_before: SignedBefore::below(data_dir), ..self }
+    }
+
+    /// What was signed of audits.
+    pub(crate) fn signed_before(&self) -> &SignedBefore {
+        &self.signed_before
     }
 
     /// What organizations' agents are told of people.

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::authorities;
 use crate::keys::{self, KeyError};
 use crate::metrics::one_more;
-use daam_ledger::Signed;
+use daam_ledger::{Signed, Tip};
 use daam_store::{Checkpointed, StoreError, TenantScope};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -16,12 +16,19 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(300);
 const DAY_SECONDS: i64 = 86_400;
 
-/// Has everything signed that nobody signed yet.
+/// Has everything signed that nobody signed yet. Refused where the database does not know what was signed before.
 pub(crate) async fn checkpoint(app: &App, scope: &TenantScope) -> Result<Checkpointed, KeyError> {
     let key = keys::audit(app, scope).await?;
     let (public, now, org) = (key.public(), app.now(), scope.org());
     let trusted = |signed: &Signed| signed.verify(&public).is_ok();
-    let made = app.db().checkpoint(scope, trusted, |tip| tip.checkpoint(org, now).sign(&key), now).await?;
+    let known = app.signed_before().latest(org).map_err(KeyError::Signed)?;
+    let sign = |tip: &Tip| tip.checkpoint(org, now).sign(&key);
+    let made = app.db().checkpoint(scope, (known.as_ref(), now), trusted, sign).await?;
+    if let Checkpointed::Signed(signed) | Checkpointed::Present(signed) = &made
+        && let Err(error) = app.signed_before().remember(org, signed)
+    {
+        tracing::error!(org, %error, "could not remember what was signed of an audit (`audit-signed` in the data directory)");
+    }
     match &made {
         Checkpointed::Signed(signed) => carry_off(app, signed),
         Checkpointed::Broken(fault) => {

@@ -35,6 +35,11 @@ pub enum KeyError {
     /// The store.
     #[error("a key could not be read from the store")]
     Store(#[from] StoreError),
+    /// What was signed before.
+    #[error(
+        "could not read what was signed of this organization's audit before (`audit-signed` in the data directory)"
+    )]
+    Signed(#[source] std::io::Error),
 }
 
 impl From<KeyError> for Refusal {

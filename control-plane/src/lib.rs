@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod problem;
 pub mod routes;
 pub mod server;
+mod signed;
 
 mod app;
 mod authorities;

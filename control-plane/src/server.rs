@@ -440,5 +440,6 @@ pub(crate) async fn open(config: &Config, serving: bool) -> Result<App, StartErr
     let mailer = config.mail.as_ref().map(Mailer::new).transpose()?;
     let outward = (outbound, mailer, config.checkpoint_file.clone());
     let rates = Rates::new(config.rates, config.transport == Transport::BehindTlsProxy);
-    Ok(App::new((db, vault), config.clock.clone(), bootstrap, outward, config.traffic).limited(rates))
+    let app = App::new((db, vault), config.clock.clone(), bootstrap, outward, config.traffic);
+    Ok(app.limited(rates).remembering(&config.data_dir))
 }

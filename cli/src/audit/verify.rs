@@ -32,6 +32,10 @@ pub struct VerifyArgs {
     /// Checkpoints that were kept elsewhere, one per line.
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
+    /// Believe a log although a checkpoint kept here is of entries that are gone and cannot be compared; the latest takes its
+    /// place.
+    #[arg(long)]
+    accept_uncompared: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -86,7 +90,8 @@ fn of_file(
         }
     };
     checkpoints.extend(remembered.and_then(|kept| kept.checkpoint));
-    let mut verifier = Verifier::new(key.clone(), checkpoints);
+    let mut verifier =
+        Verifier::new(key.clone(), checkpoints).believing_what_is_uncompared(args.accept_uncompared);
     let mut line = Some(first);
     while let Some(text) = line {
         if let Err(fault) = verifier.read(&text) {
@@ -119,7 +124,8 @@ async fn of_control_plane(
         ));
     }
     checkpoints.extend(remembered.and_then(|kept| kept.checkpoint));
-    let mut verifier = Verifier::new(key.clone(), checkpoints);
+    let mut verifier =
+        Verifier::new(key.clone(), checkpoints).believing_what_is_uncompared(args.accept_uncompared);
     let mut answer = plane.audit_log().await?;
     let mut lines = Lines::default();
     while let Some(bytes) = answer.chunk().await.doing("read the log from the control plane")? {
@@ -186,6 +192,12 @@ fn report(found: &Found, json: bool) -> Result<(), CliError> {
 }
 
 fn not_whole(fault: &Fault) -> CliError {
+    if let Fault::Uncompared { .. } = fault {
+        let said = format!("the audit cannot be compared with what is kept here: {fault}");
+        return CliError::new(Exit::Findings, said).remedy(
+            "ask its operator which version removed these entries: an early one left nothing of them, and then `--accept-uncompared` believes the log as it is",
+        );
+    }
     CliError::new(Exit::Findings, format!("the audit is not whole: {fault}")).remedy(
         "keep this log and the checkpoints as they are, and compare with a backup from before the last good check",
     )

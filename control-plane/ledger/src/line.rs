@@ -1,7 +1,8 @@
-//! A log as a file: JSON lines, the first says where it begins.
+//! A log as a file: JSON lines, the first says where it begins. Where early entries are no longer kept, their hashes follow.
 //!
 //! ```text
 //! {"begin":{"v":1,"org":"calm-otter","org_id":"…","head":null,"frontier":{"size":0,"peaks":[]},"anchor":null}}
+//! {"gone":["…","…"]}
 //! {"entry":{"seq":1,"at":1800000000,"actor":"…","action":"…","target":"…","detail":"…","hash":"…"}}
 //! {"checkpoint":{"checkpoint":{…},"key":"…","signature":"…"}}
 //! ```
@@ -22,6 +23,9 @@ pub const LONGEST_LINE: usize = 1024 * 1024;
 pub enum Line {
     /// The first line.
     Begin(Begin),
+    /// The hashes of entries that are no longer kept, in order from the first entry on: by them a checkpoint from before the
+    /// beginning is compared. They stand behind the beginning.
+    Gone(Vec<Hash>),
     /// An entry as it is stored.
     Entry(StoredEntry),
     /// A signed checkpoint, after the entries it speaks for.
@@ -62,7 +66,9 @@ pub enum BadLine {
     #[error("the line is longer than any entry")]
     TooLong,
     /// Not JSON of the right shape.
-    #[error("the line is neither the beginning of a log nor an entry nor a checkpoint")]
+    #[error(
+        "the line is neither the beginning of a log nor an entry nor a checkpoint nor what is left of entries"
+    )]
     Unreadable,
     /// Another version.
     #[error("the log has version {0}, known is {VERSION}")]

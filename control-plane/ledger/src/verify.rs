@@ -161,6 +161,24 @@ pub enum Fault {
         /// The log's.
         wanted: String,
     },
+    /// A checkpoint that was kept is of entries that are no longer there, and what is left of them is not in the log.
+    #[error(
+        "a checkpoint was kept of the first {kept} entries, the log begins after entry {cut}, and nothing shows that it is the same log"
+    )]
+    Uncompared {
+        /// The checkpoint's size.
+        kept: u64,
+        /// Entries that are gone.
+        cut: u64,
+    },
+    /// A checkpoint was signed here and is not in the database any more.
+    #[error(
+        "a checkpoint over {size} entries was signed by this control plane and is not in its database: that was set back, or the log written anew"
+    )]
+    Forgotten {
+        /// The checkpoint's size.
+        size: u64,
+    },
     /// Nothing is signed.
     #[error("no checkpoint speaks for this log: it could have been made by anybody")]
     Unsigned,
@@ -179,7 +197,7 @@ pub struct Found {
     pub signed: u64,
     /// Checkpoints that were compared.
     pub checkpoints: usize,
-    /// Checkpoints from before the first entry that is kept: nothing to compare them with.
+    /// Checkpoints from before the first entry that is kept that could not be compared, if that was allowed.
     pub before_cut: usize,
     /// The latest checkpoint of the log, to be kept elsewhere.
     pub latest: Option<Signed>,
@@ -193,6 +211,7 @@ pub struct Verifier {
     kept: BTreeMap<u64, Vec<Signed>>,
     state: Option<Reading>,
     line: u64,
+    uncompared: bool,
 }
 
 #[derive(Debug)]
@@ -200,6 +219,8 @@ struct Reading {
     org: String,
     tip: Tip,
     begins_at: u64,
+    /// The entries that are gone, as far as their hashes were read.
+    gone: Tip,
     signed: u64,
     checkpoints: usize,
     latest: Option<Signed>,
@@ -212,7 +233,14 @@ impl Verifier {
         for signed in kept {
             by_size.entry(signed.unverified().size).or_default().push(signed);
         }
-        Self { key, kept: by_size, state: None, line: 0 }
+        Self { key, kept: by_size, state: None, line: 0, uncompared: false }
+    }
+
+    /// Whether a log is believed although a kept checkpoint of early entries cannot be compared: whoever wrote it anew and
+    /// had it signed could have taken them away for this.
+    #[must_use]
+    pub fn believing_what_is_uncompared(self, uncompared: bool) -> Self {
+        Self { uncompared, ..self }
     }
 
     /// Takes the next line.
@@ -221,6 +249,10 @@ impl Verifier {
         let line = Line::parse(text).map_err(|why| Fault::Line { line: self.line, why })?;
         match (line, self.state.take()) {
             (Line::Begin(begin), None) => self.state = Some(self.begin(begin)?),
+            (Line::Gone(hashes), Some(mut reading)) => {
+                hashes.iter().try_for_each(|hash| self.gone(&mut reading, *hash))?;
+                self.state = Some(reading);
+            }
             (Line::Entry(StoredEntry { entry, hash }), Some(mut reading)) => {
                 reading.tip.follow(&entry, &hash)?;
                 self.compare_kept(&mut reading)?;
@@ -243,7 +275,7 @@ impl Verifier {
 
     /// The answer, once every line was read.
     pub fn finish(self) -> Result<Found, Fault> {
-        let Some(Reading { org, tip, begins_at, signed, checkpoints, latest }) = self.state else {
+        let Some(Reading { org, tip, begins_at, gone, signed, checkpoints, latest }) = self.state else {
             return Err(Fault::Beginning);
         };
         let last = tip.size();
@@ -257,7 +289,13 @@ impl Verifier {
         if checkpoints == 0 {
             return Err(Fault::Unsigned);
         }
-        let before_cut = self.kept.range(..begins_at).map(|(_, kept)| kept.len()).sum();
+        // What is left of the entries counts once it led to where the log begins.
+        let compared = gone.size() == begins_at;
+        let uncompared = || self.kept.range(..begins_at).filter(|_| !compared);
+        if let Some((kept, _)) = uncompared().next_back().filter(|_| !self.uncompared) {
+            return Err(Fault::Uncompared { kept: *kept, cut: begins_at });
+        }
+        let before_cut = uncompared().map(|(_, kept)| kept.len()).sum();
         let first = begins_at.saturating_add(1);
         Ok(Found { org, first, last, signed, checkpoints, before_cut, latest })
     }
@@ -265,8 +303,10 @@ impl Verifier {
     fn begin(&self, begin: Begin) -> Result<Reading, Fault> {
         let Begin { org, org_id, head, frontier, anchor, .. } = begin;
         let size = frontier.size();
+        let gone = Tip::of_nothing(&org_id);
         let tip = Tip { org_id, head, frontier };
-        let mut reading = Reading { org, tip, begins_at: size, signed: 0, checkpoints: 0, latest: None };
+        let mut reading =
+            Reading { org, tip, begins_at: size, gone, signed: 0, checkpoints: 0, latest: None };
         match anchor {
             None if size == 0 && head.is_none() => {}
             Some(signed) if signed.unverified().size == size => {
@@ -277,6 +317,27 @@ impl Verifier {
         }
         self.compare_kept(&mut reading)?;
         Ok(reading)
+    }
+
+    /// One of the entries that are gone. Whether it was what its hash says cannot be seen any more; that it was there when a
+    /// checkpoint was made can.
+    fn gone(&self, reading: &mut Reading, hash: Hash) -> Result<(), Fault> {
+        let Reading { tip, begins_at, gone, .. } = reading;
+        if tip.size() != *begins_at || gone.size() >= *begins_at {
+            return Err(Fault::Beginning);
+        }
+        gone.head = Some(hash);
+        gone.frontier.push(hash.bytes());
+        if gone.size() == *begins_at {
+            return if gone == tip { Ok(()) } else { Err(Fault::Rewritten { size: *begins_at }) };
+        }
+        for kept in self.kept.get(&gone.size()).into_iter().flatten() {
+            let said = kept.verify(&self.key)?;
+            same_organization(said, &reading.org, &reading.gone)?;
+            reading.gone.fits(said)?;
+            reading.checkpoints = reading.checkpoints.saturating_add(1);
+        }
+        Ok(())
     }
 
     fn compare_kept(&self, reading: &mut Reading) -> Result<(), Fault> {

@@ -33,8 +33,8 @@ pub(crate) async fn log(State(app): State<Arc<App>>, user: Overseer) -> Result<i
     let scope = user.scope().clone();
     checkpoint(&app, &scope).await?;
     let parts = stream::try_unfold((app, scope, Some(None)), |(app, scope, state)| async move {
-        let Some(after) = state else { return Ok::<_, io::Error>(None) };
-        let part = app.db().audit_log(&scope, after).await.map_err(io::Error::other)?;
+        let Some(place) = state else { return Ok::<_, io::Error>(None) };
+        let part = app.db().audit_log(&scope, place).await.map_err(io::Error::other)?;
         let text: String = part.lines.iter().map(daam_ledger::Line::write).collect();
         Ok(Some((text, (app, scope, part.next.map(Some)))))
     });

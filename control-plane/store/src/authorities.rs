@@ -22,7 +22,8 @@ statements! {
     BEHIND = "SELECT name, authorities_refused FROM agents WHERE org_id = $1 AND removed_at IS NULL \
               AND (authorities_version < $2 OR authorities_refused IS NOT NULL) \
               AND (CAST($3 AS BIGINT) IS NULL OR authorities_refused IS NOT NULL OR seen_at > $3) ORDER BY name, id";
-    LAST_SEEN = "SELECT MAX(seen_at) FROM agents WHERE org_id = $1 AND removed_at IS NULL AND seen_at < $2";
+    // Nobody was seen at 0.
+    LAST_SEEN = "SELECT MAX(seen_at) FROM agents WHERE org_id = $1 AND removed_at IS NULL AND seen_at > 0 AND seen_at < $2";
     STANDING = "SELECT COUNT(*), MAX(not_after) FROM certificates WHERE org_id = $1 AND authority <= $2 AND holder_kind = 'user' \
                 AND revoked_at IS NULL AND not_after > $3";
     // An agent stands on an authority until it has a certificate of a later one.

@@ -312,3 +312,22 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_acknowledged_outlives_a_power_loss() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("daam.db");
+        for create in [true, false] {
+            let pool = pool(&file, create).await.unwrap();
+            let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&pool).await.unwrap();
+            let (level,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&pool).await.unwrap();
+            // In the write-ahead mode anything below FULL leaves the last commits to the system's leisure.
+            assert_eq!((journal.as_str(), level), ("wal", 2));
+            pool.close().await;
+        }
+    }
+}

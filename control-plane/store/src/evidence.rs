@@ -1,14 +1,15 @@
 //! The audit as evidence: its key, its signed checkpoints, the log from where it begins, and what is no longer kept.
 //!
 //! This crate reads and stores; what is signed, and whether entries follow, is `daam-ledger`'s to say. Refused: a
-//! checkpoint over entries that do not follow the last one, and a cut without a checkpoint in its place.
+//! checkpoint over entries that do not follow the last one, and a cut without a checkpoint in its place. Of entries that
+//! are no longer kept the hashes stay: by them a checkpoint that somebody kept is compared with what stands in their place.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
 use crate::reach::Reach;
 use crate::{AuditEntry, OrgKey, StoreError, TenantScope, UserAuth, lineage};
-use daam_ledger::{Begin, Fault, Frontier, Line, Signed, StoredEntry, Tip};
+use daam_ledger::{Begin, Fault, Frontier, Hash, Line, Signed, StoredEntry, Tip};
 
 statements! {
     KEY = "SELECT public_part, sealed_part FROM audit_keys WHERE org_id = $1";
@@ -31,6 +32,8 @@ statements! {
            OR o.audit_seq > COALESCE((SELECT MAX(c.size) FROM audit_checkpoints c WHERE c.org_id = o.id), 0) ORDER BY o.id";
     YOUNGEST_OLD = "SELECT MAX(c.size) FROM audit_checkpoints c WHERE c.org_id = $1 AND c.at < $2 AND NOT EXISTS \
                     (SELECT 1 FROM audit a WHERE a.org_id = $1 AND a.seq <= c.size AND a.at >= $2)";
+    REMEMBER = "INSERT INTO audit_gone (org_id, seq, hash) SELECT org_id, seq, hash FROM audit WHERE org_id = $1 AND seq <= $2";
+    GONE = "SELECT seq, hash FROM audit_gone WHERE org_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
     FORGET = "DELETE FROM audit WHERE org_id = $1 AND seq <= $2";
     FORGET_CHECKPOINTS = "DELETE FROM audit_checkpoints WHERE org_id = $1 AND size < $2";
     SET_CUT = "UPDATE organizations SET audit_cut = $2 WHERE id = $1 AND audit_cut < $2";
@@ -41,6 +44,8 @@ type CheckpointRow = (String, String);
 
 /// Entries of one reading.
 const PAGE: i64 = 500;
+/// Hashes of one reading, and of a line.
+const GONE_PAGE: i64 = 5000;
 
 /// What became of a checkpoint that was wanted.
 #[derive(Debug)]
@@ -64,13 +69,27 @@ pub struct DueOrganization {
     pub keep_days: Option<i64>,
 }
 
+/// A place in a log as it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPlace {
+    /// After so many hashes of entries that are no longer kept.
+    Gone {
+        /// How many were read.
+        after: i64,
+        /// How many there are.
+        cut: i64,
+    },
+    /// After this entry.
+    After(i64),
+}
+
 /// Some lines of a log, and where to go on.
 #[derive(Debug)]
 pub struct LogPart {
     /// The lines.
     pub lines: Vec<Line>,
-    /// The last entry of these; `None` at the end.
-    pub next: Option<i64>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<LogPlace>,
 }
 
 impl Db {
@@ -92,18 +111,24 @@ impl Db {
     }
 
     /// Reads what came since the last checkpoint and has the whole signed. `trusted` says whether a stored checkpoint
-    /// is one of ours: what somebody put into the database is no place to go on from.
+    /// is one of ours: what somebody put into the database is no place to go on from. `known` is the latest that the caller
+    /// knows was signed: a database without it was set back, or the log in it written anew.
     pub async fn checkpoint(
         &self,
         scope: &TenantScope,
+        (known, now): (Option<&Signed>, i64),
         trusted: impl Fn(&Signed) -> bool + Send,
         sign: impl Fn(&Tip) -> Signed + Send,
-        now: i64,
     ) -> Result<Checkpointed, StoreError> {
         let mut tip = Tip::of_nothing(&scope.org_id);
         let mut tx = self.read_tx(scope).await?;
         let latest = run!(&mut tx, optional: CheckpointRow, LATEST, &scope.org_id)?;
         let latest = latest.map(checkpoint).transpose()?;
+        if let Some(fault) =
+            known.and_then(|known| forgotten(known, latest.as_ref().map(|(signed, _)| signed)))
+        {
+            return Ok(Checkpointed::Broken(fault));
+        }
         if let Some((signed, frontier)) = &latest {
             let size = signed.unverified().size;
             if !trusted(signed) {
@@ -160,16 +185,28 @@ impl Db {
         rows.into_iter().map(|row| checkpoint(row).map(|(signed, _)| signed)).collect()
     }
 
-    /// The log from where it begins (`after` is `None`) or from an entry on, in parts.
-    pub async fn audit_log(&self, scope: &TenantScope, after: Option<i64>) -> Result<LogPart, StoreError> {
+    /// The log from where it begins (`at` is `None`) or from a place on, in parts.
+    pub async fn audit_log(&self, scope: &TenantScope, at: Option<LogPlace>) -> Result<LogPart, StoreError> {
         let mut tx = self.read_tx(scope).await?;
         let mut lines = Vec::new();
-        let from = if let Some(seq) = after {
-            seq
+        let at = if let Some(at) = at {
+            at
         } else {
             let (begin, cut) = begin(&mut tx, scope).await?;
             lines.push(Line::Begin(begin));
-            cut
+            LogPlace::Gone { after: 0, cut }
+        };
+        let from = match at {
+            LogPlace::After(seq) => seq,
+            LogPlace::Gone { after, cut } => {
+                if let Some((last, hashes)) = gone(&mut tx, scope, (after, cut)).await? {
+                    lines.push(Line::Gone(hashes));
+                    let next =
+                        if last < cut { LogPlace::Gone { after: last, cut } } else { LogPlace::After(cut) };
+                    return Ok(LogPart { lines, next: Some(next) });
+                }
+                cut
+            }
         };
         let rows = run!(&mut tx, all: EntryRow, ENTRIES, &scope.org_id, from, PAGE)?;
         let full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE);
@@ -192,7 +229,7 @@ impl Db {
             }
         }
         lines.extend(said.map(|(signed, _)| Line::Checkpoint(signed)));
-        Ok(LogPart { lines, next: full.then_some(last) })
+        Ok(LogPart { lines, next: full.then_some(LogPlace::After(last)) })
     }
 
     /// Every entry that is kept, and whether the log is whole as far as the database itself can tell.
@@ -243,6 +280,7 @@ impl Db {
         let cut = cut(&mut tx, scope).await?;
         let row = run!(&mut tx, optional: (Option<i64>,), YOUNGEST_OLD, &scope.org_id, older_than)?;
         let Some(size) = row.and_then(|(size,)| size).filter(|size| *size > cut) else { return Ok(None) };
+        run!(&mut tx, execute REMEMBER, &scope.org_id, size)?;
         run!(&mut tx, execute FORGET, &scope.org_id, size)?;
         run!(&mut tx, execute FORGET_CHECKPOINTS, &scope.org_id, size)?;
         run!(&mut tx, execute SET_CUT, &scope.org_id, size)?;
@@ -280,6 +318,36 @@ async fn fits_counter(tx: &mut Tx, scope: &TenantScope, tip: &Tip) -> Result<Opt
 async fn cut(tx: &mut Tx, scope: &TenantScope) -> Result<i64, StoreError> {
     let row = run!(tx, optional: (i64,), CUT, &scope.org_id)?;
     Ok(row.map_or(0, |(cut,)| cut))
+}
+
+/// Some of the hashes of entries that are no longer kept, and the last one's number. None where there are none from the
+/// first on: entries that went before hashes stayed left nothing.
+async fn gone(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    (after, cut): (i64, i64),
+) -> Result<Option<(i64, Vec<Hash>)>, StoreError> {
+    let rows = run!(tx, all: (i64, String), GONE, &scope.org_id, after, cut, GONE_PAGE)?;
+    if rows.first().is_none_or(|(seq, _)| *seq != after.saturating_add(1)) {
+        return Ok(None);
+    }
+    let last = rows.last().map_or(after, |(seq, _)| *seq);
+    let hash = |(_, hash): (i64, String)| Hash::parse(&hash).ok_or(StoreError::Decode("audit hash"));
+    Ok(Some((last, rows.into_iter().map(hash).collect::<Result<_, _>>()?)))
+}
+
+/// Whether a checkpoint that was signed is not in the database. A later one there is another server's.
+fn forgotten(known: &Signed, latest: Option<&Signed>) -> Option<Fault> {
+    let known = known.unverified();
+    let size = known.size;
+    match latest.map(Signed::unverified) {
+        Some(latest) if latest.size > size => None,
+        Some(latest) if latest.size == size => {
+            let same = latest.root == known.root && latest.head == known.head;
+            (!same).then_some(Fault::Rewritten { size })
+        }
+        _ => Some(Fault::Forgotten { size }),
+    }
 }
 
 /// Where the log begins. Without the checkpoint of a cut, it begins as if nothing were gone, and will not verify.

@@ -59,7 +59,7 @@ pub use certificates::{Holder, NewCertificate};
 pub use db::Db;
 pub use enrolment::{AgentEnrolment, Enrolment, NewAgent};
 pub use error::StoreError;
-pub use evidence::{Checkpointed, DueOrganization, LogPart};
+pub use evidence::{Checkpointed, DueOrganization, LogPart, LogPlace};
 pub use identity::{Door, Flow, Proven, SignInOutcome, SignInProvider, StoredProvider, new_provider_id};
 pub use identity_links::{ListedLink, Unlinked};
 pub use lasting::{Basis, Lasting};

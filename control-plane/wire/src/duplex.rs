@@ -55,7 +55,7 @@ pub struct Duplex<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Duplex<S> {
-    /// An open WebSocket, and what moves over it.
+    /// An open WebSocket, best without a write buffer of its own (what waits, waits here), and what moves over it.
     pub fn new(socket: WebSocketStream<S>, counts: Counts, most: Most) -> Self {
         let now = Instant::now();
         let (read, written) = ((counts.read(), now), (counts.written(), now));
@@ -178,7 +178,7 @@ mod tests {
     use crate::Counted;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::time::{sleep, timeout};
-    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
     const MOST: Most = Most { waiting: 4, silence: Duration::from_secs(2), stall: Duration::from_secs(1) };
 
@@ -189,7 +189,8 @@ mod tests {
     async fn end(io: DuplexStream, role: Role) -> End {
         let io = Counted::new(io);
         let counts = io.counts();
-        Duplex::new(WebSocketStream::from_raw_socket(io, role, None).await, counts, MOST)
+        let config = WebSocketConfig::default().write_buffer_size(0);
+        Duplex::new(WebSocketStream::from_raw_socket(io, role, Some(config)).await, counts, MOST)
     }
 
     /// Until that many bytes of texts came; looks every few seconds whether anybody is there.

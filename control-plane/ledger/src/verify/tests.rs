@@ -109,7 +109,48 @@ fn a_cut_is_whole_where_a_checkpoint_stands_for_what_is_gone_and_only_there() {
     let found = verify(&key, &cut, &kept).unwrap();
     assert_eq!((found.first, found.last, found.signed), (4, 5, 5));
     let before = log(&key, &["a", "b", "c"], &[2]);
-    assert_eq!(verify(&key, &cut, &checkpoints(&before)).unwrap().before_cut, 1);
+    let before = checkpoints(&before);
+    // One from before the beginning says nothing without what is left of the entries, unless somebody says it need not.
+    assert_eq!(verify(&key, &cut, &before), Err(Fault::Uncompared { kept: 2, cut: 3 }));
+    let mut verifier = Verifier::new(key.public(), before.clone()).believing_what_is_uncompared(true);
+    cut.iter().for_each(|line| verifier.read(line.write().trim_end()).unwrap());
+    assert_eq!(verifier.finish().unwrap().before_cut, 1);
+    let left = |whole: &[Line]| {
+        let hash = |line: &Line| match line {
+            Line::Entry(stored) => Some(serde_json::from_str(&format!("\"{}\"", stored.hash)).unwrap()),
+            _ => None,
+        };
+        whole.iter().filter_map(hash).take(3).collect::<Vec<Hash>>()
+    };
+    let with = |parts: &[&[Hash]], kept: &[Signed]| {
+        let mut lines = cut.clone();
+        let parts = parts.iter().map(|part| Line::Gone(part.to_vec()));
+        drop(lines.splice(1..1, parts).count());
+        verify(&key, &lines, kept)
+    };
+    let hashes = left(&whole);
+    for parts in [&[&hashes[..]][..], &[&hashes[..1], &hashes[1..]]] {
+        let found = with(parts, &before).unwrap();
+        assert_eq!((found.first, found.last, found.before_cut, found.checkpoints), (4, 5, 0, 3));
+    }
+    // Not all of it; another log's; more than is gone.
+    assert_eq!(with(&[&hashes[..2]], &before), Err(Fault::Uncompared { kept: 2, cut: 3 }));
+    let anew = left(&log(&key, &["a", "eve", "c"], &[]));
+    assert_eq!(with(&[&anew], &before), Err(Fault::Rewritten { size: 2 }));
+    assert_eq!(with(&[&anew], &[]), Err(Fault::Rewritten { size: 3 }));
+    assert_eq!(with(&[&hashes, &hashes[..1]], &[]), Err(Fault::Beginning));
+    // A whole log that was written anew, signed, and then cut: whoever kept a checkpoint sees it.
+    let forged = log(&key, &["a", "eve", "c"], &[3]);
+    let mut tip = Tip::of_nothing(ID);
+    for line in &forged {
+        if let Line::Entry(stored) = line {
+            tip.follow(&stored.entry, &stored.hash).unwrap();
+        }
+    }
+    let begin = Line::Begin(Begin::after(checkpoints(&forged)[0].clone(), tip.frontier().clone()));
+    assert!(verify(&key, &[begin.clone(), Line::Gone(left(&forged))], &[]).is_ok());
+    let seen = verify(&key, &[begin, Line::Gone(left(&forged))], &before);
+    assert_eq!(seen, Err(Fault::Rewritten { size: 2 }));
 
     let mut unsigned = cut.clone();
     if let Line::Begin(begin) = &mut unsigned[0] {

@@ -2,7 +2,7 @@
 
 use crate::engine::{NOW, admin, agent, put, sqlite};
 use daam_bundle::SigningKey;
-use daam_ledger::{Fault, Found, Signed, Verifier};
+use daam_ledger::{Entry, Fault, Found, Hash, Signed, Tip, Verifier};
 use daam_store::{Checkpointed, Db, TenantScope};
 use std::path::Path;
 
@@ -22,7 +22,8 @@ pub(crate) async fn every_change_is_in_the_audit_and_the_chain_is_whole(db: Db) 
 /// Signs what there is.
 async fn signed(db: &Db, scope: &TenantScope, key: &SigningKey, at: i64) -> Checkpointed {
     let trusted = |signed: &Signed| signed.verify(&key.public()).is_ok();
-    db.checkpoint(scope, trusted, |tip| tip.checkpoint(scope.org(), at).sign(key), at).await.unwrap()
+    let sign = |tip: &Tip| tip.checkpoint(scope.org(), at).sign(key);
+    db.checkpoint(scope, (None, at), trusted, sign).await.unwrap()
 }
 
 async fn checkpoint(db: &Db, scope: &TenantScope, key: &SigningKey, at: i64) -> Signed {
@@ -58,6 +59,7 @@ pub(crate) async fn a_log_verifies_by_its_checkpoints_also_after_old_entries_wen
     let eve = admin(&db, "sly-fox").await;
     let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
     assert_eq!(verify(&db, scope, &key, []).await, Err(Fault::Unsigned));
+    let earliest = checkpoint(&db, scope, &key, NOW).await;
     // More than one part of a log has.
     for index in 0..600 {
         db.keep_audit(&ana, Some(40), NOW + index).await.unwrap();
@@ -71,7 +73,8 @@ pub(crate) async fn a_log_verifies_by_its_checkpoints_also_after_old_entries_wen
     let second = checkpoint(&db, scope, &key, NOW + day).await;
     let found = verify(&db, scope, &key, [first.clone(), second.clone()]).await.unwrap();
     assert_eq!((found.first, found.last, found.signed), (1, 603, 603));
-    assert_eq!(db.checkpoints(scope, None, 10).await.unwrap(), [second.clone(), first.clone()]);
+    let listed = [second.clone(), first.clone(), earliest.clone()];
+    assert_eq!(db.checkpoints(scope, None, 10).await.unwrap(), listed);
     assert_eq!(db.checkpoints(scope, Some(603), 10).await.unwrap().first(), Some(&first));
     // A tenant has its own.
     assert!(db.checkpoints(eve.scope(), None, 10).await.unwrap().is_empty());
@@ -82,8 +85,9 @@ pub(crate) async fn a_log_verifies_by_its_checkpoints_also_after_old_entries_wen
     assert_eq!(db.cut_audit(scope, NOW, NOW + day).await.unwrap(), None, "nothing is old enough");
     assert_eq!(db.cut_audit(scope, NOW + 700, NOW + day).await.unwrap(), Some(601));
     assert_eq!(db.cut_audit(scope, NOW + 700, NOW + day).await.unwrap(), None);
-    let found = verify(&db, scope, &key, [first.clone(), second.clone()]).await.unwrap();
-    assert_eq!((found.first, found.last, found.signed), (602, 604, 603));
+    // Whoever kept one from before what is gone sees that it is the same log.
+    let found = verify(&db, scope, &key, [earliest, first.clone(), second.clone()]).await.unwrap();
+    assert_eq!((found.first, found.last, found.signed, found.before_cut), (602, 604, 603, 0));
     assert!(db.audit(scope).await.unwrap().1);
     let third = checkpoint(&db, scope, &key, NOW + day).await;
     assert_eq!(verify(&db, scope, &key, [second, third]).await.unwrap().signed, 604);
@@ -148,6 +152,53 @@ async fn a_log_that_was_cut_short_with_all_its_traces_shows_to_whoever_kept_a_ch
     assert!(alone.is_ok());
     assert_eq!(kept, Err(Fault::Truncated { last: 2, signed: 4 }));
     assert!(matches!(next, Checkpointed::Present(_)), "{next:?}");
+}
+
+/// Writes a log of so many entries in the place of what there is, every hash fitting, and takes every checkpoint away.
+async fn written_anew(file: &Path, count: i64) {
+    let pool = sqlx::SqlitePool::connect(file.to_str().unwrap()).await.unwrap();
+    let (org,): (String,) = sqlx::query_as("SELECT id FROM organizations").fetch_one(&pool).await.unwrap();
+    let mut head: Option<Hash> = None;
+    let mut statements = vec!["DELETE FROM audit".to_owned(), "DELETE FROM audit_checkpoints".to_owned()];
+    for seq in 1..=count {
+        let (actor, action) = ("user:eve@x.org".to_owned(), "user.put".to_owned());
+        let entry = Entry { seq, at: NOW, actor, action, target: "eve".to_owned(), detail: String::new() };
+        let hash = entry.hash(head, &org);
+        statements.push(format!(
+            "INSERT INTO audit (org_id, seq, at, actor, action, target, detail, hash) \
+             VALUES ('{org}', {seq}, {NOW}, 'user:eve@x.org', 'user.put', 'eve', '', '{hash}')"
+        ));
+        statements.push(format!("UPDATE organizations SET audit_seq = {seq}, audit_head = '{hash}'"));
+        head = Some(hash);
+    }
+    pool.close().await;
+    run(file, &statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_is_not_signed_by_a_server_that_signed_the_other() {
+    let (db, dir) = sqlite().await;
+    let ana = admin(&db, "calm-otter").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    put(&db, &ana, "bo@x.org", false).await;
+    let kept = checkpoint(&db, scope, &key, NOW).await;
+    let file = dir.path().join("daam.db");
+    written_anew(&file, 5).await;
+    let again = async |known: Option<&Signed>| {
+        let trusted = |signed: &Signed| signed.verify(&key.public()).is_ok();
+        let sign = |tip: &Tip| tip.checkpoint(scope.org(), NOW + 1).sign(&key);
+        db.checkpoint(scope, (known, NOW + 1), trusted, sign).await.unwrap()
+    };
+    let refused = again(Some(&kept)).await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Forgotten { size: 2 })), "{refused:?}");
+    // One that knows nothing of it signs; and what was cut off then is no excuse.
+    assert!(matches!(again(None).await, Checkpointed::Signed(_)));
+    assert_eq!(verify(&db, scope, &key, [kept.clone()]).await, Err(Fault::Rewritten { size: 2 }));
+    assert_eq!(db.cut_audit(scope, NOW + 9, NOW + 9).await.unwrap(), Some(5));
+    assert_eq!(verify(&db, scope, &key, [kept.clone()]).await, Err(Fault::Rewritten { size: 2 }));
+    run(&file, &["DELETE FROM audit_gone"]).await;
+    assert_eq!(verify(&db, scope, &key, [kept]).await, Err(Fault::Uncompared { kept: 2, cut: 5 }));
+    assert!(verify(&db, scope, &key, []).await.is_ok(), "nobody else can tell");
 }
 
 #[tokio::test]

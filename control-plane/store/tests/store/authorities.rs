@@ -55,9 +55,18 @@ pub(crate) async fn one_that_is_gone_for_good_holds_nothing_up(db: Db) {
     let one = agent(&db, &ana, "one", "shop").await;
     db.agent_connected(&one, &hello, NOW).await.unwrap();
     db.agent_disconnected(&one, "l").await.unwrap();
+    agent(&db, &ana, "never here", "shop").await;
     offered(&db, &ana).await;
     assert!(!db.let_newest_issue(ana.scope(), &HERE, NOW + 30).await.unwrap(), "it may be on its way back");
     assert!(db.let_newest_issue(ana.scope(), &HERE, NOW + 61).await.unwrap());
+}
+
+pub(crate) async fn one_that_never_was_here_is_not_missed_by_a_server_that_begins(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    agent(&db, &ana, "one", "shop").await;
+    offered(&db, &ana).await;
+    let here = Here { before: Some(NOW), ..HERE };
+    assert!(db.let_newest_issue(ana.scope(), &here, NOW).await.unwrap());
 }
 
 pub(crate) async fn nobody_is_admitted_by_an_authority_that_was_retired_meanwhile(db: Db) {

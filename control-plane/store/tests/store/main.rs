@@ -62,6 +62,7 @@ contract![
     workloads::a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trust,
     authorities::neither_a_restart_nor_a_refusal_is_belief,
     authorities::one_that_is_gone_for_good_holds_nothing_up,
+    authorities::one_that_never_was_here_is_not_missed_by_a_server_that_begins,
     authorities::nobody_is_admitted_by_an_authority_that_was_retired_meanwhile,
     tokens::a_token_lives_until_it_expires_or_is_deleted,
     tokens::certificates_end_with_the_token_that_asked_for_them,

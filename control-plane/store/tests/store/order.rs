@@ -63,9 +63,8 @@ async fn of_two_servers_that_remove_old_entries_the_slower_one_takes_nothing_bac
     let ana = admin(&db, "calm-otter").await;
     let sign = async |at: i64| {
         let key = daam_bundle::SigningKey::generate().unwrap();
-        db.checkpoint(ana.scope(), |_| true, |tip: &Tip| tip.checkpoint("calm-otter", at).sign(&key), at)
-            .await
-            .unwrap();
+        let sign = |tip: &Tip| tip.checkpoint("calm-otter", at).sign(&key);
+        db.checkpoint(ana.scope(), (None, at), |_| true, sign).await.unwrap();
     };
     put(&db, &ana, "bo@example.com", false).await;
     sign(NOW + 1).await;

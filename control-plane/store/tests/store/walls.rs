@@ -16,6 +16,7 @@ const WITHOUT: &[(&str, &str)] = &[
 /// What nobody reaches but the organization itself.
 const PRIVATE: &[&str] = &[
     "audit",
+    "audit_gone",
     "agent_audit",
     "agent_audit_chains",
     "bundles",
