@@ -114,8 +114,10 @@ pub(crate) struct Link {
     /// When the messages it sent have had their time.
     paced: Instant,
     meter: Meter,
-    /// There may be news that it was not told because others were on their way.
-    owes: bool,
+    /// How many texts and bytes are on their way, and since when there is what they tell.
+    telling: (usize, usize, Option<Instant>),
+    /// There may be news since then that it was not told because others were on their way.
+    owed: Option<Option<Instant>>,
 }
 
 /// Serves a link to its end.
@@ -137,7 +139,8 @@ pub(crate) async fn run(app: Arc<App>, agent: AgentAuth, (seat, meter): (Seat, M
         directory: (0, None),
         paced: Instant::now(),
         meter,
-        owes: false,
+        telling: (0, 0, None),
+        owed: None,
     };
     let end = tokio::select! {
         () = seat.ends().cancelled() => End::close(code::REPLACED, "newer links of this agent took its place"),
@@ -226,10 +229,12 @@ impl Link {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),
                 event = self.socket.next() => match event {
-                    // What became news meanwhile.
                     Some(Ok(Event::Sent)) => {
-                        if std::mem::take(&mut self.owes) {
-                            self.push_present(&mut pushed).await?;
+                        let (texts, bytes, since) = std::mem::take(&mut self.telling);
+                        self.app.metrics().told(texts, bytes, since);
+                        // What became news meanwhile.
+                        if let Some(since) = self.owed.take() {
+                            self.push_present(&mut pushed, since).await?;
                         }
                     }
                     event => if let Some(message) = decode(event)? {
@@ -294,7 +299,7 @@ impl Link {
             self.socket.say(text.whole());
         }
         let bytes = news.iter().map(Text::len).fold(0, usize::saturating_add);
-        self.app.metrics().told(news.len(), bytes, since);
+        self.telling = (news.len(), bytes, since);
         Ok(())
     }
 
