@@ -117,7 +117,7 @@ pub(crate) struct Link {
     /// How many texts and bytes are on their way, and since when there is what they tell.
     telling: (usize, usize, Option<Instant>),
     /// There may be news since then that it was not told because others were on their way.
-    owed: Option<Option<Instant>>,
+    owed: Option<Instant>,
 }
 
 /// Serves a link to its end.
@@ -234,7 +234,7 @@ impl Link {
                         self.app.metrics().told(texts, bytes, since);
                         // What became news meanwhile.
                         if let Some(since) = self.owed.take() {
-                            self.push_present(&mut pushed, since).await?;
+                            self.push_present(&mut pushed, Some(since)).await?;
                         }
                     }
                     event => if let Some(message) = decode(event)? {
@@ -291,7 +291,7 @@ impl Link {
             return Err(End::close(code::REPLACED, reason));
         }
         if !self.socket.is_idle() {
-            self.owed = Some(self.owed.flatten().or(since));
+            self.owed = self.owed.or(since).or_else(|| Some(Instant::now()));
             return Ok(());
         }
         let news = Box::pin(pushed.news(&self.app, &self.agent, present)).await?;

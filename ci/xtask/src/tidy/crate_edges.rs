@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use std::path::Path;
 
 /// Package → our packages it may depend on (tests apart).
-const OURS: [(&str, &[&str]); 25] = [
+const OURS: [(&str, &[&str]); 26] = [
     ("daam-diagnostic", &[]),
     ("daam-catalog", &[]),
     ("daam-pgwire", &[]),
