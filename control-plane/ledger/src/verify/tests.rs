@@ -91,37 +91,43 @@ fn every_way_to_tamper_shows() {
     assert!(matches!(verify(&key, &forged, &[]), Err(Fault::Checkpoint(_))));
 }
 
-#[test]
-fn a_cut_is_whole_where_a_checkpoint_stands_for_what_is_gone_and_only_there() {
-    let key = SigningKey::generate().unwrap();
-    let whole = log(&key, &["a", "b", "c", "d", "e"], &[3, 5]);
-    let kept = checkpoints(&whole);
+/// The same without its first three entries; it has a checkpoint behind them.
+fn cut_after_three(whole: &[Line]) -> Vec<Line> {
     let mut tip = Tip::of_nothing(ID);
-    for line in &whole {
+    for line in whole {
         if let Line::Entry(stored) = line
             && tip.size() < 3
         {
             tip.follow(&stored.entry, &stored.hash).unwrap();
         }
     }
-    let mut cut = vec![Line::Begin(Begin::after(kept[0].clone(), tip.frontier().clone()))];
+    let mut cut = vec![Line::Begin(Begin::after(checkpoints(whole)[0].clone(), tip.frontier().clone()))];
     cut.extend_from_slice(&whole[5..]);
-    let found = verify(&key, &cut, &kept).unwrap();
-    assert_eq!((found.first, found.last, found.signed), (4, 5, 5));
-    let before = log(&key, &["a", "b", "c"], &[2]);
-    let before = checkpoints(&before);
-    // One from before the beginning says nothing without what is left of the entries, unless somebody says it need not.
+    cut
+}
+
+/// What is left of the first three.
+fn left(whole: &[Line]) -> Vec<Hash> {
+    let hash = |line: &Line| match line {
+        Line::Entry(stored) => Hash::parse(&stored.hash),
+        _ => None,
+    };
+    whole.iter().filter_map(hash).take(3).collect()
+}
+
+#[test]
+fn a_checkpoint_from_before_a_cut_is_compared_with_what_is_left_of_the_entries() {
+    let key = SigningKey::generate().unwrap();
+    let whole = log(&key, &["a", "b", "c", "d", "e"], &[3, 5]);
+    let cut = cut_after_three(&whole);
+    let before = checkpoints(&log(&key, &["a", "b", "c"], &[2]));
+    // It says nothing where nothing is left, unless somebody says that it need not.
     assert_eq!(verify(&key, &cut, &before), Err(Fault::Uncompared { kept: 2, cut: 3 }));
     let mut verifier = Verifier::new(key.public(), before.clone()).believing_what_is_uncompared(true);
-    cut.iter().for_each(|line| verifier.read(line.write().trim_end()).unwrap());
+    for line in &cut {
+        verifier.read(line.write().trim_end()).unwrap();
+    }
     assert_eq!(verifier.finish().unwrap().before_cut, 1);
-    let left = |whole: &[Line]| {
-        let hash = |line: &Line| match line {
-            Line::Entry(stored) => Some(serde_json::from_str(&format!("\"{}\"", stored.hash)).unwrap()),
-            _ => None,
-        };
-        whole.iter().filter_map(hash).take(3).collect::<Vec<Hash>>()
-    };
     let with = |parts: &[&[Hash]], kept: &[Signed]| {
         let mut lines = cut.clone();
         let parts = parts.iter().map(|part| Line::Gone(part.to_vec()));
@@ -139,19 +145,27 @@ fn a_cut_is_whole_where_a_checkpoint_stands_for_what_is_gone_and_only_there() {
     assert_eq!(with(&[&anew], &before), Err(Fault::Rewritten { size: 2 }));
     assert_eq!(with(&[&anew], &[]), Err(Fault::Rewritten { size: 3 }));
     assert_eq!(with(&[&hashes, &hashes[..1]], &[]), Err(Fault::Beginning));
-    // A whole log that was written anew, signed, and then cut: whoever kept a checkpoint sees it.
-    let forged = log(&key, &["a", "eve", "c"], &[3]);
-    let mut tip = Tip::of_nothing(ID);
-    for line in &forged {
-        if let Line::Entry(stored) = line {
-            tip.follow(&stored.entry, &stored.hash).unwrap();
-        }
-    }
-    let begin = Line::Begin(Begin::after(checkpoints(&forged)[0].clone(), tip.frontier().clone()));
-    assert!(verify(&key, &[begin.clone(), Line::Gone(left(&forged))], &[]).is_ok());
-    let seen = verify(&key, &[begin, Line::Gone(left(&forged))], &before);
-    assert_eq!(seen, Err(Fault::Rewritten { size: 2 }));
+}
 
+#[test]
+fn a_log_written_anew_signed_and_then_cut_shows_to_whoever_kept_a_checkpoint() {
+    let key = SigningKey::generate().unwrap();
+    let before = checkpoints(&log(&key, &["a", "b", "c"], &[2]));
+    let forged = log(&key, &["a", "eve", "c", "d"], &[3]);
+    let mut cut = cut_after_three(&forged);
+    cut.insert(1, Line::Gone(left(&forged)));
+    assert!(verify(&key, &cut, &[]).is_ok(), "nobody else can tell");
+    assert_eq!(verify(&key, &cut, &before), Err(Fault::Rewritten { size: 2 }));
+}
+
+#[test]
+fn a_cut_is_whole_where_a_checkpoint_stands_for_what_is_gone_and_only_there() {
+    let key = SigningKey::generate().unwrap();
+    let whole = log(&key, &["a", "b", "c", "d", "e"], &[3, 5]);
+    let kept = checkpoints(&whole);
+    let cut = cut_after_three(&whole);
+    let found = verify(&key, &cut, &kept).unwrap();
+    assert_eq!((found.first, found.last, found.signed), (4, 5, 5));
     let mut unsigned = cut.clone();
     if let Line::Begin(begin) = &mut unsigned[0] {
         begin.anchor = None;
