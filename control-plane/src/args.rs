@@ -58,15 +58,23 @@ pub enum Command {
     /// For the operator of the installation, also while a server runs.
     #[command(subcommand)]
     Admin(Admin),
-    /// Copy the embedded database and its key file into a new directory, also while a server runs.
+    /// Copy the database and its key file into a new directory, also while a server runs.
     #[command(after_help = "Examples:
   daam-control-plane backup --data-dir /var/lib/daam --out /var/backups/daam-2027-01-31
 
-The directory is as secret as the data directory. PostgreSQL is backed up by pg_dump; copy keys.key along.")]
+  With PostgreSQL, by its own pg_dump, which has to be installed:
+  DAAM_DATABASE_URL=postgres://daam@db.internal/daam daam-control-plane backup --data-dir /var/lib/daam \\
+      --out /var/backups/daam-2027-01-31
+
+The directory is as secret as the data directory.")]
     Backup(Backup),
-    /// Put a backup into a data directory that has no database.
+    /// Put a backup into a data directory that has no database, and with PostgreSQL into an empty database.
     #[command(after_help = "Examples:
-  daam-control-plane restore --from /var/backups/daam-2027-01-31 --data-dir /var/lib/daam")]
+  daam-control-plane restore --from /var/backups/daam-2027-01-31 --data-dir /var/lib/daam
+
+  With PostgreSQL, after createdb:
+  DAAM_DATABASE_URL=postgres://daam@db.internal/daam daam-control-plane restore --from /var/backups/daam-2027-01-31 \\
+      --data-dir /var/lib/daam")]
     Restore(Restore),
 }
 

@@ -1,5 +1,5 @@
-//! Backups of the embedded database, taken while it is in use, and putting one back. With PostgreSQL that is
-//! PostgreSQL's own business; the key file is ours either way.
+//! Backups, taken while the database is in use, and putting one back: of the embedded database by ourselves, of PostgreSQL by
+//! its own tools.
 //!
 //! A backup is a directory: the database and the key file its sealed keys open with. It is as secret as the data
 //! directory. What this refuses: writing over anything, and putting back what is not a whole database with its key.
@@ -11,17 +11,40 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+mod postgres;
+
 const DATABASE: &str = "daam.db";
+/// Of PostgreSQL.
+const DUMP: &str = "daam.dump";
 const KEYS: &str = "keys.key";
 
 /// Why there is no backup, or it is not put back.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Not ours to copy.
+    /// The URL of PostgreSQL.
     #[error(
-        "a PostgreSQL database is backed up by its own tools: `pg_dump --format=custom`, and a copy of `{0}`; allowed here is the embedded database"
+        "the database URL cannot be given to PostgreSQL's tools; allowed is `postgres://user:password@host/database`"
     )]
-    Postgres(PathBuf),
+    Url,
+    /// A tool of PostgreSQL.
+    #[error(
+        "could not run `{program}`; PostgreSQL is backed up by its own tools, which have to be here and of its version or newer"
+    )]
+    Tool {
+        /// Which.
+        program: &'static str,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It ran and failed.
+    #[error("`{program}` failed: {said}")]
+    Failed {
+        /// Which.
+        program: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// Something is there.
     #[error("`{0}` is there already; allowed is a place where nothing is")]
     Taken(PathBuf),
@@ -40,31 +63,31 @@ pub enum BackupError {
     #[error("could not copy the database")]
     Copy(#[source] daam_store::StoreError),
     /// What was put back does not open.
-    #[error("the backup does not open; what was put back was removed again")]
+    #[error(
+        "the backup does not open; the files that were put back were removed again, a PostgreSQL database has to be made anew"
+    )]
     Open(#[source] StartError),
 }
 
 /// Copies the database and its key file into a new directory, while a server may be running.
 pub async fn backup(config: &Config, out: &Path) -> Result<(), BackupError> {
-    let keys = config.data_dir.join(KEYS);
-    if config.database_url.is_some() {
-        return Err(BackupError::Postgres(keys));
-    }
     if out.exists() {
         return Err(BackupError::Taken(out.to_owned()));
     }
     private_dir(out)?;
-    copy(&keys, &out.join(KEYS))?;
-    Db::copy_sqlite(&config.data_dir.join(DATABASE), &out.join(DATABASE)).await.map_err(BackupError::Copy)
+    copy(&config.data_dir.join(KEYS), &out.join(KEYS))?;
+    if let Some(url) = &config.database_url {
+        return postgres::dump(url, &out.join(DUMP)).await;
+    }
+    let from = config.data_dir.join(DATABASE);
+    Db::copy_sqlite(&from, &out.join(DATABASE)).await.map_err(BackupError::Copy)
 }
 
-/// Puts a backup into a data directory that has no database yet, and opens it once.
+/// Puts a backup into a data directory, and where that is not embedded a database, that have nothing yet, and opens it once.
 pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
-    if config.database_url.is_some() {
-        return Err(BackupError::Postgres(config.data_dir.join(KEYS)));
-    }
     private_dir(&config.data_dir)?;
-    let places = [DATABASE, KEYS].map(|name| (from.join(name), config.data_dir.join(name)));
+    let files: &[&str] = if config.database_url.is_some() { &[KEYS] } else { &[KEYS, DATABASE] };
+    let places: Vec<_> = files.iter().map(|name| (from.join(name), config.data_dir.join(name))).collect();
     for (_, to) in &places {
         if to.exists() {
             return Err(BackupError::Taken(to.clone()));
@@ -73,6 +96,9 @@ pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
     let opened = async {
         for (from, to) in &places {
             copy(from, to)?;
+        }
+        if let Some(url) = &config.database_url {
+            postgres::put_back(url, &from.join(DUMP)).await?;
         }
         let app = open(config, false).await.map_err(BackupError::Open)?;
         app.db().close().await;

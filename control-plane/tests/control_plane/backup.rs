@@ -1,10 +1,11 @@
-//! Backups of the embedded database, and what the operator does beside a running server.
+//! Backups of both kinds of databases, and what the operator does beside a running server.
 
-use crate::world::{World, path_of};
+use crate::world::{Postgres, World, path_of};
 use daam_control_plane::backup::{BackupError, backup, restore};
 use daam_control_plane::{Config, Server, server};
 use reqwest::Method;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn a_backup_taken_under_load_has_every_change_from_before_it() {
@@ -63,9 +64,75 @@ async fn what_is_no_backup_is_not_put_back_and_leaves_nothing() {
     let config = Config { data_dir: dir.path().join("data"), ..world.config.clone() };
     assert!(matches!(restore(&config, &out).await, Err(BackupError::Open(_))));
     assert!(!config.data_dir.join("daam.db").exists() && !config.data_dir.join("keys.key").exists());
-    let postgres = Config { database_url: Some("postgres://x".to_owned()), ..config };
-    let told = backup(&postgres, &out).await.unwrap_err().to_string();
-    assert!(told.contains("pg_dump"), "{told}");
+    let url = "postgres://nobody:hush@127.0.0.1:1/none".to_owned();
+    let postgres = Config { database_url: Some(url), data_dir: world.config.data_dir.clone(), ..config };
+    let told = backup(&postgres, &dir.path().join("none")).await.unwrap_err().to_string();
+    assert!(told.contains("`pg_dump` failed") && !told.contains("hush"), "{told}");
+}
+
+/// As the page says, by a superuser and by a user who owns the database and is none.
+#[tokio::test]
+async fn a_backup_of_postgresql_is_put_back_whole() {
+    let postgres = Postgres::start();
+    let owner = "CREATE ROLE daam LOGIN PASSWORD 's%c+r t'; CREATE DATABASE owned OWNER daam; CREATE DATABASE owned2 OWNER daam";
+    for statement in owner.split("; ") {
+        postgres.execute("postgres", statement).await;
+    }
+    let of = |database: &str| postgres.dsn("daam", "s%25c+r%20t", database);
+    let first = postgres.database("first").await;
+    let second = postgres.database("second").await;
+    for (from, to) in [(first, second), (of("owned"), of("owned2"))] {
+        put_back(from, to).await;
+    }
+}
+
+async fn put_back(from: String, to: String) {
+    let world = World::start(Some(from.clone())).await;
+    let org = world.bootstrap().await;
+    world.put_user(&org, "before@example.com", false).await;
+    let out = world.dir.path().join("backup");
+    let (stop, writes) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let during = async {
+        while !stop.load(Ordering::Relaxed) {
+            let number = writes.fetch_add(1, Ordering::Relaxed);
+            world.put_user(&org, &format!("during{number}@example.com"), false).await;
+        }
+    };
+    let taken = async {
+        backup(&world.config, &out).await.unwrap();
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(during, taken);
+
+    let data_dir = world.dir.path().join("restored");
+    let config = Config { data_dir, database_url: Some(to), ..world.config.clone() };
+    // Only into an empty one, and then nothing is changed.
+    let same = Config { database_url: Some(from), ..config.clone() };
+    assert!(matches!(restore(&same, &out).await, Err(BackupError::Failed { .. })));
+    assert!(!same.data_dir.join("keys.key").exists());
+    restore(&config, &out).await.unwrap();
+    let restored = Server::start(&config).await.unwrap();
+    let http = reqwest::Client::new();
+    let url = |path: &str| format!("http://{}{path}", restored.address());
+    let users: Vec<Value> =
+        http.get(url("/v1/users")).bearer_auth(&org.token).send().await.unwrap().json().await.unwrap();
+    assert!(users.iter().any(|user| user["email"] == "before@example.com"), "{users:?}");
+    // Each change with its entry, or neither: the audit of what is there is whole, and its keys open.
+    let sign = http.post(url("/v1/audit/checkpoints")).bearer_auth(&org.token).send().await.unwrap();
+    assert_eq!(sign.status().as_u16(), 200);
+    let puts: Vec<Value> = http
+        .get(url("/v1/audit?action=user.put&limit=500"))
+        .bearer_auth(&org.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(puts.len() + 1, users.len(), "but for the first admin");
+    let ca = http.get(url("/v1/ca")).bearer_auth(&org.token).send().await.unwrap().text().await.unwrap();
+    assert_eq!(ca, world.get("/v1/ca", &org.token).await.ok(200).text());
+    restored.stop().await;
 }
 
 #[tokio::test]

@@ -38,13 +38,23 @@ impl Postgres {
 
     pub(crate) async fn database(&self, name: &str) -> String {
         let name: String = name.chars().take(60).collect();
+        self.execute("postgres", &format!("CREATE DATABASE \"{name}\"")).await;
+        self.0.superuser_dsn(&name)
+    }
+
+    /// By the superuser.
+    pub(crate) async fn execute(&self, database: &str, sql: &str) {
         let (client, connection) =
-            tokio_postgres::connect(&self.0.superuser_dsn("postgres"), tokio_postgres::NoTls).await.unwrap();
+            tokio_postgres::connect(&self.0.superuser_dsn(database), tokio_postgres::NoTls).await.unwrap();
         let served = tokio::spawn(connection);
-        client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await.unwrap();
+        client.batch_execute(sql).await.unwrap();
         drop(client);
         served.await.unwrap().unwrap();
-        self.0.superuser_dsn(&name)
+    }
+
+    /// As somebody else, whose password is written as a URL has it.
+    pub(crate) fn dsn(&self, role: &str, password: &str, database: &str) -> String {
+        self.0.dsn(role, password, database)
     }
 }
 
