@@ -36,6 +36,8 @@ use tokio_util::task::AbortOnDropHandle;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Our own pings are answered by pongs. What waits is the introduction, and answers to what the control plane said at once.
 const MOST: Most = Most { waiting: 64, silence: Duration::from_secs(60), stall: Duration::from_secs(60) };
+/// Heartbeats from one list of sessions to the next.
+const SESSIONS_EVERY: u32 = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -165,13 +167,18 @@ impl Link {
     ) -> Result<(), LinkError> {
         self.introduction().iter().for_each(|message| say(&mut socket, message));
         let mut beat = tokio::time::interval(HEARTBEAT);
+        // A control plane that never asked does not know what that is.
+        let (mut beats, mut lists) = (0_u32, false);
         loop {
             tokio::select! {
                 event = socket.next() => match event.ok_or_else(|| closed(None))?? {
                     Event::Received(Message::Text(text)) => {
                         // It says nothing before it has taken our hello.
                         *taken = true;
-                        self.take(&text).await.iter().for_each(|answer| say(&mut socket, answer));
+                        for answer in self.take(&text).await {
+                            lists |= matches!(answer, FromAgent::OpenSessions { .. });
+                            say(&mut socket, &answer);
+                        }
                     }
                     Event::Received(Message::Close(frame)) => return Err(closed(frame)),
                     Event::Received(_) | Event::Sent => {}
@@ -186,6 +193,10 @@ impl Link {
                     }
                     if socket.is_idle() {
                         say(&mut socket, &FromAgent::Heartbeat {});
+                        beats = beats.wrapping_add(1);
+                        if lists && beats % SESSIONS_EVERY == 0 {
+                            say(&mut socket, &self.open_sessions());
+                        }
                     }
                     socket.ping();
                 }
@@ -219,6 +230,12 @@ impl Link {
         messages
     }
 
+    /// Events of sessions get lost; this says what is there whatever was lost.
+    fn open_sessions(&self) -> FromAgent {
+        let session_ids = self.sessions.list().into_iter().map(|session| session.id.to_string()).collect();
+        FromAgent::OpenSessions { session_ids }
+    }
+
     /// Does what a message asks and answers what is to be sent back.
     async fn take(&self, text: &str) -> Vec<FromAgent> {
         let message = match serde_json::from_str(text) {
@@ -244,6 +261,7 @@ impl Link {
                 }
                 vec![self.keeper.schema_report()]
             }
+            ToAgent::SessionsRequest {} => vec![self.open_sessions()],
             ToAgent::DirectoryUpdate { version, users } => {
                 directory(self.keeper.set_directory(version, users))
             }

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub mod connections;
 mod kept;
 pub mod verify;
 
@@ -26,6 +27,8 @@ pub enum AuditCommand {
     Key(KeyArgs),
     /// Find entries, the latest first.
     Search(SearchArgs),
+    /// Find who was connected where and when, the latest first.
+    Connections(connections::ConnectionsArgs),
 }
 
 /// Options of `daam audit export`.
@@ -77,6 +80,7 @@ pub async fn run(command: AuditCommand) -> Result<ExitCode, CliError> {
             output::line(key.public);
         }
         AuditCommand::Search(args) => search(args).await?,
+        AuditCommand::Connections(args) => connections::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,10 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::guard::Who;
 use crate::problem::Refusal;
-use crate::routes::{METADATA, Route, SMALL, Surface, audit as audit_routes, evidence as evidence_routes};
+use crate::routes::{
+    METADATA, Route, SMALL, Surface, audit as audit_routes, connections as connection_routes,
+    evidence as evidence_routes,
+};
 use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -20,6 +23,7 @@ use std::sync::Arc;
 mod account;
 mod agents;
 mod audit;
+mod connections;
 mod cookie;
 mod databases;
 mod door;
@@ -72,7 +76,8 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/tokens/{id}/delete", Who::User, post(tokens::remove)),
         route("GET", "/agents", Who::Overseer, get(agents::list)),
         route("GET", "/agents/{id}", Who::Overseer, get(agents::show)),
-        route("GET", "/connections", Who::Overseer, get(agents::connections)),
+        route("GET", "/connections", Who::Overseer, get(connections::show)),
+        route("GET", "/connections/export", Who::Overseer, get(connection_routes::export)),
         route("GET", "/audit", Who::Overseer, get(audit::show)),
         route("GET", "/audit/log", Who::Overseer, get(evidence_routes::log)),
         route("POST", "/audit/retention", Who::Admin, post(audit::keep)),

@@ -225,6 +225,7 @@ impl Link {
         let mut pushed = Pushed::to_holder_of(std::mem::take(&mut self.directory));
         let held = audit::held(&self.app, &self.agent).await?;
         self.say(&held)?;
+        self.say(&ToAgent::SessionsRequest {})?;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::close(code::STOPPING, "the control plane stops; connect again")),

@@ -40,26 +40,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let malformed = || {
-            Refusal::bad("request.malformed", "the query is not understood")
-                .allowed(format!("`limit` from 1 to {MOST}, and `cursor` as the last answer's `Link` has it"))
-        };
         let query = Query::<Asked>::from_request_parts(parts, state).await.map_err(|_| malformed())?;
         let OriginalUri(uri) =
             OriginalUri::from_request_parts(parts, state).await.map_err(|_| malformed())?;
         let list =
             parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
         let Query(Asked { limit, cursor }) = query;
+        Self::of(uri, &list, (limit, cursor.as_deref()))
+    }
+}
+
+fn malformed() -> Refusal {
+    Refusal::bad("request.malformed", "the query is not understood")
+        .allowed(format!("`limit` from 1 to {MOST}, and `cursor` as the last answer's `Link` has it"))
+}
+
+impl Paging {
+    /// Of a list whose query asks for more than a part.
+    pub(crate) fn of(
+        uri: Uri,
+        list: &str,
+        (limit, cursor): (Option<usize>, Option<&str>),
+    ) -> Result<Self, Refusal> {
         let limit = limit.unwrap_or(MOST);
         if !(1..=MOST).contains(&limit) {
             return Err(malformed());
         }
-        let after = cursor.map(|cursor| read(&list, &cursor)).transpose()?;
-        Ok(Self { uri, list, limit, after })
+        let after = cursor.map(|cursor| read(list, cursor)).transpose()?;
+        Ok(Self { uri, list: list.to_owned(), limit, after })
     }
-}
 
-impl Paging {
     /// The part of a whole list that is asked for, in the order of its keys.
     pub(crate) fn part<T: Serialize>(&self, items: Vec<T>, key: impl Fn(&T) -> String) -> Part<T> {
         let mut keyed: Vec<(String, T)> = items.into_iter().map(|item| (key(&item), item)).collect();

@@ -26,9 +26,11 @@ mod bootstrap;
 mod bundles;
 mod certificates;
 mod connect;
+pub(crate) mod connections;
 mod databases;
 mod enrolment;
 pub(crate) mod evidence;
+pub(crate) mod export;
 pub(crate) mod identity_links;
 pub(crate) mod invites;
 pub(crate) mod providers;
@@ -146,6 +148,8 @@ fn api() -> Vec<Route> {
         route("PUT", "/v1/audit/otlp", Who::Admin, put(audit_export::set)),
         route("GET", "/v1/audit/otlp", Who::Overseer, get(audit_export::show)),
         route("DELETE", "/v1/audit/otlp", Who::Admin, delete(audit_export::remove)),
+        route("GET", "/v1/connections", Who::Overseer, get(connections::search)),
+        route("GET", "/v1/connections/export", Who::Overseer, get(connections::export)),
         route("GET", "/v1/agents", Who::Overseer, get(agents::list)),
         route("DELETE", "/v1/agents/{id}", Who::Admin, delete(agents::remove)),
         route("GET", "/v1/agents/{id}/audit", Who::Overseer, get(agents::audit)),

@@ -107,6 +107,7 @@ fn inspect(record: &[String], total: usize) {
         "directory_status",
         "heartbeat",
         "hello",
+        "open_sessions",
         "schema_report",
         "scope_violation",
         "session_event",

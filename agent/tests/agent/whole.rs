@@ -76,6 +76,44 @@ async fn a_change_of_the_database_is_noticed_without_being_asked_for() {
     program.stop().await;
 }
 
+fn greeted(message: FromAgent) -> Option<()> {
+    matches!(message, FromAgent::Hello { .. }).then_some(())
+}
+
+fn open_sessions(message: FromAgent) -> Option<Vec<String>> {
+    match message {
+        FromAgent::OpenSessions { session_ids } => Some(session_ids),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_is_told_which_sessions_there_are() {
+    let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());
+    let program = Program::start(files(&world, &plane, &author, "")).await;
+    plane.hear("hello", greeted).await;
+    plane.say(&ToAgent::SessionsRequest {});
+    assert!(plane.hear("the first list", open_sessions).await.is_empty());
+    in_force(&mut plane, &author, 1, &policies(vec![grant("public.*", &[Verb::Select])], &[])).await;
+    let _session = program.session(&plane).await;
+    let id = plane
+        .hear("the session's begin", |message| match message {
+            FromAgent::SessionEvent { session_id, event, .. } if event == "started" => Some(session_id),
+            _ => None,
+        })
+        .await;
+    plane.say_raw(axum::extract::ws::Message::Close(None));
+    plane.hear("the next hello", greeted).await;
+    plane.say(&ToAgent::SessionsRequest {});
+    assert_eq!(plane.hear("the list of the next link", open_sessions).await, [id]);
+    // Whoever dies has none, and says so.
+    let program = Program::start(program.kill().await).await;
+    plane.hear("the last hello", greeted).await;
+    plane.say(&ToAgent::SessionsRequest {});
+    assert!(plane.hear("the list after the crash", open_sessions).await.is_empty());
+    program.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_control_plane_the_agent_starts_from_what_it_holds() {
     let (world, mut plane, author) = (World::start().await, Plane::start().await, Author::new());

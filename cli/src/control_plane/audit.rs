@@ -20,6 +20,12 @@ impl ControlPlane {
         self.get("v1/audit/key").await
     }
 
+    /// Connections that fit, the latest first.
+    pub async fn connections(&self, query: &[(&str, String)]) -> Result<Vec<v1::Connection>, CliError> {
+        let request = self.request(Method::GET, "v1/connections")?.query(query);
+        self.send(request).await?.json().await.doing("understand the control plane's answer")
+    }
+
     /// Entries that fit, the latest first.
     pub async fn search_audit(&self, query: &[(&str, String)]) -> Result<Vec<v1::AuditEntry>, CliError> {
         let request = self.request(Method::GET, "v1/audit")?.query(query);

@@ -57,6 +57,13 @@ pub enum FromAgent {
         /// Statements seen so far.
         statements: u64,
     },
+    /// The sessions there are: after [`ToAgent::SessionsRequest`], and from then on every minute of this link, because events
+    /// get lost. Whatever else the control plane takes to be open has ended. An agent that does not say this is believed by
+    /// its events alone.
+    OpenSessions {
+        /// The sessions' ids.
+        session_ids: Vec<String>,
+    },
     /// The outcome of a bundle offer.
     BundleStatus {
         /// The serial.
@@ -131,6 +138,8 @@ pub enum ToAgent {
     },
     /// Please introspect and report again.
     SchemaRequest {},
+    /// Say which sessions there are, and go on saying it.
+    SessionsRequest {},
     /// The whole directory at a version.
     DirectoryUpdate {
         /// Monotone version.

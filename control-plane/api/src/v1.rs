@@ -44,6 +44,8 @@
 //! | GET/POST `/v1/audit/checkpoints` | | signed checkpoints / the latest, made now | admin, auditor |
 //! | GET `/v1/audit/key` | | [`AuditKey`] | admin, auditor |
 //! | GET/PUT `/v1/audit/retention` | [`AuditRetention`] | the same | admin, auditor / admin |
+//! | GET `/v1/connections?user=&database=&agent=&reason=&state=&since=&until=` | | [`Connection`] list | admin, auditor |
+//! | GET `/v1/connections/export?format=csv\|jsonl` | | the same as a file | admin, auditor |
 //! | GET `/v1/agents` | | [`Agent`] list | admin, auditor |
 //! | DELETE `/v1/agents/{id}` | | | admin |
 //! | GET `/v1/agent/link` | WebSocket | [`crate::link`] | agent link token |
@@ -55,13 +57,15 @@
 
 mod audit;
 mod audit_export;
+mod connections;
 mod requests;
 mod scim;
 mod sign_in;
 mod workload;
 
-pub use audit::{AuditKey, AuditRetention};
+pub use audit::{AuditEntry, AuditKey, AuditRetention};
 pub use audit_export::{AuditExport, NewAuditExport};
+pub use connections::Connection;
 pub use requests::{
     AccessEvent, AccessExtension, AccessRequest, AccessWord, AgentReport, Needed, NewAccessRequest,
     NewWebhook, NotAsked, PendingExtension, Requestable, Webhook, WebhookCreated,
@@ -446,23 +450,6 @@ pub struct AgentAuditRecord {
     /// The agent's signature, where it gave one: it is of this record and all before it in the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-}
-
-/// An entry of the organization's audit.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// Its place: 1, 2, 3 …
-    pub seq: i64,
-    /// RFC 3339.
-    pub at: String,
-    /// Who.
-    pub actor: String,
-    /// Did what.
-    pub action: String,
-    /// To what.
-    pub target: String,
-    /// With what; may be empty.
-    pub detail: String,
 }
 
 /// A relay as listed.

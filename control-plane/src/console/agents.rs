@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use daam_api::v1::Agent;
-use daam_store::{Connection, ListedViolation};
+use daam_store::{Connection, ConnectionFilter, ListedViolation};
 use std::sync::Arc;
 
 const MOST: u32 = 200;
@@ -56,23 +56,8 @@ pub(super) async fn show(
     })?;
     let mut violations = app.db().violations(scope, week).await?;
     violations.retain(|violation| violation.agent_id == id);
-    let connections = app.db().connections(scope, Some(&id), MOST).await?;
+    let filter = ConnectionFilter { agent: Some(id), ..ConnectionFilter::default() };
+    let connections = app.db().connections(scope, &filter, MOST).await?;
     let published = app.db().bundle(scope, &agent.database).await?.map_or(0, |bundle| bundle.serial);
     page(&AgentPage { shell: Shell::of(&session, "/agents"), agent, published, violations, connections })
-}
-
-#[derive(Template)]
-#[template(path = "connections.html")]
-struct Connections {
-    shell: Shell,
-    connections: Vec<Connection>,
-}
-
-pub(super) async fn connections(
-    State(app): State<Arc<App>>,
-    session: Session,
-    user: Overseer,
-) -> Result<Response, Refusal> {
-    let connections = app.db().connections(user.scope(), None, MOST).await?;
-    page(&Connections { shell: Shell::of(&session, "/connections"), connections })
 }

@@ -10,6 +10,8 @@ use daam_store::{AgentAuth, AuthoritiesStanding, BundleStanding, Enforced, Viola
 const LONGEST: usize = 256;
 /// Longest reason kept.
 const LONGEST_REASON: usize = 2000;
+/// More than an agent can have.
+const MOST_SESSIONS: usize = 100_000;
 
 pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> Result<(), End> {
     let now = app.now();
@@ -46,8 +48,21 @@ pub(crate) async fn store(app: &App, agent: &AgentAuth, message: FromAgent) -> R
                 _ => Err(unfit("`session_event` is `started` or `ended`")),
             }
         }
+        FromAgent::OpenSessions { session_ids } => open_sessions(app, agent, session_ids).await,
         message => enforced(app, agent, message),
     }
+}
+
+async fn open_sessions(app: &App, agent: &AgentAuth, session_ids: Vec<String>) -> Result<(), End> {
+    if session_ids.len() > MOST_SESSIONS {
+        return Err(unfit("`open_sessions` names more than 100000"));
+    }
+    short(&session_ids.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let gone = app.db().sessions_are(agent, &session_ids.into_iter().collect(), app.now()).await?;
+    if gone > 0 {
+        tracing::info!(agent = agent.agent_id(), gone, "sessions ended that their agent no longer had");
+    }
+    Ok(())
 }
 
 /// What it says of what it was told. Stored with what others say in the same moment.

@@ -4,7 +4,7 @@ use crate::routes::Route;
 use daam_api::v1::{
     AccessExtension, AccessRequest, AccessWord, Agent, AgentAuditRecord, AgentCertificateRequest, AuditEntry,
     AuditExport, AuditKey, AuditRetention, AuthorityList, Bootstrap, Bootstrapped, BundleAccepted,
-    CertificateIssued, CertificateRequest, ConnectOffer, Database, DeviceSignIn, Enrol, Enrolled,
+    CertificateIssued, CertificateRequest, ConnectOffer, Connection, Database, DeviceSignIn, Enrol, Enrolled,
     FetchSignIn, FreshnessKey, IdentityLink, Invite, LinkCreated, NewAccessRequest, NewAuditExport,
     NewDeviceSignIn, NewEnrolment, NewInvite, NewProvider, NewSamlProvider, NewScimToken, NewToken,
     NewWebhook, NewWorkload, Provider, PutUser, Relay, RelayAddress, Requestable, RetireAuthority, ScimToken,
@@ -208,6 +208,21 @@ fn fabric() -> Vec<Operation> {
         Operation::of("POST", "/v1/authorities/retire", "Retire the old certificate authority")
             .takes::<RetireAuthority>()
             .gives::<AuthorityList>(),
+        connections(),
+        Operation::of("GET", "/v1/connections/export", "The same as a file")
+            .asks(
+                "format",
+                json!({ "type": "string", "enum": ["csv", "jsonl"] }),
+                "Of what kind, CSV if absent",
+            )
+            .asks("user", json!({ "type": "string" }), "A member's address or id")
+            .asks("database", json!({ "type": "string" }), "A database")
+            .asks("agent", json!({ "type": "string" }), "An agent's id or name")
+            .asks("reason", json!({ "type": "string" }), "Words of the reason it ended for, as one phrase")
+            .asks("state", json!({ "type": "string", "enum": ["open", "ended"] }), "Whether it goes on")
+            .asks("from", json!({ "type": "string", "format": "date" }), "Open on this day or later")
+            .asks("to", json!({ "type": "string", "format": "date" }), "Open on this day or before")
+            .gives_raw(200, Body::Raw("text/csv")),
         Operation::of("GET", "/v1/agents", "Agents").lists::<Agent>(),
         Operation::of("DELETE", "/v1/agents/{id}", "Remove an agent"),
         Operation::of("GET", "/v1/agents/{id}/audit", "What an agent recorded")
@@ -285,4 +300,16 @@ fn evidence() -> Vec<Operation> {
             .takes::<AuditRetention>()
             .gives::<AuditRetention>(),
     ]
+}
+
+fn connections() -> Operation {
+    Operation::of("GET", "/v1/connections", "Who was connected where and when, latest first")
+        .lists::<Connection>()
+        .asks("user", json!({ "type": "string" }), "A member's address or id")
+        .asks("database", json!({ "type": "string" }), "A database")
+        .asks("agent", json!({ "type": "string" }), "An agent's id or name")
+        .asks("reason", json!({ "type": "string" }), "Words of the reason it ended for, as one phrase")
+        .asks("state", json!({ "type": "string", "enum": ["open", "ended"] }), "Whether it goes on")
+        .asks("since", json!({ "type": "integer" }), "Open at this time or later, Unix seconds")
+        .asks("until", json!({ "type": "integer" }), "Open at this time or before, Unix seconds")
 }

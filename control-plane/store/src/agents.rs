@@ -5,7 +5,7 @@ use crate::audit::{Happened, append};
 use crate::db::{Db, Tx, run, statements};
 use crate::error::{read_json, read_number, write_json};
 use crate::reach::Reach;
-use crate::{AgentAuth, StoreError, TenantScope, authorities};
+use crate::{AgentAuth, StoreError, TenantScope, authorities, connections};
 use daam_api::v1::Agent;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -187,6 +187,7 @@ impl Db {
             return Ok(false);
         }
         run!(&mut tx, execute REVOKE, &scope.org_id, id, now)?;
+        connections::end_of_agent(&mut tx, scope, id, now).await?;
         tx.commit().await?;
         Ok(true)
     }

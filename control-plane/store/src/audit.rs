@@ -102,7 +102,7 @@ impl Db {
 const LONGEST_TEXT: usize = 4096;
 
 /// A text that stands for itself in LIKE.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(LONGEST_TEXT).fold(
         String::with_capacity(text.len()),
         |mut out, c| {

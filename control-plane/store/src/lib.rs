@@ -14,6 +14,7 @@ mod authorities;
 mod briefing;
 mod bundles;
 mod certificates;
+mod connections;
 mod db;
 mod enrolment;
 mod error;
@@ -56,6 +57,7 @@ pub use authorities::{Here, NewAuthority, Retired, StandingOn, StoredAuthority};
 pub use briefing::{Briefing, DatabaseBriefing};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};
+pub use connections::{Connection, ConnectionFilter, ConnectionPlace, LOST};
 pub use db::Db;
 pub use enrolment::{AgentEnrolment, Enrolment, NewAgent};
 pub use error::StoreError;
@@ -65,7 +67,7 @@ pub use identity_links::{ListedLink, Unlinked};
 pub use lasting::{Basis, Lasting};
 pub use measures::{Backlog, Counted, PoolUse};
 pub use members::{Invited, LinkTarget, ListedInvite, NewInvite};
-pub use observations::{Connection, ListedViolation, Violation};
+pub use observations::{ListedViolation, Violation};
 pub use once::Repeat;
 pub use organizations::{Created, NewKey, NewOrganization, OrgKey};
 pub use outbox::{Delivery, Destination, Notice, new_webhook_id};
@@ -101,6 +103,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         briefing::ALL,
         bundles::ALL,
         certificates::ALL,
+        connections::ALL,
         enrolment::ALL,
         evidence::ALL,
         identity::ALL,

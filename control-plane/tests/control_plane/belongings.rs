@@ -136,12 +136,14 @@ impl Belongings {
 }
 
 /// Nothing of an organization; what is written by being read; how far the sending of something got.
-const ASIDE: [&str; 8] = [
+const ASIDE: [&str; 10] = [
     "/healthz",
+    "/readyz",
     "/v1/openapi.json",
     "/v1/agent/link",
     "/v1/freshness-key",
     "/v1/audit/export",
+    "/v1/connections/export",
     "/v1/audit/log",
     "/v1/audit/checkpoints",
     "/v1/audit/otlp",

@@ -16,6 +16,7 @@ mod browser;
 mod bundles;
 mod certificates;
 mod connect;
+mod connections;
 mod console;
 mod enrolment;
 mod evidence;
@@ -154,5 +155,7 @@ contract![
     requests::only_what_the_bundle_declares_can_be_asked_for_and_approved,
     requests::requests_are_seen_by_those_they_concern,
     requests::an_approval_at_one_server_reaches_the_agent_of_another,
+    connections::what_an_agent_no_longer_has_ends_when_it_says_what_it_has,
+    connections::connections_are_found_and_taken_out_whole,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
 ];

@@ -185,7 +185,9 @@ fn foreign(route: &Route) -> Foreign {
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust" | "/v1/trust/{version}") => {
             Foreign::Missing("trust.missing")
         }
-        ("GET", path) if path.starts_with("/v1/audit") => Foreign::Silent,
+        ("GET", path) if path.starts_with("/v1/audit") || path.starts_with("/v1/connections") => {
+            Foreign::Silent
+        }
         (
             "GET",
             "/v1/users"

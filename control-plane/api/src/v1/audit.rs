@@ -20,3 +20,20 @@ pub struct AuditRetention {
     /// For how many days, at least 30; null keeps them for ever.
     pub days: Option<u32>,
 }
+
+/// An entry of the organization's audit.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its place: 1, 2, 3 …
+    pub seq: i64,
+    /// RFC 3339.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// Did what.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// With what; may be empty.
+    pub detail: String,
+}

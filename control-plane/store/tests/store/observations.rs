@@ -1,7 +1,7 @@
 //! What agents report.
 
 use crate::engine::{NOW, admin, agent};
-use daam_store::{Db, Violation};
+use daam_store::{ConnectionFilter, Db, Violation};
 
 pub(crate) async fn a_schema_report_replaces_everything(db: Db) {
     let ana = admin(&db, "calm-otter").await;
@@ -58,9 +58,33 @@ pub(crate) async fn sessions_that_ended_are_forgotten_and_no_others(db: Db) {
     assert_eq!(db.forget_sessions(ana.scope(), NOW + 20).await.unwrap(), 1);
     assert_eq!(db.forget_sessions(ana.scope(), NOW + 20).await.unwrap(), 0);
     let ids = async |by: &daam_store::UserAuth| -> Vec<String> {
-        let listed = db.connections(by.scope(), None, 10).await.unwrap();
+        let listed = db.connections(by.scope(), &ConnectionFilter::default(), 10).await.unwrap();
         listed.into_iter().map(|connection| connection.id).collect()
     };
     assert_eq!(ids(&ana).await, ["new", "goes on"]);
     assert_eq!(ids(&eve).await, ["old"], "each organization by its own days");
+}
+
+/// Whatever an agent says it has, it has the sessions of no other agent, and nothing begins at one that was removed.
+pub(crate) async fn sessions_end_with_what_their_agent_has(db: Db) {
+    let ana = admin(&db, "calm-otter").await;
+    let (one, two) = (agent(&db, &ana, "one", "shop").await, agent(&db, &ana, "two", "shop").await);
+    for (by, id) in [(&one, "a"), (&one, "b"), (&two, "a")] {
+        db.session_started(by, id, "bo", NOW).await.unwrap();
+    }
+    let has = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    assert_eq!(db.sessions_are(&one, &has(&["a", "c"]), NOW + 5).await.unwrap(), 1);
+    assert_eq!(db.sessions_are(&one, &has(&["a", "c"]), NOW + 6).await.unwrap(), 0);
+    assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 2);
+    // Nobody ends it a second time, but for its agent's own word.
+    db.session_ended(&one, ("b", "bo"), (Some("left"), 3), NOW + 7).await.unwrap();
+    db.session_ended(&one, ("b", "bo"), (Some("again"), 4), NOW + 8).await.unwrap();
+    let ended = ConnectionFilter { open: Some(false), ..ConnectionFilter::default() };
+    let ended = db.connections(ana.scope(), &ended, 10).await.unwrap();
+    let said: Vec<_> =
+        ended.iter().map(|one| (one.ended_at, one.reason.as_deref(), one.statements)).collect();
+    assert_eq!(said, [(Some(NOW + 7), Some("left"), 3)]);
+    assert!(db.remove_agent(ana.scope(), two.agent_id(), NOW + 9).await.unwrap());
+    db.session_started(&two, "late", "bo", NOW + 9).await.unwrap();
+    assert_eq!(db.open_sessions(ana.scope()).await.unwrap(), 1);
 }
