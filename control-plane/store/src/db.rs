@@ -4,6 +4,7 @@
 use crate::StoreError;
 use crate::measures::PoolUse;
 use crate::reach::{self, ActsAs, Reach};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
@@ -91,7 +92,7 @@ impl Db {
         let lock = lock(&file.with_extension("lock"))?;
         only_ours(file)?;
         let pool = pool(file, true).await?;
-        MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        MIGRATIONS.run(&pool).await.map_err(not_migrated)?;
         Ok(Self(Engine::Sqlite(pool, Some(Arc::new(lock)))))
     }
 
@@ -127,7 +128,7 @@ impl Db {
         }
         let mut connection = PgConnection::connect(url).await.map_err(StoreError::Open)?;
         reach::migrating(&mut connection).await?;
-        MIGRATIONS.run(&mut connection).await.map_err(StoreError::Migrate)?;
+        MIGRATIONS.run(&mut connection).await.map_err(not_migrated)?;
         let who = reach::put_up(&mut connection).await?;
         connection.close().await.map_err(StoreError::Open)?;
         let pool = serving(url, who).await.map_err(StoreError::Open)?;
@@ -245,6 +246,15 @@ impl Tx {
             Self::Pg(tx) => tx.commit().await,
         }
         .map_err(StoreError::query)
+    }
+}
+
+/// Somebody else's newer schema is no failure of a migration.
+fn not_migrated(error: MigrateError) -> StoreError {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match error {
+        MigrateError::VersionMissing(found) if found > known => StoreError::Newer { found, known },
+        error => StoreError::Migrate(error),
     }
 }
 

@@ -46,6 +46,16 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A newer version's server was here.
+    #[error(
+        "the database is of a newer version of this program (its schema is {found}, this one knows {known}); start that version, or restore a backup that was taken before it"
+    )]
+    Newer {
+        /// The latest migration that was run.
+        found: i64,
+        /// The latest one there is here.
+        known: i64,
+    },
     /// A query failed.
     #[error("a database query failed")]
     Query(#[source] sqlx::Error),

@@ -25,6 +25,7 @@ mod organization;
 mod people;
 mod requests;
 mod saml_providers;
+mod schema;
 mod scim_lookup;
 mod statements;
 mod tenants;
@@ -109,6 +110,7 @@ contract![
     observations::repeated_violations_fold_over_five_minutes,
     observations::a_session_ends_once,
     observations::sessions_that_ended_are_forgotten_and_no_others,
+    observations::sessions_end_with_what_their_agent_has,
     tenants::no_tenant_sees_or_changes_another_ones_rows,
     agent_audit::a_chain_is_continued_whatever_comes_twice,
     agent_audit::a_record_that_does_not_follow_is_refused_and_a_gap_stays_visible,
