@@ -7,15 +7,15 @@ use daam_api::v1::{AgentAuditRecord, AuditEntry, Enrolled};
 use daam_audit::{Chain, Event, Record, Who};
 use daam_identity::word::ChainEnd;
 
-const CHAIN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const CHAIN: &str = "0123456789abcdef0123456789abcdef";
 
-fn refused(chain: &mut Chain) -> Record {
+pub(crate) fn refused(chain: &mut Chain) -> Record {
     let who = Who { id: "u1".into(), email: "sam@acme.test".into(), device: "laptop".into() };
     let event = Event::SessionRefused { who, bundle: 1, sqlstate: "28000".into() };
     chain.append("2026-01-02T03:04:05.000000Z".into(), event, None)
 }
 
-fn batch((agent, key): (&Enrolled, &str), records: &[Record]) -> FromAgent {
+pub(crate) fn batch((agent, key): (&Enrolled, &str), records: &[Record]) -> FromAgent {
     let told = |record: &Record| AuditRecord {
         line: record.line_without_detail(),
         statement: None,

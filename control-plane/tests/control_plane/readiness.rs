@@ -103,6 +103,24 @@ async fn while_migrations_run_a_server_lives_and_is_not_ready() {
 }
 
 #[tokio::test]
+async fn two_servers_that_start_at_once_on_an_empty_postgresql_are_both_ready() {
+    let postgres = Postgres::start();
+    let template = World::start(None).await;
+    let url = postgres.database("empty").await;
+    let [one, two] = ["one", "two"].map(|name| Config {
+        data_dir: template.dir.path().join(name),
+        database_url: Some(url.clone()),
+        ..template.config.clone()
+    });
+    let (one, two) = tokio::join!(Server::start(&one), Server::start(&two));
+    for server in [one.unwrap(), two.unwrap()] {
+        let ask = template.elsewhere(&format!("http://{}/readyz", server.address()));
+        Answer::of(ask).await.ok(200);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_program_asked_to_end_is_not_ready_for_the_time_it_was_given_and_ends_at_once_when_asked_again() {
     let dir = tempfile::tempdir().unwrap();
     let ready = dir.path().join("ready");

@@ -1,22 +1,31 @@
 //! Two processes over one PostgreSQL, each killed once while everybody writes.
 
+use crate::audit::{batch, refused};
+use crate::bundles::{signed, trust};
 use crate::held::HeldDirectory;
 use crate::link::hello;
+use crate::requests::{policies, shop_snapshot, tables};
 use crate::world::Postgres;
-use daam_api::link::ToAgent;
+use daam_api::link::{FromAgent, ToAgent};
 use daam_api::v1::{Bootstrapped, Enrolled, TokenCreated};
+use daam_audit::Chain;
+use daam_bundle::SigningKey;
+use daam_control_plane::Clock;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_daam-control-plane");
 const SOON: Duration = Duration::from_secs(60);
@@ -117,22 +126,112 @@ async fn write(known: Arc<Known>, token: String, writer: usize) {
     }
 }
 
-/// The members an agent was told of, with the version of that. It connects again wherever it can.
-async fn follow(known: Arc<Known>, agent: Enrolled, told: watch::Sender<(u64, BTreeSet<String>)>) {
-    loop {
-        let url = format!("ws://{}/v1/agent/link", known.some_replica());
-        let mut request = url.into_client_request().unwrap();
-        request
-            .headers_mut()
-            .insert("authorization", format!("Bearer {}", agent.link_token).parse().unwrap());
-        let Ok((mut socket, _)) = tokio_tungstenite::connect_async(request).await else {
+/// Publishes one bundle after the other; each serial that was acknowledged.
+async fn publish(
+    known: Arc<Known>,
+    (org, token): (String, String),
+    key: SigningKey,
+    published: Arc<AtomicU64>,
+) {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let mut serial = 2;
+    while !known.enough.load(Ordering::Relaxed) {
+        let bytes = signed(&org, (serial, Clock::system().now()), Some(&key), &policies());
+        let before = serial - 1;
+        let url = format!("http://{}/v1/databases/shop/bundle?expect_head={before}", known.some_replica());
+        let Ok(answer) = http.put(url).bearer_auth(&token).body(bytes).send().await else { continue };
+        match answer.status().as_u16() {
+            200 => {
+                published.store(serial, Ordering::Relaxed);
+                serial += 1;
+            }
+            // The last one was taken, and its answer lost.
+            409 => serial += 1,
+            _ => {}
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Asks for access and has it approved by somebody else, again and again; the requests whose approval was acknowledged.
+async fn approve(known: Arc<Known>, tokens: [String; 2], approved: Arc<Mutex<BTreeSet<String>>>) {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    // The answer, if there is one.
+    let post = async |token: &String, path: &str, body: Value| -> Option<(u16, Value)> {
+        let url = format!("http://{}{path}", known.some_replica());
+        let answer = http.post(url).bearer_auth(token).json(&body).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.json().await.ok()?))
+    };
+    let [asks, decides] = &tokens;
+    while !known.enough.load(Ordering::Relaxed) {
+        let Some((201, asked)) = post(asks, "/v1/requests", tables(&["select"])).await else {
             sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let first = serde_json::to_string(&hello()).unwrap();
-        if socket.send(Message::Text(first.into())).await.is_err() {
-            continue;
+        let id = asked["id"].as_str().unwrap().to_owned();
+        while !known.enough.load(Ordering::Relaxed) {
+            match post(decides, &format!("/v1/requests/{id}/approve"), json!({})).await {
+                Some((200, _)) => drop(approved.lock().unwrap().insert(id.clone())),
+                // It was taken before, and the answer to that was lost.
+                Some((409, _)) => {}
+                None | Some((500.., _)) => continue,
+                Some(refused) => panic!("{refused:?}"),
+            }
+            break;
         }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Sends what an agent recorded, a record at a time; how far that was confirmed.
+async fn record(known: Arc<Known>, agent: Enrolled, key: String, confirmed: Arc<AtomicU64>) {
+    let mut chain = Chain::new();
+    let mut records = vec![refused(&mut chain)];
+    while !known.enough.load(Ordering::Relaxed) {
+        let Some(mut socket) = linked(&known, &agent).await else { continue };
+        while let Some(Ok(message)) = socket.next().await {
+            let Message::Text(text) = message else { continue };
+            let ToAgent::AuditHeld { through, .. } = serde_json::from_str(&text).unwrap() else { continue };
+            // What was confirmed once is never taken back.
+            assert!(through >= confirmed.load(Ordering::Relaxed), "{through}");
+            confirmed.store(through, Ordering::Relaxed);
+            if known.enough.load(Ordering::Relaxed) {
+                return;
+            }
+            while u64::try_from(records.len()).unwrap() <= through {
+                records.push(refused(&mut chain));
+            }
+            let sent = batch((&agent, &key), &records[usize::try_from(through).unwrap()..]);
+            let text = serde_json::to_string(&sent).unwrap();
+            if socket.send(Message::Text(text.into())).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A link that was greeted, if some replica takes it.
+async fn linked(known: &Known, agent: &Enrolled) -> Option<Socket> {
+    let url = format!("ws://{}/v1/agent/link", known.some_replica());
+    let mut request = url.into_client_request().unwrap();
+    let bearer = format!("Bearer {}", agent.link_token).parse().unwrap();
+    request.headers_mut().insert("authorization", bearer);
+    let Ok((mut socket, _)) = tokio_tungstenite::connect_async(request).await else {
+        sleep(Duration::from_millis(20)).await;
+        return None;
+    };
+    let first = serde_json::to_string(&hello()).unwrap();
+    socket.send(Message::Text(first.into())).await.ok()?;
+    Some(socket)
+}
+
+/// The members an agent was told of, with the version of that. It connects again wherever it can.
+async fn follow(known: Arc<Known>, agent: Enrolled, told: watch::Sender<(u64, BTreeSet<String>)>) {
+    loop {
+        let Some(mut socket) = linked(&known, &agent).await else { continue };
         let mut held = HeldDirectory::default();
         while let Some(Ok(message)) = socket.next().await {
             let Message::Text(text) = message else { continue };
@@ -144,8 +243,123 @@ async fn follow(known: Arc<Known>, agent: Enrolled, told: watch::Sender<(u64, BT
     }
 }
 
-/// An agent of the organization.
-async fn enrolled(replica: &str, org: &Bootstrapped) -> Enrolled {
+/// Somebody of the organization, and their token.
+async fn person(replica: &str, org: &Bootstrapped, email: &str, group: &str) -> String {
+    let http = reqwest::Client::new();
+    let user = json!({ "role": "member", "groups": [group], "attributes": {} });
+    let url = format!("http://{replica}/v1/users/{email}");
+    let stored = http.put(url).bearer_auth(&org.token).json(&user).send().await.unwrap();
+    stored.error_for_status().unwrap();
+    let url = format!("http://{replica}/v1/tokens");
+    let wanted = json!({ "name": "laptop", "email": email });
+    let made = http.post(url).bearer_auth(&org.token).json(&wanted).send().await.unwrap();
+    made.error_for_status().unwrap().json::<TokenCreated>().await.unwrap().token
+}
+
+/// The key bundles are signed by, after the first one.
+async fn published_first(replica: &str, org: &Bootstrapped) -> SigningKey {
+    let key = SigningKey::generate().unwrap();
+    let http = reqwest::Client::new();
+    let put = async |path: &str, body: Vec<u8>| {
+        let sent =
+            http.put(format!("http://{replica}{path}")).bearer_auth(&org.token).body(body).send().await;
+        sent.unwrap().error_for_status().unwrap();
+    };
+    put("/v1/trust", trust(&org.org, &key).to_json().into_bytes()).await;
+    let first = signed(&org.org, (1, Clock::system().now()), Some(&key), &policies());
+    put("/v1/databases/shop/bundle?expect_head=0", first).await;
+    key
+}
+
+/// The agent has said what there is to ask for.
+async fn knows_schema(replica: &str, org: &Bootstrapped, agent: &Enrolled) {
+    let known = Known { addresses: Mutex::new(vec![replica.to_owned()]), ..Known::default() };
+    let mut socket = linked(&known, agent).await.unwrap();
+    let report = FromAgent::SchemaReport { snapshot: shop_snapshot() };
+    socket.send(Message::Text(serde_json::to_string(&report).unwrap().into())).await.unwrap();
+    let url = format!("http://{replica}/v1/databases/shop/schema");
+    let stored = async {
+        loop {
+            let asked = reqwest::Client::new().get(&url).bearer_auth(&org.token).send().await.unwrap();
+            if asked.status().is_success() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, stored).await.unwrap();
+}
+
+/// What is written besides members: bundles, approvals, and an agent's audit.
+#[derive(Default)]
+struct Others {
+    tasks: Vec<JoinHandle<()>>,
+    agent: String,
+    published: Arc<AtomicU64>,
+    approved: Arc<Mutex<BTreeSet<String>>>,
+    confirmed: Arc<AtomicU64>,
+}
+
+impl Others {
+    async fn begin(known: &Arc<Known>, (first, second): (&str, &str), org: &Bootstrapped) -> Self {
+        let (agent, agent_key) = enrolled(second, org).await;
+        let eli = person(first, org, "eli@example.com", "engineering").await;
+        let bo = person(second, org, "bo@example.com", "dba").await;
+        let key = published_first(first, org).await;
+        knows_schema(second, org, &agent).await;
+        let mut others = Self { agent: agent.id.clone(), ..Self::default() };
+        let by = (org.org.clone(), org.token.clone());
+        others.tasks = vec![
+            tokio::spawn(publish(Arc::clone(known), by, key, Arc::clone(&others.published))),
+            tokio::spawn(approve(Arc::clone(known), [eli, bo], Arc::clone(&others.approved))),
+            tokio::spawn(record(Arc::clone(known), agent, agent_key, Arc::clone(&others.confirmed))),
+        ];
+        others
+    }
+
+    /// Once there is enough.
+    async fn end(mut self) -> Self {
+        for task in std::mem::take(&mut self.tasks) {
+            timeout(SOON, task).await.unwrap().unwrap();
+        }
+        self
+    }
+
+    /// What is there is at least what was acknowledged, and each once.
+    async fn have_everything(&self, replica: &str, org: &Bootstrapped) {
+        let http = reqwest::Client::new();
+        let get = async |path: String| {
+            let sent = http.get(format!("http://{replica}{path}")).bearer_auth(&org.token).send().await;
+            sent.unwrap().error_for_status().unwrap()
+        };
+        let published = self.published.load(Ordering::Relaxed);
+        let databases = get("/v1/databases".to_owned()).await.json::<Vec<Value>>().await.unwrap();
+        let serial = databases[0]["bundle_serial"].as_u64().unwrap();
+        assert!(serial >= published && published > 1, "published {published}, and there is {serial}");
+        let approved = self.approved.lock().unwrap().clone();
+        assert!(!approved.is_empty());
+        for id in approved {
+            let request: Value = get(format!("/v1/requests/{id}")).await.json().await.unwrap();
+            assert_ne!(request["state"], "pending", "{request}");
+            let acts = request["history"].as_array().unwrap().iter().filter(|act| act["act"] == "approve");
+            assert_eq!(acts.count(), 1, "{request}");
+        }
+        let (mut after, mut seen) = (0, Vec::new());
+        loop {
+            let part = get(format!("/v1/agents/{}/audit?after={after}", self.agent)).await;
+            let part: Vec<Value> = part.json().await.unwrap();
+            let Some(last) = part.last() else { break };
+            after = last["seq"].as_u64().unwrap();
+            seen.extend(part.iter().map(|record| record["seq"].as_u64().unwrap()));
+        }
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        assert!(confirmed > 1 && after >= confirmed, "confirmed {confirmed}, and there is {after}");
+        assert_eq!(seen, (1..=after).collect::<Vec<_>>(), "each record once");
+    }
+}
+
+/// An agent of the organization, and the key it enrolled with.
+async fn enrolled(replica: &str, org: &Bootstrapped) -> (Enrolled, String) {
     let http = reqwest::Client::new();
     let post = async |path: &str, token: &str, body: Value| {
         let sent = http.post(format!("http://{replica}{path}")).bearer_auth(token).json(&body).send().await;
@@ -154,9 +368,9 @@ async fn enrolled(replica: &str, org: &Bootstrapped) -> Enrolled {
     let wanted = json!({ "kind": "agent", "database": "shop" });
     let enrolment: TokenCreated =
         post("/v1/enrolment-tokens", &org.token, wanted).await.json().await.unwrap();
-    let (_, csr) = daam_identity::make_csr().unwrap();
+    let (key, csr) = daam_identity::make_csr().unwrap();
     let named = json!({ "name": "one", "csr_pem": csr });
-    post("/v1/enrol", &enrolment.token, named).await.json().await.unwrap()
+    (post("/v1/enrol", &enrolment.token, named).await.json().await.unwrap(), (*key).clone())
 }
 
 /// Everybody a replica knows, however many parts that comes in.
@@ -194,7 +408,8 @@ async fn a_killed_replica_loses_no_acknowledged_write_and_no_push() {
         (Replica::start(&one, &dsn).await, Replica::start(&two, &dsn).await);
     let known = Arc::new(Known::default());
     *known.addresses.lock().unwrap() = vec![first.clone(), second.clone()];
-    let agent = enrolled(&second, &org).await;
+    let (agent, _) = enrolled(&second, &org).await;
+    let others = Others::begin(&known, (&first, &second), &org).await;
     let (told, mut hears) = watch::channel((0, BTreeSet::new()));
     let agent = tokio::spawn(follow(Arc::clone(&known), agent, told));
     let writers: Vec<_> =
@@ -211,6 +426,7 @@ async fn a_killed_replica_loses_no_acknowledged_write_and_no_push() {
     for writer in writers {
         writer.await.unwrap();
     }
+    let others = others.end().await;
 
     let acknowledged = known.acknowledged.lock().unwrap().clone();
     let newest = acknowledged.values().max().copied().unwrap();
@@ -222,6 +438,7 @@ async fn a_killed_replica_loses_no_acknowledged_write_and_no_push() {
     let stored = members_of(&first, &org).await;
     let lost: Vec<_> = acknowledged.keys().filter(|email| !stored.contains(*email)).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    others.have_everything(&first, &org).await;
     let versions: BTreeSet<u64> = acknowledged.values().copied().collect();
     assert_eq!(versions.len(), acknowledged.len(), "each change has a version of its own");
     // Signed only if it is whole.

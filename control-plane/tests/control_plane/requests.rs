@@ -29,7 +29,7 @@ fn of(group: &str) -> Subjects {
 }
 
 /// `oncall` for two approvals, and a ceiling for reading orders.
-fn policies() -> PolicySet {
+pub(crate) fn policies() -> PolicySet {
     let grant = Grant {
         on: vec![RelationPattern::parse("public.orders").unwrap()],
         allow: BTreeSet::from([Verb::Select]),
@@ -105,7 +105,7 @@ pub(crate) fn oncall() -> Value {
     json!({ "database": "shop", "what": what, "seconds": 3600, "reason": "INC-1: orders stuck" })
 }
 
-fn tables(verbs: &[&str]) -> Value {
+pub(crate) fn tables(verbs: &[&str]) -> Value {
     let orders = json!({ "schema": "public", "name": "orders", "verbs": verbs });
     let what = json!({ "kind": "ad_hoc", "ceiling_id": "ad-hoc", "relations": [orders] });
     json!({ "database": "shop", "what": what, "seconds": 60, "reason": "export" })
@@ -297,7 +297,7 @@ pub(crate) async fn only_what_the_bundle_declares_can_be_asked_for_and_approved(
 }
 
 /// The shop's schema, as an agent would report it.
-fn shop_snapshot() -> Value {
+pub(crate) fn shop_snapshot() -> Value {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("policy-examples/shop/schema/shop");
     let files: BTreeMap<String, String> = std::fs::read_dir(folder)
