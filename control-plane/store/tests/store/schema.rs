@@ -101,8 +101,12 @@ async fn is_whole(db: &Db) {
     // Signed only if it is whole: nothing that was written before is written anew.
     let key = SigningKey::generate().unwrap();
     let at = THEN + 200;
-    let signed =
-        db.checkpoint(ana.scope(), |_| true, |tip| tip.checkpoint(ana.scope().org(), at).sign(&key), at);
+    let signed = db.checkpoint(
+        ana.scope(),
+        (None, at),
+        |_| true,
+        |tip| tip.checkpoint(ana.scope().org(), at).sign(&key),
+    );
     match signed.await.unwrap() {
         Checkpointed::Signed(signed) => assert_eq!(signed.unverified().size, 3),
         other => panic!("{other:?}"),
