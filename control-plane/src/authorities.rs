@@ -7,9 +7,11 @@ use crate::keys::{self, KeyError};
 use crate::link::ONLINE_SECONDS;
 use crate::problem::Refusal;
 use daam_api::link::Authority;
-use daam_api::v1::{AuthorityList, AuthorityStanding, ListedAuthority};
-use daam_identity::{Authorities, CertificateAuthority};
-use daam_store::{Here, NewAuthority, Retired, StandingOn, StoreError, StoredAuthority, TenantScope};
+use daam_api::v1::{AuthorityAgent, AuthorityList, AuthorityStanding, ListedAuthority};
+use daam_identity::{CertificateAuthority, facts_of_authority};
+use daam_store::{
+    AgentProgress, Here, NewAuthority, Retired, StandingOn, StoreError, StoredAuthority, TenantScope,
+};
 
 /// As agents and people are told of them: nothing while there never was but one.
 pub(crate) fn history(all: &[StoredAuthority]) -> Vec<Authority> {
@@ -122,7 +124,15 @@ pub(crate) async fn list(app: &App, scope: &TenantScope) -> Result<AuthorityList
     let issuing = keys::issuing(&all).map(|issuing| issuing.number);
     let authorities = all.iter().map(|authority| listed(authority, issuing)).collect();
     let standing = app.db().standing_on_old(scope, app.now()).await?;
-    Ok(AuthorityList { authorities, standing: standing.as_ref().map(said) })
+    let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
+    let agents = app.db().authority_progress(scope, seen_after, app.now()).await?;
+    let agents = agents.into_iter().map(progress).collect();
+    Ok(AuthorityList { authorities, standing: standing.as_ref().map(said), agents })
+}
+
+fn progress(agent: AgentProgress) -> AuthorityAgent {
+    let AgentProgress { id, name, database, online, believes, refused, renewed } = agent;
+    AuthorityAgent { id, name, database, online, believes, refused, renewed }
 }
 
 fn listed(authority: &StoredAuthority, issuing: Option<i64>) -> ListedAuthority {
@@ -132,13 +142,15 @@ fn listed(authority: &StoredAuthority, issuing: Option<i64>) -> ListedAuthority 
         StoredAuthority { number, .. } if Some(*number) == issuing => "issuing",
         _ => "overlapping",
     };
-    let known =
-        Authorities::pinned(&authority.certificate).map(|authority| authority.fingerprints().concat());
+    // Ours can be read; one that cannot says nothing of itself.
+    let known = facts_of_authority(&authority.certificate).ok();
     ListedAuthority {
         number: authority.number.unsigned_abs(),
-        fingerprint: known.unwrap_or_default(),
+        fingerprint: known.as_ref().map_or_else(String::new, |known| known.fingerprint.clone()),
         state: state.to_owned(),
         created_at: rfc3339(authority.created_at),
+        not_before: known.as_ref().map_or_else(String::new, |known| rfc3339(known.not_before)),
+        not_after: known.as_ref().map_or_else(String::new, |known| rfc3339(known.not_after)),
         certificate_pem: authority.certificate.clone(),
     }
 }

@@ -23,6 +23,8 @@ use std::sync::Arc;
 mod account;
 mod agents;
 mod audit;
+mod audit_export;
+mod authorities;
 mod connections;
 mod cookie;
 mod databases;
@@ -68,9 +70,6 @@ pub(crate) fn table() -> Vec<Route> {
         route("POST", "/requests/{id}/deny", Who::User, post(requests::deny)),
         route("POST", "/requests/{id}/end", Who::User, post(requests::end)),
         route("POST", "/requests/{id}/extend", Who::User, post(requests::extend)),
-        route("GET", "/webhooks", Who::Overseer, get(webhooks::list)),
-        route("POST", "/webhooks", Who::Admin, post(webhooks::create)),
-        route("POST", "/webhooks/{id}/remove", Who::Admin, post(webhooks::remove)),
         route("GET", "/tokens", Who::User, get(tokens::list)),
         route("POST", "/tokens", Who::User, post(tokens::create)),
         route("POST", "/tokens/{id}/delete", Who::User, post(tokens::remove)),
@@ -99,13 +98,38 @@ pub(crate) fn table() -> Vec<Route> {
         },
         route("POST", "/providers/policy", Who::Admin, post(providers::policy)),
         route("POST", "/providers/{id}/remove", Who::Admin, post(providers::remove)),
+        route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
+    ];
+    table.extend(settings());
+    table.extend(own());
+    table
+}
+
+/// What the organization is set up with.
+fn settings() -> Vec<Route> {
+    let (surface, body_limit) = (Surface::Console, SMALL);
+    let route = |method, path, who, handler: MethodRouter<Arc<App>>| Route {
+        method,
+        path,
+        who,
+        surface,
+        body_limit,
+        handler,
+    };
+    vec![
+        route("GET", "/webhooks", Who::Overseer, get(webhooks::list)),
+        route("POST", "/webhooks", Who::Admin, post(webhooks::create)),
+        route("POST", "/webhooks/{id}/remove", Who::Admin, post(webhooks::remove)),
+        route("GET", "/audit/otlp", Who::Overseer, get(audit_export::show)),
+        route("POST", "/audit/otlp", Who::Admin, post(audit_export::set)),
+        route("POST", "/audit/otlp/remove", Who::Admin, post(audit_export::remove)),
+        route("GET", "/authorities", Who::Overseer, get(authorities::show)),
+        route("POST", "/authorities", Who::Admin, post(authorities::begin)),
+        route("POST", "/authorities/retire", Who::Admin, post(authorities::retire)),
         route("GET", "/scim", Who::Overseer, get(scim::list)),
         route("POST", "/scim", Who::Admin, post(scim::create)),
         route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),
-        route("POST", "/members/{email}/enable", Who::Admin, post(members::enable)),
-    ];
-    table.extend(own());
-    table
+    ]
 }
 
 /// Signing in, and what is one's own.
@@ -174,10 +198,14 @@ async fn icon() -> Response {
     ([kind], include_str!("../assets/icon.svg")).into_response()
 }
 
+/// RFC 3339 as [`when`] writes it, for templates.
+fn plainly(at: impl AsRef<str>) -> String {
+    at.as_ref().replacen('T', " ", 1).trim_end_matches('Z').to_owned() + " UTC"
+}
+
 /// Unix seconds as a date and a time, for templates.
 fn when(at: impl Borrow<i64>) -> String {
-    let text = rfc3339(*at.borrow());
-    text.replacen('T', " ", 1).trim_end_matches('Z').to_owned() + " UTC"
+    plainly(rfc3339(*at.borrow()))
 }
 
 async fn style() -> Response {

@@ -109,7 +109,7 @@ async fn one(app: &App, due: &DueAuditExport) -> Result<(), StoreError> {
             one_more(&app.metrics().exports_failed);
             let why = plain(&error.to_string());
             tracing::warn!(org = due.scope.org(), attempts = due.attempts, why, "an audit was not exported");
-            app.db().audit_export_failed(due, &why).await
+            app.db().audit_export_failed(due, &why, app.now()).await
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub(crate) mod agents;
 pub(crate) mod audit;
-mod audit_export;
+pub(crate) mod audit_export;
 mod authorities;
 mod bootstrap;
 mod bundles;

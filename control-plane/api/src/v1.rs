@@ -371,6 +371,28 @@ pub struct AuthorityList {
     pub authorities: Vec<ListedAuthority>,
     /// What still stands on the old one, while there are two.
     pub standing: Option<AuthorityStanding>,
+    /// How far each agent is, while one takes the place of another; none otherwise.
+    #[serde(default)]
+    pub agents: Vec<AuthorityAgent>,
+}
+
+/// How far an agent is with a new authority.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+pub struct AuthorityAgent {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its database.
+    pub database: String,
+    /// Whether it is here. The new authority issues once every agent that is here believes it; who is away is not waited for.
+    pub online: bool,
+    /// Whether it says that it believes what it was told last.
+    pub believes: bool,
+    /// Why it refused to.
+    pub refused: Option<String>,
+    /// Whether it has a certificate of the new one.
+    pub renewed: bool,
 }
 
 /// One of them.
@@ -384,6 +406,12 @@ pub struct ListedAuthority {
     pub state: String,
     /// RFC 3339.
     pub created_at: String,
+    /// Since when its certificate is valid, RFC 3339.
+    #[serde(default)]
+    pub not_before: String,
+    /// Until when its certificate is valid, RFC 3339.
+    #[serde(default)]
+    pub not_after: String,
     /// Its certificate, PEM.
     pub certificate_pem: String,
 }

@@ -147,6 +147,30 @@ impl Authorities {
     }
 }
 
+/// What an authority is known by, and for how long it may issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityFacts {
+    /// SHA-256 of its certificate, hexadecimal.
+    pub fingerprint: String,
+    /// First second of validity, Unix time.
+    pub not_before: i64,
+    /// Last second of validity, Unix time.
+    pub not_after: i64,
+}
+
+/// What the certificate of an authority says of it. Reading is not believing.
+pub fn facts_of_authority(certificate_pem: &str) -> Result<AuthorityFacts, FollowError> {
+    let authority = Authority::read_pem(certificate_pem)?;
+    let der = CertificateDer::from(authority.der.as_slice());
+    let certificate = read(&der)?;
+    let validity = certificate.validity();
+    Ok(AuthorityFacts {
+        fingerprint: authority.fingerprint(),
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
+}
+
 /// Whether the authority with this certificate signed that certificate.
 pub fn is_signed_by(certificate_pem: &str, authority_pem: &str) -> bool {
     Authority::read_pem(authority_pem).is_ok_and(|authority| authority.signed_pem(certificate_pem))

@@ -56,6 +56,7 @@ impl Shell {
             ("/providers", "Identity providers"),
             ("/webhooks", "Webhooks"),
             ("/scim", "Provisioning"),
+            ("/authorities", "Certificate authorities"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];
         let shown = overseers.into_iter().filter(|_| self.oversees());

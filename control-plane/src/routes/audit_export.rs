@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::body::JsonBody;
+use crate::clock::rfc3339;
 use crate::guard::{Admin, Overseer};
 use crate::oidc::origin_of;
 use crate::otlp;
@@ -10,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use daam_api::v1::{AuditExport, NewAuditExport};
-use daam_store::UserAuth;
+use daam_store::TenantScope;
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,12 @@ pub(crate) async fn set(
     user: Admin,
     JsonBody(new): JsonBody<NewAuditExport>,
 ) -> Result<Json<AuditExport>, Refusal> {
+    put(&app, &user, new).await?;
+    found(&app, user.scope()).await?.map(Json).ok_or_else(nowhere)
+}
+
+/// Says where it goes from now on, if it may go there with that.
+pub(crate) async fn put(app: &App, user: &Admin, new: NewAuditExport) -> Result<(), Refusal> {
     let endpoint = new.endpoint.parse::<Url>().ok().filter(|url| {
         new.endpoint.len() <= LONGEST_URL && url.fragment().is_none() && app.outbound().may_ask(url)
     });
@@ -60,25 +67,37 @@ pub(crate) async fn set(
     let sealed = app.vault().seal(&otlp::place(user.scope().org()), &text);
     let sealed = sealed.map_err(|error| Refusal::internal("seal headers", &error))?;
     let names: BTreeSet<String> = headers.into_keys().collect();
-    app.db().set_audit_export(&user, (endpoint.as_str(), &names, &sealed), app.now()).await?;
-    found(&app, &user).await
+    Ok(app.db().set_audit_export(user, (endpoint.as_str(), &names, &sealed), app.now()).await?)
 }
 
 pub(crate) async fn show(State(app): State<Arc<App>>, user: Overseer) -> Result<Json<AuditExport>, Refusal> {
-    found(&app, &user).await
+    found(&app, user.scope()).await?.map(Json).ok_or_else(nowhere)
 }
 
 pub(crate) async fn remove(State(app): State<Arc<App>>, user: Admin) -> Result<StatusCode, Refusal> {
-    if app.db().remove_audit_export(&user, app.now()).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(nowhere())
+    delete(&app, &user).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-async fn found(app: &App, user: &UserAuth) -> Result<Json<AuditExport>, Refusal> {
-    let found = app.db().audit_export(user.scope()).await?.ok_or_else(nowhere)?;
-    let daam_store::ListedAuditExport { endpoint, header_names, after, failure } = found;
-    Ok(Json(AuditExport { endpoint, headers: header_names, after, failure }))
+/// Sends it nowhere any more.
+pub(crate) async fn delete(app: &App, user: &Admin) -> Result<(), Refusal> {
+    match app.db().remove_audit_export(user, app.now()).await? {
+        true => Ok(()),
+        false => Err(nowhere()),
+    }
+}
+
+/// Where it goes and how far it got, without what is sent along.
+pub(crate) async fn found(app: &App, scope: &TenantScope) -> Result<Option<AuditExport>, Refusal> {
+    let found = app.db().audit_export(scope).await?;
+    Ok(found.map(|found| AuditExport {
+        endpoint: found.endpoint,
+        headers: found.header_names,
+        after: found.after,
+        failure: found.failure,
+        last_success: found.sent_at.map(rfc3339),
+        last_failure: found.failed_at.map(rfc3339),
+        backlog: found.backlog,
+    }))
 }
 
 fn nowhere() -> Refusal {

@@ -4,7 +4,7 @@
 
 use crate::audit::{Happened, append, origin};
 use crate::db::{Db, run, statements};
-use crate::error::{read_json, write_json};
+use crate::error::{read_json, read_number, write_json};
 use crate::reach::Reach;
 use crate::{AuditEntry, StoreError, TenantScope, UserAuth};
 use std::collections::BTreeSet;
@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 statements! {
     SET = "INSERT INTO audit_exports (org_id, endpoint, header_names, sealed_headers, created_at) VALUES ($1, $2, $3, $4, $5) \
            ON CONFLICT (org_id) DO UPDATE SET endpoint = excluded.endpoint, header_names = excluded.header_names, \
-           sealed_headers = excluded.sealed_headers, attempts = 0, next_at = 0, failure = NULL";
-    SHOW = "SELECT endpoint, header_names, after_seq, failure FROM audit_exports WHERE org_id = $1";
+           sealed_headers = excluded.sealed_headers, attempts = 0, next_at = 0, failure = NULL, \
+           sent_at = NULL, failed_at = NULL";
+    SHOW = "SELECT e.endpoint, e.header_names, e.after_seq, e.failure, e.sent_at, e.failed_at, \
+            (SELECT COUNT(*) FROM audit a WHERE a.org_id = e.org_id AND a.seq > e.after_seq) FROM audit_exports e WHERE e.org_id = $1";
     REMOVE = "DELETE FROM audit_exports WHERE org_id = $1 RETURNING endpoint";
     DUE = "SELECT o.id, o.slug, e.endpoint, e.sealed_headers, e.after_seq, e.attempts FROM audit_exports e \
            JOIN organizations o ON o.id = e.org_id WHERE e.next_at <= $1 AND o.audit_seq > e.after_seq ORDER BY e.next_at, o.id \
@@ -21,9 +23,10 @@ statements! {
     CLAIM = "UPDATE audit_exports SET attempts = attempts + 1, next_at = $5 WHERE org_id = $1 AND endpoint = $2 AND after_seq = $3 \
              AND attempts = $4";
     ENTRIES = "SELECT seq, at, actor, action, target, detail, hash FROM audit WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    SENT = "UPDATE audit_exports SET after_seq = $4, attempts = 0, next_at = $6, failure = $5 WHERE org_id = $1 AND endpoint = $2 \
+    SENT = "UPDATE audit_exports SET after_seq = $4, attempts = 0, next_at = $6, failure = CAST($5 AS TEXT), sent_at = $6, \
+            failed_at = CASE WHEN CAST($5 AS TEXT) IS NULL THEN failed_at ELSE $6 END WHERE org_id = $1 AND endpoint = $2 \
             AND after_seq = $3";
-    FAILED = "UPDATE audit_exports SET failure = $4 WHERE org_id = $1 AND endpoint = $2 AND after_seq = $3";
+    FAILED = "UPDATE audit_exports SET failure = $4, failed_at = $5 WHERE org_id = $1 AND endpoint = $2 AND after_seq = $3";
 }
 
 /// Where an audit goes.
@@ -35,8 +38,14 @@ pub struct ListedAuditExport {
     pub header_names: BTreeSet<String>,
     /// The last entry that arrived.
     pub after: i64,
-    /// Why the last attempt did not succeed.
+    /// Why the last attempt did not succeed, or what the receiver did not like.
     pub failure: Option<String>,
+    /// When entries last arrived there, unix seconds.
+    pub sent_at: Option<i64>,
+    /// When entries last did not, or not all of them, unix seconds.
+    pub failed_at: Option<i64>,
+    /// Entries that are still to be sent.
+    pub backlog: u64,
 }
 
 /// An audit with entries to send. Only for the control plane itself.
@@ -74,10 +83,12 @@ impl Db {
     /// Where the audit goes.
     pub async fn audit_export(&self, scope: &TenantScope) -> Result<Option<ListedAuditExport>, StoreError> {
         let mut tx = self.read_tx(scope).await?;
-        let row = run!(&mut tx, optional: (String, String, i64, Option<String>), SHOW, &scope.org_id)?;
-        row.map(|(endpoint, names, after, failure)| {
+        type Row = (String, String, i64, Option<String>, Option<i64>, Option<i64>, i64);
+        let row = run!(&mut tx, optional: Row, SHOW, &scope.org_id)?;
+        row.map(|(endpoint, names, after, failure, sent_at, failed_at, backlog)| {
             let header_names = read_json(&names, "header names")?;
-            Ok(ListedAuditExport { endpoint, header_names, after, failure })
+            let backlog = read_number(backlog, "backlog")?;
+            Ok(ListedAuditExport { endpoint, header_names, after, failure, sent_at, failed_at, backlog })
         })
         .transpose()
     }
@@ -145,9 +156,14 @@ impl Db {
     }
 
     /// They did not arrive.
-    pub async fn audit_export_failed(&self, due: &DueAuditExport, why: &str) -> Result<(), StoreError> {
+    pub async fn audit_export_failed(
+        &self,
+        due: &DueAuditExport,
+        why: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
         let mut tx = self.write_tx(&due.scope).await?;
-        run!(&mut tx, execute FAILED, &due.scope.org_id, &due.endpoint, due.after, why)?;
+        run!(&mut tx, execute FAILED, &due.scope.org_id, &due.endpoint, due.after, why, now)?;
         tx.commit().await
     }
 }

@@ -30,6 +30,11 @@ statements! {
     AGENTS_STANDING = "SELECT a.name FROM agents a WHERE a.org_id = $1 AND a.removed_at IS NULL AND NOT EXISTS \
                        (SELECT 1 FROM certificates c WHERE c.org_id = a.org_id AND c.holder_kind = 'agent' AND c.holder_id = a.id \
                        AND c.authority > $2 AND c.revoked_at IS NULL AND c.not_after > $3) ORDER BY a.name, a.id";
+    // Told of version $2, here since $3, with a certificate of $4 or later.
+    AGENTS = "SELECT a.id, a.name, a.database_name, a.link_id IS NOT NULL AND a.seen_at > $3, a.authorities_version >= $2, \
+              a.authorities_refused, EXISTS (SELECT 1 FROM certificates c WHERE c.org_id = a.org_id AND c.holder_kind = 'agent' \
+              AND c.holder_id = a.id AND c.authority >= $4 AND c.revoked_at IS NULL AND c.not_after > $5) FROM agents a \
+              WHERE a.org_id = $1 AND a.removed_at IS NULL ORDER BY a.name, a.id";
     REVOKE = "UPDATE certificates SET revoked_at = $3 WHERE org_id = $1 AND authority <= $2 AND holder_kind = 'user' \
               AND revoked_at IS NULL AND not_after > $3";
     SAID = "UPDATE agents SET authorities_version = $3, authorities_refused = $4 WHERE org_id = $1 AND id = $2";
@@ -104,6 +109,25 @@ impl StandingOn {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// How far an agent is with the newest authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentProgress {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its database.
+    pub database: String,
+    /// Whether it is here.
+    pub online: bool,
+    /// Whether it says that it believes what it was told last.
+    pub believes: bool,
+    /// Why it refused to.
+    pub refused: Option<String>,
+    /// Whether it has a certificate of the newest.
+    pub renewed: bool,
 }
 
 /// What became of retiring.
@@ -185,6 +209,29 @@ impl Db {
             Some(old) => standing(&mut tx, scope, old, now).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// How far each agent is, by name, while two are in force; none otherwise. Here is whoever was seen after `seen_after`.
+    pub async fn authority_progress(
+        &self,
+        scope: &TenantScope,
+        seen_after: i64,
+        now: i64,
+    ) -> Result<Vec<AgentProgress>, StoreError> {
+        type Row = (String, String, String, bool, bool, Option<String>, bool);
+        let mut tx = self.read_tx(scope).await?;
+        let all = list(&mut tx, scope).await?;
+        let Some(newest) = all.last().filter(|_| all.iter().filter(|one| one.in_force()).count() > 1) else {
+            return Ok(Vec::new());
+        };
+        let (version,) = run!(&mut tx, optional: (i64,), VERSION, &scope.org_id)?
+            .ok_or(StoreError::Decode("organization"))?;
+        let rows = run!(&mut tx, all: Row, AGENTS, &scope.org_id, version, seen_after, newest.number, now)?;
+        let read = |(id, name, database, online, told, refused, renewed): Row| {
+            let believes = told && refused.is_none();
+            AgentProgress { id, name, database, online, believes, refused, renewed }
+        };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Retires the old one if nothing stands on it, or by force: then people's certificates of it are revoked, and its agents

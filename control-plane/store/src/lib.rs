@@ -53,7 +53,7 @@ pub use agents::{AuthoritiesStanding, BundleStanding, Enforced, Hello, OnlineAge
 pub use audit::{AuditEntry, AuditFilter};
 pub use audit_exports::{DueAuditExport, ListedAuditExport};
 pub use authenticate::{AgentAuth, Caller, EnrolmentAuth, EnrolmentKind, RelayAuth, Role, UserAuth};
-pub use authorities::{Here, NewAuthority, Retired, StandingOn, StoredAuthority};
+pub use authorities::{AgentProgress, Here, NewAuthority, Retired, StandingOn, StoredAuthority};
 pub use briefing::{Briefing, DatabaseBriefing};
 pub use bundles::{NewBundle, Published, StoredBundle};
 pub use certificates::{Holder, NewCertificate};

@@ -174,3 +174,47 @@ pub(crate) async fn an_agent_that_was_away_follows_and_a_forced_end_is_the_end(w
     let world = world.restart().await;
     assert!(new.signed(&world.certificate(&bo).await.certificate_pem));
 }
+
+pub(crate) async fn the_page_says_whom_a_change_waits_for_and_an_auditor_only_looks_on(world: World) {
+    let org = world.bootstrap().await;
+    let ana = world.sign_in(&org.link).await;
+    let cy = world.session(&world.in_role(&org, "cy@example.com", "auditor").await).await;
+    let agent = world.agent(&org, "shop").await;
+    world.agent(&org, "archive").await;
+    let mut peer = Peer::connected(&world, &agent).await;
+    let looked = async |session: &str| world.look("/authorities", session).await.ok(200).text();
+    let first = world.authorities(&org).await.authorities.remove(0);
+    assert!(first.not_before < first.created_at && first.created_at < first.not_after, "{first:?}");
+    let page = looked(&cy).await;
+    assert!(page.contains(&first.fingerprint) && page.contains("current: "), "{page}");
+    assert!(!page.contains("action=\"/authorities"), "{page}");
+    for path in ["/authorities", "/authorities/retire"] {
+        world.submit(path, Some(&cy), "").await.page_refused(403, "auth.wrong-role");
+    }
+    world.submit("/authorities/retire", Some(&ana), "").await.page_refused(409, "authority.alone");
+
+    assert_eq!(world.submit("/authorities", Some(&ana), "").await.location(), "/authorities");
+    world.submit("/authorities", Some(&ana), "").await.page_refused(409, "authority.under-way");
+    let agents = world.authorities(&org).await.agents;
+    let seen: Vec<_> = agents.iter().map(|one| (one.database.as_str(), one.online, one.believes)).collect();
+    assert!(seen.contains(&("shop", true, false)) && seen.contains(&("archive", false, false)), "{seen:?}");
+    let page = looked(&cy).await;
+    assert!(page.contains("1 hold it up") && page.contains("next: offered"), "{page}");
+    let (version, _) = told(&mut peer).await;
+    peer.say(&FromAgent::CaStatus { version, reason: Some("pinned <by> hand".to_owned()) }).await;
+    world.until("its refusal is seen", async || looked(&cy).await.contains("refuses: pinned &#60;by")).await;
+    believes(&mut peer, version).await;
+    world.until("it issues", async || looked(&cy).await.contains("previous: its certificates count")).await;
+    let (version, _) = told(&mut peer).await;
+    believes(&mut peer, version).await;
+    world.agents_certificate(&agent).await;
+    let done = |list: AuthorityList| list.agents.iter().any(|one| one.believes && one.renewed && one.online);
+    world.until("the agent is done", async || done(world.authorities(&org).await)).await;
+    let refused = world.submit("/authorities/retire", Some(&ana), "").await;
+    refused.page_refused(409, "authority.in-use");
+    let retired = world.submit("/authorities/retire", Some(&ana), "force=yes").await;
+    assert_eq!(retired.location(), "/authorities");
+    let page = looked(&ana).await;
+    assert!(page.contains("retired: its") && page.contains("Begin with a new authority"), "{page}");
+    assert!(world.authorities(&org).await.agents.is_empty(), "nothing is under way");
+}

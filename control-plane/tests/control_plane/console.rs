@@ -81,10 +81,14 @@ pub(crate) async fn every_page_refuses_strangers_and_wrong_roles(world: World) {
 }
 
 /// Forms that act in one's own organization, whatever they say.
-const OWN: [&str; 14] = [
+const OWN: [&str; 18] = [
     "/passkeys",
     "/passkeys/begin",
     "/audit/retention",
+    "/audit/otlp",
+    "/audit/otlp/remove",
+    "/authorities",
+    "/authorities/retire",
     "/tokens",
     "/members/invite",
     "/requests",
@@ -124,6 +128,9 @@ pub(crate) async fn every_page_keeps_tenants_apart(world: World) {
         match answer.status.as_u16() {
             404 if named => {}
             400 if own => {}
+            // Nothing of hers is asked for: she has a rotation of her own begun, and no export to end.
+            303 if own && answer.location() == "/authorities" => {}
+            404 if own && route.path == "/audit/otlp/remove" => {}
             200 if !named => {}
             status => panic!("{route:?}: {status} {}", answer.text()),
         }

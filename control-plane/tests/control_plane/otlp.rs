@@ -158,3 +158,54 @@ async fn a_receiver_that_does_not_answer_holds_up_nobody_elses_audit() {
     assert!(!numbers(&got, &other).is_empty());
     assert!(!gave_up.is_finished(), "one waited for the other");
 }
+
+/// The page with what there is to see of an export.
+async fn looked(world: &World, session: &str) -> String {
+    world.look("/audit/otlp", session).await.ok(200).text()
+}
+
+#[tokio::test]
+async fn the_page_sets_changes_and_ends_it_and_shows_no_secret() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let ana = world.sign_in(&org.link).await;
+    let cy = world.session(&world.in_role(&org, "cy@example.com", "auditor").await).await;
+    assert!(looked(&world, &ana).await.contains("It is sent nowhere"));
+    let mut collector = receiver().await;
+    collector.ask(json!({ "do": "answer", "status": 503 })).await;
+    let form = |endpoint: &str, header: &str, value: &str| {
+        let pairs = [("endpoint", endpoint), ("header", header), ("value", value)];
+        reqwest::Url::parse_with_params("http://x", pairs).unwrap().query().unwrap().to_owned()
+    };
+    let secret = "Bearer planted-secret-of-the-form";
+    let good = form(&collector.entity, "authorization", secret);
+    world.submit("/audit/otlp", Some(&cy), &good).await.page_refused(403, "auth.wrong-role");
+    for (bad, code) in [
+        (form("http://collector.example/v1/logs", "", ""), "audit.otlp-endpoint"),
+        (form(&collector.entity, "host", "x"), "audit.otlp-headers"),
+        (form(&collector.entity, "", secret), "audit.otlp-headers"),
+    ] {
+        let refused = world.submit("/audit/otlp", Some(&ana), &bad).await.page_refused(400, code);
+        assert!(!refused.contains("planted-secret"), "{refused}");
+    }
+    assert_eq!(world.submit("/audit/otlp", Some(&ana), &good).await.location(), "/audit/otlp");
+    world.until("a failure is seen", async || looked(&world, &cy).await.contains("503")).await;
+    let page = looked(&world, &cy).await;
+    assert!(page.contains("<code>authorization</code>") && !page.contains("0 entries"), "{page}");
+    assert!(!page.contains("<form method=\"post\" action=\"/audit/otlp"), "{page}");
+    // Where it is sent to now takes it, and what was sent along to the first one is not sent there.
+    let mut second = receiver().await;
+    let changed = form(&second.entity, "", "");
+    assert_eq!(world.submit("/audit/otlp", Some(&ana), &changed).await.location(), "/audit/otlp");
+    let got = arrived(&world, &org, &mut second).await;
+    assert!(!got.to_string().contains("planted-secret") && !numbers(&got, &org).is_empty(), "{got}");
+    world.until("nothing is left", async || looked(&world, &cy).await.contains("<dd>0 entries")).await;
+    let page = looked(&world, &ana).await;
+    assert!(
+        page.contains("up to entry") && !page.contains("503") && !page.contains("planted-secret"),
+        "{page}"
+    );
+    assert_eq!(world.submit("/audit/otlp/remove", Some(&ana), "").await.location(), "/audit/otlp");
+    world.submit("/audit/otlp/remove", Some(&ana), "").await.page_refused(404, "audit.otlp-unknown");
+    assert!(looked(&world, &cy).await.contains("It is sent nowhere"));
+}

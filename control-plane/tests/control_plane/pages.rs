@@ -84,6 +84,8 @@ async fn every_page_is_accessible() {
         "/databases/shop",
         "/connections",
         "/audit",
+        "/audit/otlp",
+        "/authorities",
         "/members",
         "/providers",
         "/requests",
@@ -95,6 +97,19 @@ async fn every_page_is_accessible() {
         assert_eq!(browser.goto(&world.url(path)).await, 200, "{path}");
         browser.is_accessible(path).await;
     }
+    browser.goto(&world.url("/authorities")).await;
+    browser.click("button", "Begin with a new authority").await;
+    assert!(browser.text().await.contains("previous: its certificates count"));
+    browser.is_accessible("a change of authorities").await;
+    browser.click_text("Retire it now, whatever stands on it").await;
+    browser.is_accessible("its early end").await;
+    browser.goto(&world.url("/audit/otlp")).await;
+    browser.fill("Address, https", "https://collector.example/v1/logs").await;
+    browser.fill("A header to send along (empty: none)", "authorization").await;
+    browser.fill("Its value", "Bearer x").await;
+    browser.click("button", "Send it there").await;
+    assert_eq!(browser.complaints().await, json!([]));
+    browser.is_accessible("the audit's export").await;
     assert_eq!(browser.goto(&world.url("/agents/none")).await, 404);
     browser.is_accessible("refusal").await;
 }

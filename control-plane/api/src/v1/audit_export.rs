@@ -26,4 +26,13 @@ pub struct AuditExport {
     pub after: i64,
     /// Why the last attempt did not succeed, or what the receiver did not like.
     pub failure: Option<String>,
+    /// When entries last arrived there, RFC 3339.
+    #[serde(default)]
+    pub last_success: Option<String>,
+    /// When entries last did not arrive, or not all of them, RFC 3339.
+    #[serde(default)]
+    pub last_failure: Option<String>,
+    /// Entries that are still to be sent.
+    #[serde(default)]
+    pub backlog: u64,
 }
