@@ -44,6 +44,7 @@ mod shell;
 mod sso;
 mod tokens;
 mod webhooks;
+mod workloads;
 
 pub(crate) use session::{arrival_guard, guard};
 
@@ -126,6 +127,9 @@ fn settings() -> Vec<Route> {
         route("GET", "/authorities", Who::Overseer, get(authorities::show)),
         route("POST", "/authorities", Who::Admin, post(authorities::begin)),
         route("POST", "/authorities/retire", Who::Admin, post(authorities::retire)),
+        route("GET", "/workloads", Who::Overseer, get(workloads::list)),
+        route("POST", "/workloads", Who::Admin, post(workloads::create)),
+        route("POST", "/workloads/{id}/remove", Who::Admin, post(workloads::remove)),
         route("GET", "/scim", Who::Overseer, get(scim::list)),
         route("POST", "/scim", Who::Admin, post(scim::create)),
         route("POST", "/scim/{id}/delete", Who::Admin, post(scim::remove)),

@@ -4,14 +4,18 @@
 //! and one that asks for more than its route's guard admits fails at every request rather than at none.
 
 use crate::app::App;
+use crate::limit;
 use crate::once;
 use crate::problem::Refusal;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::RequestExt as _;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use daam_store::{Caller, Role, UserAuth};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -191,6 +195,11 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal
         let title = "this token may not do this";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "auth.wrong-role", title).allowed(who.name()));
     }
+    if let Caller::User(user) = &caller
+        && let Some(named) = user.databases()
+    {
+        within(named, request).await?;
+    }
     let extensions = request.extensions_mut();
     match &caller {
         Caller::User(user) => who.hand_over(user, extensions),
@@ -201,6 +210,16 @@ async fn check(app: &App, who: Who, request: &mut Request) -> Result<(), Refusal
     }
     extensions.insert(caller);
     Ok(())
+}
+
+/// Whether a job limited to databases may ask this.
+async fn within(named: &BTreeSet<String>, request: &mut Request) -> Result<(), Refusal> {
+    let broken = |error: &dyn fmt::Display| {
+        Refusal::internal("read a route's path", &io::Error::other(error.to_string()))
+    };
+    let route = request.extract_parts::<MatchedPath>().await.map_err(|error| broken(&error))?;
+    let filled = request.extract_parts::<RawPathParams>().await.map_err(|error| broken(&error))?;
+    limit::check(named, (request.method().as_str(), route.as_str()), &filled)
 }
 
 /// Only from the header: a query string ends up in logs.

@@ -43,7 +43,7 @@ pub(crate) mod tokens;
 pub(crate) mod trust;
 pub(crate) mod users;
 pub(crate) mod webhooks;
-mod workloads;
+pub(crate) mod workloads;
 
 /// Bodies of most routes.
 pub(crate) const SMALL: usize = 64 * 1024;

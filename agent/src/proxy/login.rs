@@ -110,6 +110,12 @@ pub(super) fn admit(
             return Err(End::fatal(sqlstate::PROTOCOL_VIOLATION, "the start-up packet names no database"));
         }
     }
+    if !user.databases.admit(ours) {
+        let told = format!("your certificate is not for database `{ours}`, only for {}", user.databases);
+        let report = Report::fatal(sqlstate::INVALID_AUTHORIZATION, &told);
+        let hint = "whoever trusts this pipeline's jobs named the databases they may reach";
+        return Err(End::Fatal(Box::new(report.hint(hint.to_owned()))));
+    }
     let mut state = ctx.state.clone();
     let current = Arc::clone(&state.borrow_and_update());
     let decision = current.admit(user, unix_now()).map_err(|denied| {

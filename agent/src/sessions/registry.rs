@@ -279,6 +279,7 @@ mod tests {
             user_id: id.to_owned(),
             email: format!("{id}@acme.example"),
             device: "laptop".to_owned(),
+            databases: daam_identity::Databases::Any,
         }
     }
 

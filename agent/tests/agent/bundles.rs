@@ -153,6 +153,7 @@ fn certificate(user_id: &str) -> UserPrincipal {
         user_id: user_id.into(),
         email: "jane@example.com".into(),
         device: "laptop".into(),
+        databases: daam_identity::Databases::Any,
     }
 }
 

@@ -119,6 +119,7 @@ impl Program {
             user_id: "u1".into(),
             email: "jane@example.com".into(),
             device: "laptop".into(),
+            databases: daam_identity::Databases::Any,
         });
         let issued = ca.issue(&csr_pem, &principal, now() - 60, now() + 3600).unwrap();
         let agent = AgentPrincipal { org: "acme".into(), agent_id: "a1".into(), database: "shop".into() };

@@ -215,6 +215,7 @@ fn admitted(keeper: &Keeper, now: i64) -> Denied {
         user_id: "u1".into(),
         email: "jane@example.com".into(),
         device: "x".into(),
+        databases: daam_identity::Databases::Any,
     };
     keeper.current().admit(&user, now).map(|_| ()).unwrap_err()
 }

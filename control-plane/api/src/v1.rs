@@ -127,6 +127,9 @@ pub struct WhoAmI {
     pub email: String,
     /// `admin`, `member`, `approver` or `auditor`.
     pub role: String,
+    /// The databases the token is limited to, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub databases: Option<BTreeSet<String>>,
 }
 
 /// A new API token.

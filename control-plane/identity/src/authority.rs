@@ -301,6 +301,7 @@ pub(crate) mod tests {
             user_id: "u-1".into(),
             email: "ada@acme.example".into(),
             device: "laptop".into(),
+            databases: crate::principal::Databases::Any,
         })
     }
 

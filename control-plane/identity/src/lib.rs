@@ -15,4 +15,4 @@ pub mod word;
 pub use authorities::{Authorities, AuthorityFacts, FollowError, Successor, facts_of_authority};
 pub use authority::{AuthorityError, CertificateAuthority, Issued, make_csr};
 pub use certificate::{CertificateFacts, facts_of, facts_of_pem, principal_of};
-pub use principal::{AgentPrincipal, Principal, PrincipalError, UserPrincipal};
+pub use principal::{AgentPrincipal, Databases, Principal, PrincipalError, UserPrincipal};

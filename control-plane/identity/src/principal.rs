@@ -1,16 +1,66 @@
 //! Who a certificate speaks for, and the one URI form that says it.
 //!
-//! Users are `daam://<org>/user/<id>?device=<device>`, agents `daam://<org>/agent/<id>?database=<database>`.
+//! Users are `daam://<org>/user/<id>?device=<device>`, agents `daam://<org>/agent/<id>?database=<database>`. A user whose
+//! certificate is for some databases only has `&database=<database>` behind that for each of them, in order of their
+//! names; whoever does not know of that refuses the whole.
 //! Every byte outside `A-Z a-z 0-9 - . _ ~` is written `%XX` in upper-case hexadecimal, so each principal has
 //! exactly one spelling; any other spelling is refused.
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 
 /// Longest id, device or database name, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
+/// Most databases a certificate can be for, if it is not for all of them.
+pub const MAX_DATABASES: usize = 16;
 const SCHEME: &str = "daam://";
+
+/// The databases somebody may reach with a certificate. What they may do there, policies say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Databases {
+    /// Whichever there are.
+    Any,
+    /// These and no other: 1 to [`MAX_DATABASES`].
+    Only(BTreeSet<String>),
+}
+
+impl Databases {
+    /// Whether this database may be reached.
+    pub fn admit(&self, database: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(named) => named.contains(database),
+        }
+    }
+
+    fn check(&self) -> Result<(), PrincipalError> {
+        let Self::Only(named) = self else { return Ok(()) };
+        let wrong = |why| PrincipalError::Part { part: "list of databases", value: String::new(), why };
+        if named.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        if named.len() > MAX_DATABASES {
+            return Err(wrong("it is longer than 16"));
+        }
+        named.iter().try_for_each(|database| check_part("database", database))
+    }
+}
+
+impl fmt::Display for Databases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("every database"),
+            Self::Only(named) => {
+                for (place, database) in named.iter().enumerate() {
+                    write!(f, "{}`{database}`", if place == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
 
 /// A person on a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +73,8 @@ pub struct UserPrincipal {
     pub email: String,
     /// The device the key was made on.
     pub device: String,
+    /// What it may be used for.
+    pub databases: Databases,
 }
 
 /// An agent in front of one database.
@@ -94,8 +146,16 @@ impl Principal {
                 check_part("user id", &user.user_id)?;
                 check_part("device", &user.device)?;
                 check_email(&user.email)?;
+                user.databases.check()?;
                 let (id, device) = (encode(&user.user_id), encode(&user.device));
-                Ok(format!("{SCHEME}{}/user/{id}?device={device}", user.org))
+                let mut uri = format!("{SCHEME}{}/user/{id}?device={device}", user.org);
+                if let Databases::Only(named) = &user.databases {
+                    for database in named {
+                        uri.push_str("&database=");
+                        uri.push_str(&encode(database));
+                    }
+                }
+                Ok(uri)
             }
             Self::Agent(agent) => {
                 check_part("agent id", &agent.agent_id)?;
@@ -114,13 +174,20 @@ impl Principal {
         let (kind, rest) = rest.split_once('/').ok_or_else(|| wrong("it names no user or agent"))?;
         let (id, query) = rest.split_once('?').ok_or_else(|| wrong("it has no device or database"))?;
         let id = decode(id).ok_or_else(|| wrong("its id is not in canonical percent encoding"))?;
+        let (query, limit) = query.split_once('&').map_or((query, None), |(query, rest)| (query, Some(rest)));
+        let databases = limit.map_or(Some(Databases::Any), read_databases);
+        let databases = databases.ok_or_else(|| wrong("what it is limited to is not a list of databases"))?;
         let (key, value) = query.split_once('=').ok_or_else(|| wrong("its query has no value"))?;
         let value = decode(value).ok_or_else(|| wrong("its query is not in canonical percent encoding"))?;
         let org = org.to_owned();
         let principal = match (kind, key, email) {
-            ("user", "device", Some(email)) => {
-                Self::User(UserPrincipal { org, user_id: id, email: email.to_owned(), device: value })
-            }
+            ("user", "device", Some(email)) => Self::User(UserPrincipal {
+                org,
+                user_id: id,
+                email: email.to_owned(),
+                device: value,
+                databases,
+            }),
             ("user", "device", None) => return Err(wrong("a user needs an e-mail name beside it")),
             ("agent", "database", None) => Self::Agent(AgentPrincipal { org, agent_id: id, database: value }),
             ("agent", "database", Some(_)) => return Err(wrong("an agent has no e-mail name")),
@@ -152,7 +219,8 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(user) => {
-                write!(f, "user `{}` of `{}` on device `{}`", user.email, user.org, user.device)
+                write!(f, "user `{}` of `{}` on device `{}`", user.email, user.org, user.device)?;
+                if user.databases == Databases::Any { Ok(()) } else { write!(f, " for {}", user.databases) }
             }
             Self::Agent(agent) => {
                 write!(f, "agent `{}` of `{}` for database `{}`", agent.agent_id, agent.org, agent.database)
@@ -202,6 +270,12 @@ fn check_email(email: &str) -> Result<(), PrincipalError> {
         Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => Ok(()),
         _ => wrong("it is not `name@domain`"),
     }
+}
+
+fn read_databases(text: &str) -> Option<Databases> {
+    let names = text.split('&').take(MAX_DATABASES.saturating_add(1));
+    let named: Option<BTreeSet<String>> = names.map(|pair| decode(pair.strip_prefix("database=")?)).collect();
+    named.map(Databases::Only)
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -261,7 +335,47 @@ mod tests {
             user_id: id.into(),
             email: "a@b.example".into(),
             device: device.into(),
+            databases: Databases::Any,
         })
+    }
+
+    fn limited(databases: &[&str]) -> Principal {
+        let Principal::User(user) = user("u", "d") else { panic!("a user") };
+        let named = databases.iter().map(|name| (*name).to_owned()).collect();
+        Principal::User(UserPrincipal { databases: Databases::Only(named), ..user })
+    }
+
+    #[test]
+    fn a_limit_to_databases_is_written_in_one_way_and_never_left_out() {
+        let principal = limited(&["shop", "a&b"]);
+        let uri = principal.uri().unwrap();
+        assert_eq!(uri, "daam://brave-otter/user/u?device=d&database=a%26b&database=shop");
+        assert_eq!(Principal::from_uri(&uri, Some("a@b.example")).unwrap(), principal);
+        let Principal::User(user) = principal else { panic!("a user") };
+        let seen: Vec<_> =
+            ["shop", "a&b", "hr", "", "a"].iter().map(|name| user.databases.admit(name)).collect();
+        assert_eq!(seen, [true, true, false, false, false]);
+        let many: Vec<String> = (0..17).map(|number| format!("db{number:02}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(limited(&many[..16]).uri().is_ok());
+        for nothing in [&[][..], &[""], &many] {
+            assert!(limited(nothing).uri().is_err(), "{nothing:?}");
+        }
+        let end = |text: &str| format!("daam://brave-otter/user/u?device=d{text}");
+        let long: String = many.iter().map(|name| format!("&database={name}")).collect();
+        for text in [
+            "&",
+            "&database=",
+            "&database",
+            "&database=b&database=a",
+            "&database=a&database=a",
+            "&x=a",
+            &long,
+        ] {
+            assert!(Principal::from_uri(&end(text), Some("a@b.example")).is_err(), "{text}");
+        }
+        let agents = "daam://brave-otter/agent/u?database=d&database=e";
+        assert!(Principal::from_uri(agents, None).is_err(), "an agent has one");
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Shell {
             ("/providers", "Identity providers"),
             ("/webhooks", "Webhooks"),
             ("/scim", "Provisioning"),
+            ("/workloads", "Jobs of pipelines"),
             ("/authorities", "Certificate authorities"),
         ];
         let own = [("/tokens", "API tokens"), ("/account", "Account")];

@@ -12,7 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use daam_api::v1::{AgentCertificateRequest, CertificateIssued, CertificateRequest};
-use daam_identity::{AgentPrincipal, AuthorityError, CertificateAuthority, Issued, Principal, UserPrincipal};
+use daam_identity::{
+    AgentPrincipal, AuthorityError, CertificateAuthority, Databases, Issued, Principal, UserPrincipal,
+};
 use daam_store::{AgentAuth, Caller, Holder, NewCertificate, StoredAuthority, TenantScope};
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ pub(crate) async fn for_user(
         user_id: user.user_id().to_owned(),
         email: user.email().to_owned(),
         device: request.device,
+        // Agents hold to it by themselves: what a certificate is not for it cannot be used for, whoever shows it where.
+        databases: user.databases().cloned().map_or(Databases::Any, Databases::Only),
     });
     let issued = issue(&ca, &request.csr_pem, &principal, user_validity(app.now(), user.token_expires_at()))?;
     answer(&app, scope, (number, &all, issued), Holder::User(&user)).await

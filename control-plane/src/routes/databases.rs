@@ -18,7 +18,8 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<Part<Database>, Refusal> {
     let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
-    let listed = app.db().databases(user.scope(), seen_after).await?;
+    let mut listed = app.db().databases(user.scope(), seen_after).await?;
+    listed.retain(|database| user.may_reach(&database.name));
     Ok(paging.part(listed, |database: &Database| database.name.clone()))
 }
 

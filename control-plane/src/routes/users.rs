@@ -21,7 +21,17 @@ pub(crate) async fn whoami(Extension(caller): Extension<Caller>) -> Json<WhoAmI>
         Caller::Enrolment(token) => (token.id(), "", "enrolment"),
         Caller::Scim(_) => ("", "", "scim"),
     };
-    Json(WhoAmI { org, user_id: user_id.to_owned(), email: email.to_owned(), role: role.to_owned() })
+    let databases = match &caller {
+        Caller::User(user) => user.databases().cloned(),
+        _ => None,
+    };
+    Json(WhoAmI {
+        databases,
+        org,
+        user_id: user_id.to_owned(),
+        email: email.to_owned(),
+        role: role.to_owned(),
+    })
 }
 
 pub(crate) async fn list(

@@ -15,8 +15,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Form, Json};
 use daam_api::v1::{NewWorkload, TokenExchanged, Workload};
-use daam_store::{Exchanged, ProvenJob, StoredWorkload, new_provider_id};
+use daam_identity::principal::MAX_DATABASES;
+use daam_store::{Exchanged, ProvenJob, StoredWorkload, TenantScope, new_provider_id};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DEFAULT_SECONDS: u64 = 900;
@@ -33,6 +35,11 @@ pub(crate) async fn create(
     user: Admin,
     crate::body::JsonBody(request): crate::body::JsonBody<NewWorkload>,
 ) -> Result<(StatusCode, Json<Workload>), Refusal> {
+    Ok((StatusCode::CREATED, Json(add(&app, &user, request).await?)))
+}
+
+/// Trusts jobs, if what is said of them is enough.
+pub(crate) async fn add(app: &App, user: &Admin, request: NewWorkload) -> Result<Workload, Refusal> {
     name::label(&request.name)?;
     let email = name::email(&request.email)?;
     let lifetime = request.lifetime.unwrap_or(DEFAULT_SECONDS);
@@ -51,21 +58,8 @@ pub(crate) async fn create(
         return Err(Refusal::bad("workload.audience", "this is no audience")
             .allowed("1 to 255 bytes without control characters, or none for the address of the exchange"));
     }
-    let url = reqwest::Url::parse(&request.issuer).ok();
-    let url =
-        url.filter(|url| app.outbound().may_ask(url) && url.query().is_none() && url.fragment().is_none());
-    let answers = match url {
-        Some(_) => oidc::published(app.outbound(), &request.issuer).await,
-        None => Err(OidcError::Setup("it is no address that may be asked")),
-    };
-    answers.map_err(|error| {
-        let issuer = origin_of(&request.issuer);
-        tracing::warn!(issuer, error = %chain(&error), "an issuer of jobs does not answer");
-        let title = format!("{issuer} does not answer as an issuer");
-        Refusal::bad("workload.issuer", title).allowed(
-            "an `https` address outside the operator's network that publishes `/.well-known/openid-configuration` naming itself",
-        )
-    })?;
+    databases(request.databases.as_ref())?;
+    answers(app, &request.issuer).await?;
     let new = StoredWorkload {
         id,
         name: request.name,
@@ -76,12 +70,44 @@ pub(crate) async fn create(
         lifetime,
         created_by: user.email().to_owned(),
         created_at: app.now(),
+        databases: request.databases,
+        used_at: None,
     };
-    if !app.db().add_workload(&user, &new, app.now()).await? {
+    if !app.db().add_workload(user, &new, app.now()).await? {
         return Err(Refusal::missing("user.unknown", format!("there is no enabled user `{}`", new.email))
             .allowed("a user created with `PUT /v1/users/{email}`"));
     }
-    Ok((StatusCode::CREATED, Json(listed(&app, new))))
+    Ok(listed(app, new))
+}
+
+/// Whether a limit to these databases is one.
+fn databases(named: Option<&BTreeSet<String>>) -> Result<(), Refusal> {
+    let Some(named) = named else { return Ok(()) };
+    if named.is_empty() || named.len() > MAX_DATABASES {
+        let title = format!("a limit to {} databases is none", named.len());
+        return Err(Refusal::bad("workload.databases", title)
+            .allowed(format!("1 to {MAX_DATABASES} names, or no limit at all")));
+    }
+    named.iter().try_for_each(|database| name::database(database))
+}
+
+/// Whether somebody answers there as an issuer.
+async fn answers(app: &App, issuer: &str) -> Result<(), Refusal> {
+    let url = reqwest::Url::parse(issuer).ok();
+    let url =
+        url.filter(|url| app.outbound().may_ask(url) && url.query().is_none() && url.fragment().is_none());
+    let answers = match url {
+        Some(_) => oidc::published(app.outbound(), issuer).await,
+        None => Err(OidcError::Setup("it is no address that may be asked")),
+    };
+    answers.map(|_| ()).map_err(|error| {
+        let issuer = origin_of(issuer);
+        tracing::warn!(issuer, error = %chain(&error), "an issuer of jobs does not answer");
+        let title = format!("{issuer} does not answer as an issuer");
+        Refusal::bad("workload.issuer", title).allowed(
+            "an `https` address outside the operator's network that publishes `/.well-known/openid-configuration` naming itself",
+        )
+    })
 }
 
 pub(crate) async fn list(
@@ -89,9 +115,14 @@ pub(crate) async fn list(
     user: Overseer,
     paging: Paging,
 ) -> Result<Part<Workload>, Refusal> {
-    let known = app.db().workloads(user.scope()).await?;
-    let workloads = known.into_iter().map(|known| listed(&app, known)).collect();
+    let workloads = known(&app, user.scope()).await?;
     Ok(paging.part(workloads, |one: &Workload| format!("{}\n{}", one.name, one.id)))
+}
+
+/// All of them, by name.
+pub(crate) async fn known(app: &App, scope: &TenantScope) -> Result<Vec<Workload>, Refusal> {
+    let known = app.db().workloads(scope).await?;
+    Ok(known.into_iter().map(|known| listed(app, known)).collect())
 }
 
 pub(crate) async fn remove(
@@ -99,11 +130,16 @@ pub(crate) async fn remove(
     user: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    if app.db().remove_workload(&user, &id, app.now()).await? {
+    delete(&app, &user, &id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Trusts them no longer.
+pub(crate) async fn delete(app: &App, user: &Admin, id: &str) -> Result<(), Refusal> {
+    if app.db().remove_workload(user, id, app.now()).await? {
         app.changed(user.scope()).await;
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(());
     }
-    Err(Refusal::missing("workload.unknown", format!("there is no workload `{}`", shown(&id)))
+    Err(Refusal::missing("workload.unknown", format!("there is no workload `{}`", shown(id)))
         .allowed("an id from `GET /v1/workloads`"))
 }
 
@@ -171,18 +207,18 @@ fn endpoint(id: &str) -> String {
 }
 
 fn listed(app: &App, known: StoredWorkload) -> Workload {
-    let StoredWorkload { id, name, issuer, audience, claims, email, lifetime, created_by, created_at } =
-        known;
     Workload {
-        token_endpoint: app.base().url(&endpoint(&id)),
-        created_at: rfc3339(created_at),
-        id,
-        name,
-        issuer,
-        audience,
-        claims,
-        email,
-        lifetime,
-        created_by,
+        token_endpoint: app.base().url(&endpoint(&known.id)),
+        created_at: rfc3339(known.created_at),
+        last_used_at: known.used_at.map(rfc3339),
+        id: known.id,
+        name: known.name,
+        issuer: known.issuer,
+        audience: known.audience,
+        claims: known.claims,
+        email: known.email,
+        lifetime: known.lifetime,
+        created_by: known.created_by,
+        databases: known.databases,
     }
 }

@@ -2,14 +2,18 @@
 //! sessions in `web_sessions` and `members`, and for the operator; nowhere else.
 
 use crate::db::{Db, run, statements};
+use crate::error::read_json;
 use crate::reach::Reach;
 use crate::secret::{SecretKind, digest, same_digest};
 use crate::{Basis, ScimAuth, StoreError, TenantScope};
+use std::collections::BTreeSet;
 
 statements! {
-    USER = "SELECT t.sha256, t.id, t.expires_at, u.id, u.email, u.role, o.id, o.slug \
+    // A job's token without the trust it came by is none.
+    USER = "SELECT t.sha256, t.id, t.expires_at, u.id, u.email, u.role, o.id, o.slug, w.database_names \
             FROM api_tokens t JOIN users u ON u.id = t.user_id JOIN organizations o ON o.id = t.org_id \
-            WHERE t.sha256 = $1 AND t.expires_at > $2 AND NOT u.disabled AND u.org_id = t.org_id";
+            LEFT JOIN workloads w ON w.id = t.workload_id AND w.org_id = t.org_id \
+            WHERE (t.workload_id IS NULL OR w.id IS NOT NULL) AND t.sha256 = $1 AND t.expires_at > $2 AND NOT u.disabled AND u.org_id = t.org_id";
     ENROLMENT = "SELECT e.sha256, e.id, e.kind, e.database_name, o.id, o.slug \
                  FROM enrolment_tokens e JOIN organizations o ON o.id = e.org_id \
                  JOIN users u ON u.id = e.created_by AND u.org_id = e.org_id \
@@ -82,6 +86,7 @@ pub struct UserAuth {
     role: Role,
     token_id: String,
     token_expires_at: i64,
+    databases: Option<BTreeSet<String>>,
 }
 
 /// Credential's id and end, user, e-mail, role, organization and its slug.
@@ -95,7 +100,7 @@ impl UserAuth {
     ) -> Result<Self, StoreError> {
         let role = Role::from_name(&role).ok_or(StoreError::Decode("role"))?;
         let scope = TenantScope::of(org_id, slug, format!("user:{email}")).on(basis);
-        Ok(Self { scope, user_id, email, role, token_id, token_expires_at })
+        Ok(Self { scope, user_id, email, role, token_id, token_expires_at, databases: None })
     }
 
     /// The organization.
@@ -126,6 +131,15 @@ impl UserAuth {
     /// When the presented token or session ends, unix seconds.
     pub fn token_expires_at(&self) -> i64 {
         self.token_expires_at
+    }
+    /// The databases the presented token is limited to, because it is a job's whose trust names them; `None` if it is
+    /// limited to none. Sessions never are: such a token begins none.
+    pub fn databases(&self) -> Option<&BTreeSet<String>> {
+        self.databases.as_ref()
+    }
+    /// Whether the presented token may be used for this database.
+    pub fn may_reach(&self, database: &str) -> bool {
+        self.databases.as_ref().is_none_or(|named| named.contains(database))
     }
 }
 
@@ -254,15 +268,17 @@ impl Db {
     }
 
     async fn authenticate_user(&self, secret: &str, now: i64) -> Result<Option<Caller>, StoreError> {
-        type Row = (String, String, i64, String, String, String, String, String);
+        type Row = (String, String, i64, String, String, String, String, String, Option<String>);
         let wanted = digest(secret);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let Some((stored, token, expires, user, email, role, org, slug)) =
+        let Some((stored, token, expires, user, email, role, org, slug, databases)) =
             run!(&mut tx, optional: Row, USER, &wanted, now)?
         else {
             return Ok(None);
         };
+        let databases = databases.map(|named| read_json(&named, "databases")).transpose()?;
         let user = UserAuth::from_row((token, expires, user, email, role, org, slug), Basis::Token)?;
+        let user = UserAuth { databases, ..user };
         Ok(same_digest(&stored, &wanted).then_some(Caller::User(user)))
     }
 

@@ -6,18 +6,20 @@ use crate::db::{Db, run, statements};
 use crate::error::{read_json, read_number, stored_number, write_json};
 use crate::reach::Reach;
 use crate::{Lasting, Role, Secret, SecretKind, StoreError, TenantScope, UserAuth, lineage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 statements! {
     USER = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
-    ADD = "INSERT INTO workloads (id, org_id, name, issuer, audience, claims, user_id, lifetime, created_by, created_at) \
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    LIST = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at FROM workloads w \
+    ADD = "INSERT INTO workloads (id, org_id, name, issuer, audience, claims, user_id, lifetime, created_by, created_at, \
+           database_names) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    LIST = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, \
+            w.database_names, w.used_at FROM workloads w \
             JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id WHERE w.org_id = $1 ORDER BY w.name, w.id";
     REMOVE = "DELETE FROM workloads WHERE org_id = $1 AND id = $2";
     END_TOKENS = "DELETE FROM api_tokens WHERE org_id = $1 AND workload_id = $2";
-    BY_ID = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, o.id, o.slug \
+    BY_ID = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, \
+             w.database_names, w.used_at, o.id, o.slug \
              FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id JOIN organizations o ON o.id = w.org_id \
              WHERE w.id = $1 AND NOT u.disabled";
     STILL = "SELECT u.id FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id \
@@ -25,11 +27,28 @@ statements! {
     OLD_USES = "DELETE FROM workload_uses WHERE org_id = $1 AND expires_at <= $2";
     USE = "INSERT INTO workload_uses (workload_id, org_id, sha256, expires_at) VALUES ($1, $2, $3, $4) \
            ON CONFLICT (workload_id, sha256) DO NOTHING";
+    USED = "UPDATE workloads SET used_at = $3 WHERE org_id = $1 AND id = $2";
     TOKEN = "INSERT INTO api_tokens (id, org_id, user_id, name, sha256, created_at, expires_at, created_by, workload_id) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $3, $8)";
 }
 
-type Row = (String, String, String, String, String, String, i64, String, i64);
+type Row = (String, String, String, String, String, String, i64, String, i64, Option<String>, Option<i64>);
+
+type Found = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<i64>,
+    String,
+    String,
+);
 
 /// Whose jobs may act as a member.
 #[derive(Debug, Clone)]
@@ -52,6 +71,10 @@ pub struct StoredWorkload {
     pub created_by: String,
     /// Unix seconds.
     pub created_at: i64,
+    /// The databases they may reach; none is whichever the member may.
+    pub databases: Option<BTreeSet<String>>,
+    /// When a job last got a token, unix seconds. Not read when one is added.
+    pub used_at: Option<i64>,
 }
 
 /// What a job asks at, with the right to give it a token in that organization and no other.
@@ -108,7 +131,9 @@ impl Db {
         let claims = write_json(&new.claims, "claims")?;
         let lifetime = stored_number(new.lifetime, "lifetime")?;
         let mut tx = self.write_tx(scope).await?;
-        let detail = format!("{} as {} {claims}", new.issuer, new.email);
+        let databases = new.databases.as_ref().map(|named| write_json(named, "databases")).transpose()?;
+        let reach = databases.as_ref().map_or_else(String::new, |named| format!(" only to {named}"));
+        let detail = format!("{} as {} {claims}{reach}", new.issuer, new.email);
         append(&mut tx, scope, Happened { action: "workload.add", target: &new.name, detail: &detail }, now)
             .await?;
         let user = run!(&mut tx, optional: (String, String), USER, &scope.org_id, &new.email)?;
@@ -117,7 +142,7 @@ impl Db {
             scope.basis().may(Lasting::WayIn)?;
         }
         run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.audience, &claims, &user, lifetime,
-            by.email(), now)?;
+            by.email(), now, databases.as_deref())?;
         tx.commit().await?;
         Ok(true)
     }
@@ -144,16 +169,13 @@ impl Db {
 
     /// What a job asks at.
     pub async fn workload_door(&self, id: &str) -> Result<Option<WorkloadDoor>, StoreError> {
-        type Found = (String, String, String, String, String, String, i64, String, i64, String, String);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let Some((id, name, issuer, audience, claims, email, lifetime, by, at, org_id, slug)) =
-            run!(&mut tx, optional: Found, BY_ID, id)?
-        else {
-            return Ok(None);
-        };
+        let Some(found) = run!(&mut tx, optional: Found, BY_ID, id)? else { return Ok(None) };
+        let (id, name, issuer, audience, claims, email, lifetime, by, at, databases, used, org_id, slug) =
+            found;
         let scope = TenantScope::of(org_id, slug, format!("workload:{name}"));
-        let workload = workload((id, name, issuer, audience, claims, email, lifetime, by, at))?;
-        Ok(Some(WorkloadDoor { scope, workload }))
+        let row = (id, name, issuer, audience, claims, email, lifetime, by, at, databases, used);
+        Ok(Some(WorkloadDoor { scope, workload: workload(row)? }))
     }
 
     /// Gives a job a token for its own.
@@ -178,15 +200,26 @@ impl Db {
         let secret = Secret::generate(SecretKind::Api)?;
         let (id, name) = (Uuid::now_v7().to_string(), format!("job of {}", known.name));
         run!(&mut tx, execute TOKEN, &id, &scope.org_id, &user, &name, secret.sha256(), now, job.expires_at, &known.id)?;
+        run!(&mut tx, execute USED, &scope.org_id, &known.id, now)?;
         tx.commit().await?;
         Ok(Exchanged::Done(secret))
     }
 }
 
 fn workload(
-    (id, name, issuer, audience, claims, email, lifetime, created_by, created_at): Row,
+    (id, name, issuer, audience, claims, email, lifetime, created_by, created_at, databases, used_at): Row,
 ) -> Result<StoredWorkload, StoreError> {
-    let claims = read_json(&claims, "claims")?;
-    let lifetime = read_number(lifetime, "lifetime")?;
-    Ok(StoredWorkload { id, name, issuer, audience, claims, email, lifetime, created_by, created_at })
+    Ok(StoredWorkload {
+        id,
+        name,
+        issuer,
+        audience,
+        claims: read_json(&claims, "claims")?,
+        email,
+        lifetime: read_number(lifetime, "lifetime")?,
+        created_by,
+        created_at,
+        databases: databases.map(|named| read_json(&named, "databases")).transpose()?,
+        used_at,
+    })
 }

@@ -81,7 +81,7 @@ pub(crate) async fn every_page_refuses_strangers_and_wrong_roles(world: World) {
 }
 
 /// Forms that act in one's own organization, whatever they say.
-const OWN: [&str; 18] = [
+const OWN: [&str; 19] = [
     "/passkeys",
     "/passkeys/begin",
     "/audit/retention",
@@ -94,6 +94,7 @@ const OWN: [&str; 18] = [
     "/requests",
     "/requests/tables",
     "/webhooks",
+    "/workloads",
     "/device",
     "/program",
     "/providers",

@@ -158,5 +158,6 @@ contract![
     requests::an_approval_at_one_server_reaches_the_agent_of_another,
     connections::what_an_agent_no_longer_has_ends_when_it_says_what_it_has,
     connections::connections_are_found_and_taken_out_whole,
+    workloads::a_job_limited_to_databases_reaches_these_and_nothing_else,
     connect::an_offer_has_addresses_and_tickets_for_one_agent,
 ];

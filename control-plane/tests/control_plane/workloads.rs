@@ -1,11 +1,17 @@
 //! Jobs of pipelines: a real issuer's, and one that lies in every way.
 
+use crate::link::Peer;
+use crate::routes::filled;
 use crate::sso::Idp;
 use crate::world::{Answer, Org, World, path_of};
-use daam_api::v1::{Token, TokenCreated, TokenExchanged, WhoAmI, Workload};
-use daam_store::StoredWorkload;
+use daam_api::v1::{CertificateIssued, Database, Token, TokenCreated, TokenExchanged, WhoAmI, Workload};
+use daam_control_plane::guard::Who;
+use daam_control_plane::routes::{Surface, table};
+use daam_identity::{Databases, Principal, facts_of_pem, make_csr};
+use daam_store::{Exchanged, ProvenJob, StoredWorkload, new_provider_id};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
@@ -247,4 +253,169 @@ async fn trust_in_everybodys_jobs_is_refused() {
     let made: Workload = asked(&with("lifetime", json!(60))).await.json(201);
     let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
     assert_eq!((known.len(), &known[0].id, known[0].created_by.as_str()), (1, &made.id, "ana@example.com"));
+}
+
+/// Trust in jobs that act as `email`, limited to databases, and what a job was given for it. No issuer has a part in it.
+pub(crate) async fn limited(world: &World, org: &Org, (email, databases): (&str, &[&str])) -> String {
+    let db = world.server.app().db();
+    let cookie = world.sign_in(&world.recover(org, "ana@example.com").await).await;
+    let ana = db.session(&cookie, world.now()).await.unwrap().unwrap().user().clone();
+    let new = StoredWorkload {
+        id: new_provider_id(),
+        name: "deploys".to_owned(),
+        issuer: "https://ci.example".to_owned(),
+        audience: "daam".to_owned(),
+        claims: BTreeMap::from([("ref".to_owned(), "refs/heads/main".to_owned())]),
+        email: email.to_owned(),
+        lifetime: 900,
+        created_by: ana.email().to_owned(),
+        created_at: world.now(),
+        databases: Some(databases.iter().map(|name| (*name).to_owned()).collect()),
+        used_at: None,
+    };
+    assert!(db.add_workload(&ana, &new, world.now()).await.unwrap());
+    let door = db.workload_door(&new.id).await.unwrap().unwrap();
+    let (now, sha256) = (world.now(), new.id.as_str());
+    let job = ProvenJob { subject: "a job", sha256, forgotten_at: now + 900, expires_at: now + 900 };
+    let Exchanged::Done(given) = db.exchange(&door, &job, now).await.unwrap() else { panic!("not given") };
+    given.reveal()
+}
+
+/// The databases a certificate for the holder of a token is for.
+async fn certified(world: &World, token: &str) -> Databases {
+    let request = json!({ "csr_pem": make_csr().unwrap().1, "device": "runner" });
+    let issued = world.call(Method::POST, "/v1/certificates", token, &request).await;
+    let issued: CertificateIssued = issued.json(200);
+    match facts_of_pem(&issued.certificate_pem).unwrap().principal {
+        Principal::User(user) => user.databases,
+        Principal::Agent(agent) => panic!("{agent:?}"),
+    }
+}
+
+pub(crate) async fn a_job_limited_to_databases_reaches_these_and_nothing_else(world: World) {
+    let org = world.bootstrap().await;
+    let mut here = Vec::new();
+    for database in ["shop", "archive"] {
+        let agent = world.agent(&org, database).await;
+        here.push(Peer::connected(&world, &agent).await);
+    }
+    world.put_user(&org, "deployer@example.com", false).await;
+    let ana = world.sign_in(&org.link).await;
+    world.submit("/members/deployer%40example.com/role", Some(&ana), "role=admin").await.ok(303);
+    let job = limited(&world, &org, ("deployer@example.com", &["shop", "later"])).await;
+    let named = BTreeSet::from(["later".to_owned(), "shop".to_owned()]);
+    let me: WhoAmI = world.get("/v1/whoami", &job).await.json(200);
+    assert_eq!((me.role.as_str(), me.databases.as_ref()), ("admin", Some(&named)));
+    let known: Vec<Database> = world.get("/v1/databases", &job).await.json(200);
+    assert_eq!(known.iter().map(|database| database.name.as_str()).collect::<Vec<_>>(), ["shop"]);
+    let connect = async |database: &str| {
+        world.call(Method::POST, &format!("/v1/databases/{database}/connect"), &job, &json!({})).await
+    };
+    connect("shop").await.ok(200);
+    connect("later").await.refused(404, "database.unknown");
+    for database in ["archive", "none", "Shop", "sho%70%20", "%73hop2"] {
+        let said = connect(database).await.refused(403, "auth.limited");
+        assert!(said.contains("`later`, `shop`"), "{said}");
+    }
+    // However it is written, it is the same database.
+    connect("%73hop").await.ok(200);
+    // The certificate says so itself, to agents that ask nobody.
+    assert_eq!(certified(&world, &job).await, Databases::Only(named));
+    let bo = world.member(&org, "bo@example.com").await;
+    assert_eq!(certified(&world, &bo).await, Databases::Any);
+    let free: Vec<Database> = world.get("/v1/databases", &bo).await.json(200);
+    assert_eq!(free.len(), 2);
+    // An admin's job has no other way: whatever route there is, it is its database's or closed.
+    let mut closed = 0;
+    for route in table().into_iter().filter(|route| route.surface == Surface::Api) {
+        if !matches!(route.who, Who::User | Who::Overseer | Who::Admin | Who::AnyToken | Who::Reader) {
+            continue;
+        }
+        let path = filled(&route).replace("/shop", "/archive");
+        let besides =
+            ["/v1/whoami", "/v1/ca", "/v1/trust", "/v1/trust/1", "/v1/databases", "/v1/certificates"];
+        if besides.contains(&path.as_str()) && route.method != "PUT" {
+            continue;
+        }
+        world.call(route.method.parse().unwrap(), &path, &job, &json!({})).await.refused(403, "auth.limited");
+        closed += 1;
+    }
+    assert!(closed > 50, "only {closed}");
+    let users = world.get("/v1/users", &org.token).await.text();
+    assert!(users.contains("deployer@example.com") && !users.contains("\"disabled\":true"), "{users}");
+}
+
+#[tokio::test]
+async fn the_page_trusts_jobs_says_what_each_may_do_and_ends_it() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    let mut idp = Idp::start("hostile.mjs", &[]).await;
+    world.put_user(&org, "ci@example.com", false).await;
+    let ana = world.sign_in(&org.link).await;
+    let cy = world.session(&world.in_role(&org, "cy@example.com", "auditor").await).await;
+    let form = |changes: &[(&str, &str)]| {
+        let claims = "repository = acme/*\r\nref = refs/heads/main";
+        let mut pairs = BTreeMap::from([
+            ("name", "deploys"),
+            ("issuer", idp.issuer.as_str()),
+            ("email", "ci@example.com"),
+            ("claims", claims),
+            ("databases", "shop, archive"),
+            ("audience", "daam"),
+            ("minutes", "10"),
+        ]);
+        pairs.extend(changes.iter().copied());
+        Url::parse_with_params("http://x", pairs).unwrap().query().unwrap().to_owned()
+    };
+    let (good, free) = (form(&[]), form(&[("name", "builds"), ("databases", " ")]));
+    world.submit("/workloads", Some(&cy), &good).await.page_refused(403, "auth.wrong-role");
+    let many: Vec<String> = (0..17).map(|number| format!("db{number}")).collect();
+    let many = many.join(",");
+    for (changes, code) in [
+        (("claims", "repository"), "workload.claims"),
+        (("claims", "ref = *"), "workload.claims"),
+        (("databases", "shop, a b"), "database.name"),
+        (("databases", many.as_str()), "workload.databases"),
+        (("minutes", "61"), "workload.lifetime"),
+        (("issuer", "https://10.1.2.3"), "workload.issuer"),
+    ] {
+        world.submit("/workloads", Some(&ana), &form(&[changes])).await.page_refused(400, code);
+    }
+    let nothing = json!({ "name": "x", "issuer": idp.issuer, "email": "ci@example.com",
+        "claims": { "repository": "acme/shop" }, "databases": [] });
+    let refused = world.call(Method::POST, "/v1/workloads", &org.token, &nothing).await;
+    refused.refused(400, "workload.databases");
+    for form in [&good, &free] {
+        assert_eq!(world.submit("/workloads", Some(&ana), form).await.location(), "/workloads");
+    }
+    let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
+    let limits: Vec<Option<usize>> =
+        known.iter().map(|one| one.databases.as_ref().map(BTreeSet::len)).collect();
+    assert_eq!(limits, [None, Some(2)], "by name: {known:?}");
+    let looked = async |session: &str| world.look("/workloads", session).await.ok(200).text();
+    let page = looked(&cy).await;
+    for said in [
+        "only archive, shop, and nothing else",
+        "whatever this member may",
+        "ci@example.com (member)",
+        "never",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("action=\"/workloads"), "{page}");
+    // The limit is in what a job is given.
+    let deploys = known[1].clone();
+    let job = idp.job(&json!({ "audience": "daam" })).await;
+    let given: TokenExchanged = exchanged(&world, &deploys, &job).await.json(200);
+    let me: WhoAmI = world.get("/v1/whoami", &given.access_token).await.json(200);
+    assert_eq!(me.databases, deploys.databases);
+    assert_eq!(looked(&cy).await.matches("never").count(), 1);
+    let known: Vec<Workload> = world.get("/v1/workloads", &org.token).await.json(200);
+    assert!(known[1].last_used_at.is_some() && known[0].last_used_at.is_none());
+    let remove = format!("/workloads/{}/remove", deploys.id);
+    world.submit(&remove, Some(&cy), "").await.page_refused(403, "auth.wrong-role");
+    assert_eq!(world.submit(&remove, Some(&ana), "").await.location(), "/workloads");
+    world.submit(&remove, Some(&ana), "").await.page_refused(404, "workload.unknown");
+    world.get("/v1/whoami", &given.access_token).await.refused(401, "auth.required");
+    assert!(!looked(&cy).await.contains("deploys"));
 }

@@ -185,6 +185,7 @@ impl World {
             user_id: "u".to_owned(),
             email: "ada@acme.example".to_owned(),
             device: "laptop".to_owned(),
+            databases: daam_identity::Databases::Any,
         };
         let (cert_pem, key_pem) = papers(&self.ca, &Principal::User(user))?;
         Ok(DialPlan {

@@ -340,6 +340,7 @@ impl Net {
             user_id: "u-ada".into(),
             email: "ada@acme.example".into(),
             device: "laptop".into(),
+            databases: daam_identity::Databases::Any,
         };
         let mut config = self.end(&Principal::User(user), TicketRole::Client);
         config["socket"] = self.directory.path().join(".s.PGSQL.5432").to_str().unwrap().into();

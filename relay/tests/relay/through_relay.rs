@@ -93,6 +93,7 @@ impl World {
             user_id: "u-ada".into(),
             email: "ada@acme.example".into(),
             device: "laptop".into(),
+            databases: daam_identity::Databases::Any,
         };
         let (cert_pem, key_pem) = certificate(&self.ca, &Principal::User(user));
         let ticket = self.ticket(TicketRole::Client, now() + 300);

@@ -191,6 +191,7 @@ mod tests {
             user_id: "u-ada".into(),
             email: "ada@acme.example".into(),
             device: device.into(),
+            databases: daam_identity::Databases::Any,
         }
     }
 

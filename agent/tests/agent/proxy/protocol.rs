@@ -137,6 +137,13 @@ async fn start_up_refuses_what_the_policy_does_not_let_in() {
     let role = refused("dbname=shop user=x options='-c role=postgres'").await;
     assert!(role.contains("42501") && role.contains("`role`"), "{role}");
     assert!(refused("dbname=shop user=x options='-c client_encoding=SJIS'").await.contains("SJIS"));
+    // A certificate that names databases is good for these, whatever its holder may do here otherwise.
+    let elsewhere = message(stage.limited_client(&["archive", "hr"]).await.map(drop));
+    assert!(elsewhere.contains("28000") && elsewhere.contains("only for `archive`, `hr`"), "{elsewhere}");
+    let here = stage.limited_client(&["archive", "shop"]).await.unwrap();
+    assert_eq!(one(&here, "SELECT 1").await.unwrap(), "1");
+    drop(here);
+    eventually("its roles are gone", async || stage.world.roles().await.is_empty()).await;
     stage.disable_jane();
     let disabled = refused("dbname=shop user=x").await;
     assert!(disabled.contains("28000") && disabled.contains("disabled"), "{disabled}");

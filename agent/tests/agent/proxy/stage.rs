@@ -11,7 +11,7 @@ use daam_agent::state::{ActiveBundle, PolicyState};
 use daam_api::link::{AccessGrant, DirectoryUser};
 use daam_catalog::Scope;
 use daam_enforce::HashKey;
-use daam_identity::UserPrincipal;
+use daam_identity::{Databases, UserPrincipal};
 use daam_model::{Grant, Mask, PolicySet, Verb};
 use daam_pgwire::startup::{StartupParameters, encode_session};
 use daam_pgwire::{Frame, FrameBuffer, Report};
@@ -158,8 +158,23 @@ impl Stage {
 
     /// A stream into the proxy, and how its session ends.
     pub(crate) fn stream(&self) -> (DuplexStream, JoinHandle<SessionEnd>) {
+        self.stream_of(principal())
+    }
+
+    fn stream_of(&self, user: UserPrincipal) -> (DuplexStream, JoinHandle<SessionEnd>) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        (ours, tokio::spawn(serve(theirs, principal(), Arc::clone(&self.ctx))))
+        (ours, tokio::spawn(serve(theirs, user, Arc::clone(&self.ctx))))
+    }
+
+    /// Somebody whose certificate is for these databases only.
+    pub(crate) async fn limited_client(&self, databases: &[&str]) -> Result<Client, tokio_postgres::Error> {
+        let named = databases.iter().map(|name| (*name).to_owned()).collect();
+        let (stream, _session) =
+            self.stream_of(UserPrincipal { databases: Databases::Only(named), ..principal() });
+        let config: tokio_postgres::Config = "dbname=shop user=jane".parse().unwrap();
+        let (client, connection) = config.connect_raw(stream, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -212,6 +227,7 @@ pub(crate) fn principal() -> UserPrincipal {
         user_id: "u1".to_owned(),
         email: "jane@example.com".to_owned(),
         device: "laptop".to_owned(),
+        databases: Databases::Any,
     }
 }
 

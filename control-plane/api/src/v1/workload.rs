@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose jobs may act as a member.
 #[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct NewWorkload {
     pub email: String,
     /// Seconds a job may act for; absent = 900, at most 3600.
     pub lifetime: Option<u64>,
+    /// The databases they may reach, 1 to 16, and nothing else of the organization; absent = whatever the member may.
+    #[serde(default)]
+    pub databases: Option<BTreeSet<String>>,
 }
 
 /// Whose jobs may act as a member.
@@ -45,6 +48,12 @@ pub struct Workload {
     pub created_by: String,
     /// RFC 3339.
     pub created_at: String,
+    /// The databases they may reach, and nothing else of the organization; absent = whatever the member may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub databases: Option<BTreeSet<String>>,
+    /// When a job last got a token, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
 }
 
 /// The answer to an exchange (RFC 8693).

@@ -4,7 +4,7 @@ use crate::engine::{NOW, admin, person, user};
 use daam_store::{
     Db, Exchanged, Lasting, ProvenJob, StoreError, StoredWorkload, TokenOwner, new_provider_id,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trust(db: Db) {
     let ana = admin(&db, "calm-otter").await;
@@ -19,6 +19,8 @@ pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trus
         lifetime: 900,
         created_by: ana.email().to_owned(),
         created_at: NOW,
+        databases: Some(BTreeSet::from(["archive".to_owned(), "shop".to_owned()])),
+        used_at: None,
     };
     let token = db.add_workload(&ana, &new, NOW).await.unwrap_err();
     assert!(matches!(token, StoreError::NeedsPerson(Lasting::WayIn)), "{token}");
@@ -30,18 +32,31 @@ pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trus
     assert!(db.workloads(eve.scope()).await.unwrap().is_empty());
     let door = db.workload_door(&new.id).await.unwrap().unwrap();
     assert_eq!(door.workload().claims, new.claims);
+    assert_eq!((&door.workload().databases, door.workload().used_at), (&new.databases, None));
     let job = ProvenJob { subject: "a job", sha256: "a", forgotten_at: NOW + 300, expires_at: NOW + 900 };
     let Exchanged::Done(token) = db.exchange(&door, &job, NOW).await.unwrap() else { panic!("not given") };
     assert!(matches!(db.exchange(&door, &job, NOW).await.unwrap(), Exchanged::Replayed));
     let token = token.reveal();
     let job_user = user(&db, &token, NOW + 899).await.unwrap();
     assert_eq!(job_user.email(), ana.email());
+    assert_eq!(db.workloads(ana.scope()).await.unwrap()[0].used_at, Some(NOW));
+    // Its databases are the only ones; nobody else's token is limited.
+    assert_eq!(job_user.databases(), new.databases.as_ref());
+    assert!(job_user.may_reach("shop") && !job_user.may_reach("hr"));
+    assert!(ana.databases().is_none() && ana.may_reach("hr"));
     assert!(user(&db, &token, NOW + 900).await.is_none());
     // Whatever it is told, what a job makes ends with it.
     let owner = TokenOwner { email: job_user.email(), name: "for ever", expires_at: NOW + 1_000_000 };
     let (_, child) = db.create_token(&job_user, &owner, NOW).await.unwrap().unwrap();
     let child = child.reveal();
     assert!(user(&db, &child, NOW + 900).await.is_none());
+    assert_eq!(user(&db, &child, NOW).await.unwrap().databases(), new.databases.as_ref());
+    // Without a limit there is none.
+    let free = StoredWorkload { id: new_provider_id(), databases: None, ..new.clone() };
+    assert!(db.add_workload(&ana, &free, NOW).await.unwrap());
+    let there = db.workload_door(&free.id).await.unwrap().unwrap();
+    let Exchanged::Done(other) = db.exchange(&there, &job, NOW).await.unwrap() else { panic!("not given") };
+    assert!(user(&db, &other.reveal(), NOW).await.unwrap().databases().is_none());
     // Only its own organization ends it, and then all of that is over.
     assert!(!db.remove_workload(&eve, &new.id, NOW).await.unwrap());
     assert!(user(&db, &token, NOW).await.is_some());

@@ -23,6 +23,7 @@ pub(crate) fn ada() -> UserPrincipal {
         user_id: "u-ada".into(),
         email: "ada@acme.example".into(),
         device: "laptop".into(),
+        databases: daam_identity::Databases::Any,
     }
 }
 
