@@ -48,12 +48,17 @@ pub(crate) async fn look_after(app: Arc<App>) {
             () = app.stop().cancelled() => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = all(&app).await {
-            tracing::warn!(%error, "could not look after the audit; trying again");
-        }
-        if let Err(error) = authorities::look_after(&app).await {
-            tracing::warn!(%error, "could not look after certificate authorities; trying again");
-        }
+        round(&app).await;
+    }
+}
+
+/// What is due now, of audits and of certificate authorities.
+pub(crate) async fn round(app: &App) {
+    if let Err(error) = all(app).await {
+        tracing::warn!(%error, "could not look after the audit; trying again");
+    }
+    if let Err(error) = authorities::look_after(app).await {
+        tracing::warn!(%error, "could not look after certificate authorities; trying again");
     }
 }
 

@@ -259,6 +259,12 @@ impl Server {
         &self.app
     }
 
+    /// Does at once what is done at the start and every five minutes: signs and shortens audits, and goes on with changes
+    /// of certificate authorities.
+    pub async fn look_after(&self) {
+        evidence::round(&self.app).await;
+    }
+
     /// Ends when the server ended by itself, or after `until` and an orderly stop. Where `until` says for how long, it is
     /// announced before; `at_once` cuts that short.
     pub async fn run(

@@ -273,8 +273,8 @@ fn check_email(email: &str) -> Result<(), PrincipalError> {
 }
 
 fn read_databases(text: &str) -> Option<Databases> {
-    let names = text.split('&').take(MAX_DATABASES.saturating_add(1));
-    let named: Option<BTreeSet<String>> = names.map(|pair| decode(pair.strip_prefix("database=")?)).collect();
+    let pairs = text.split('&').take(MAX_DATABASES.saturating_add(1));
+    let named: Option<BTreeSet<String>> = pairs.map(|pair| decode(pair.strip_prefix("database=")?)).collect();
     named.map(Databases::Only)
 }
 
@@ -362,7 +362,7 @@ mod tests {
             assert!(limited(nothing).uri().is_err(), "{nothing:?}");
         }
         let end = |text: &str| format!("daam://brave-otter/user/u?device=d{text}");
-        let long: String = many.iter().map(|name| format!("&database={name}")).collect();
+        let long = format!("&database={}", many.join("&database="));
         for text in [
             "&",
             "&database=",

@@ -80,10 +80,7 @@ pub(crate) async fn remove(State(app): State<Arc<App>>, user: Admin) -> Result<S
 
 /// Sends it nowhere any more.
 pub(crate) async fn delete(app: &App, user: &Admin) -> Result<(), Refusal> {
-    match app.db().remove_audit_export(user, app.now()).await? {
-        true => Ok(()),
-        false => Err(nowhere()),
-    }
+    if app.db().remove_audit_export(user, app.now()).await? { Ok(()) } else { Err(nowhere()) }
 }
 
 /// Where it goes and how far it got, without what is sent along.

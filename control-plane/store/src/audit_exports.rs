@@ -82,8 +82,8 @@ impl Db {
 
     /// Where the audit goes.
     pub async fn audit_export(&self, scope: &TenantScope) -> Result<Option<ListedAuditExport>, StoreError> {
-        let mut tx = self.read_tx(scope).await?;
         type Row = (String, String, i64, Option<String>, Option<i64>, Option<i64>, i64);
+        let mut tx = self.read_tx(scope).await?;
         let row = run!(&mut tx, optional: Row, SHOW, &scope.org_id)?;
         row.map(|(endpoint, names, after, failure, sent_at, failed_at, backlog)| {
             let header_names = read_json(&names, "header names")?;

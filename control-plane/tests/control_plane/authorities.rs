@@ -3,7 +3,7 @@
 use crate::link::Peer;
 use crate::world::{Org, World};
 use daam_api::link::{Authority, FromAgent, ToAgent};
-use daam_api::v1::{AuthorityList, CertificateIssued, ConnectOffer, Enrolled};
+use daam_api::v1::{AuditEntry, AuthorityList, CertificateIssued, ConnectOffer, Enrolled};
 use daam_identity::{Authorities, Successor, facts_of_pem, make_csr};
 use reqwest::Method;
 use serde_json::json;
@@ -217,4 +217,69 @@ pub(crate) async fn the_page_says_whom_a_change_waits_for_and_an_auditor_only_lo
     let page = looked(&ana).await;
     assert!(page.contains("retired: its") && page.contains("Begin with a new authority"), "{page}");
     assert!(world.authorities(&org).await.agents.is_empty(), "nothing is under way");
+}
+
+/// The last entry about authorities: who did what to which.
+async fn last_step(world: &World, org: &Org) -> (String, String, String) {
+    let entries: Vec<AuditEntry> =
+        world.get("/v1/audit?action=authority.&limit=1", &org.token).await.json(200);
+    let AuditEntry { actor, action, target, .. } = entries.into_iter().next().unwrap();
+    (actor, action, target)
+}
+
+/// By the server alone: nobody asks for anything once the change has begun.
+pub(crate) async fn a_change_goes_on_and_ends_by_itself_and_not_before_nothing_stands_on_the_old_one(
+    world: World,
+) {
+    let org = world.bootstrap().await;
+    let bo = world.member(&org, "bo@example.com").await;
+    let (shop, hr) = (world.agent(&org, "shop").await, world.agent(&org, "hr").await);
+    let mut peer = Peer::connected(&world, &shop).await;
+    let holding = Peer::connected(&world, &hr).await;
+    world.certificate(&bo).await;
+    world.call(Method::POST, "/v1/authorities", &org.token, &json!({})).await.ok(201);
+    let (version, _) = told(&mut peer).await;
+    believes(&mut peer, version).await;
+    // One that is here and has not said so is waited for, whoever else has.
+    world.server.look_after().await;
+    assert_eq!(world.states(&org).await, ["issuing", "offered"]);
+    holding.leave().await;
+    world
+        .until("the other one is gone, and nobody is waited for", async || {
+            world.server.look_after().await;
+            world.states(&org).await == ["overlapping", "issuing"]
+        })
+        .await;
+    let (version, _) = told(&mut peer).await;
+    // What stands on the old one goes, one after the other; as long as anything does, so does that.
+    let stays = async |why: &str| {
+        world.server.look_after().await;
+        assert_eq!(world.states(&org).await, ["overlapping", "issuing"], "{why}");
+    };
+    stays("an agent does not say that it believes the one that issues").await;
+    believes(&mut peer, version).await;
+    world.agents_certificate(&shop).await;
+    stays("the other agent has slept through all of it").await;
+    let mut late = Peer::greeted(&world, &hr).await;
+    let (version, _) = told(&mut late).await;
+    believes(&mut late, version).await;
+    let behind = async || world.authorities(&org).await.standing.unwrap().agents_behind.len();
+    world.until("both believe it", async || behind().await == 0).await;
+    stays("its certificate is of the old one").await;
+    world.agents_certificate(&hr).await;
+    stays("a certificate of somebody has not ended").await;
+    let until = world.authorities(&org).await.standing.unwrap();
+    assert_eq!((until.certificates, until.agents_on_it.len()), (1, 0));
+    world.pass(12 * 3600);
+    // A server that starts does it, and nobody asked for it.
+    let world = world.restart().await;
+    world.until("it is retired", async || world.states(&org).await == ["retired", "issuing"]).await;
+    let step = last_step(&world, &org).await;
+    assert_eq!(step, ("control-plane".to_owned(), "authority.retire".to_owned(), "1".to_owned()));
+    let new = Authorities::pinned(&world.get("/v1/ca", &org.token).await.ok(200).text()).unwrap();
+    assert_eq!(new.fingerprints(), [world.authorities(&org).await.authorities[1].fingerprint.clone()]);
+    // And then there is nothing to do.
+    world.server.look_after().await;
+    assert_eq!(last_step(&world, &org).await, step);
+    assert_eq!(world.states(&org).await, ["retired", "issuing"]);
 }

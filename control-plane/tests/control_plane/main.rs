@@ -116,6 +116,7 @@ contract![
     certificates::an_agent_renews_its_own_certificate,
     authorities::a_new_authority_takes_the_place_of_the_old_while_everything_goes_on,
     authorities::the_page_says_whom_a_change_waits_for_and_an_auditor_only_looks_on,
+    authorities::a_change_goes_on_and_ends_by_itself_and_not_before_nothing_stands_on_the_old_one,
     authorities::an_agent_that_was_away_follows_and_a_forced_end_is_the_end,
     enrolment::an_agent_enrols_once_and_is_named_by_its_token,
     enrolment::a_relay_enrols_once_and_can_verify_tickets,
