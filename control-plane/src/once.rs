@@ -80,7 +80,10 @@ fn key(who: Who, request: &Request) -> Result<Option<String>, Refusal> {
     if !makes {
         return Ok(None);
     }
-    let text = value.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len()));
+    let visible = |text: &&str| {
+        (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let text = value.to_str().ok().filter(visible);
     text.filter(|_| request.headers().get_all(HEADER).iter().count() == 1)
         .map(|text| Some(text.to_owned()))
         .ok_or_else(|| {

@@ -255,7 +255,7 @@ fn policies() -> Vec<Operation> {
             .gives::<BundleAccepted>(),
         Operation::of("GET", "/v1/databases/{db}/bundle", "The published bundle")
             .asks("serial", number(), "An earlier one")
-            .gives_raw(200, Body::Raw("application/octet-stream")),
+            .gives_raw(200, Body::Raw("application/vnd.daam.bundle")),
         Operation::of("GET", "/v1/databases/{db}/schema", "The schema an agent reported last")
             .gives_raw(200, JSON),
         Operation::of("GET", "/v1/databases", "Databases").lists::<Database>(),

@@ -37,7 +37,7 @@ pub(crate) async fn a_request_with_a_key_is_done_once(world: World) {
         .refused(422, "idempotency.other-request");
     let other: TokenCreated = keyed(&world, &member, "k1", &json!({ "name": "ci" })).await.json(201);
     assert_ne!(other.token, first.token, "another credential's key is another key");
-    for bad in ["", &"k".repeat(256)] {
+    for bad in ["", "two words", "a\tb", &"k".repeat(256)] {
         keyed(&world, &org.token, bad, &body).await.refused(400, "idempotency.key");
     }
     // A refusal is an answer, too.
