@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
 got = []
+messages = []
 how = {"status": 200, "rejected": 0}
 lock = threading.Lock()
 
@@ -24,6 +25,12 @@ class Handler(BaseHTTPRequestHandler):
             status, rejected = how["status"], how["rejected"]
             request = ExportLogsServiceRequest()
             request.ParseFromString(body)
+            known = ExportLogsServiceRequest()
+            known.CopyFrom(request)
+            known.DiscardUnknownFields()
+            # As its makers' definitions read it, and whether these would write the very same bytes.
+            same = known.SerializeToString(deterministic=True) == body
+            messages.append({"status": status, "same": same, "message": MessageToDict(request)})
             for resource in request.resource_logs:
                 said = {each.key: each.value.string_value for each in resource.resource.attributes}
                 for logs in resource.scope_logs:
@@ -69,4 +76,4 @@ for line in sys.stdin:
     with lock:
         if asked["do"] == "answer":
             how.update(asked)
-        print(json.dumps({"got": got}), flush=True)
+        print(json.dumps({"got": got, "messages": messages}), flush=True)

@@ -209,3 +209,66 @@ async fn the_page_sets_changes_and_ends_it_and_shows_no_secret() {
     world.submit("/audit/otlp/remove", Some(&ana), "").await.page_refused(404, "audit.otlp-unknown");
     assert!(looked(&world, &cy).await.contains("It is sent nowhere"));
 }
+
+/// An entry as OpenTelemetry's own definitions must read it, written down here by hand.
+fn as_a_record(entry: &Value, now: i64) -> Value {
+    let said = |name: &str| entry[name].as_str().unwrap();
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let nanoseconds = |seconds: i64| format!("{seconds}000000000");
+    let seq = entry["seq"].as_i64().unwrap().to_string();
+    let body = format!("{} {} {}", said("actor"), said("action"), said("target"));
+    json!({
+        "timeUnixNano": nanoseconds(entry["at"].as_i64().unwrap()),
+        "observedTimeUnixNano": nanoseconds(now),
+        "severityNumber": "SEVERITY_NUMBER_INFO",
+        "severityText": "INFO",
+        "eventName": format!("daam.audit.{}", said("action")),
+        "body": { "stringValue": body.trim_end() },
+        "attributes": [
+            { "key": "daam.audit.seq", "value": { "intValue": seq } },
+            text("daam.audit.actor", said("actor")),
+            text("daam.audit.action", said("action")),
+            text("daam.audit.target", said("target")),
+            text("daam.audit.detail", said("detail")),
+            text("daam.audit.hash", said("hash")),
+        ],
+    })
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_the_evidence_says_field_by_field_by_opentelemetrys_own_definitions() {
+    let world = World::reaching_private_providers().await;
+    let org = world.bootstrap().await;
+    world.put_user(&org, "bo@example.com", false).await;
+    let odd = json!({ "name": "größer \u{1f512} \"als\" \\n", "url": "https://hooks.example/" });
+    let made: Value = world.call(Method::POST, "/v1/webhooks", &org.token, &odd).await.json(201);
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    world.call(Method::DELETE, &path, &org.token, &json!({})).await.ok(204);
+    let mut collector = receiver().await;
+    let endpoint = collector.entity.clone();
+    set(&world, &org, &endpoint).await;
+    let got = arrived(&world, &org, &mut collector).await;
+    let mut records = Vec::new();
+    for sent in got["messages"].as_array().unwrap() {
+        assert_eq!(sent["same"], true, "no field is unknown there or written in another way: {sent}");
+        let mut message = sent["message"].clone();
+        records.extend(
+            message["resourceLogs"][0]["scopeLogs"][0]["logRecords"].take().as_array().unwrap().clone(),
+        );
+        let attributes = [("service.name", "daam-control-plane"), ("daam.organization", org.slug.as_str())];
+        let attributes =
+            attributes.map(|(key, value)| json!({ "key": key, "value": { "stringValue": value } }));
+        let around = json!({ "resourceLogs": [{
+            "resource": { "attributes": attributes },
+            "scopeLogs": [{ "scope": { "name": "daam.audit" }, "logRecords": null }],
+        }] });
+        assert_eq!(message, around);
+    }
+    let log = world.get("/v1/audit/log", &org.token).await.ok(200).text();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let entries: Vec<Value> = lines.filter_map(|line| line.get("entry").cloned()).collect();
+    assert!(records.len() > 3 && entries.len() >= records.len(), "{log}");
+    for (record, entry) in records.iter().zip(&entries) {
+        assert_eq!(*record, as_a_record(entry, world.now()));
+    }
+}
