@@ -66,7 +66,9 @@ async fn every_page_is_accessible() {
     let org = world.bootstrap().await;
     world.agent(&org, "shop").await;
     crate::bundles::publish_first(&world, &org).await;
-    crate::workloads::limited(&world, &org, ("ana@example.com", &["shop"])).await;
+    world.put_user(&org, "ci@example.com", false).await;
+    let session = world.session(&org.token).await;
+    crate::workloads::limited(&world, &session, ("ci@example.com", &["shop"])).await;
     let mut browser = Browser::start();
     browser.goto(&world.url("/databases")).await;
     assert!(browser.url().await.ends_with("/sign-in?return_to=%2Fdatabases"));

@@ -98,7 +98,7 @@ async fn what_a_job_makes_ends_with_it_whatever_it_acts_as() {
     let db = world.server.app().db();
     let (known, ana) =
         (db.workload_door(&of_a_member.id).await.unwrap(), db.session(&ana, world.now()).await.unwrap());
-    let id = daam_store::new_provider_id();
+    let id = new_provider_id();
     let deployer = StoredWorkload {
         email: "deployer@example.com".to_owned(),
         id: id.clone(),
@@ -256,10 +256,10 @@ async fn trust_in_everybodys_jobs_is_refused() {
 }
 
 /// Trust in jobs that act as `email`, limited to databases, and what a job was given for it. No issuer has a part in it.
-pub(crate) async fn limited(world: &World, org: &Org, (email, databases): (&str, &[&str])) -> String {
+/// By whoever has this session.
+pub(crate) async fn limited(world: &World, session: &str, (email, databases): (&str, &[&str])) -> String {
     let db = world.server.app().db();
-    let cookie = world.sign_in(&world.recover(org, "ana@example.com").await).await;
-    let ana = db.session(&cookie, world.now()).await.unwrap().unwrap().user().clone();
+    let ana = db.session(session, world.now()).await.unwrap().unwrap().user().clone();
     let new = StoredWorkload {
         id: new_provider_id(),
         name: "deploys".to_owned(),
@@ -302,7 +302,7 @@ pub(crate) async fn a_job_limited_to_databases_reaches_these_and_nothing_else(wo
     world.put_user(&org, "deployer@example.com", false).await;
     let ana = world.sign_in(&org.link).await;
     world.submit("/members/deployer%40example.com/role", Some(&ana), "role=admin").await.ok(303);
-    let job = limited(&world, &org, ("deployer@example.com", &["shop", "later"])).await;
+    let job = limited(&world, &ana, ("deployer@example.com", &["shop", "later"])).await;
     let named = BTreeSet::from(["later".to_owned(), "shop".to_owned()]);
     let me: WhoAmI = world.get("/v1/whoami", &job).await.json(200);
     assert_eq!((me.role.as_str(), me.databases.as_ref()), ("admin", Some(&named)));
