@@ -64,13 +64,17 @@ pub(crate) async fn begin(app: &App, scope: &TenantScope) -> Result<AuthorityLis
     list(app, scope).await
 }
 
-/// Lets the new one issue if every agent that is here believes it. Where the server has just begun those count that were
-/// here when the last one was: they had no time yet to come back.
-pub(crate) async fn go_on(app: &App, scope: &TenantScope) -> Result<(), StoreError> {
+/// Which agents are here. Where the server has just begun those count that were here when the last one was: they had no
+/// time yet to come back.
+fn here(app: &App) -> Here {
     let began = app.began_at();
     let just_began = app.now().saturating_sub(began) <= ONLINE_SECONDS;
-    let here = Here { seconds: ONLINE_SECONDS, before: just_began.then_some(began) };
-    if app.db().let_newest_issue(scope, &here, app.now()).await? {
+    Here { seconds: ONLINE_SECONDS, before: just_began.then_some(began) }
+}
+
+/// Lets the new one issue if every agent that is here believes it.
+pub(crate) async fn go_on(app: &App, scope: &TenantScope) -> Result<(), StoreError> {
+    if app.db().let_newest_issue(scope, &here(app), app.now()).await? {
         tracing::info!(org = scope.org(), "certificates come from the new authority now");
         app.changed(scope).await;
     }
@@ -124,15 +128,14 @@ pub(crate) async fn list(app: &App, scope: &TenantScope) -> Result<AuthorityList
     let issuing = keys::issuing(&all).map(|issuing| issuing.number);
     let authorities = all.iter().map(|authority| listed(authority, issuing)).collect();
     let standing = app.db().standing_on_old(scope, app.now()).await?;
-    let seen_after = app.now().saturating_sub(ONLINE_SECONDS);
-    let agents = app.db().authority_progress(scope, seen_after, app.now()).await?;
+    let agents = app.db().authority_progress(scope, &here(app), app.now()).await?;
     let agents = agents.into_iter().map(progress).collect();
     Ok(AuthorityList { authorities, standing: standing.as_ref().map(said), agents })
 }
 
 fn progress(agent: AgentProgress) -> AuthorityAgent {
-    let AgentProgress { id, name, database, online, believes, refused, renewed } = agent;
-    AuthorityAgent { id, name, database, online, believes, refused, renewed }
+    let AgentProgress { id, name, database, online, believes, refused, renewed, holds_up } = agent;
+    AuthorityAgent { id, name, database, online, believes, refused, renewed, holds_up }
 }
 
 fn listed(authority: &StoredAuthority, issuing: Option<i64>) -> ListedAuthority {

@@ -22,7 +22,7 @@ struct AuthoritiesPage {
     authorities: Vec<ListedAuthority>,
     agents: Vec<AuthorityAgent>,
     standing: Option<AuthorityStanding>,
-    /// Agents that are here and do not believe the one that is offered.
+    /// Agents that hold it up.
     waits_for: usize,
     phase: Phase,
 }
@@ -68,7 +68,7 @@ pub(super) async fn show(
     let phase = Phase::of(&list);
     let AuthorityList { mut authorities, standing, agents } = list;
     authorities.reverse();
-    let waits_for = agents.iter().filter(|agent| agent.online && !agent.believes).count();
+    let waits_for = agents.iter().filter(|agent| agent.holds_up).count();
     page(&AuthoritiesPage {
         shell: Shell::of(&session, "/authorities"),
         authorities,

@@ -30,8 +30,8 @@ statements! {
     AGENTS_STANDING = "SELECT a.name FROM agents a WHERE a.org_id = $1 AND a.removed_at IS NULL AND NOT EXISTS \
                        (SELECT 1 FROM certificates c WHERE c.org_id = a.org_id AND c.holder_kind = 'agent' AND c.holder_id = a.id \
                        AND c.authority > $2 AND c.revoked_at IS NULL AND c.not_after > $3) ORDER BY a.name, a.id";
-    // Told of version $2, here since $3, with a certificate of $4 or later.
-    AGENTS = "SELECT a.id, a.name, a.database_name, a.link_id IS NOT NULL AND a.seen_at > $3, a.authorities_version >= $2, \
+    // Whether connected, seen after $3, told of version $2, and with a certificate of $4 or later.
+    AGENTS = "SELECT a.id, a.name, a.database_name, a.link_id IS NOT NULL AND a.seen_at > $3, a.seen_at > $3, a.authorities_version >= $2, \
               a.authorities_refused, EXISTS (SELECT 1 FROM certificates c WHERE c.org_id = a.org_id AND c.holder_kind = 'agent' \
               AND c.holder_id = a.id AND c.authority >= $4 AND c.revoked_at IS NULL AND c.not_after > $5) FROM agents a \
               WHERE a.org_id = $1 AND a.removed_at IS NULL ORDER BY a.name, a.id";
@@ -120,7 +120,7 @@ pub struct AgentProgress {
     pub name: String,
     /// Its database.
     pub database: String,
-    /// Whether it is here.
+    /// Whether it is connected.
     pub online: bool,
     /// Whether it says that it believes what it was told last.
     pub believes: bool,
@@ -128,6 +128,8 @@ pub struct AgentProgress {
     pub refused: Option<String>,
     /// Whether it has a certificate of the newest.
     pub renewed: bool,
+    /// Whether the newest does not issue yet, or the old one is not retired, because of it.
+    pub holds_up: bool,
 }
 
 /// What became of retiring.
@@ -182,14 +184,8 @@ impl Db {
         else {
             return Ok(false);
         };
-        let seen_until = match here.before {
-            Some(before) => {
-                let row = run!(&mut tx, optional: (Option<i64>,), LAST_SEEN, &scope.org_id, before)?;
-                row.and_then(|(last,)| last).unwrap_or(now)
-            }
-            None => now,
-        };
-        if !behind(&mut tx, scope, Some(seen_until.saturating_sub(here.seconds))).await?.is_empty() {
+        let seen_after = seen_after(&mut tx, scope, here, now).await?;
+        if !behind(&mut tx, scope, Some(seen_after)).await?.is_empty() {
             return Ok(false);
         }
         run!(&mut tx, execute BEGIN, &scope.org_id, newest.number, now)?;
@@ -211,14 +207,14 @@ impl Db {
         }
     }
 
-    /// How far each agent is, by name, while two are in force; none otherwise. Here is whoever was seen after `seen_after`.
+    /// How far each agent is, by name, while two are in force; none otherwise.
     pub async fn authority_progress(
         &self,
         scope: &TenantScope,
-        seen_after: i64,
+        here: &Here,
         now: i64,
     ) -> Result<Vec<AgentProgress>, StoreError> {
-        type Row = (String, String, String, bool, bool, Option<String>, bool);
+        type Row = (String, String, String, bool, bool, bool, Option<String>, bool);
         let mut tx = self.read_tx(scope).await?;
         let all = list(&mut tx, scope).await?;
         let Some(newest) = all.last().filter(|_| all.iter().filter(|one| one.in_force()).count() > 1) else {
@@ -226,10 +222,15 @@ impl Db {
         };
         let (version,) = run!(&mut tx, optional: (i64,), VERSION, &scope.org_id)?
             .ok_or(StoreError::Decode("organization"))?;
+        let seen_after = seen_after(&mut tx, scope, here, now).await?;
         let rows = run!(&mut tx, all: Row, AGENTS, &scope.org_id, version, seen_after, newest.number, now)?;
-        let read = |(id, name, database, online, told, refused, renewed): Row| {
+        let issues = newest.issues_since.is_some();
+        let read = |(id, name, database, online, seen, told, refused, renewed): Row| {
             let believes = told && refused.is_none();
-            AgentProgress { id, name, database, online, believes, refused, renewed }
+            // As `let_newest_issue` and `retire_authority` decide.
+            let holds_up =
+                if issues { !believes || !renewed } else { !believes && (seen || refused.is_some()) };
+            AgentProgress { id, name, database, online, believes, refused, renewed, holds_up }
         };
         Ok(rows.into_iter().map(read).collect())
     }
@@ -307,6 +308,18 @@ fn old(all: &[StoredAuthority]) -> Option<i64> {
     let mut in_force = all.iter().filter(|authority| authority.in_force());
     let (old, newer) = (in_force.next()?, in_force.next()?);
     newer.issues_since.map(|_| old.number)
+}
+
+/// Whoever was seen after this is here.
+async fn seen_after(tx: &mut Tx, scope: &TenantScope, here: &Here, now: i64) -> Result<i64, StoreError> {
+    let seen_until = match here.before {
+        Some(before) => {
+            let row = run!(tx, optional: (Option<i64>,), LAST_SEEN, &scope.org_id, before)?;
+            row.and_then(|(last,)| last).unwrap_or(now)
+        }
+        None => now,
+    };
+    Ok(seen_until.saturating_sub(here.seconds))
 }
 
 async fn behind(

@@ -198,6 +198,8 @@ pub(crate) async fn the_page_says_whom_a_change_waits_for_and_an_auditor_only_lo
     let agents = world.authorities(&org).await.agents;
     let seen: Vec<_> = agents.iter().map(|one| (one.database.as_str(), one.online, one.believes)).collect();
     assert!(seen.contains(&("shop", true, false)) && seen.contains(&("archive", false, false)), "{seen:?}");
+    let held: Vec<_> = agents.iter().filter(|one| one.holds_up).map(|one| one.database.as_str()).collect();
+    assert_eq!(held, ["shop"]);
     let page = looked(&cy).await;
     assert!(page.contains("1 hold it up") && page.contains("next: offered"), "{page}");
     let (version, _) = told(&mut peer).await;
@@ -244,6 +246,10 @@ pub(crate) async fn a_change_goes_on_and_ends_by_itself_and_not_before_nothing_s
     world.server.look_after().await;
     assert_eq!(world.states(&org).await, ["issuing", "offered"]);
     holding.leave().await;
+    // Whoever was here a minute ago may come back.
+    world.server.look_after().await;
+    assert_eq!(world.states(&org).await, ["issuing", "offered"]);
+    world.pass(62);
     world
         .until("the other one is gone, and nobody is waited for", async || {
             world.server.look_after().await;

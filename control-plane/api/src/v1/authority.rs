@@ -24,7 +24,7 @@ pub struct AuthorityAgent {
     pub name: String,
     /// Its database.
     pub database: String,
-    /// Whether it is here. The new authority issues once every agent that is here believes it; who is away is not waited for.
+    /// Whether it is connected.
     pub online: bool,
     /// Whether it says that it believes what it was told last.
     pub believes: bool,
@@ -32,6 +32,10 @@ pub struct AuthorityAgent {
     pub refused: Option<String>,
     /// Whether it has a certificate of the new one.
     pub renewed: bool,
+    /// Whether the new one does not issue yet, or the old one is not retired, because of it. Before the new one issues that
+    /// is whoever is here, or was a minute ago, and does not say that it believes it, and whoever refused to.
+    #[serde(default)]
+    pub holds_up: bool,
 }
 
 /// One of them.
