@@ -214,8 +214,13 @@ impl App {
 
     /// Wakes the links of an organization, here and at other servers over the same database.
     pub(crate) async fn changed(&self, scope: &TenantScope) {
-        self.hub.wake(scope.org());
-        if let Err(error) = self.db.announce(scope.org()).await {
+        self.changed_in(scope.org()).await;
+    }
+
+    /// The same, of an organization by its slug.
+    pub(crate) async fn changed_in(&self, org: &str) {
+        self.hub.wake(org);
+        if let Err(error) = self.db.announce(org).await {
             // The change is stored; other servers find it with their next tick.
             tracing::warn!(%error, "could not tell other servers of a change");
         }

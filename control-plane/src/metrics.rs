@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 mod families;
@@ -65,6 +66,7 @@ pub(crate) struct Metrics {
     /// By method and pattern, of every route there is.
     answers: HashMap<(&'static str, &'static str), Answers>,
     others: Answers,
+    stored: Mutex<Option<(Instant, Arc<gather::Stored>)>>,
     /// Messages told to agents of their own accord, and their bytes.
     pub(crate) pushed: AtomicU64,
     pub(crate) pushed_bytes: AtomicU64,
@@ -86,6 +88,7 @@ impl Default for Metrics {
         Self {
             answers,
             others: Answers::default(),
+            stored: Mutex::default(),
             pushed: AtomicU64::new(0),
             pushed_bytes: AtomicU64::new(0),
             push_delay: Histogram::default(),

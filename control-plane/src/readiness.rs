@@ -68,6 +68,11 @@ pub(crate) async fn check(app: &App) -> Result<(), Refusal> {
     }
 }
 
+/// Whether the database answers.
+pub(crate) async fn database(app: &App) -> bool {
+    store(app).await.is_none()
+}
+
 async fn store(app: &App) -> Option<Trouble> {
     // Whoever comes first asks; the others wait for that answer.
     let mut asked = app.readiness().asked.lock().await;

@@ -11,6 +11,7 @@ use daam_store::{Proven, SignInProvider, StoredProvider};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::num::NonZero;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -90,29 +91,35 @@ const MOST_WAITING: usize = 256;
 /// while their senders do.
 #[derive(Debug)]
 pub(crate) struct Checks {
-    running: Semaphore,
-    places: Semaphore,
+    running: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Default for Checks {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { running: Semaphore::new(processors), places: Semaphore::new(MOST_WAITING) }
+        Self { running: Arc::new(Semaphore::new(processors)), places: Arc::new(Semaphore::new(MOST_WAITING)) }
     }
 }
 
 impl Checks {
-    /// Does it as soon as there is a thread for it.
+    /// Does it as soon as there is a thread for it. What has begun keeps its place until it is done, whether or not its
+    /// sender still waits: nothing ends it sooner.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let failed = |error: &dyn Error| Refusal::internal("look at a message", error);
-        let _place = self.places.try_acquire().map_err(|_| {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Refusal::later("saml.busy", "too many messages of identity providers wait to be looked at", 5)
         })?;
-        let _running = self.running.acquire().await.map_err(|error| failed(&error))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|error| failed(&error))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop((place, running));
+            done
+        });
+        done.await.map_err(|error| failed(&error))
     }
 }
 
@@ -177,13 +184,13 @@ fn place(org: &str, id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     #[tokio::test]
     async fn no_more_are_looked_at_than_there_are_threads_for_and_no_more_wait_than_places() {
-        let checks = Arc::new(Checks { running: Semaphore::new(2), places: Semaphore::new(4) });
+        let checks =
+            Arc::new(Checks { running: Arc::new(Semaphore::new(2)), places: Arc::new(Semaphore::new(4)) });
         let (go, wait) = mpsc::channel::<()>();
         let wait = Arc::new(std::sync::Mutex::new(wait));
         let at_once = Arc::new(AtomicUsize::new(0));
@@ -220,5 +227,31 @@ mod tests {
             assert!(look.await.unwrap().unwrap() <= 2, "two at once");
         }
         assert!(checks.run(|| ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_frees_no_place_before_the_look_is_over() {
+        let checks =
+            Arc::new(Checks { running: Arc::new(Semaphore::new(1)), places: Arc::new(Semaphore::new(1)) });
+        let (go, wait) = mpsc::channel::<()>();
+        let (say, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let theirs = Arc::clone(&checks);
+        let look = tokio::spawn(async move {
+            theirs
+                .run(move || {
+                    say.send(()).unwrap();
+                    wait.recv()
+                })
+                .await
+        });
+        begun.recv().await.unwrap();
+        look.abort();
+        assert!(look.await.unwrap_err().is_cancelled());
+        let (status, code, ..) = checks.run(|| ()).await.unwrap_err().parts();
+        assert_eq!((status.as_u16(), code), (429, "saml.busy"));
+        go.send(()).unwrap();
+        while checks.run(|| ()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }

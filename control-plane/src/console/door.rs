@@ -86,7 +86,7 @@ pub(super) async fn use_link(
     left_behind(&app, session).await?;
     if let Some(org) = replaced {
         // Certificates of whoever was here before are revoked.
-        app.hub().wake(&org);
+        app.changed_in(&org).await;
     }
     Ok(entered(begun, "/"))
 }

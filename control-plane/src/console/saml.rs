@@ -125,8 +125,10 @@ pub(super) async fn answer(
     proven.email = proven.email.and_then(|email| name::email(&email).ok());
     match app.db().sign_in(&at, (&proven, &flow), app.now()).await? {
         SignInOutcome::Done(begun) => {
-            if let Some(before) = &flow.session_id {
-                app.db().end_session_before(before, app.now()).await?;
+            if let Some(before) = &flow.session_id
+                && let Some(there) = app.db().end_session_before(before, app.now()).await?
+            {
+                app.changed(&there).await;
             }
             app.changed(at.scope()).await;
             Ok(entered(begun, &flow.return_to))

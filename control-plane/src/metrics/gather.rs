@@ -5,16 +5,20 @@ use super::families as f;
 use super::text::Page;
 use super::{Answers, OTHER};
 use crate::app::App;
+use crate::keys;
 use crate::readiness;
 use crate::requests::PENDING_SECONDS;
 use daam_identity::certificate::last_second_of_pem;
 use daam_store::{Backlog, Counted, StoreError};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// For everything the database is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So long what it counted is everybody's.
+const RECENT: Duration = Duration::from_secs(5);
 
 pub(super) async fn page(app: &App) -> String {
     let mut page = Page::default();
@@ -24,9 +28,8 @@ pub(super) async fn page(app: &App) -> String {
     page.one(f::DRAINING, u8::from(app.readiness().is_draining()));
     requests(app, &mut page);
     pushes(app, &mut page);
-    let found = timeout(PATIENCE, stored(app)).await;
-    page.one(f::DATABASE_UP, u8::from(matches!(found, Ok(Ok(_)))));
-    match found {
+    page.one(f::DATABASE_UP, u8::from(readiness::database(app).await));
+    match timeout(PATIENCE, recently_stored(app)).await {
         Ok(Ok(found)) => counted(app, &found, &mut page),
         Ok(Err(error)) => tracing::warn!(%error, "metrics are without what the database counts"),
         Err(_) => tracing::warn!("metrics are without what the database counts: it took too long"),
@@ -75,11 +78,25 @@ fn pushes(app: &App, page: &mut Page) {
 }
 
 /// What the database says.
-struct Stored {
+#[derive(Debug)]
+pub(super) struct Stored {
     waiting: Backlog,
     organizations: usize,
     counted: Counted,
     authority_end: Option<i64>,
+}
+
+/// The same for everybody who asks within a moment: with many organizations there is much to count.
+async fn recently_stored(app: &App) -> Result<Arc<Stored>, StoreError> {
+    let mut known = app.metrics().stored.lock().await;
+    if let Some((at, stored)) = known.as_ref()
+        && at.elapsed() < RECENT
+    {
+        return Ok(Arc::clone(stored));
+    }
+    let found = Arc::new(stored(app).await?);
+    *known = Some((Instant::now(), Arc::clone(&found)));
+    Ok(found)
 }
 
 async fn stored(app: &App) -> Result<Stored, StoreError> {
@@ -95,9 +112,9 @@ async fn stored(app: &App) -> Result<Stored, StoreError> {
         sum.pending_requests = sum.pending_requests.saturating_add(one.pending_requests);
         sum.connections = sum.connections.saturating_add(one.connections);
         let (_, authorities) = db.authorities(scope).await?;
-        // What is about to go anyway is nobody's worry; the latest is what has to last.
-        let latest = authorities.iter().rfind(|authority| authority.in_force());
-        let end = latest.and_then(|latest| last_second_of_pem(&latest.certificate));
+        // The one that signs now has to last; what it replaced goes anyway.
+        let issuing = keys::issuing(&authorities);
+        let end = issuing.and_then(|issuing| last_second_of_pem(&issuing.certificate));
         authority_end = authority_end.into_iter().chain(end).min();
     }
     Ok(Stored { waiting, organizations: organizations.len(), counted: sum, authority_end })

@@ -88,6 +88,7 @@ pub(crate) async fn replace(
         user.scope().basis().may(Lasting::ProviderKeys)?;
     }
     let keys = keys(&provider);
+    let before = now.saml.clone().unwrap_or_default();
     let email_attribute = request.email_attribute.clone();
     let settings = Settings { provider, certificate: settings.certificate, email_attribute };
     let changed = StoredProvider {
@@ -96,8 +97,11 @@ pub(crate) async fn replace(
         saml: Some(settings.text()?),
         ..now
     };
-    if !app.db().change_saml_provider(user, (&changed, &keys), app.now()).await? {
-        return Err(other());
+    if !app.db().change_saml_provider(user, (&before, &changed, &keys), app.now()).await? {
+        let title = "the provider was changed by somebody else meanwhile";
+        return Err(
+            Refusal::conflict("provider.changed", title).allowed("the same after looking at it again")
+        );
     }
     Ok(listed(app.base(), changed))
 }

@@ -23,9 +23,12 @@ statements! {
                ($12, $1, $2, $3, $3, $13), ($14, $1, $2, $3, $3, $15), ($16, $1, $2, $3, $3, $17), ($18, $1, $2, $3, $3, $19), \
                ($20, $1, $2, $3, $3, $21), ($22, $1, $2, $3, $3, $23), ($24, $1, $2, $3, $3, $25), ($26, $1, $2, $3, $3, $27), \
                ($28, $1, $2, $3, $3, $29), ($30, $1, $2, $3, $3, $31), ($32, $1, $2, $3, $3, $33), ($34, $1, $2, $3, $3, $35)";
-    DUE = "SELECT n.id, o.slug, n.webhook_id, w.url, w.sealed_secret, n.email, n.body, n.attempts FROM notices n \
+    DUE = "SELECT n.id, o.slug, n.webhook_id, w.url, w.sealed_secret, n.email, n.body, n.attempts FROM \
+           (SELECT id, org_id, webhook_id, email, body, attempts, next_at, \
+            ROW_NUMBER() OVER (PARTITION BY org_id, email IS NULL ORDER BY next_at, id) AS place \
+            FROM notices WHERE NOT given_up AND next_at <= $1) n \
            JOIN organizations o ON o.id = n.org_id LEFT JOIN webhooks w ON w.id = n.webhook_id \
-           WHERE NOT n.given_up AND n.next_at <= $1 ORDER BY n.next_at, n.id LIMIT $2";
+           ORDER BY n.place, n.next_at, n.id LIMIT $2";
     CLAIM = "UPDATE notices SET attempts = attempts + 1, next_at = $3 WHERE id = $1 AND attempts = $2 AND NOT given_up";
     DELIVERED = "DELETE FROM notices WHERE id = $1";
     FAILED = "UPDATE notices SET failure = $2, given_up = $3 WHERE id = $1";
@@ -79,7 +82,7 @@ pub struct Delivery {
 }
 
 impl Db {
-    /// What is due, of every organization. For the server that delivers, not for any tenant.
+    /// What is due, each organization's first before anybody's second: who has many to tell keeps nobody waiting. For the server that delivers, not for any tenant.
     pub async fn due_notices(&self, most: u32, now: i64) -> Result<Vec<Delivery>, StoreError> {
         type Row =
             (String, String, Option<String>, Option<String>, Option<String>, Option<String>, String, i64);

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 statements! {
     CHANGE = "UPDATE identity_providers SET name = $3, rules = $4, saml = $5 WHERE org_id = $1 AND id = $2 AND issuer = $6 \
-              AND saml IS NOT NULL";
+              AND saml = $7";
     BEGAN_IN = "SELECT s.org_id, o.slug, u.id, u.email FROM web_sessions s JOIN users u ON u.id = s.user_id AND u.org_id = s.org_id \
                 JOIN organizations o ON o.id = s.org_id WHERE s.id = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND NOT u.disabled";
     END = "DELETE FROM web_sessions WHERE org_id = $1 AND id = $2";
@@ -56,19 +56,20 @@ impl Db {
         tx.commit().await
     }
 
-    /// Changes a provider's name, rules and keys. `false` if there is no such provider of this issuer: who somebody is
-    /// was said by that one.
+    /// Changes a provider's name, rules and keys, where its settings are still `before`: what may be changed was judged by
+    /// those. `false` if there is no such provider of this issuer: who somebody is was said by that one.
     pub async fn change_saml_provider(
         &self,
         by: &UserAuth,
-        (changed, keys): (&StoredProvider, &[String]),
+        (before, changed, keys): (&str, &StoredProvider, &[String]),
         now: i64,
     ) -> Result<bool, StoreError> {
         let scope = by.scope();
         let rules = write_json(&changed.rules, "provider rules")?;
         let mut tx = self.write_tx(scope).await?;
         happened(&mut tx, scope, ("provider.change", changed, keys), now).await?;
-        if run!(&mut tx, execute CHANGE, &scope.org_id, &changed.id, &changed.name, &rules, &changed.saml, &changed.issuer)?
+        if run!(&mut tx, execute CHANGE, &scope.org_id, &changed.id, &changed.name, &rules, &changed.saml, &changed.issuer,
+            before)?
             == 0
         {
             return Ok(false);
@@ -84,17 +85,22 @@ impl Db {
         Ok(began.is_some_and(|(_, user)| user == user_id))
     }
 
-    /// Ends the session a sign-in began in, if there still is one.
-    pub async fn end_session_before(&self, session: &str, now: i64) -> Result<(), StoreError> {
+    /// Ends the session a sign-in began in, if there still is one; where that was.
+    pub async fn end_session_before(
+        &self,
+        session: &str,
+        now: i64,
+    ) -> Result<Option<TenantScope>, StoreError> {
         let mut tx = self.write_tx(Reach::Arrival).await?;
-        let Some((scope, _)) = began_in(&mut tx, session, now).await? else { return Ok(()) };
+        let Some((scope, _)) = began_in(&mut tx, session, now).await? else { return Ok(None) };
         tx.turn_to((&scope).into()).await?;
         lineage::lock(&mut tx, &scope.org_id).await?;
         run!(&mut tx, execute END, &scope.org_id, session)?;
         lineage::end_of_session(&mut tx, &scope, session, now).await?;
         let target = scope.actor.strip_prefix("user:").unwrap_or(&scope.actor);
         append(&mut tx, &scope, Happened { action: "session.end", target, detail: "" }, now).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(Some(scope))
     }
 
     /// As whom the caller is known where their session was begun, if that is to be told when they sign out.

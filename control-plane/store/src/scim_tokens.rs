@@ -10,10 +10,10 @@ use crate::{Basis, Secret, SecretKind, StoreError, TenantScope, UserAuth, lineag
 use uuid::Uuid;
 
 statements! {
-    AUTHENTICATE = "SELECT t.sha256, t.name, o.id, o.slug, t.token_id FROM scim_tokens t JOIN organizations o ON o.id = t.org_id \
+    AUTHENTICATE = "SELECT t.sha256, t.name, o.id, o.slug, t.by_person FROM scim_tokens t JOIN organizations o ON o.id = t.org_id \
                     WHERE t.sha256 = $1 AND t.expires_at > $2";
-    INSERT = "INSERT INTO scim_tokens (id, org_id, name, sha256, created_by, created_at, expires_at, token_id) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT = "INSERT INTO scim_tokens (id, org_id, name, sha256, created_by, created_at, expires_at, token_id, by_person) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     LIST = "SELECT id, name, expires_at FROM scim_tokens WHERE org_id = $1 AND expires_at > $2 ORDER BY name, id";
     DELETE = "DELETE FROM scim_tokens WHERE org_id = $1 AND id = $2";
 }
@@ -50,9 +50,10 @@ impl Db {
     ) -> Result<Option<ScimAuth>, StoreError> {
         let wanted = digest(secret);
         let mut tx = self.read_tx(Reach::Arrival).await?;
-        let row = run!(&mut tx, optional: (String, String, String, String, Option<String>), AUTHENTICATE, &wanted, now)?;
-        let Some((stored, name, org_id, slug, token)) = row else { return Ok(None) };
-        let basis = if token.is_some() { Basis::Token } else { Basis::Person };
+        let row =
+            run!(&mut tx, optional: (String, String, String, String, bool), AUTHENTICATE, &wanted, now)?;
+        let Some((stored, name, org_id, slug, by_person)) = row else { return Ok(None) };
+        let basis = if by_person { Basis::Person } else { Basis::Token };
         let scope = TenantScope::of(org_id, slug, format!("scim:{name}")).on(basis);
         Ok(same_digest(&stored, &wanted).then_some(ScimAuth { scope }))
     }
@@ -72,7 +73,7 @@ impl Db {
             .await?;
         let Some(origin) = lineage::of(&mut tx, by, by.email()).await? else { return Ok(None) };
         run!(&mut tx, execute INSERT, &id, &scope.org_id, name, secret.sha256(), scope.actor(), now, by.until(expires_at),
-            origin.parent_id)?;
+            origin.parent_id, scope.basis() == Basis::Person)?;
         tx.commit().await?;
         Ok(Some((id, secret)))
     }

@@ -260,6 +260,7 @@ impl Db {
     pub async fn end_session(&self, session: &SessionAuth, now: i64) -> Result<(), StoreError> {
         let scope = session.user.scope();
         let mut tx = self.write_tx(scope).await?;
+        lineage::lock(&mut tx, &scope.org_id).await?;
         run!(&mut tx, execute END, &scope.org_id, session.id())?;
         lineage::end_of_session(&mut tx, scope, session.id(), now).await?;
         append(
@@ -276,6 +277,7 @@ impl Db {
     pub async fn end_other_session(&self, by: &UserAuth, id: &str, now: i64) -> Result<bool, StoreError> {
         let scope = by.scope();
         let mut tx = self.write_tx(scope).await?;
+        lineage::lock(&mut tx, &scope.org_id).await?;
         if run!(&mut tx, execute END_OF_USER, &scope.org_id, by.user_id(), id)? == 0 {
             return Ok(false);
         }

@@ -230,4 +230,16 @@ pub(crate) async fn everybody_of_a_large_group_is_written_to_once(db: Db) {
         let ids: std::collections::BTreeSet<_> = due.iter().map(|delivery| &delivery.id).collect();
         assert_eq!(ids.len(), all, "each is delivered, claimed and tried again by itself");
     }
+    // And keeps no other organization waiting, nor its own webhooks.
+    let eve = admin(&db, "sly-fox").await;
+    agent(&db, &eve, "one", "shop").await;
+    let hook = new_webhook_id();
+    db.add_webhook(ana.scope(), (&hook, "chat", "https://x.example/", "sealed"), NOW).await.unwrap();
+    let di = member(&db, &ana, "di@x.org").await;
+    ask(&db, &di, &notice(&[])).await.unwrap();
+    ask(&db, &eve, &notice(&["bo@evil.org"])).await.unwrap();
+    let first = db.due_notices(3, NOW).await.unwrap();
+    let of = |org: &str| first.iter().filter(|delivery| delivery.org == org).count();
+    assert_eq!((of("calm-otter"), of("sly-fox")), (2, 1));
+    assert!(first.iter().any(|delivery| matches!(delivery.to, Destination::Webhook { .. })));
 }

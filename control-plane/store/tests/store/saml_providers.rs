@@ -22,17 +22,31 @@ pub(crate) async fn a_saml_provider_is_changed_but_never_becomes_another_one(db:
     assert_eq!((door.id.as_str(), door.speaks()), (new.id.as_str(), "saml"));
     let changed = StoredProvider { name: "Renamed".to_owned(), saml: Some("two".to_owned()), ..new.clone() };
     let keys = ["k2".to_owned()];
-    assert!(!db.change_saml_provider(&eve, (&changed, &keys), NOW).await.unwrap(), "another organization's");
+    assert!(
+        !db.change_saml_provider(&eve, ("one", &changed, &keys), NOW).await.unwrap(),
+        "another organization's"
+    );
     let moved = StoredProvider { issuer: "https://evil.example".to_owned(), ..changed.clone() };
-    assert!(!db.change_saml_provider(&ana, (&moved, &keys), NOW).await.unwrap(), "it is somebody else now");
-    assert!(db.change_saml_provider(&ana, (&changed, &keys), NOW).await.unwrap());
+    assert!(
+        !db.change_saml_provider(&ana, ("one", &moved, &keys), NOW).await.unwrap(),
+        "it is somebody else now"
+    );
+    assert!(db.change_saml_provider(&ana, ("one", &changed, &keys), NOW).await.unwrap());
+    let back = StoredProvider { saml: Some("one".to_owned()), ..changed.clone() };
+    assert!(
+        !db.change_saml_provider(&ana, ("one", &back, &keys), NOW).await.unwrap(),
+        "it is another by now"
+    );
     let now = db.sign_in_provider(&new.id).await.unwrap().unwrap();
     let found = now.provider();
     assert_eq!((found.name.as_str(), found.saml.as_deref()), ("Renamed", Some("two")));
     assert_eq!(found.sealed_secret.as_deref(), Some("sealed"), "our key stays");
     let other = provider(&db, &ana, rules()).await;
     let other = StoredProvider { saml: Some("x".to_owned()), ..other.provider().clone() };
-    assert!(!db.change_saml_provider(&ana, (&other, &keys), NOW).await.unwrap(), "it does not speak SAML");
+    assert!(
+        !db.change_saml_provider(&ana, ("x", &other, &keys), NOW).await.unwrap(),
+        "it does not speak SAML"
+    );
     let (entries, whole) = db.audit(ana.scope()).await.unwrap();
     let told: Vec<&str> =
         entries.iter().filter(|e| e.action.starts_with("provider.")).map(|e| e.action.as_str()).collect();
