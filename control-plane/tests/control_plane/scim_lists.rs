@@ -98,58 +98,82 @@ async fn agrees(world: &World, token: &str, (at, schema): (&str, &'static Schema
     }
 }
 
-pub(crate) async fn what_the_database_finds_is_what_looking_at_everybody_finds(world: World) {
-    let org = world.bootstrap().await;
-    let token = world.scim(&org).await;
-    let ids = fill(&world, &org, &token).await;
-    let of = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    let mut filters = of(&[
-        r#"userName eq "NAME9@example.ORG""#,
-        r#"userName eq "name6@example.org""#,
-        r#"userName eq "another@example.org""#,
-        r#"userName eq "PLAIN3@example.org""#,
-        r#"userName eq "name7@example.org""#,
-        r#"userName eq "nobody@example.org""#,
-        r#"externalId eq "X4""#,
-        r#"externalId eq "x4""#,
-        r#"externalId eq "X2""#,
-        r#"externalId eq "renamed""#,
-        r#"externalId eq "" or externalId eq "X6""#,
-        r#"emails.value eq "user9@example0.org""#,
-        r#"emails eq "USER9@example0.org""#,
-        r#"emails.value eq "üNAL3@HOME.org""#,
-        r#"emails[type eq "work"].value eq "new@example.org""#,
-        r#"emails[type eq "home"].value eq "new@example.org""#,
-        r#"emails.value eq "user3@example0.org""#,
-        r#"emails.value eq "Plain2@example.org""#,
-        r#"emails.value eq "user8@example2.org""#,
-        r#"active eq true"#,
-        r#"active eq "False""#,
-        r#"active eq false and userName sw "name1""#,
-        r#"active eq true and externalId eq "X8""#,
-        r#"not (active eq true)"#,
-        r#"userName sw "name2" or emails.value ew "home.org""#,
-        r#"externalId pr and active eq false"#,
-        r#"groups.display eq "even""#,
-    ]);
-    filters.extend([5, 7, 9].map(|n| format!("id eq \"{}\"", ids[n])));
+/// Filters over members.
+const USERS_BY: [&str; 27] = [
+    r#"userName eq "NAME9@example.ORG""#,
+    r#"userName eq "name6@example.org""#,
+    r#"userName eq "another@example.org""#,
+    r#"userName eq "PLAIN3@example.org""#,
+    r#"userName eq "name7@example.org""#,
+    r#"userName eq "nobody@example.org""#,
+    r#"externalId eq "X4""#,
+    r#"externalId eq "x4""#,
+    r#"externalId eq "X2""#,
+    r#"externalId eq "renamed""#,
+    r#"externalId eq "" or externalId eq "X6""#,
+    r#"emails.value eq "user9@example0.org""#,
+    r#"emails eq "USER9@example0.org""#,
+    r#"emails.value eq "üNAL3@HOME.org""#,
+    r#"emails[type eq "work"].value eq "new@example.org""#,
+    r#"emails[type eq "home"].value eq "new@example.org""#,
+    r#"emails.value eq "user3@example0.org""#,
+    r#"emails.value eq "Plain2@example.org""#,
+    r#"emails.value eq "user8@example2.org""#,
+    "active eq true",
+    r#"active eq "False""#,
+    r#"active eq false and userName sw "name1""#,
+    r#"active eq true and externalId eq "X8""#,
+    "not (active eq true)",
+    r#"userName sw "name2" or emails.value ew "home.org""#,
+    "externalId pr and active eq false",
+    r#"groups.display eq "even""#,
+];
+
+/// Filters over groups.
+const GROUPS_BY: [&str; 8] = [
+    r#"displayName eq "EVEN""#,
+    r#"displayName eq "odd!_%\\""#,
+    r#"displayName eq "none""#,
+    r#"externalId eq "G3""#,
+    r#"externalId eq "g3""#,
+    "members pr",
+    "not (members pr)",
+    r#"displayName sw "e""#,
+];
+
+/// Groups of all, of some and of none, one with what patterns and JSON escape in its name.
+async fn group(world: &World, token: &str, ids: &[String]) {
     for (name, step) in [("even", 2), ("Odd!_%\\", 3), ("empty", 999), ("a", 50), ("b", 60), ("c", 70)] {
         let within = ids.iter().skip(9).step_by(step).take(if step == 999 { 0 } else { 999 });
         let members: Vec<Value> = within.map(|id| json!({ "value": id })).collect();
         let group = json!({ "displayName": name, "externalId": format!("G{step}"), "members": members });
-        world.call(Method::POST, "/scim/v2/Groups", &token, &group).await.ok(201);
+        world.call(Method::POST, "/scim/v2/Groups", token, &group).await.ok(201);
     }
+}
+
+/// Users and groups together go on from the one to the other.
+async fn goes_on_from_users_to_groups(world: &World, token: &str, groups: &[Object]) {
+    let total = list(world, token, "/Users", &[]).await["totalResults"].as_u64().unwrap();
+    let from = usize::try_from(total).unwrap() - 1;
+    let search = json!({ "startIndex": from, "count": 5 });
+    let both: Value = world.call(Method::POST, "/scim/v2/.search", token, &search).await.json(200);
+    let resources = both["Resources"].as_array().unwrap();
+    let kinds: Vec<&str> =
+        resources.iter().map(|one| one["meta"]["resourceType"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["User", "User", "Group", "Group", "Group"], "{both}");
+    assert_eq!(both["totalResults"], from + 1 + groups.len());
+    assert_eq!(both["Resources"][2]["id"], groups[0]["id"]);
+}
+
+pub(crate) async fn what_the_database_finds_is_what_looking_at_everybody_finds(world: World) {
+    let org = world.bootstrap().await;
+    let token = world.scim(&org).await;
+    let ids = fill(&world, &org, &token).await;
+    group(&world, &token, &ids).await;
+    let mut filters: Vec<String> = USERS_BY.map(str::to_owned).into();
+    filters.extend([5, 7, 9].map(|n| format!("id eq \"{}\"", ids[n])));
     agrees(&world, &token, ("/Users", &USER), &filters).await;
-    let mut filters = of(&[
-        r#"displayName eq "EVEN""#,
-        r#"displayName eq "odd!_%\\""#,
-        r#"displayName eq "none""#,
-        r#"externalId eq "G3""#,
-        r#"externalId eq "g3""#,
-        r#"members pr"#,
-        r#"not (members pr)"#,
-        r#"displayName sw "e""#,
-    ]);
+    let mut filters: Vec<String> = GROUPS_BY.map(str::to_owned).into();
     for n in [9, 10, 12, 15, 7] {
         filters.push(format!("members.value eq \"{}\"", ids[n]));
         filters.push(format!("members[value eq \"{}\"]", ids[n]));
@@ -158,18 +182,5 @@ pub(crate) async fn what_the_database_finds_is_what_looking_at_everybody_finds(w
     filters.push(format!("id eq {}", groups[1]["id"]));
     assert_eq!(groups[0]["members"].as_array().unwrap().len(), (PEOPLE - 9).div_ceil(2));
     agrees(&world, &token, ("/Groups", &GROUP), &filters).await;
-    // Users and groups together go on from the one to the other.
-    let total = usize::try_from(list(&world, &token, "/Users", &[]).await["totalResults"].as_u64().unwrap());
-    let from = total.unwrap() - 1;
-    let search = json!({ "startIndex": from, "count": 5 });
-    let both: Value = world.call(Method::POST, "/scim/v2/.search", &token, &search).await.json(200);
-    let kinds: Vec<&str> = both["Resources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["meta"]["resourceType"].as_str().unwrap())
-        .collect();
-    assert_eq!(kinds, ["User", "User", "Group", "Group", "Group"], "{both}");
-    assert_eq!(both["totalResults"], from + 1 + groups.len());
-    assert_eq!(both["Resources"][2]["id"], groups[0]["id"]);
+    goes_on_from_users_to_groups(&world, &token, &groups).await;
 }
