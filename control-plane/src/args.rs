@@ -52,7 +52,7 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API and the agents' links.
     #[command(after_help = EXAMPLES)]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Create a further organization, also while a server runs.
     CreateOrganization(CreateOrganization),
     /// For the operator of the installation, also while a server runs.

@@ -76,8 +76,11 @@ async fn a_change_of_the_database_is_noticed_without_being_asked_for() {
     program.stop().await;
 }
 
-fn greeted(message: FromAgent) -> Option<()> {
-    matches!(message, FromAgent::Hello { .. }).then_some(())
+fn greeted(message: FromAgent) -> Option<String> {
+    match message {
+        FromAgent::Hello { agent_version, .. } => Some(agent_version),
+        _ => None,
+    }
 }
 
 fn open_sessions(message: FromAgent) -> Option<Vec<String>> {

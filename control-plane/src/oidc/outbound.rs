@@ -40,7 +40,7 @@ pub(crate) enum OutboundError {
 /// An address as a refusal names it: what else is in it may be somebody's password or key.
 pub(crate) fn origin_of(address: &str) -> String {
     let url = address.parse::<reqwest::Url>().ok();
-    let origin = url.map(|url| url.origin()).filter(|origin| origin.is_tuple());
+    let origin = url.map(|url| url.origin()).filter(openidconnect::url::Origin::is_tuple);
     origin.map_or_else(|| "this address".to_owned(), |origin| format!("`{}`", origin.ascii_serialization()))
 }
 

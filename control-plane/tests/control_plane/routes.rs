@@ -168,6 +168,11 @@ fn foreign_request(route: &Route) -> Option<Foreign> {
 const OF_NOBODY: [&str; 5] =
     ["/v1/agent/link", "/healthz", "/readyz", "/v1/openapi.json", "/v1/freshness-key"];
 
+/// Of what happened.
+fn is_record(path: &str) -> bool {
+    path.starts_with("/v1/audit") || path.starts_with("/v1/connections")
+}
+
 fn foreign(route: &Route) -> Foreign {
     if let Some(answer) = foreign_request(route) {
         return answer;
@@ -185,9 +190,7 @@ fn foreign(route: &Route) -> Foreign {
         ("PUT", "/v1/databases/{db}/bundle") | ("GET", "/v1/trust" | "/v1/trust/{version}") => {
             Foreign::Missing("trust.missing")
         }
-        ("GET", path) if path.starts_with("/v1/audit") || path.starts_with("/v1/connections") => {
-            Foreign::Silent
-        }
+        ("GET", path) if is_record(path) => Foreign::Silent,
         (
             "GET",
             "/v1/users"

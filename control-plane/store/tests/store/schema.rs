@@ -4,6 +4,7 @@ use crate::engine::{Postgres, user};
 use daam_bundle::SigningKey;
 use daam_store::{Caller, Checkpointed, ConnectionFilter, Db, Role, StoreError};
 use sqlx::sqlite::SqlitePoolOptions;
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -44,10 +45,12 @@ fn notes(bytes: &str, literal: impl Fn(&str) -> String) -> String {
     );
     for (version, name, checksum) in NOTED {
         let checksum = literal(checksum);
-        sql.push_str(&format!(
+        write!(
+            sql,
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
              VALUES ({version}, '{name}', TRUE, {checksum}, 1);"
-        ));
+        )
+        .unwrap();
     }
     sql
 }
