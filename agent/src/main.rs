@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Err(error) = log::start("info") {
+    if let Err(error) = log::start(std::env::var_os("DAAM_LOG"), "info") {
         daam_agent::output::complain(&format!("error: {error}"));
         return ExitCode::FAILURE;
     }

@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, CliError> {
-    log::start("error").map_err(|error| CliError::usage(error.to_string()))?;
+    log::start(std::env::var_os("DAAM_LOG"), "error").map_err(|error| CliError::usage(error.to_string()))?;
     // A second installation would fail; there is only this one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("start")?;

@@ -218,7 +218,9 @@ async fn within(named: &BTreeSet<String>, request: &mut Request) -> Result<(), R
         Refusal::internal("read a route's path", &io::Error::other(error.to_string()))
     };
     let route = request.extract_parts::<MatchedPath>().await.map_err(|error| broken(&error))?;
-    let filled = request.extract_parts::<RawPathParams>().await.map_err(|error| broken(&error))?;
+    let filled = request.extract_parts::<RawPathParams>().await;
+    let filled = filled
+        .map_err(|_| Refusal::missing("route.unknown", "the path is no text").allowed("a path in UTF-8"))?;
     limit::check(named, (request.method().as_str(), route.as_str()), &filled)
 }
 

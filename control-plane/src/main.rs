@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = log::start("info") {
+    if let Err(error) = log::start(std::env::var_os("DAAM_LOG"), "info") {
         let said = writeln!(io::stderr(), "error: {error}");
         drop(said);
         return ExitCode::FAILURE;

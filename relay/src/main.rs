@@ -117,7 +117,7 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    if let Err(error) = log::start("info") {
+    if let Err(error) = log::start(std::env::var_os("DAAM_LOG"), "info") {
         let said = writeln!(std::io::stderr(), "error: {error}");
         drop(said);
         return ExitCode::FAILURE;

@@ -4,7 +4,7 @@
 //! How much is logged, `DAAM_LOG` says to every program alike. Refused: a filter that cannot be read.
 
 use crate::shown;
-use std::env::VarError;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 
@@ -13,24 +13,23 @@ use tracing_subscriber::EnvFilter;
 #[error("`DAAM_LOG` is not a log filter such as `info` or `daam_agent=debug`")]
 pub struct BadFilter;
 
-/// Logs to standard error from here on, as `DAAM_LOG` says or else at the level `usual`; standard output belongs to the
-/// commands' results.
+/// Logs to standard error from here on, as `asked` (what `DAAM_LOG` says, if it is set) or else at the level `usual`;
+/// standard output belongs to the commands' results.
 ///
 /// # Errors
 ///
-/// `DAAM_LOG` is not understood.
-pub fn start(usual: &str) -> Result<(), BadFilter> {
-    let filter = filter(std::env::var("DAAM_LOG"), usual).ok_or(BadFilter)?;
+/// `asked` is not understood.
+pub fn start(asked: Option<OsString>, usual: &str) -> Result<(), BadFilter> {
+    let filter = filter(asked, usual).ok_or(BadFilter)?;
     let errors = || Lines(io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(errors).with_ansi(false).init();
     Ok(())
 }
 
-fn filter(asked: Result<String, VarError>, usual: &str) -> Option<EnvFilter> {
+fn filter(asked: Option<OsString>, usual: &str) -> Option<EnvFilter> {
     match asked {
-        Err(VarError::NotPresent) => Some(EnvFilter::new(usual)),
-        Err(VarError::NotUnicode(_)) => None,
-        Ok(text) => EnvFilter::try_new(text).ok(),
+        None => Some(EnvFilter::new(usual)),
+        Some(text) => EnvFilter::try_new(text.to_str()?).ok(),
     }
 }
 
@@ -54,6 +53,7 @@ impl<W: Write> Write for Lines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
@@ -70,15 +70,18 @@ mod tests {
         }
     }
 
+    fn of_bytes(bytes: &[u8]) -> OsString {
+        OsString::from_vec(bytes.to_vec())
+    }
+
     #[test]
     fn how_much_is_logged_is_understood_or_refused() {
-        let shown = |asked: Result<&str, VarError>| {
-            filter(asked.map(str::to_owned), "info").map(|filter| filter.to_string())
-        };
-        assert_eq!(shown(Err(VarError::NotPresent)).as_deref(), Some("info"));
-        assert_eq!(shown(Ok("daam_agent=debug")).as_deref(), Some("daam_agent=debug"));
-        assert_eq!(shown(Ok("daam_agent=loud")), None);
-        assert_eq!(shown(Err(VarError::NotUnicode("x".into()))), None);
+        let shown =
+            |asked: Option<&[u8]>| filter(asked.map(of_bytes), "info").map(|filter| filter.to_string());
+        assert_eq!(shown(None).as_deref(), Some("info"));
+        assert_eq!(shown(Some(b"daam_agent=debug")).as_deref(), Some("daam_agent=debug"));
+        assert_eq!(shown(Some(b"daam_agent=loud")), None);
+        assert_eq!(shown(Some(b"\xff")), None);
     }
 
     #[test]

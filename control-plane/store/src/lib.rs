@@ -7,6 +7,7 @@
 
 mod agent_audit;
 mod agents;
+mod arrivals;
 mod audit;
 mod audit_exports;
 mod authenticate;
@@ -96,6 +97,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     [
         agent_audit::ALL,
         agents::ALL,
+        arrivals::ALL,
         audit::ALL,
         audit_exports::ALL,
         authenticate::ALL,

@@ -17,6 +17,7 @@ statements! {
     END_OF_SESSION = "DELETE FROM api_tokens WHERE org_id = $1 AND session_id = $2";
     END_OF_USERS_SESSIONS = "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2 AND session_id IS NOT NULL";
     END_MADE_FOR_OTHERS = "DELETE FROM api_tokens WHERE org_id = $1 AND created_by = $2 AND user_id <> $2";
+    END_JOBS = "DELETE FROM api_tokens WHERE org_id = $1 AND workload_id IN (SELECT id FROM workloads WHERE org_id = $1 AND made_by = $2)";
     END_INVITES = "DELETE FROM sign_in_links WHERE org_id = $1 AND made_by = $2 AND purpose = 'invite'";
     END_ENROLMENTS = "DELETE FROM enrolment_tokens WHERE org_id = $1 AND created_by = $2 AND used_at IS NULL";
     REVOKE = "UPDATE certificates SET revoked_at = $2 WHERE org_id = $1 AND revoked_at IS NULL AND token_id IS NOT NULL \
@@ -85,14 +86,14 @@ pub(crate) async fn end_of_sessions(
     revoke(tx, scope, now).await
 }
 
-/// Ends what somebody made as an admin: tokens of others, open invites and enrolments.
+/// Ends what somebody made as an admin: tokens of others, what jobs were given, open invites and enrolments.
 pub(crate) async fn end_of_admin(
     tx: &mut Tx,
     scope: &TenantScope,
     user: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    for end in [END_MADE_FOR_OTHERS, END_INVITES, END_ENROLMENTS] {
+    for end in [END_MADE_FOR_OTHERS, END_JOBS, END_INVITES, END_ENROLMENTS] {
         run!(tx, execute end, &scope.org_id, user)?;
     }
     revoke(tx, scope, now).await

@@ -1,5 +1,6 @@
 //! Whose jobs may act as a member, and the tokens they got for it. A job's own token counts once; what is given for it
-//! lives for minutes, ends with the trust it was given by, and makes no token that outlives it.
+//! lives for minutes, ends with the trust it was given by, and makes no token that outlives it. Trust counts as long as
+//! whoever gave it is an admin.
 
 use crate::audit::{Happened, append};
 use crate::db::{Db, run, statements};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 statements! {
     USER = "SELECT id, role FROM users WHERE org_id = $1 AND email = $2 AND NOT disabled";
     ADD = "INSERT INTO workloads (id, org_id, name, issuer, audience, claims, user_id, lifetime, created_by, created_at, \
-           database_names) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+           database_names, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     LIST = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, \
             w.database_names, w.used_at FROM workloads w \
             JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id WHERE w.org_id = $1 ORDER BY w.name, w.id";
@@ -21,9 +22,11 @@ statements! {
     BY_ID = "SELECT w.id, w.name, w.issuer, w.audience, w.claims, u.email, w.lifetime, w.created_by, w.created_at, \
              w.database_names, w.used_at, o.id, o.slug \
              FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id JOIN organizations o ON o.id = w.org_id \
-             WHERE w.id = $1 AND NOT u.disabled";
+             WHERE w.id = $1 AND NOT u.disabled \
+             AND EXISTS (SELECT 1 FROM users m WHERE m.id = w.made_by AND m.role = 'admin' AND NOT m.disabled)";
     STILL = "SELECT u.id FROM workloads w JOIN users u ON u.id = w.user_id AND u.org_id = w.org_id \
-             WHERE w.org_id = $1 AND w.id = $2 AND NOT u.disabled";
+             WHERE w.org_id = $1 AND w.id = $2 AND NOT u.disabled \
+             AND EXISTS (SELECT 1 FROM users m WHERE m.id = w.made_by AND m.role = 'admin' AND NOT m.disabled)";
     OLD_USES = "DELETE FROM workload_uses WHERE org_id = $1 AND expires_at <= $2";
     USE = "INSERT INTO workload_uses (workload_id, org_id, sha256, expires_at) VALUES ($1, $2, $3, $4) \
            ON CONFLICT (workload_id, sha256) DO NOTHING";
@@ -142,7 +145,7 @@ impl Db {
             scope.basis().may(Lasting::WayIn)?;
         }
         run!(&mut tx, execute ADD, &new.id, &scope.org_id, &new.name, &new.issuer, &new.audience, &claims, &user, lifetime,
-            by.email(), now, databases.as_deref())?;
+            by.email(), now, databases.as_deref(), by.user_id())?;
         tx.commit().await?;
         Ok(true)
     }

@@ -46,8 +46,10 @@ mod saml_logout;
 mod saml_peers;
 mod scim;
 mod scim_lists;
+mod scim_returns;
 mod soft_key;
 mod sso;
+mod sso_links;
 mod tls;
 mod workloads;
 mod world;
@@ -143,8 +145,8 @@ contract![
     scim::a_provider_like_entra_keeps_members_and_groups,
     scim::pages_versions_and_parts_are_as_asked,
     scim::provisioning_gives_no_role_and_leaves_somebody_in_charge,
-    scim::whom_an_admin_disabled_provisioning_does_not_enable,
-    scim::whoever_comes_back_under_a_name_gets_nothing_of_whoever_had_it,
+    scim_returns::whom_an_admin_disabled_provisioning_does_not_enable,
+    scim_returns::whoever_comes_back_under_a_name_gets_nothing_of_whoever_had_it,
     scim::whom_the_provider_deactivates_agents_hear_of_at_once,
     evidence::the_log_is_taken_out_as_evidence_and_its_checkpoints_stay_good,
     scim_lists::what_the_database_finds_is_what_looking_at_everybody_finds,

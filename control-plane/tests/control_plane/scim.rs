@@ -2,11 +2,9 @@
 
 use crate::browser::python;
 use crate::link::Peer;
-use crate::passkeys::{enter, key_of};
 use crate::routes::{filled, tokens};
 use crate::world::{Answer, Org, World};
 use daam_api::link::ToAgent;
-use daam_api::v1::LinkCreated;
 use daam_control_plane::guard::Who;
 use daam_control_plane::routes::{Route, Surface, table};
 use reqwest::Method;
@@ -15,7 +13,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const USERS: &str = "/scim/v2/Users";
+pub(crate) const USERS: &str = "/scim/v2/Users";
 const GROUPS: &str = "/scim/v2/Groups";
 
 fn surface() -> impl Iterator<Item = Route> {
@@ -85,11 +83,11 @@ pub(crate) async fn every_scim_route_refuses_strangers_wrong_tokens_and_other_te
     refused(world.get(USERS, &ours).await, 401, None);
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-async fn user(world: &World, token: &str, user: &Value) -> Value {
+pub(crate) async fn user(world: &World, token: &str, user: &Value) -> Value {
     world.call(Method::POST, USERS, token, user).await.json(201)
 }
 
@@ -288,53 +286,6 @@ pub(crate) async fn provisioning_gives_no_role_and_leaves_somebody_in_charge(wor
     refused(world.call(Method::POST, USERS, &token, &twice).await, 409, Some("uniqueness"));
     let mine = json!({ "userName": "other", "emails": [{ "value": "Ana@Example.com" }] });
     refused(world.call(Method::POST, USERS, &token, &mine).await, 409, Some("uniqueness"));
-}
-
-pub(crate) async fn whom_an_admin_disabled_provisioning_does_not_enable(world: World) {
-    let org = world.bootstrap().await;
-    let token = world.scim(&org).await;
-    let sam = user(&world, &token, &json!({ "userName": "sam@example.com" })).await;
-    let place = format!("{USERS}/{}", text(&sam["id"]));
-    let said = async |active: bool| -> bool {
-        let change = json!({ "Operations": [{ "op": "replace", "path": "active", "value": active }] });
-        let told: Value = world.call(Method::PATCH, &place, &token, &change).await.json(200);
-        told["active"].as_bool().unwrap()
-    };
-    assert!(!said(false).await);
-    assert!(said(true).await, "what provisioning disabled it enables");
-    world.put_user(&org, "sam@example.com", true).await;
-    assert!(!said(true).await, "an admin disabled them");
-    let whole = json!({ "userName": "sam@example.com", "active": true, "displayName": "Sam" });
-    let told: Value = world.call(Method::PUT, &place, &token, &whole).await.json(200);
-    assert_eq!((&told["active"], &told["displayName"]), (&json!(false), &json!("Sam")));
-    // Nor by taking them out and putting them back.
-    world.call(Method::DELETE, &place, &token, &json!({})).await.ok(204);
-    let back = user(&world, &token, &json!({ "userName": "sam@example.com", "active": true })).await;
-    assert_eq!((&back["id"], &back["active"]), (&sam["id"], &json!(false)));
-    world.put_user(&org, "sam@example.com", false).await;
-    assert!(!said(false).await);
-    assert!(said(true).await);
-}
-
-pub(crate) async fn whoever_comes_back_under_a_name_gets_nothing_of_whoever_had_it(world: World) {
-    let org = world.bootstrap().await;
-    let token = world.scim(&org).await;
-    let bob = user(&world, &token, &json!({ "userName": "bob@example.com" })).await;
-    let invite = json!({ "email": "bob@example.com" });
-    let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &org.token, &invite).await.json(201);
-    let session = world.sign_in(&invite.link).await;
-    let mut key = key_of(&world, &session).await;
-    enter(&world, &mut key, &[]).await.cookie();
-    let place = format!("{USERS}/{}", text(&bob["id"]));
-    world.call(Method::DELETE, &place, &token, &json!({})).await.ok(204);
-    // A year later another Bob is hired.
-    let again = user(&world, &token, &json!({ "userName": "bob@example.com" })).await;
-    assert_eq!((&again["id"], &again["active"]), (&bob["id"], &json!(true)));
-    enter(&world, &mut key, &[]).await.page_refused(403, "passkey.refused");
-    let invite = json!({ "email": "bob@example.com" });
-    let invite: LinkCreated = world.call(Method::POST, "/v1/invites", &org.token, &invite).await.json(201);
-    let session = world.sign_in(&invite.link).await;
-    assert!(world.look("/", &session).await.text().contains("bob@example.com"));
 }
 
 pub(crate) async fn whom_the_provider_deactivates_agents_hear_of_at_once(world: World) {

@@ -2,7 +2,8 @@
 
 use crate::engine::{NOW, admin, person, user};
 use daam_store::{
-    Db, Exchanged, Lasting, ProvenJob, StoreError, StoredWorkload, TokenOwner, new_provider_id,
+    Db, Exchanged, Lasting, ProvenJob, Role, StoreError, StoredWorkload, TokenOwner, UserAuth, UserChange,
+    new_provider_id,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +58,7 @@ pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trus
     let there = db.workload_door(&free.id).await.unwrap().unwrap();
     let Exchanged::Done(other) = db.exchange(&there, &job, NOW).await.unwrap() else { panic!("not given") };
     assert!(user(&db, &other.reveal(), NOW).await.unwrap().databases().is_none());
+    ends_with_whoever_gave_it(&db, &ana, &free, &job).await;
     // Only its own organization ends it, and then all of that is over.
     assert!(!db.remove_workload(&eve, &new.id, NOW).await.unwrap());
     assert!(user(&db, &token, NOW).await.is_some());
@@ -66,4 +68,28 @@ pub(crate) async fn a_jobs_token_counts_once_and_what_it_gave_ends_with_its_trus
     }
     let later = ProvenJob { sha256: "b", ..job };
     assert!(matches!(db.exchange(&door, &later, NOW).await.unwrap(), Exchanged::Gone));
+}
+
+/// What an admin gave ends with that admin, and comes back with them only by giving it anew.
+async fn ends_with_whoever_gave_it(db: &Db, ana: &UserAuth, free: &StoredWorkload, job: &ProvenJob<'_>) {
+    let zed = UserChange {
+        email: "zed@x.org",
+        role: Some(Role::Admin),
+        groups: &BTreeSet::new(),
+        attributes: &BTreeMap::new(),
+        disabled: false,
+    };
+    db.put_user(ana.scope(), &zed, NOW).await.unwrap();
+    let by_zed = person(db, "calm-otter", "zed@x.org").await;
+    let theirs = StoredWorkload { id: new_provider_id(), ..free.clone() };
+    assert!(db.add_workload(&by_zed, &theirs, NOW).await.unwrap());
+    let there = db.workload_door(&theirs.id).await.unwrap().unwrap();
+    let Exchanged::Done(given) = db.exchange(&there, job, NOW).await.unwrap() else { panic!("not given") };
+    let given = given.reveal();
+    assert!(user(db, &given, NOW).await.is_some());
+    db.put_user(ana.scope(), &UserChange { role: Some(Role::Member), ..zed }, NOW).await.unwrap();
+    assert!(user(db, &given, NOW).await.is_none());
+    assert!(db.workload_door(&theirs.id).await.unwrap().is_none());
+    let again = ProvenJob { sha256: "c", ..*job };
+    assert!(matches!(db.exchange(&there, &again, NOW).await.unwrap(), Exchanged::Gone));
 }
