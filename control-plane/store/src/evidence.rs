@@ -34,6 +34,8 @@ statements! {
                     (SELECT 1 FROM audit a WHERE a.org_id = $1 AND a.seq <= c.size AND a.at >= $2)";
     REMEMBER = "INSERT INTO audit_gone (org_id, seq, hash) SELECT org_id, seq, hash FROM audit WHERE org_id = $1 AND seq <= $2";
     GONE = "SELECT seq, hash FROM audit_gone WHERE org_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+    HASH = "SELECT hash FROM audit WHERE org_id = $1 AND seq = $2";
+    GONE_HASH = "SELECT hash FROM audit_gone WHERE org_id = $1 AND seq = $2";
     FORGET = "DELETE FROM audit WHERE org_id = $1 AND seq <= $2";
     FORGET_CHECKPOINTS = "DELETE FROM audit_checkpoints WHERE org_id = $1 AND size < $2";
     SET_CUT = "UPDATE organizations SET audit_cut = $2 WHERE id = $1 AND audit_cut < $2";
@@ -124,10 +126,11 @@ impl Db {
         let mut tx = self.read_tx(scope).await?;
         let latest = run!(&mut tx, optional: CheckpointRow, LATEST, &scope.org_id)?;
         let latest = latest.map(checkpoint).transpose()?;
-        if let Some(fault) =
-            known.and_then(|known| forgotten(known, latest.as_ref().map(|(signed, _)| signed)))
-        {
-            return Ok(Checkpointed::Broken(fault));
+        if let Some(known) = known {
+            let latest = latest.as_ref().map(|(signed, _)| signed);
+            if let Some(fault) = forgotten(&mut tx, scope, known, latest).await? {
+                return Ok(Checkpointed::Broken(fault));
+            }
         }
         if let Some((signed, frontier)) = &latest {
             let size = signed.unverified().size;
@@ -321,33 +324,55 @@ async fn cut(tx: &mut Tx, scope: &TenantScope) -> Result<i64, StoreError> {
 }
 
 /// Some of the hashes of entries that are no longer kept, and the last one's number. None where there are none from the
-/// first on: entries that went before hashes stayed left nothing.
+/// first on: entries that went before hashes stayed left nothing. They end where one is missing: which entry a hash is of
+/// is told by its place alone.
 async fn gone(
     tx: &mut Tx,
     scope: &TenantScope,
     (after, cut): (i64, i64),
 ) -> Result<Option<(i64, Vec<Hash>)>, StoreError> {
-    let rows = run!(tx, all: (i64, String), GONE, &scope.org_id, after, cut, GONE_PAGE)?;
-    if rows.first().is_none_or(|(seq, _)| *seq != after.saturating_add(1)) {
-        return Ok(None);
+    let (mut last, mut hashes) = (after, Vec::new());
+    for (seq, hash) in run!(tx, all: (i64, String), GONE, &scope.org_id, after, cut, GONE_PAGE)? {
+        if seq != last.saturating_add(1) {
+            break;
+        }
+        last = seq;
+        hashes.push(Hash::parse(&hash).ok_or(StoreError::Decode("audit hash"))?);
     }
-    let last = rows.last().map_or(after, |(seq, _)| *seq);
-    let hash = |(_, hash): (i64, String)| Hash::parse(&hash).ok_or(StoreError::Decode("audit hash"));
-    Ok(Some((last, rows.into_iter().map(hash).collect::<Result<_, _>>()?)))
+    Ok((!hashes.is_empty()).then_some((last, hashes)))
 }
 
-/// Whether a checkpoint that was signed is not in the database. A later one there is another server's.
-fn forgotten(known: &Signed, latest: Option<&Signed>) -> Option<Fault> {
+/// Whether a checkpoint that was signed is not in the database. A later one there is another server's, which may know less
+/// than we do: it counts over the same entries only.
+async fn forgotten(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    known: &Signed,
+    latest: Option<&Signed>,
+) -> Result<Option<Fault>, StoreError> {
     let known = known.unverified();
     let size = known.size;
     match latest.map(Signed::unverified) {
-        Some(latest) if latest.size > size => None,
+        Some(latest) if latest.size > size => {}
         Some(latest) if latest.size == size => {
             let same = latest.root == known.root && latest.head == known.head;
-            (!same).then_some(Fault::Rewritten { size })
+            return Ok((!same).then_some(Fault::Rewritten { size }));
         }
-        _ => Some(Fault::Forgotten { size }),
+        _ => return Ok(Some(Fault::Forgotten { size })),
     }
+    let seq = stored_number(size, "audit place")?;
+    let mut hash = run!(tx, optional: (String,), HASH, &scope.org_id, seq)?;
+    if hash.is_none() {
+        // It may go from one to the other between these two readings, never back.
+        hash = run!(tx, optional: (String,), GONE_HASH, &scope.org_id, seq)?;
+    }
+    Ok(match hash {
+        Some((hash,)) => {
+            (Hash::parse(&hash) != known.head || known.head.is_none()).then_some(Fault::Rewritten { size })
+        }
+        // What was cut off before hashes stayed left nothing to compare.
+        None => (cut(tx, scope).await? < seq).then_some(Fault::Forgotten { size }),
+    })
 }
 
 /// Where the log begins. Without the checkpoint of a cut, it begins as if nothing were gone, and will not verify.

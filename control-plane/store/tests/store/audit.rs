@@ -202,6 +202,56 @@ async fn a_log_that_was_written_anew_is_not_signed_by_a_server_that_signed_the_o
 }
 
 #[tokio::test]
+async fn a_log_that_another_server_signed_counts_over_the_same_entries_only() {
+    let (db, dir) = sqlite().await;
+    let ana = admin(&db, "calm-otter").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    let file = dir.path().join("daam.db");
+    put(&db, &ana, "bo@x.org", false).await;
+    let ours = checkpoint(&db, scope, &key, NOW).await;
+    put(&db, &ana, "cy@x.org", false).await;
+    let trusted = |signed: &Signed| signed.verify(&key.public()).is_ok();
+    let sign = |tip: &Tip| tip.checkpoint(scope.org(), NOW + 1).sign(&key);
+    let again = async || db.checkpoint(scope, (Some(&ours), NOW + 1), trusted, sign).await.unwrap();
+    // The other one signs one more entry, and it is the same log, also after old entries went.
+    let theirs = checkpoint(&db, scope, &key, NOW).await;
+    assert!(matches!(again().await, Checkpointed::Present(same) if same == theirs));
+    assert_eq!(db.cut_audit(scope, NOW + 9, NOW + 9).await.unwrap(), Some(3));
+    assert!(matches!(again().await, Checkpointed::Signed(_)));
+    run(&file, &["DELETE FROM audit_gone"]).await;
+    assert!(matches!(again().await, Checkpointed::Present(_)), "cut before hashes stayed");
+    run(&file, &["UPDATE organizations SET audit_cut = 0"]).await;
+    let refused = again().await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Forgotten { size: 2 })), "{refused:?}");
+    // The other one never saw what we signed, and signs what stands in its place.
+    written_anew(&file, 5).await;
+    checkpoint(&db, scope, &key, NOW).await;
+    let refused = again().await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Rewritten { size: 2 })), "{refused:?}");
+    assert_eq!(db.cut_audit(scope, NOW + 9, NOW + 9).await.unwrap(), Some(5));
+    let refused = again().await;
+    assert!(matches!(refused, Checkpointed::Broken(Fault::Rewritten { size: 2 })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn hashes_of_what_is_gone_end_where_one_is_missing() {
+    let (db, dir) = sqlite().await;
+    let ana = admin(&db, "calm-otter").await;
+    let (scope, key) = (ana.scope(), SigningKey::generate().unwrap());
+    for email in ["bo@x.org", "cy@x.org", "di@x.org"] {
+        put(&db, &ana, email, false).await;
+    }
+    let kept = checkpoint(&db, scope, &key, NOW).await;
+    put(&db, &ana, "ed@x.org", false).await;
+    checkpoint(&db, scope, &key, NOW).await;
+    assert_eq!(db.cut_audit(scope, NOW + 9, NOW + 9).await.unwrap(), Some(5));
+    assert!(verify(&db, scope, &key, [kept.clone()]).await.is_ok());
+    run(&dir.path().join("daam.db"), &["DELETE FROM audit_gone WHERE seq = 3"]).await;
+    // Not the fourth's hash in the third's place.
+    assert_eq!(verify(&db, scope, &key, [kept]).await, Err(Fault::Uncompared { kept: 4, cut: 5 }));
+}
+
+#[tokio::test]
 async fn what_is_not_whole_is_not_signed() {
     // Cut short after the last checkpoint, where only the counter beside the log knows.
     let (db, dir) = sqlite().await;
