@@ -49,10 +49,7 @@ impl Pushed {
             FromAgent::AccessStatus { version, .. } => self.access_held = Some(*version),
             // Once told the whole of a version, it has that.
             FromAgent::DirectoryRequest {} => (self.directory, self.held) = (None, (0, None)),
-            message => {
-                self.refused.hear(message);
-                return false;
-            }
+            message => return self.refused.hear(message),
         }
         true
     }
@@ -181,7 +178,9 @@ impl Pushed {
         if self.bundle.as_ref() == Some(&bundle.head) {
             return Ok(None);
         }
-        self.bundle = Some(bundle.head);
+        if self.bundle.replace(bundle.head).is_some() {
+            self.refused.replace_bundle();
+        }
         Ok(Some(bundle.text))
     }
 

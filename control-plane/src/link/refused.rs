@@ -15,18 +15,39 @@ pub(super) struct Refused {
     pub(super) authorities: Again,
     pub(super) trust: Again,
     pub(super) bundle: Again,
+    /// Of the bundle.
+    serial: Option<u64>,
 }
 
 impl Refused {
-    /// What the agent says of what it was told.
-    pub(super) fn hear(&mut self, message: &FromAgent) {
+    /// What the agent says of what it was told; whether something is due by that.
+    pub(super) fn hear(&mut self, message: &FromAgent) -> bool {
         let now = Instant::now();
         match message {
             FromAgent::CaStatus { reason, .. } => self.authorities.hear(reason.is_some(), now),
-            FromAgent::TrustStatus { reason, .. } => self.trust.hear(reason.is_some(), now),
-            FromAgent::BundleStatus { state, .. } => self.bundle.hear(state == "refused", now),
+            FromAgent::TrustStatus { reason, .. } => {
+                self.trust.hear(reason.is_some(), now);
+                // It may be what the bundle was refused for.
+                return reason.is_none() && self.bundle.hasten(now);
+            }
+            FromAgent::BundleStatus { serial, state, .. } => self.hear_bundle(*serial, state, now),
             _ => {}
         }
+        false
+    }
+
+    /// An agent goes on with what it had, and says that, too: one from before the refused one is no word on it.
+    fn hear_bundle(&mut self, serial: u64, state: &str, now: Instant) {
+        let refused = state == "refused";
+        if refused || self.serial.is_none_or(|refused| serial >= refused) {
+            self.serial = refused.then_some(serial);
+            self.bundle.hear(refused, now);
+        }
+    }
+
+    /// Another bundle takes the place of the one that may have been refused.
+    pub(super) fn replace_bundle(&mut self) {
+        (self.bundle, self.serial) = (Again::default(), None);
     }
 }
 
@@ -45,6 +66,12 @@ impl Again {
         }
         let pause = self.pause.map_or(FIRST, |before| before.saturating_mul(2).min(LONGEST));
         *self = Self { at: Some(now + pause), pause: Some(pause) };
+    }
+
+    /// Makes it time, if it was refused and is not told again yet; whether it is.
+    fn hasten(&mut self, now: Instant) -> bool {
+        self.at = self.at.map(|at| at.min(now));
+        self.at.is_some()
     }
 
     /// Whether it is time; once.
@@ -93,5 +120,42 @@ mod tests {
         refused.hear(&bundle("refused"));
         refused.hear(&bundle("active"));
         assert!(!refused.bundle.is_due(later + LONGEST));
+    }
+
+    fn bundle(serial: u64, state: &str) -> FromAgent {
+        FromAgent::BundleStatus { serial, state: state.to_owned(), reason: None }
+    }
+
+    #[test]
+    fn a_refused_bundle_is_told_again_whatever_the_agent_says_of_an_earlier_one() {
+        let mut refused = Refused::default();
+        refused.hear(&bundle(6, "refused"));
+        refused.hear(&bundle(5, "active"));
+        refused.hear(&bundle(5, "signer-revoked"));
+        assert!(refused.bundle.is_due(Instant::now() + FIRST), "the sixth is still not taken");
+        for taken in [6, 7] {
+            refused.hear(&bundle(6, "refused"));
+            refused.hear(&bundle(taken, "active"));
+            assert!(!refused.bundle.is_due(Instant::now() + LONGEST), "{taken}");
+        }
+        // Another epoch begins with low serials.
+        refused.hear(&bundle(6, "refused"));
+        refused.replace_bundle();
+        assert!(!refused.bundle.is_due(Instant::now() + LONGEST));
+    }
+
+    #[test]
+    fn a_trust_file_that_is_followed_makes_a_refused_bundle_due() {
+        let mut refused = Refused::default();
+        let trust =
+            |reason: Option<&str>| FromAgent::TrustStatus { version: 2, reason: reason.map(str::to_owned) };
+        assert!(!refused.hear(&trust(None)), "nothing was refused");
+        refused.hear(&bundle(6, "refused"));
+        assert!(!refused.hear(&trust(Some("no space left"))));
+        assert!(!refused.bundle.is_due(Instant::now()));
+        assert!(refused.hear(&trust(None)));
+        refused.hear(&bundle(5, "active"));
+        assert!(refused.bundle.is_due(Instant::now()));
+        assert!(!refused.hear(&trust(None)), "it was told again and not yet refused again");
     }
 }
