@@ -107,6 +107,11 @@ impl AuthorityStore {
         written.map(|()| changed).map_err(AuthorityStoreError::Disk)
     }
 
+    /// Whether everything that is offered counts already, on disk or not.
+    pub fn is_followed(&self, offered: &[Authority]) -> bool {
+        self.believed.follow(offered.iter().map(successor)).is_ok_and(|followed| followed == self.believed)
+    }
+
     /// A history that begins later than the pin would do now, and be nothing to follow at the next start.
     fn follows_from_the_pin(
         &self,

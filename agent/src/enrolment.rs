@@ -5,7 +5,7 @@
 //! identity CA, its organization the one of the trust file, its certificate an agent's for this database. A control
 //! plane that answers otherwise is refused, and nothing is stored.
 
-use crate::authorities::AuthorityStore;
+use crate::authorities::{AuthorityStore, AuthorityStoreError};
 use crate::bundle_store::BundleStore;
 use crate::cause;
 use crate::config::{self, AgentSection, ConfigError, ControlPlaneSection};
@@ -310,8 +310,13 @@ fn check_certificate(
     let named = if history.is_empty() {
         Authorities::pinned(ca_pem).is_ok_and(|named| named == *pins.authorities.believed())
     } else {
-        match pins.authorities.follow(history) {
+        match pins.authorities.follow(history.clone()) {
             Ok(_) => true,
+            // It counts, and is written down once it is offered again.
+            Err(error @ AuthorityStoreError::Disk(_)) if pins.authorities.is_followed(&history) => {
+                tracing::error!(error = %cause::chain(&error), "identity authorities could not be stored; they are in force");
+                true
+            }
             Err(error) => return refuse(cause::chain(&error)),
         }
     };
@@ -429,6 +434,40 @@ mod tests {
         assert!(error.contains("vouches for"), "{error}");
         let handover = ours.hand_over(&theirs, 1_700_000_000).unwrap();
         assert!(checked(of_theirs(history(Some(handover))), "acme").is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_after_a_retirement_refuses_no_renewal() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = section(dir.path());
+        let made = || daam_identity::CertificateAuthority::generate("acme", 1_700_000_000).unwrap();
+        let (old, new) = (made(), made());
+        let (key, csr) = daam_identity::make_csr().unwrap();
+        let handover = old.hand_over(&new, 1_700_000_000).unwrap();
+        let history = |old_in_force| {
+            let told = |ca: &daam_identity::CertificateAuthority, handover_pem, in_force| Authority {
+                certificate_pem: ca.cert_pem().to_owned(),
+                handover_pem,
+                in_force,
+                issues: ca.cert_pem() == new.cert_pem(),
+            };
+            vec![told(&old, None, old_in_force), told(&new, Some(handover.clone()), true)]
+        };
+        let mut authorities = AuthorityStore::open(dir.path().to_owned(), old.cert_pem()).unwrap();
+        let mut renewed = |old_in_force| {
+            let answer = Enrolled { authorities: history(old_in_force), ..answer(&new, &csr, "shop") };
+            check(answer, &key, &agent, &mut Pins { org: "acme", authorities: &mut authorities }).map(|_| ())
+        };
+        // A directory in the way of the new file stands for a full disk, whoever runs this.
+        let full = dir.path().join(".authorities.json.new");
+        std::fs::create_dir(&full).unwrap();
+        assert!(renewed(true).is_err(), "what is added counts once it is on disk");
+        std::fs::remove_dir(&full).unwrap();
+        renewed(true).unwrap();
+        std::fs::create_dir(&full).unwrap();
+        for _ in 0..2 {
+            renewed(false).unwrap();
+        }
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl Keeper {
     pub fn revoke(&self, serials: BTreeSet<String>) -> BTreeSet<String> {
         let mut inner = self.lock();
         inner.revoked.learn(serials, unix_now());
-        inner.revoked.keep(&self.state_dir);
+        inner.revoked.keep(&self.state_dir, self.started.elapsed());
         inner.revoked.serials()
     }
 

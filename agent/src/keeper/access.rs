@@ -97,7 +97,7 @@ impl Keeper {
     /// Lets begin what is due and end what is over, and writes down what could not be before.
     pub fn keep_time(&self) {
         let mut inner = self.lock();
-        inner.revoked.keep(&self.state_dir);
+        inner.revoked.keep(&self.state_dir, self.started.elapsed());
         if inner.access.ledger.is_empty() {
             return;
         }

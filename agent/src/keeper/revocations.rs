@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 const FILE: &str = "revoked.json";
 
@@ -19,6 +20,9 @@ const LONGEST: usize = 40;
 const MOST: usize = 100_000;
 /// How old what is on disk may be.
 const NEWS_SECONDS: i64 = 3600;
+
+/// Until what could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(60);
 
 /// Why the agent does not start with what is on disk.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,8 @@ pub enum RevokedError {
 pub(super) struct Revoked {
     held: Revocations,
     unwritten: bool,
+    /// When to try again, after a failure.
+    again: Option<Duration>,
 }
 
 impl Revoked {
@@ -47,26 +53,37 @@ impl Revoked {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(RevokedError::Damaged)?,
             None => Revocations::default(),
         };
-        Ok(Self { held, unwritten: false })
+        Ok(Self { held, unwritten: false, again: None })
     }
 
     /// Takes these, too.
     pub(super) fn learn(&mut self, serials: BTreeSet<String>, now: i64) {
-        self.unwritten |= self.held.learn(serials, now);
+        if self.held.learn(serials, now) {
+            self.unwritten = true;
+            // It is worth a try at once.
+            self.again = self.again.map(|_| Duration::ZERO);
+        }
     }
 
-    /// Writes down what is not; to be called again and again, because it may fail.
-    pub(super) fn keep(&mut self, dir: &Path) {
-        if !self.unwritten {
+    /// Writes down what is not; to be called again and again, because it may fail. `now` never goes back.
+    pub(super) fn keep(&mut self, dir: &Path, now: Duration) {
+        if !self.unwritten || self.again.is_some_and(|again| now < again) {
             return;
         }
         let written = serde_json::to_vec(&self.held)
             .map_err(io::Error::other)
             .and_then(|bytes| kept_file::replace(dir, FILE, &bytes));
         match written {
-            Ok(()) => self.unwritten = false,
+            Ok(()) => {
+                self.unwritten = false;
+                if self.again.take().is_some() {
+                    tracing::info!(file = FILE, "is stored now");
+                }
+            }
             Err(error) => {
-                tracing::error!(%error, file = FILE, "could not be stored; it is in force, and stored as soon as it can be");
+                if self.again.replace(now.saturating_add(RETRY)).is_none() {
+                    tracing::error!(%error, file = FILE, "could not be stored; it is in force, and stored as soon as it can be");
+                }
             }
         }
     }
@@ -196,14 +213,25 @@ mod tests {
         let full = dir.path().join(format!(".{FILE}.new"));
         std::fs::create_dir(&full).unwrap();
         held.learn(set(&["ab"]), 1000);
-        held.keep(dir.path());
+        let at = Duration::from_secs;
+        held.keep(dir.path(), at(5));
         assert_eq!(held.serials(), set(&["ab"]), "in force all the same");
         assert!(Revoked::open(dir.path()).unwrap().serials().is_empty());
         // Said again it is nothing new, and still not written.
         held.learn(set(&["ab"]), 1010);
         std::fs::remove_dir(&full).unwrap();
-        held.keep(dir.path());
+        held.keep(dir.path(), at(64));
+        assert!(Revoked::open(dir.path()).unwrap().serials().is_empty(), "not every second");
+        held.keep(dir.path(), at(65));
         assert_eq!(Revoked::open(dir.path()).unwrap().serials(), set(&["ab"]));
+        // What is new does not wait.
+        std::fs::create_dir(&full).unwrap();
+        held.learn(set(&["cd"]), 1020);
+        held.keep(dir.path(), at(70));
+        std::fs::remove_dir(&full).unwrap();
+        held.learn(set(&["ef"]), 1021);
+        held.keep(dir.path(), at(71));
+        assert_eq!(Revoked::open(dir.path()).unwrap().serials(), set(&["ab", "cd", "ef"]));
     }
 
     #[test]
