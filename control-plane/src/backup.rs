@@ -5,6 +5,7 @@
 //! directory. What this refuses: writing over anything, and putting back what is not a whole database with its key.
 
 use crate::server::{Config, StartError, open};
+use crate::signed::SignedBefore;
 use daam_store::Db;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -84,7 +85,9 @@ pub async fn backup(config: &Config, out: &Path) -> Result<(), BackupError> {
 }
 
 /// Puts a backup into a data directory, and where that is not embedded a database, that have nothing yet, and opens it once.
-pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
+/// What the server there remembers of audits it signed later would keep it from signing the older ones: it is moved aside,
+/// and the answer is where to.
+pub async fn restore(config: &Config, from: &Path) -> Result<Option<PathBuf>, BackupError> {
     private_dir(&config.data_dir)?;
     let files: &[&str] = if config.database_url.is_some() { &[KEYS] } else { &[KEYS, DATABASE] };
     let places: Vec<_> = files.iter().map(|name| (from.join(name), config.data_dir.join(name))).collect();
@@ -93,6 +96,10 @@ pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
             return Err(BackupError::Taken(to.clone()));
         }
     }
+    let data_dir = &config.data_dir;
+    let memory =
+        |source| BackupError::File { doing: "move aside `audit-signed` in", path: data_dir.clone(), source };
+    let aside = SignedBefore::set_aside(data_dir, config.clock.now()).map_err(memory)?;
     let opened = async {
         for (from, to) in &places {
             copy(from, to)?;
@@ -110,8 +117,11 @@ pub async fn restore(config: &Config, from: &Path) -> Result<(), BackupError> {
         for (_, to) in &places {
             drop(fs::remove_file(to));
         }
+        if let Some(aside) = &aside {
+            SignedBefore::put_back(data_dir, aside).map_err(memory)?;
+        }
     }
-    done
+    done.map(|()| aside)
 }
 
 fn private_dir(path: &Path) -> Result<(), BackupError> {

@@ -5,7 +5,8 @@ use crate::app::App;
 use crate::authorities;
 use crate::keys::{self, KeyError};
 use crate::metrics::one_more;
-use daam_ledger::{Signed, Tip};
+use crate::signed::SignedBefore;
+use daam_ledger::{Fault, Signed, Tip};
 use daam_store::{Checkpointed, StoreError, TenantScope};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -33,11 +34,24 @@ pub(crate) async fn checkpoint(app: &App, scope: &TenantScope) -> Result<Checkpo
         Checkpointed::Signed(signed) => carry_off(app, signed),
         Checkpointed::Broken(fault) => {
             one_more(&app.metrics().audits_broken);
-            tracing::error!(org, %fault, "the audit of an organization is not whole; it is not signed");
+            let allowed = way_on(org, fault);
+            tracing::error!(org, %fault, allowed, "the audit of an organization is not whole; it is not signed");
         }
         Checkpointed::Present(_) | Checkpointed::Empty => {}
     }
     Ok(made)
+}
+
+/// What whoever finds a log that is not whole can do.
+pub(crate) fn way_on(org: &str, fault: &Fault) -> String {
+    let look = "`daam audit verify`, which says more, and a backup";
+    if !matches!(fault, Fault::Forgotten { .. } | Fault::Rewritten { .. }) {
+        return look.to_owned();
+    }
+    let file = SignedBefore::file(org);
+    format!(
+        "{look}; only if the operator put an older database back on purpose: `{file}` removed from the data directory of every server"
+    )
 }
 
 /// Until the server stops.

@@ -42,9 +42,19 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Admin(Admin::SignInLink(wanted)) => sign_in_link(&wanted).await,
             Command::Admin(Admin::Authority(asked)) => authority(&asked).await,
             Command::Backup(asked) => Ok(backup::backup(&config(&asked.data), &asked.out).await?),
-            Command::Restore(asked) => Ok(backup::restore(&config(&asked.data), &asked.from).await?),
+            Command::Restore(asked) => restore(&config(&asked.data), &asked.from).await,
         }
     })
+}
+
+async fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    if let Some(aside) = backup::restore(config, from).await? {
+        tracing::warn!(
+            to = %aside.display(),
+            "what this server remembered of audits it signed was moved aside, because it is later than the backup"
+        );
+    }
+    Ok(())
 }
 
 async fn run_server(serve: &Serve) -> anyhow::Result<()> {

@@ -5,11 +5,14 @@
 //! What is refused: a file that cannot be read, because without it anything would be signed.
 
 use daam_ledger::Signed;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+/// Below the data directory.
+const DIR: &str = "audit-signed";
 
 /// Where they are.
 #[derive(Debug, Default)]
@@ -21,7 +24,28 @@ pub(crate) struct SignedBefore {
 impl SignedBefore {
     /// Below a data directory.
     pub(crate) fn below(data_dir: &Path) -> Self {
-        Self { dir: Some(data_dir.join("audit-signed")), writing: Mutex::default() }
+        Self { dir: Some(data_dir.join(DIR)), writing: Mutex::default() }
+    }
+
+    /// Moves away what is remembered below a data directory, so that an older database may be signed again; where it is
+    /// now, if there was anything.
+    pub(crate) fn set_aside(data_dir: &Path, now: i64) -> io::Result<Option<PathBuf>> {
+        let aside = data_dir.join(format!("{DIR}.before-restore-{now}"));
+        match fs::rename(data_dir.join(DIR), &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes back what was moved away.
+    pub(crate) fn put_back(data_dir: &Path, aside: &Path) -> io::Result<()> {
+        fs::rename(aside, data_dir.join(DIR))
+    }
+
+    /// The file of an organization, below the data directory.
+    pub(crate) fn file(org: &str) -> String {
+        format!("{DIR}/{}", file_name(org))
     }
 
     /// The latest of an organization; none if none was ever seen here.
@@ -43,12 +67,11 @@ impl SignedBefore {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let (name, new) = (file_name(org), format!(".{org}.new"));
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(dir.join(&new))?;
-        file.write_all(&serde_json::to_vec(signed)?)?;
-        file.sync_all()?;
-        fs::rename(dir.join(new), dir.join(name))?;
+        // A new name each time, which only the owner reads: another process may write at the same time.
+        let mut new = tempfile::NamedTempFile::new_in(dir)?;
+        new.write_all(&serde_json::to_vec(signed)?)?;
+        new.as_file().sync_all()?;
+        new.persist(dir.join(file_name(org))).map_err(|error| error.error)?;
         File::open(dir)?.sync_all()
     }
 }
@@ -82,6 +105,9 @@ mod tests {
         }
         assert_eq!(open().latest("calm-otter").unwrap(), Some(of(7)));
         assert_eq!(open().latest("sly-fox").unwrap(), None);
+        let files: Vec<_> =
+            fs::read_dir(dir.path().join(DIR)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(files, ["calm-otter.json"], "nothing is left over");
         fs::write(dir.path().join("audit-signed/calm-otter.json"), "{").unwrap();
         assert!(open().latest("calm-otter").is_err());
         assert!(open().remember("calm-otter", &of(9)).is_err());

@@ -54,6 +54,33 @@ async fn a_backup_taken_under_load_has_every_change_from_before_it() {
 }
 
 #[tokio::test]
+async fn a_backup_put_back_where_later_entries_were_signed_is_signed_again() {
+    let world = World::start(None).await;
+    let org = world.bootstrap().await;
+    let out = world.dir.path().join("backup");
+    backup(&world.config, &out).await.unwrap();
+    world.put_user(&org, "after@example.com", false).await;
+    let path = "/v1/audit/checkpoints";
+    world.call(Method::POST, path, &org.token, &serde_json::json!({})).await.ok(200);
+    let World { server, dir, config, .. } = world;
+    server.stop().await;
+    for name in ["daam.db", "daam.db-wal", "daam.db-shm", "keys.key"] {
+        drop(std::fs::rename(config.data_dir.join(name), dir.path().join(name)));
+    }
+    // One that fails moves nothing.
+    assert!(restore(&config, &dir.path().join("none")).await.is_err());
+    let remembered = config.data_dir.join("audit-signed").join(format!("{}.json", org.slug));
+    assert!(remembered.exists());
+    let aside = restore(&config, &out).await.unwrap().unwrap();
+    assert!(!remembered.exists() && aside.join(format!("{}.json", org.slug)).exists());
+    let server = Server::start(&config).await.unwrap();
+    let url = format!("http://{}{path}", server.address());
+    let signed = reqwest::Client::new().post(url).bearer_auth(&org.token).send().await.unwrap();
+    assert_eq!(signed.status().as_u16(), 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_backup_is_not_put_back_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::start(None).await;

@@ -1,9 +1,9 @@
 //! The audit as evidence, over HTTP.
 
-use crate::world::{Answer, World};
+use crate::world::{Answer, Postgres, World};
 use daam_api::v1::{AuditKey, AuditRetention};
 use daam_bundle::PublicKey;
-use daam_ledger::{Fault, Found, Signed, Verifier};
+use daam_ledger::{Entry, Fault, Found, Hash, Signed, Verifier};
 use reqwest::Method;
 use serde_json::json;
 
@@ -96,4 +96,48 @@ async fn checkpoints_are_carried_off_to_a_file() {
     let signed: Signed = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(signed.unverified().org, org.slug);
     server.stop().await;
+}
+
+/// A log of so many entries, every hash fitting, in the place of what there is; no checkpoint stays.
+fn written_anew(org_id: &str, count: u64) -> String {
+    let mut head: Option<Hash> = None;
+    let mut sql = "DELETE FROM audit; DELETE FROM audit_checkpoints; ".to_owned();
+    for seq in 1..=i64::try_from(count).unwrap() {
+        let (actor, action) = ("user:eve@x.org".to_owned(), "user.put".to_owned());
+        let entry = Entry { seq, at: 1, actor, action, target: "eve".to_owned(), detail: String::new() };
+        let hash = entry.hash(head, org_id);
+        sql.push_str(&format!(
+            "INSERT INTO audit (org_id, seq, at, actor, action, target, detail, hash) \
+             VALUES ('{org_id}', {seq}, 1, 'user:eve@x.org', 'user.put', 'eve', '', '{hash}'); \
+             UPDATE organizations SET audit_seq = {seq}, audit_head = '{hash}'; "
+        ));
+        head = Some(hash);
+    }
+    sql
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_while_the_server_was_down_is_not_signed() {
+    let postgres = Postgres::start();
+    let world = World::start(Some(postgres.database("anew").await)).await;
+    let org = world.bootstrap().await;
+    world.put_user(&org, "bo@example.com", false).await;
+    let path = "/v1/audit/checkpoints";
+    let made: Signed = world.call(Method::POST, path, &org.token, &json!({})).await.json(200);
+    let said = made.unverified();
+    postgres.execute("anew", &written_anew(&said.org_id, said.size + 3)).await;
+    let world = world.restart().await;
+    let told = world.call(Method::POST, path, &org.token, &json!({})).await.refused(409, "audit.broken");
+    let file = format!("audit-signed/{}.json", org.slug);
+    assert!(told.contains("set back") && told.contains(&file), "{told}");
+    let none: Vec<Signed> = world.get(path, &org.token).await.json(200);
+    assert!(none.is_empty(), "{none:?}");
+
+    // Where what it remembers cannot be read it signs nothing, and the log can still be read.
+    std::fs::write(world.config.data_dir.join(&file), "{").unwrap();
+    assert_ne!(world.call(Method::POST, path, &org.token, &json!({})).await.status.as_u16(), 200);
+    assert!(world.get("/v1/audit/log", &org.token).await.ok(200).text().contains("eve"));
+    // As the refusal says, for a database that was set back on purpose.
+    std::fs::remove_file(world.config.data_dir.join(&file)).unwrap();
+    world.call(Method::POST, path, &org.token, &json!({})).await.ok(200);
 }
