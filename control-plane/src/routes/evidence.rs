@@ -33,7 +33,7 @@ pub(crate) async fn log(State(app): State<Arc<App>>, user: Overseer) -> Result<i
     let scope = user.scope().clone();
     match checkpoint(&app, &scope).await {
         Err(error @ KeyError::Signed(_)) => {
-            let (org, error) = (scope.org(), &error as &dyn std::error::Error);
+            let (org, error): (&str, &dyn std::error::Error) = (scope.org(), &error);
             tracing::error!(org, error, "the audit of an organization goes out without a new checkpoint");
         }
         made => drop(made?),

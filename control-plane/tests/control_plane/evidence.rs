@@ -106,11 +106,12 @@ fn written_anew(org_id: &str, count: u64) -> String {
         let (actor, action) = ("user:eve@x.org".to_owned(), "user.put".to_owned());
         let entry = Entry { seq, at: 1, actor, action, target: "eve".to_owned(), detail: String::new() };
         let hash = entry.hash(head, org_id);
-        sql.push_str(&format!(
+        let row = format!(
             "INSERT INTO audit (org_id, seq, at, actor, action, target, detail, hash) \
              VALUES ('{org_id}', {seq}, 1, 'user:eve@x.org', 'user.put', 'eve', '', '{hash}'); \
              UPDATE organizations SET audit_seq = {seq}, audit_head = '{hash}'; "
-        ));
+        );
+        sql.push_str(&row);
         head = Some(hash);
     }
     sql

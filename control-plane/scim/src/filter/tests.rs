@@ -116,7 +116,7 @@ fn a_filter_tells_what_can_be_looked_up() {
         (r#"emails[not (value eq "a")]"#, None),
         (r#"externalId eq "a" and emails.value eq "b""#, Some(Lookup::ExternalId("a"))),
         (r#"externalId ne "a""#, None),
-        (r#"id eq null"#, None),
+        ("id eq null", None),
         (r#"displayName eq "a""#, None),
         (r#"userName eq "a" or active eq true"#, None),
         (r#"not (userName eq "a")"#, None),
