@@ -3,7 +3,7 @@
 //!
 //! It never holds a database's DSN, sees no row and no SQL, and cannot author a bundle: it verifies signatures by the
 //! organization's trust file and carries the bytes. Flow: [`routes`] is the whole HTTP surface as a value; [`guard`]
-//! admits a caller; handlers ask the store with the caller's own tenant scope; [`link`] tells agents.
+//! admits a caller; handlers ask the store with the caller's own tenant scope; `link` tells agents.
 //! What it refuses: plain HTTP on anything but loopback, unless told that a proxy does TLS.
 
 pub mod args;

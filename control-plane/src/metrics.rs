@@ -66,7 +66,7 @@ pub(crate) struct Metrics {
     /// By method and pattern, of every route there is.
     answers: HashMap<(&'static str, &'static str), Answers>,
     others: Answers,
-    stored: Mutex<Option<(Instant, Arc<gather::Stored>)>>,
+    stored: Mutex<Option<(i64, Arc<gather::Stored>)>>,
     /// Messages told to agents of their own accord, and their bytes.
     pub(crate) pushed: AtomicU64,
     pub(crate) pushed_bytes: AtomicU64,

@@ -13,12 +13,12 @@ use daam_store::{Backlog, Counted, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// For everything the database is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So long what it counted is everybody's.
-const RECENT: Duration = Duration::from_secs(5);
+const RECENT_SECONDS: i64 = 5;
 
 pub(super) async fn page(app: &App) -> String {
     let mut page = Page::default();
@@ -90,12 +90,12 @@ pub(super) struct Stored {
 async fn recently_stored(app: &App) -> Result<Arc<Stored>, StoreError> {
     let mut known = app.metrics().stored.lock().await;
     if let Some((at, stored)) = known.as_ref()
-        && at.elapsed() < RECENT
+        && (0..RECENT_SECONDS).contains(&app.now().saturating_sub(*at))
     {
         return Ok(Arc::clone(stored));
     }
     let found = Arc::new(stored(app).await?);
-    *known = Some((Instant::now(), Arc::clone(&found)));
+    *known = Some((app.now(), Arc::clone(&found)));
     Ok(found)
 }
 

@@ -15,7 +15,7 @@ async fn log_in(dsn: &str, role: &str, password: &str) -> Result<Upstream, Conne
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_gives_a_stream_the_settings_and_a_cancel_key() {
     let world = World::start().await;
-    let upstream = log_in(&world.agent_dsn(), "agent", "agent").await.unwrap();
+    let upstream = log_in(&world.agent_dsn(), "agent", "planted-secret").await.unwrap();
     assert_eq!(upstream.parameters.get("application_name").map(String::as_str), Some("x y"));
     assert!(upstream.key.pid > 0 && upstream.buffer.is_empty());
     let socket = format!(
@@ -23,10 +23,11 @@ async fn a_login_gives_a_stream_the_settings_and_a_cancel_key() {
         world.cluster.directory().display(),
         world.cluster.port()
     );
-    assert!(log_in(&socket, "agent", "agent").await.is_ok());
+    assert!(log_in(&socket, "agent", "planted-secret").await.is_ok());
     let wrong = log_in(&world.agent_dsn(), "agent", "wrong").await.unwrap_err();
     assert!(matches!(&wrong, ConnectError::Refused(report) if report.code() == "28P01"), "{wrong}");
-    let demanding = log_in(&format!("{}?sslmode=require", world.agent_dsn()), "agent", "agent").await;
+    let demanding =
+        log_in(&format!("{}?sslmode=require", world.agent_dsn()), "agent", "planted-secret").await;
     assert!(matches!(demanding, Err(ConnectError::NoTls)));
 }
 

@@ -358,7 +358,10 @@ fn a_job_of_a_pipeline_signs_in_by_what_its_runner_gives_it() {
     let plane = Plane::reaching_private_providers(dir.path());
     let (mut issuer, url) = Issuer::start();
     let claims = serde_json::json!({ "repository": "acme/shop", "ref": "refs/heads/main" });
-    let new = serde_json::json!({ "name": "deploys", "issuer": url, "claims": claims, "email": "ana@acme.example" });
+    let new =
+        serde_json::json!({ "name": "deploys", "issuer": url, "claims": claims, "email": "ci@acme.example" });
+    let account = serde_json::json!({ "groups": [], "attributes": {} });
+    call(&plane, &plane.token, ("PUT", "/v1/users/ci@acme.example"), &account);
     let made = call(&plane, &plane.token, ("POST", "/v1/workloads"), &new);
     let id = made.get("id").unwrap_or_else(|| panic!("{made}")).as_str().unwrap().to_owned();
     let home = dir.path().join("home");
@@ -376,7 +379,7 @@ fn a_job_of_a_pipeline_signs_in_by_what_its_runner_gives_it() {
     std::fs::write(&file, issuer.job(&audience.replace("127.0.0.1", "localhost"))).unwrap();
     let file = file.to_str().unwrap();
     let (ok, said) = signed_in(&["--workload-token-file", file], &[]);
-    assert!(ok && said.contains("as ana@acme.example"), "{said}");
+    assert!(ok && said.contains("as ci@acme.example"), "{said}");
     let (ok, said) = signed_in(&["--workload-token-file", file], &[]);
     assert!(!ok && said.contains("this token signs no job in here"), "once: {said}");
     let token = issuer.job(&audience.replace("127.0.0.1", "localhost"));
@@ -406,7 +409,7 @@ fn a_job_of_a_pipeline_signs_in_by_what_its_runner_gives_it() {
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-jobs-secret"),
     ];
     let (ok, said) = signed_in(&["--audience", &audience], &variables);
-    assert!(ok && said.contains("as ana@acme.example"), "{said}");
+    assert!(ok && said.contains("as ci@acme.example"), "{said}");
     let head = served.join().unwrap();
     assert!(head.to_ascii_lowercase().contains("authorization: bearer the-jobs-secret"), "{head}");
     assert!(head.starts_with("GET /token?api-version=2.0&audience=http%3A%2F%2Flocalhost"), "{head}");

@@ -232,7 +232,7 @@ pub(crate) async fn everybody_of_a_large_group_is_written_to_once(db: Db) {
     }
     // And keeps no other organization waiting, nor its own webhooks.
     let eve = admin(&db, "sly-fox").await;
-    agent(&db, &eve, "one", "shop").await;
+    agent(&db, &eve, "two", "shop").await;
     let hook = new_webhook_id();
     db.add_webhook(ana.scope(), (&hook, "chat", "https://x.example/", "sealed"), NOW).await.unwrap();
     let di = member(&db, &ana, "di@x.org").await;
