@@ -2,7 +2,7 @@
 //!
 //! A test process calls [`keep`] and everything it logs, down to what nobody would turn on in production, goes to a file
 //! beside the build; what a child process wrote is added with [`add`], an answer or a refusal with [`note`]. After the
-//! suite `cargo xtask logs` reads it all with [`secrets::found`].
+//! suite `cargo xtask logs` reads it all with [`secrets::Search::found`].
 //!
 //! Tests plant their secrets so that they are recognized: see [`secrets`].
 
